@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * account.h - who pays: what one tenant costs on each worker. Counters are written by their worker only, without locks,
+ * and read by anyone (each is a single aligned word).
+ */
+#pragma once
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct account_worker {
+    uint64_t connections_total;
+    uint64_t requests;
+    uint64_t bytes_in;  /* from clients */
+    uint64_t bytes_out; /* to clients */
+    uint64_t loop_cycles;
+    int64_t connections; /* open now */
+    int64_t buffers;     /* held now, in queues */
+    uint64_t failures;   /* answers the edge made itself: 502, 503, 504 */
+} __attribute__((aligned(64)));
+
+struct account {
+    char *name;
+    unsigned workers;
+    _Atomic int refs;
+    struct account_worker w[]; /* one each */
+};
+
+struct account *account_new(const char *name, unsigned workers); /* refs = 1; NULL: no memory */
+void account_ref(struct account *);
+void account_unref(struct account *);
+struct account_worker account_sum(const struct account *);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ * module.h - the module ABI, the only way into Ringress.
+ *
+ *   listener -> accept -> [module, module, ...] in the order of edge.yaml's `modules`
+ *
+ * A module is NAME.so with one exported const object, `ringress_module`. The host looks at that data before any code of the
+ * module runs: `abi` first and for ever, nothing past it is read on a mismatch; `size` is what the module was built with, and
+ * what an older module did not know is taken as zero. The host allocates every state; a module never sees a ring, a
+ * thread or a lock. For each connection the modules that take part in its listener's kind are asked in order:
+ *
+ *   on_accept -> on_bytes (peeks at what the client sent, until it decides) -> on_stream (takes the connection over)
+ *
+ * each answering PASS (the next one), WAIT (ask again on more bytes, or after conn_resume) or REJECT (close).
+ * With modules/http, every request is also offered to on_request of all modules before it is routed.
+ * Loaded at start, never unloaded.
+ */
+#pragma once
+#include "core/conf.h"
+#include "core/names.h"
+#include "core/stream.h"
+#include "core/timer.h"
+#include "core/upstream.h"
+
+#define RINGRESS_ABI 1u
+
+enum verdict { VERDICT_PASS, VERDICT_WAIT, VERDICT_REJECT };
+
+enum listener_kind { LISTENER_HTTP = 1, LISTENER_HTTPS = 2, LISTENER_RAW = 4 };
+
+struct conn;     /* one client connection */
+struct identity; /* a certificate with its key, as TLS serves it */
+
+/* A request as modules/http offers it to on_request. Strings are not NUL-terminated and live for the call only. */
+struct request_view {
+    uint32_t size; /* of this struct in the host */
+    const char *method, *host, *path, *query;
+    size_t method_length, host_length, path_length, query_length; /* host: normalised; query: without '?' */
+    /* The first field of that name (case-insensitive), or NULL. */
+    const char *(*header)(const struct request_view *, const char *name, size_t *ret_length);
+    /* Answers to give: */
+    int reject_status;     /* with VERDICT_REJECT: 400..599; 0 means 403 */
+    char route_host[254];  /* not empty: route as if the request were for this host; must be the same tenant's */
+    const void *request;   /* the host's own */
+};
+
+struct ringress_module {
+    uint32_t abi;  /* RINGRESS_ABI; first for ever */
+    uint32_t size; /* sizeof(struct ringress_module) in the module's build */
+    const char *name, *version, *summary;
+    uint32_t listeners; /* bits of enum listener_kind */
+    uint32_t flags;     /* 0 */
+    const struct conf_field *conf; /* section NAME of edge.yaml; NULL: none */
+    size_t conf_size;
+    size_t worker_size, conn_size; /* host-allocated, zeroed */
+    const char *alpn;              /* protocols its on_stream speaks over TLS, "http/1.1" or "h2,http/1.1"; NULL: none */
+    bool (*conf_check)(const void *conf, struct err *);
+    int (*worker_up)(struct worker *, void *worker_state, const void *conf);
+    void (*worker_down)(struct worker *, void *worker_state);
+    enum verdict (*on_accept)(struct conn *, void *state);
+    enum verdict (*on_bytes)(struct conn *, void *state, const uint8_t *data, size_t length); /* all bytes so far */
+    enum verdict (*on_stream)(struct conn *, void *state, struct stream *); /* PASS: not mine; WAIT: taken */
+    enum verdict (*on_request)(struct conn *, void *state, struct request_view *);
+    void (*on_close)(struct conn *, void *state); /* the connection ends: state goes after this */
+    void (*on_drain)(struct conn *, void *state); /* the edge is draining: finish what runs, then close */
+};
+
+#define RINGRESS_EXPORT __attribute__((visibility("default")))
+#define RINGRESS_MODULE(...)                                                                                           \
+    RINGRESS_EXPORT extern const struct ringress_module ringress_module;                                               \
+    const struct ringress_module ringress_module = {                                                                   \
+        .abi = RINGRESS_ABI, .size = sizeof(struct ringress_module), __VA_ARGS__}
+
+/* ---- what a module may ask of a connection ---- */
+struct worker *conn_worker(const struct conn *);
+enum listener_kind conn_kind(const struct conn *);
+uint16_t conn_local_port(const struct conn *);
+/* Who is at the other end (PROXY protocol already taken into account), as text without port: "203.0.113.9". */
+const char *conn_peer(struct conn *, char out[46]);
+bool conn_is_tls(const struct conn *);
+/* The normalised SNI of a TLS connection that ends here; "" otherwise. */
+const char *conn_sni(const struct conn *);
+const char *conn_tls_version(const struct conn *); /* "TLSv1.3", or "" */
+/* Which tenant this connection is charged to (NULL before one is known), and charge it to another. Pins the version. */
+struct version *conn_version(const struct conn *);
+void conn_charge(struct conn *, struct version *);
+struct account_worker *conn_account(const struct conn *); /* this worker's counters of the payer */
+
+/* Continue after WAIT: the module that waited is asked again. */
+void conn_resume(struct conn *);
+/* For on_bytes/on_accept, followed by PASS: end TLS here with this identity for this (normalised) name. `alpn`: the protocols
+ * offered are those of the modules that follow. */
+void conn_start_tls(struct conn *, struct version *, const struct identity *, const char *sni);
+/* For on_accept/on_bytes, followed by WAIT: join the connection to a pod, bytes already read first, untouched. */
+void conn_relay(struct conn *, struct version *, struct upstream_set *);
+/* For on_stream's owner: join the client's stream to another (a WebSocket after 101). Takes both streams. */
+void conn_relay_stream(struct conn *, struct stream *upstream);
+/* Before REJECT: bytes to send first (a TLS alert). At most 64. */
+void conn_last_words(struct conn *, const void *data, size_t length);
+/* on_stream's owner is done with the connection: closes the stream (see stream_close), then on_close. */
+void conn_close(struct conn *, bool reset);
+/* The edge is stopping: answer with Connection: close. */
+bool conn_draining(const struct conn *);
+/* Offers a request to every module's on_request, in order. WAIT is not possible there. */
+enum verdict conn_offer_request(struct conn *, struct request_view *);
+/* The module's own configuration and per-worker state. */
+const void *module_conf(const struct ringress_module *);
+void *module_worker_state(const struct ringress_module *, const struct worker *);
+
+/* ---- facts and services of the host ---- */
+struct timeouts { /* milliseconds */
+    int64_t header, body_idle, connect, response, keepalive, drain;
+};
+const struct timeouts *edge_timeouts(void);
+/* The operator's certificate for this name (exact before wildcard), or NULL. */
+const struct identity *operator_identity(const char *sni, size_t length);
+bool edge_trusts_proxy(struct conn *); /* the peer lies within trusted_proxies */
+
+int64_t worker_now_ms(const struct worker *); /* monotonic, as of this turn */
+unsigned worker_id(const struct worker *);
+uint64_t worker_random(struct worker *); /* not for keys */
+/* Zeroed memory of this worker, in size classes; NULL when there is none. */
+void *worker_alloc(struct worker *, size_t size);
+void worker_free(struct worker *, void *, size_t size);
+void log_write(int level, const char *format, ...) __attribute__((format(printf, 2, 3))); /* 0 error … 3 debug */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * ring.h - the kernel as the core sees it: one function per verb. ring.c is io_uring; tests/sim links a seeded fake.
+ *
+ * Every verb that takes an op arms it: op->armed, owner->inflight + 1. The op's `done` runs from ring_turn once per CQE; the
+ * last CQE of an op is the one without OP_MORE. Memory handed to send/connect must live until the op's last CQE, except iovec
+ * arrays and addresses, which are copied. A verb can't fail: when the queue is full it is submitted first.
+ */
+#pragma once
+#include "core/diag.h"
+#include "core/op.h"
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+struct ring;
+
+enum ring_feature {
+    RING_BUNDLE = 1,        /* receive bundles (6.10) */
+    RING_MULTISHOT_LEN = 2, /* a multishot receive honours a length cap (6.16) */
+    RING_MIN_WAIT = 4,
+};
+
+struct ring_conf {
+    unsigned entries;       /* submission queue; the completion queue is 8 times that */
+    unsigned buffer_count;  /* room of the provided-buffer ring, a power of two */
+    unsigned buffer_size;
+};
+
+/* On the thread that will use it. False: *err holds the true cause and the command that mends it, two lines. */
+bool ring_new(const struct ring_conf *, struct ring **ret, struct err *);
+void ring_free(struct ring *);
+unsigned ring_features(const struct ring *);
+int ring_fd(const struct ring *);
+
+void ring_accept(struct ring *, struct op *, int fd);             /* multishot; res: the new descriptor */
+void ring_recv(struct ring *, struct op *, int fd, bool multishot, size_t cap); /* into provided buffers; bundles if any */
+void ring_send(struct ring *, struct op *, int fd, const void *data, size_t length);  /* whole or error */
+void ring_sendv(struct ring *, struct op *, int fd, const struct iovec *, unsigned count); /* whole or error; count <= 1024 */
+void ring_connect(struct ring *, struct op *, int fd, const struct sockaddr *, socklen_t length);
+void ring_read(struct ring *, struct op *, int fd, void *data, size_t length); /* eventfd, pipes */
+/* Asks an armed op to end; its own last CQE still comes (-ECANCELED, or what won the race). */
+void ring_cancel(struct ring *, struct op *target);
+/* Gives the descriptor back. Only when no op of ours is armed on it but cancelled ones. */
+void ring_close(struct ring *, int fd);
+/* Runs op->done on the thread of `to` with res 0. The op's owner.inflight is not touched: ownership travels. */
+void ring_message(struct ring *, struct ring *to, struct op *);
+
+/* Provide buffers to the kernel: `id` names `data`; published by the next ring_turn (or ring_buffers_publish). */
+void ring_buffer_add(struct ring *, void *data, unsigned size, uint16_t id);
+void ring_buffers_publish(struct ring *);
+
+/* Submit what is queued, wait for at least one completion or until timeout_ns passed (0: don't wait, <0: for ever), and
+ * dispatch all that are there. Returns their number, or negative errno (-EINTR included: a signal). */
+int ring_turn(struct ring *, int64_t timeout_ns);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * sys.h - the few plain system calls of the data path, and the clock. sys.c is the kernel; tests/sim links a fake.
+ * All return a descriptor or 0, or negative errno.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* A non-inheritable TCP socket for reaching a pod, with TCP_NODELAY; made inside the named network namespace when
+ * `netns_fd` >= 0 (failing to come back aborts the process), bound to `device` when not NULL. */
+int sys_socket(int family, int netns_fd, const char *device);
+int sys_shutdown_write(int fd);
+/* The coming close sends RST instead of FIN. */
+int sys_linger_reset(int fd);
+int sys_keepalive(int fd);
+int sys_name(int fd, bool peer, struct sockaddr_storage *ret, socklen_t *ret_length);
+int64_t sys_now_ns(void);     /* CLOCK_MONOTONIC */
+uint64_t sys_cycles(void);    /* cheap, monotonic on one thread */
+double sys_cycles_per_ns(void);

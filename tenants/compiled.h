@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ * compiled.h - one tenant as the data path reads it: immutable after publication, one arena, no pointers to text files.
+ *
+ *   name (directory) -> tenant -> host -> route -> backend -> endpoints
+ *
+ * Made by tenants/ (pure functions on text), read by modules and by `ringress explain`. The `host_*` members are slots that
+ * the edge fills before it publishes (tenants/ never looks inside); everything else never changes.
+ */
+#pragma once
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+union address { /* an IP address and port, network byte order inside, as the kernel takes it */
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+struct prefix { /* a CIDR prefix */
+    uint8_t family; /* AF_INET, AF_INET6 */
+    uint8_t bits;
+    uint8_t addr[16]; /* network byte order; IPv4 in the first four */
+};
+
+struct network {
+    const struct prefix *allow;
+    size_t allow_count; /* 0: no pod is reachable */
+    const char *device; /* SO_BINDTODEVICE, or NULL */
+    const char *netns;  /* named network namespace, or NULL */
+    const char *dns;    /* resolver inside that network ("10.11.0.53"), or NULL */
+};
+
+struct limits { /* 0: none */
+    int64_t connections, new_connections_per_second, requests_per_second, bandwidth_bits;
+};
+
+enum app_protocol { APP_HTTP, APP_HTTPS, APP_H2C, APP_WS, APP_TCP };
+
+struct endpoint {
+    union address addr;
+    const char *pod;    /* name for people; "" when unknown */
+    bool ready;         /* serves: has an address, is Ready, lies inside network.allow */
+    const char *reason; /* why not ready, or NULL */
+    void *host_upstream; /* struct upstream *, core/upstream.h */
+};
+
+struct backend { /* one (service, port) */
+    const char *service;
+    uint16_t port;         /* service port, or container port when made by a label */
+    const char *port_name; /* or NULL */
+    enum app_protocol protocol;
+    struct endpoint *endpoint;
+    unsigned endpoint_count, ready_count;
+    const char *reason; /* why there is no endpoint at all ("Service echo not found"), or NULL */
+    void *host_set;     /* struct upstream_set * of the ready endpoints; NULL while there is none */
+};
+
+enum path_type { PATH_EXACT, PATH_PREFIX, PATH_IMPLEMENTATION_SPECIFIC /* matched as PATH_PREFIX */ };
+
+struct route {
+    enum path_type type;
+    const char *path; /* starts with '/'; a trailing '/' of a Prefix is kept for people, ignored in matching */
+    size_t path_length;
+    const struct backend *backend;
+    const char *ingress; /* the Ingress it came from */
+    const char *origin;  /* "Ingress default" or "label kr.ingress.80 on Pod x", for explain */
+};
+
+struct host {
+    const char *name;    /* lower case A-labels; "*.rest" covers one label; "" for rules without a host */
+    struct route *route; /* Exact first, then Prefix by falling length: the first match is the match */
+    unsigned route_count;
+    bool redirect;                     /* plain HTTP answers 308 to https */
+    bool passthrough;                  /* TLS goes to passthrough_backend untouched */
+    const struct backend *passthrough_backend;
+    const struct backend *fallback;    /* defaultBackend of its ingress, or NULL */
+};
+
+/* A name this tenant may serve, as the directory is to know it. */
+enum name_kind {
+    NAME_EXACT,    /* the name itself */
+    NAME_WILDCARD, /* "*.rest": any one label below rest */
+    NAME_TREE,     /* the tenant's own domain: the name and all below it, any depth */
+};
+struct tenant_name {
+    enum name_kind kind;
+    const char *name;        /* NAME_WILDCARD: with its "*."; else plain */
+    const struct host *host; /* the rules of this very name, or NULL: only `any` below speaks for it */
+};
+
+struct certificate { /* from a kubernetes.io/tls Secret that a spec.tls entry names */
+    const char *secret;
+    const char *const *name; /* its DNS names, lower case, wildcards as written */
+    size_t name_count;
+    const char *const *host; /* the spec.tls hosts it was named for: it is used for these only */
+    size_t host_count;
+    const char *chain_pem, *key_pem;
+    int64_t not_after; /* Unix seconds */
+    const char *issuer;
+    void *host_identity; /* struct identity *, core/module.h */
+};
+
+enum raw_port_state { RAW_PORT_OPEN, RAW_PORT_REFUSED, RAW_PORT_SHUT };
+struct raw_port {
+    const char *service;
+    uint16_t container_port;
+    uint16_t public_port; /* 0 when refused */
+    enum raw_port_state state;
+    const char *reason; /* when refused or shut, else NULL */
+    const struct backend *backend;
+};
+
+struct tenant {
+    const char *name;   /* RFC 1123 label: the file's or folder's name */
+    const char *uid;    /* for ever this one; a name used again later gets another */
+    const char *domain; /* spec.domain, or "" */
+    struct network network;
+    struct limits limits;
+    struct tenant_name *names; /* what the directory is to hold */
+    size_t name_count;
+    struct host *host; /* every host with rules that may route */
+    size_t host_count;
+    const struct host *any; /* rules without a host and defaultBackend; NULL when there are none */
+    struct backend *backend;
+    size_t backend_count;
+    struct certificate *certificate;
+    size_t certificate_count;
+    struct raw_port *raw_port;
+    size_t raw_port_count;
+    void *arena;
+};
+
+/* ---- the router: pure functions, used by the http and sni modules and by `explain` ---- */
+
+enum route_why {
+    ROUTE_FOUND,
+    ROUTE_NO_RULE_FOR_HOST, /* the name is the tenant's, nothing speaks for it */
+    ROUTE_NO_RULE_FOR_PATH,
+};
+struct route_answer {
+    enum route_why why;
+    const struct host *host;       /* the rules consulted, or NULL */
+    const struct route *route;     /* NULL when the defaultBackend answers */
+    const struct backend *backend; /* NULL unless ROUTE_FOUND */
+};
+
+/* `host` as the directory entry had it (NULL: no rules of its own). `path`: the target's path, without query, already
+ * normalised by the caller; starts with '/'. Never allocates. */
+void route_find(const struct tenant *, const struct host *host, const char *path, size_t path_length,
+                struct route_answer *ret);
+
+/* The certificate of this tenant for `sni` (lower case): one named for it, exact name before wildcard; or NULL. */
+const struct certificate *tenant_certificate(const struct tenant *, const char *sni, size_t sni_length);
+
+bool prefix_contains(const struct prefix *, const union address *);
+/* May a pod at this address be dialled for this tenant? False for addresses outside `allow`, for metadata addresses
+ * (169.254.169.254, fd00:ec2::254, …), and for loopback/link-local unless a prefix of `allow` lies inside that range. */
+bool network_allows(const struct network *, const union address *);
+void tenant_free(struct tenant *);

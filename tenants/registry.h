@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * registry.h - what every tenant asked for, who holds which name and raw port, and what each tenant compiles to.
+ *
+ *   drop (files of one tenant) -> parse -> check -> claims and ports -> compile that tenant -> change
+ *
+ * Pure: text, structs, time and look-up answers in; structs and rows to keep out. No sockets, files, threads or clocks.
+ * One thread (the control thread) calls it. Cost of a call: the tenants it changes, not the others.
+ */
+#pragma once
+#include "core/diag.h"
+#include "tenants/compiled.h"
+#include <jansson.h>
+
+struct registry;
+
+struct registry_conf {
+    const char *const *zones; /* the platform's own zones, lower case */
+    size_t zone_count;
+    const char *const *addresses; /* the edge's public addresses, as text: status and describe */
+    size_t address_count;
+    uint16_t port_low, port_high; /* raw_tcp.ports; both 0: no raw ports */
+    unsigned ports_per_tenant;    /* quota when a Tenant says nothing */
+    const union address *own; /* the edge's own listeners: never a pod, whatever `allow` says */
+    size_t own_count;
+    uint64_t (*random)(void *); /* for UIDs and port numbers; NULL: getrandom(2) */
+    void *random_context;
+};
+
+struct source { /* one file of a drop */
+    const char *path; /* as shown in messages: conf.d/acme/web.yaml */
+    const char *name; /* last component: decides tenant.yaml, compose.yaml */
+    const char *text;
+    size_t length;
+};
+struct drop {
+    const char *tenant;
+    bool folder; /* conf.d/NAME/ rather than conf.d/NAME.yaml */
+    const struct source *source;
+    size_t source_count;
+};
+
+/* What a call changed. Rows first into the store (one transaction), then the tenants into the directory. */
+struct change {
+    struct {
+        const char *name;       /* valid until the next call */
+        struct tenant *tenant;  /* compiled, now the caller's; NULL: remove it */
+    } *tenant;
+    size_t tenant_count;
+    struct {
+        char *key, *value; /* value NULL: delete the row */
+    } *row;
+    size_t row_count;
+    struct {
+        const char *tenant;
+        char *name; /* a service name that needs an address inside the tenant's network; answer with registry_resolved */
+        char *dns;  /* network.dns, or NULL: the system's resolver */
+        char *netns; /* or NULL */
+    } *lookup;
+    size_t lookup_count;
+};
+void change_fini(struct change *); /* frees also tenants not taken (taken: set .tenant = NULL) */
+
+struct registry *registry_new(const struct registry_conf *);
+void registry_free(struct registry *);
+/* At start, every row of the store, before any drop. Unknown keys are ignored (a newer version wrote them). */
+void registry_row(struct registry *, const char *key, const char *value);
+
+/* Parse and schema only, nothing remembered: for `ringress check`. False when there are errors. */
+bool registry_check(struct registry *, const struct drop *, struct diags *);
+
+/* A tenant's drop, whole. False: invalid, `diags` says why, nothing changed but that tenant's error state
+ * (registry_error keeps it); its last good state stays. True: live; objects that cannot be given have states and events.
+ * `now` in Unix seconds. */
+bool registry_put(struct registry *, const struct drop *, int64_t now, struct diags *, struct change *ret);
+/* The tenant's files are gone. */
+void registry_remove(struct registry *, const char *tenant, int64_t now, struct change *ret);
+/* Something outside the YAML is wrong (both NAME.yaml and NAME/): shown, changes nothing. */
+void registry_error(struct registry *, const char *tenant, const char *message);
+/* Addresses of a name asked for in change.lookup; none: unknown name. Also again when they changed. */
+void registry_resolved(struct registry *, const char *tenant, const char *name, const union address *, size_t count,
+                       int64_t now, struct change *ret);
+/* Time passes: port numbers held after release, back-offs. Call about once a minute. */
+void registry_tick(struct registry *, int64_t now, struct change *ret);
+
+/* ---- views: what `ringress get` and `describe` print. `tenant` NULL: all. The caller owns the json_t. ----
+ * Field names are interface.md section 6. Live figures (connections, requests, ejection, operator certificates) are the
+ * edge's to add: it finds the object by its key fields. */
+json_t *view_tenants(const struct registry *, const char *tenant);
+json_t *view_routes(const struct registry *, const char *tenant);
+json_t *view_domains(const struct registry *, const char *tenant);
+json_t *view_ports(const struct registry *, const char *tenant);
+json_t *view_backends(const struct registry *, const char *tenant);
+json_t *view_certificates(const struct registry *, const char *tenant);
+json_t *view_events(const struct registry *, const char *tenant);
+/* kubectl's layout (`describe`); NULL: no such object. malloc'd text. */
+char *describe_ingress(const struct registry *, const char *tenant, const char *name);
+char *describe_tenant(const struct registry *, const char *tenant);
+char *describe_port(const struct registry *, const char *tenant, const char *service_and_port);
+char *describe_domain(const struct registry *, const char *domain);
+/* Why `host` does not route, when the directory has no entry for it: pending, conflict, refused, unknown. malloc'd. */
+char *explain_name(const struct registry *, const char *host);
