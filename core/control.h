@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * control.h - the core as the control thread drives it: workers, listeners, modules, identities, publishing.
+ *
+ *   core_start -> modules_load -> listeners_open -> publish, publish, … -> core_drain -> core_stop
+ *
+ * All calls: on the one control thread, which has registered itself (core_start does that).
+ */
+#pragma once
+#include "core/diag.h"
+#include "core/module.h"
+#include "core/op.h"
+#include "tenants/compiled.h"
+
+struct core_conf {
+    unsigned workers; /* >= 1 */
+    struct timeouts timeouts;
+    const struct prefix *trusted_proxies;
+    size_t trusted_proxy_count;
+    int tls_min_version; /* 2: TLS 1.2, 3: TLS 1.3 */
+    size_t buffer_memory; /* bytes of buffers per worker at most; 0: 256 MiB (65536 buffers is the most) */
+};
+
+/* Raises RLIMIT_NOFILE, probes io_uring, starts one thread per worker (pinned to its CPU when as many CPUs are allowed).
+ * False: *err says which cause and remedy, ready to print. */
+bool core_start(const struct core_conf *, struct err *);
+unsigned core_workers(void);
+/* Stop accepting, tell every connection, wait up to `ms` for them to finish; returns how many were left. May be called
+ * once; *stop_early (set from a signal) ends the wait. */
+unsigned core_drain(int64_t ms, const volatile bool *stop_early);
+/* Ends the workers (connections left are reset) and frees all; nothing of core may be used after. */
+void core_stop(void);
+/* A line about what was found: "io_uring: bundles, ...; files: 20000, about 9900 connections". */
+const char *core_features(void);
+unsigned core_connections_max(void);
+
+/* ---- modules ---- */
+struct module_info {
+    const struct ringress_module *module;
+    const char *file;
+};
+/* Before core_start. Loads NAME.so of each name from the first folder of `path` that has it. On an ABI mismatch: the
+ * file, its ABI and ours. `conf_of` gives each module its filled configuration (NULL: none) after it was inspected. */
+bool modules_inspect(const char *const *names, size_t count, const char *const *path, size_t path_count, struct err *);
+size_t modules_count(void);
+const struct module_info *modules_get(size_t i);
+void modules_configure(size_t i, void *conf); /* the struct conf_fill made of the module's rows; not owned */
+bool modules_up(struct err *);                /* conf_check of all */
+
+/* ---- listeners ---- */
+struct listener;
+/* Binds and listens with SO_REUSEPORT, one socket per worker; connections are accepted from listener_start on.
+ * NULL: *err says why ("bind 0.0.0.0:80: Permission denied"). */
+struct listener *listener_open(enum listener_kind, const union address *, struct err *);
+void listener_start(struct listener *);
+/* No more accepts; the sockets are closed. Connections that were accepted live on. Frees. */
+void listener_close(struct listener *);
+
+/* ---- identities ---- */
+struct identity *identity_new(const char *chain_pem, const char *key_pem, struct err *);
+void identity_unref(struct identity *); /* freed when the last version and connection that uses it are gone */
+void operator_identities_set(struct identity *const *, const char *const *const *names, const size_t *name_counts,
+                             size_t count); /* takes the references */
+
+/* ---- publishing ---- */
+/* Makes `tenant` what is served for its names and ports, replacing its earlier version; takes ownership of the tenant
+ * and frees the old one when no connection uses it. Fills the host_* slots: upstreams and sets of ready endpoints,
+ * identities from the certificates' PEM (one that fails is left NULL and logged). The account is found by tenant->uid.
+ * Cost: this tenant's names. */
+void publish(struct tenant *);
+/* The tenant is gone: its names answer as nobody's; its connections live on until they end. */
+void unpublish(const char *tenant_name);
+/* Call about every 100 ms: frees what no one uses any more; folds accounts. */
+void publish_reap(void);
+/* The current version, for explain and views; NULL: none. */
+struct version *published(const char *tenant_name);
+size_t published_count(void);
+
+/* ---- live figures ---- */
+struct upstream_figures {
+    int64_t connections; /* open to it now */
+    uint64_t failures;
+};
+struct upstream_figures upstream_sum(const struct upstream *);
+struct account *account_find(const char *tenant_uid);
+struct core_figures {
+    uint64_t connections, accepted, requests;
+    uint64_t buffers_in_use, buffers_max;
+    double cpu_seconds;
+    uint64_t loop_lag_ns_max; /* longest turn since the last call */
+};
+void core_worker_figures(unsigned worker, struct core_figures *ret);
