@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * sni.c - on the https listeners: whose name is this, and does TLS end here or at the pod?
+ *
+ *   ClientHello --name--> directory --> passthrough: the untouched stream goes to a pod
+ *                                  `--> a certificate: TLS ends here, and the next module sees plain text
+ *
+ * Whoever asks for a name that nobody holds learns only that (alert unrecognized_name). Never sees a key, never answers a
+ * handshake: it chooses. An encrypted ClientHello is judged by its outer name, as any other.
+ */
+#include "core/module.h"
+#include "modules/sni/hello.h"
+#include "tenants/compiled.h"
+#include <string.h>
+
+struct sni_conf {
+    int64_t hello_size_max; /* bytes */
+};
+
+struct sni_conn {
+    struct hello_scan scan;
+};
+
+static const struct conf_field SNI_FIELDS[] = {
+    {.name = "hello_size_max",
+     .type = CONF_SIZE,
+     .offset = offsetof(struct sni_conf, hello_size_max),
+     .min = 512,
+     .max = HELLO_SIZE_MAX,
+     .fallback = "16Ki",
+     .doc = "the largest ClientHello that is read; a longer one is refused"},
+    CONF_END};
+
+static enum verdict sni_on_bytes(struct conn *, void *state, const uint8_t *data, size_t length);
+
+RINGRESS_MODULE(.name = "sni", .version = "1", .summary = "TLS by name: ended here, or passed through to the pod",
+                .listeners = LISTENER_HTTPS, .conf = SNI_FIELDS, .conf_size = sizeof(struct sni_conf),
+                .conn_size = sizeof(struct sni_conn), .on_bytes = sni_on_bytes);
+
+static size_t sni_hello_size_max(void) {
+    const struct sni_conf *conf = module_conf(&ringress_module);
+    return (size_t)conf->hello_size_max;
+}
+
+/* A fatal alert in a record of its own (RFC 8446 section 6), then the end. */
+static enum verdict sni_refuse(struct conn *conn, enum tls_alert alert) {
+    const uint8_t record[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert};
+    conn_last_words(conn, record, sizeof record);
+    return VERDICT_REJECT;
+}
+
+/* No top-level domain is a number, and every IPv4 address ends in one; every IPv6 address has a colon. */
+static bool is_address(const char *name) {
+    const char *dot = strrchr(name, '.');
+    const char *last = dot ? dot + 1 : name;
+    return strchr(name, ':') || strspn(last, "0123456789") == strlen(last);
+}
+
+/* RFC 6066 section 3: a host name without trailing dot, never an address. 0: it is neither. */
+static size_t sni_normalise(const struct hello *hello, char out[254]) {
+    if (hello->sni_length == 0 || hello->sni[hello->sni_length - 1] == '.' || is_address(hello->sni))
+        return 0;
+    return name_normalise(hello->sni, hello->sni_length, out);
+}
+
+static enum verdict sni_relay(struct conn *conn, struct version *version, const struct host *host) {
+    conn_charge(conn, version);
+    const struct backend *backend = host->passthrough_backend;
+    if (!backend || !backend->host_set) {
+        conn_account(conn)->failures++;
+        return sni_refuse(conn, TLS_ALERT_INTERNAL_ERROR);
+    }
+    conn_relay(conn, version, backend->host_set);
+    return VERDICT_WAIT;
+}
+
+static enum verdict sni_terminate(struct conn *conn, struct version *version, const char *name, size_t length) {
+    const struct certificate *own = tenant_certificate(version->tenant, name, length);
+    const struct identity *identity = own ? own->host_identity : NULL;
+    if (!identity)
+        identity = operator_identity(name, length);
+    if (!identity) {
+        conn_charge(conn, version);
+        return sni_refuse(conn, TLS_ALERT_HANDSHAKE_FAILURE);
+    }
+    conn_start_tls(conn, version, identity, name);
+    return VERDICT_PASS;
+}
+
+static enum verdict sni_route(struct conn *conn, const struct hello *hello) {
+    char name[254];
+    size_t length = sni_normalise(hello, name);
+    const struct name_entry *entry = length ? names_find(name, length) : NULL;
+    if (!entry)
+        return sni_refuse(conn, TLS_ALERT_UNRECOGNIZED_NAME);
+    const struct host *host = entry->object ? entry->object : entry->version->tenant->any;
+    if (host && host->passthrough)
+        return sni_relay(conn, entry->version, host);
+    return sni_terminate(conn, entry->version, name, length);
+}
+
+static enum verdict sni_on_bytes(struct conn *conn, void *state, const uint8_t *data, size_t length) {
+    struct sni_conn *sni = state;
+    struct hello hello;
+    enum tls_alert alert;
+    switch (hello_read(&sni->scan, data, length, sni_hello_size_max(), &hello, &alert)) {
+    case HELLO_MORE:
+        return VERDICT_WAIT;
+    case HELLO_WHOLE:
+        return sni_route(conn, &hello);
+    case HELLO_BAD:
+        return sni_refuse(conn, alert);
+    case HELLO_TEXT:
+        break;
+    }
+    return VERDICT_REJECT; /* an alert would be noise to who speaks no TLS */
+}
