@@ -2,6 +2,7 @@
  * client_hello.c - fuzz target: the ClientHello parser gives one answer to one stream, however it is cut.
  *
  *   whole  ==  byte by byte  ==  cut at a place the input chooses;  and every prefix before the answer says HELLO_MORE
+ * link: modules/sni/hello.c
  */
 #include "modules/sni/hello.h"
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_hello.c - what the ClientHello parser promises; the names of the tests are the promises.
+ * link: modules/sni/hello.c
  */
 #include "modules/sni/hello.h"
 #include <setjmp.h>
