@@ -7,20 +7,19 @@
  */
 #include <stddef.h>
 
-__attribute__((weak)) int TlsSessionCacheGetAndRdLock(const unsigned char *id, const void **ret_sess,
-                                                      unsigned *ret_row, unsigned char side);
+__attribute__((weak)) int TlsSessionCacheGetAndRdLock(const unsigned char *id,
+                                                      const void **ret_sess, unsigned *ret_row,
+                                                      unsigned char side);
 __attribute__((weak)) void TlsSessionCacheUnlockRow(unsigned row);
 
 int TlsSessionCacheGetAndRdLock(const unsigned char *id, const void **ret_sess, unsigned *ret_row,
-                                unsigned char side)
-{
+                                unsigned char side) {
     (void)id, (void)side;
     *ret_sess = NULL;
     *ret_row = 0;
     return -1;
 }
 
-void TlsSessionCacheUnlockRow(unsigned row)
-{
+void TlsSessionCacheUnlockRow(unsigned row) {
     (void)row;
 }

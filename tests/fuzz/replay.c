@@ -19,14 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static unsigned inputs;
 
-static void die(const char *path)
-{
+static void die(const char *path) {
     fprintf(stderr, "%s: %s\n", path, strerror(errno));
     exit(1);
 }
 
-static void replay_file(const char *path, size_t size)
-{
+static void replay_file(const char *path, size_t size) {
     FILE *f = fopen(path, "rb");
     uint8_t *data = malloc(size != 0 ? size : 1);
     if (f == NULL || data == NULL || fread(data, 1, size, f) != size)
@@ -37,8 +35,7 @@ static void replay_file(const char *path, size_t size)
     fclose(f);
 }
 
-static void replay(const char *path)
-{
+static void replay(const char *path) {
     struct dirent **names;
     struct stat st;
     int n;
@@ -65,8 +62,7 @@ static void replay(const char *path)
     free(names);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++)
         replay(argv[i]);
     printf("%u inputs replayed\n", inputs);
