@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * exchange.c - one request and its response, between a client's connection and a pod's.
+ *
+ *   client --message_feed--> request  --head_done: route, open pod--> up   --> pod
+ *   client <-- down <--head_done: framing, Connection-- response <--message_feed-- pod
+ *
+ * Owns the pod's stream until it is kept, closed or joined; lives in the pool buffer the request's head is written to. Nothing of a
+ * pod's answer is invented: when a pod breaks after the response has begun, the client is cut; before that, the edge answers
+ * itself, or asks again where RFC 9110 section 9.2.2 allows it.
+ */
+#include "modules/http/answer.h"
+#include "modules/http/http.h"
+#include <errno.h>
+
+static const struct stream_events pod_events;
+static const struct message_sink request_sink, response_sink;
+
+static struct exchange *exchange_of_request(struct message *m) {
+    return (struct exchange *)((char *)m - offsetof(struct exchange, request));
+}
+
+static struct exchange *exchange_of_response(struct message *m) {
+    return (struct exchange *)((char *)m - offsetof(struct exchange, response));
+}
+
+/* ---- memory ---- */
+
+/* Into memory of its own. What is still to be sent from the pool buffer has its own references. */
+static bool head_move(struct worker *worker, struct head *h, size_t need) {
+    size_t room = h->room < BUF_SIZE ? BUF_SIZE : h->room;
+    while (room - h->used < need)
+        room *= 2;
+    uint8_t *data = worker_alloc(worker, room);
+    if (!data)
+        return false;
+    memcpy(data, h->data, h->used);
+    if (!h->buf)
+        worker_free(worker, h->data, h->room);
+    h->data = data;
+    h->room = (uint32_t)room;
+    h->buf = NULL;
+    return true;
+}
+
+static bool request_head_grow(struct head *h, size_t need) {
+    struct message *m = (struct message *)((char *)h - offsetof(struct message, head));
+    return head_move(exchange_of_request(m)->worker, h, need); /* `home` stays: the exchange lies there */
+}
+
+static bool response_head_grow(struct head *h, size_t need) {
+    struct message *m = (struct message *)((char *)h - offsetof(struct message, head));
+    struct exchange *ex = exchange_of_response(m);
+    struct buf *buf = h->buf;
+    if (!head_move(ex->worker, h, need))
+        return false;
+    if (buf)
+        buf_unref(ex->worker, buf);
+    return true;
+}
+
+bool exchange_begin(struct http_conn *hc) {
+    struct worker *worker = conn_worker(hc->conn);
+    struct buf *home = buf_get(worker);
+    if (!home)
+        return false;
+    home->used = BUF_SIZE; /* nobody appends */
+    struct exchange *ex = (struct exchange *)home->data;
+    memset(ex, 0, sizeof *ex);
+    ex->hc = hc;
+    ex->worker = worker;
+    ex->home = home;
+    ex->request.head = (struct head){.data = home->data + sizeof *ex,
+                                     .room = (uint32_t)(BUF_SIZE - sizeof *ex),
+                                     .buf = home,
+                                     .grow = request_head_grow};
+    message_init(&ex->request, true, &request_sink);
+    ex->request.trust = hc->trust;
+    hc->exchange = ex;
+    return true;
+}
+
+static void exchange_free(struct exchange *ex) {
+    struct worker *worker = ex->worker;
+    struct head *request = &ex->request.head, *response = &ex->response.head;
+    ex->hc->exchange = NULL;
+    ex->hc->pod_paused = false;
+    if (response->buf)
+        buf_unref(worker, response->buf);
+    else if (response->data)
+        worker_free(worker, response->data, response->room);
+    if (!request->buf)
+        worker_free(worker, request->data, request->room);
+    buf_unref(worker, ex->home);
+}
+
+static void pod_close(struct exchange *ex, bool reset) {
+    if (ex->pod)
+        stream_close(ex->pod, reset);
+    ex->pod = NULL;
+}
+
+void exchange_drop(struct exchange *ex) {
+    pod_close(ex, true);
+    exchange_free(ex);
+}
+
+/* ---- the edge's own answers ---- */
+
+static bool client_keeps(const struct exchange *ex) {
+    const struct message *m = &ex->request;
+    return m->complete && !m->close && (!m->http_1_0 || m->keep_alive) && !conn_draining(ex->hc->conn);
+}
+
+/* "https://host/path?query": the host as normalised, the target as it would have been forwarded. */
+static void location_set(const struct exchange *ex, struct answer *a, char *out, size_t room) {
+    const struct message *m = &ex->request;
+    const struct http_conf *conf = module_conf(&ringress_module);
+    char port[8] = "";
+    if (conf && conf->https_port && conf->https_port != 443)
+        snprintf(port, sizeof port, ":%d", (int)conf->https_port);
+    int n = snprintf(out, room, "https://%.*s%s%.*s", ex->host_length, ex->host, port,
+                     m->head.data[m->target] == '*' ? 0 : (int)m->target_length, (char *)m->head.data + m->target);
+    a->location = out;
+    a->location_length = (size_t)n;
+}
+
+bool exchange_answer(struct exchange *ex, int status, bool unread) {
+    struct http_conn *hc = ex->hc;
+    char out[TARGET_MAX + 1024], location[TARGET_MAX + 300];
+    struct answer a = {.status = status,
+                       .head_only = ex->request.method == HTTP_HEAD,
+                       .close = unread || !client_keeps(ex),
+                       .http_1_0 = ex->request.http_1_0,
+                       .retry_after = status == 503 ? RETRY_AFTER_S : 0,
+                       .date = time(NULL)};
+    if (status == 308)
+        location_set(ex, &a, location, sizeof location);
+    size_t length = answer_write(&a, out, sizeof out);
+    struct account_worker *account = conn_account(hc->conn);
+    if (account && status >= 502)
+        account->failures++;
+    exchange_drop(ex);
+    hc->first = false;
+    hc->full |= stream_write_copy(hc->client, out, length) == 1;
+    if (a.close)
+        return http_end(hc, unread);
+    http_enter(hc, CLIENT_IDLE);
+    return true;
+}
+
+static bool cut(struct exchange *ex) {
+    http_close(ex->hc, true);
+    return false;
+}
+
+/* The request can't go on: say so, unless another answer has begun. */
+static bool exchange_refuse(struct exchange *ex, int status) {
+    return ex->delivering ? cut(ex) : exchange_answer(ex, status, !ex->request_done);
+}
+
+/* ---- the pod ---- */
+
+static void response_expect(struct exchange *ex) {
+    message_init(&ex->response, false, &response_sink);
+    ex->response.method = ex->request.method;
+    ex->response.cookie_domain = ex->request.cookie_domain;
+}
+
+static bool response_head_make(struct exchange *ex) {
+    struct buf *buf = buf_get(ex->worker);
+    if (!buf)
+        return false;
+    buf->used = BUF_SIZE;
+    ex->response.head = (struct head){.data = buf->data, .room = BUF_SIZE, .buf = buf, .grow = response_head_grow};
+    ex->down = (struct body_out){.to = ex->hc->client, .head = &ex->response.head};
+    response_expect(ex);
+    return true;
+}
+
+static void pod_attach(struct exchange *ex, struct stream *pod) {
+    ex->pod = pod;
+    ex->reused = ex->connected = upstream_is_reused(pod);
+    stream_consume(pod, &pod_events, ex);
+}
+
+/* Opens a connection for a judged request. 0 or the status to answer. */
+static int pod_open(struct exchange *ex) {
+    int error = 0;
+    struct stream *pod = upstream_open(ex->worker, ex->set, false, NULL, &error);
+    if (!pod)
+        return 503;
+    pod_attach(ex, pod);
+    ex->up = (struct body_out){.to = pod, .head = &ex->request.head, .chunked = ex->request.framing == FRAMING_CHUNKED};
+    ex->request.keep_trailers = ex->up.chunked;
+    return response_head_make(ex) ? 0 : 503;
+}
+
+/* RFC 9110 section 9.2.2 */
+static bool is_idempotent(uint8_t method) {
+    return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_PUT || method == HTTP_DELETE || method == HTTP_OPTIONS;
+}
+
+/* Never reached the pod, or met a kept connection that was just ending: may be sent once more if we still have all of it. */
+static bool may_retry(const struct exchange *ex) {
+    bool safe = !ex->connected || (ex->reused && is_idempotent(ex->request.method));
+    return safe && !ex->pod_spoke && !ex->up.direct && ex->tries + 1 < TRIES_MAX;
+}
+
+static void up_flush(struct exchange *ex) {
+    const struct message *m = &ex->request;
+    body_flush(&ex->up, m->trailing && !ex->request_done ? m->name : m->head.used);
+}
+
+static bool retry(struct exchange *ex) {
+    int error = 0;
+    const struct upstream *failed = ex->connected ? NULL : upstream_of(ex->pod);
+    struct stream *pod = upstream_open(ex->worker, ex->set, true, failed, &error);
+    if (!pod)
+        return false;
+    if (failed && upstream_of(pod) == failed) { /* there is no other */
+        stream_close(pod, true);
+        return false;
+    }
+    pod_close(ex, true);
+    ex->tries++;
+    ex->hc->pod_paused = false;
+    pod_attach(ex, pod);
+    body_replay(&ex->up, pod);
+    up_flush(ex);
+    return true;
+}
+
+/* The pod is no use any more, before its response was whole. `error`: negative errno. */
+static bool pod_failed(struct exchange *ex, int error) {
+    bool stale = ex->reused && !ex->pod_spoke;
+    if (!stale)
+        upstream_report(upstream_of(ex->pod), ex->worker, error);
+    if (ex->delivering)
+        return cut(ex);
+    if (may_retry(ex) && retry(ex))
+        return true;
+    return exchange_answer(ex, error == -ETIMEDOUT ? 504 : 502, !ex->request_done);
+}
+
+/* ---- request: client to pod ---- */
+
+/* A body that could not be sent a second time waits until the pod's connection is up. */
+static bool must_hold(const struct exchange *ex) {
+    const struct message *m = &ex->request;
+    if (ex->connected || m->framing == FRAMING_NONE)
+        return false;
+    return m->framing != FRAMING_LENGTH || m->length > BODY_SMALL || m->head.buf == NULL ||
+           m->head.room - m->head.used < m->length;
+}
+
+static bool request_forward(struct exchange *ex) {
+    struct http_conn *hc = ex->hc;
+    struct forwarding f = {.peer = hc->peer,
+                           .peer_length = hc->peer_length,
+                           .tls = hc->tls,
+                           .id = {worker_random(ex->worker), worker_random(ex->worker)}};
+    return request_finish(&ex->request, &f);
+}
+
+static int request_head_done(struct message *m) {
+    struct exchange *ex = exchange_of_request(m);
+    ex->answer = (uint16_t)exchange_route(ex);
+    if (!ex->answer && !request_forward(ex))
+        ex->answer = 503;
+    if (!ex->answer)
+        ex->answer = (uint16_t)pod_open(ex);
+    ex->held = !ex->answer && must_hold(ex);
+    return ex->held ? MESSAGE_PAUSE : 0;
+}
+
+static void request_body(struct message *m, const uint8_t *at, size_t length) {
+    struct exchange *ex = exchange_of_request(m);
+    if (!ex->answer)
+        body_part(&ex->up, ex->source, at, length);
+}
+
+static void request_body_last(struct message *m) {
+    struct exchange *ex = exchange_of_request(m);
+    if (!ex->answer)
+        body_last(&ex->up);
+}
+
+static const struct message_sink request_sink = {
+    .head_done = request_head_done, .body = request_body, .body_last = request_body_last};
+
+bool exchange_accepts(const struct exchange *ex) {
+    return !ex->request_done && !ex->held && !ex->up.full;
+}
+
+static bool request_more(struct exchange *ex) {
+    if (ex->answer)
+        return exchange_answer(ex, ex->answer, true);
+    if (!ex->request.complete)
+        return true;
+    up_flush(ex);
+    if (ex->hc->state == CLIENT_HEAD)
+        http_enter(ex->hc, CLIENT_SEND);
+    return true;
+}
+
+static bool request_whole(struct exchange *ex) {
+    ex->request_done = true;
+    if (ex->answer)
+        return exchange_answer(ex, ex->answer, false);
+    body_end(&ex->up);
+    up_flush(ex);
+    ex->up.full = false; /* nothing more will come */
+    if (ex->hc->state != CLIENT_PASS)
+        http_enter(ex->hc, CLIENT_WAIT);
+    return true;
+}
+
+bool exchange_request(struct exchange *ex, struct slice *s) {
+    size_t used = 0;
+    ex->source = s;
+    enum step step = message_feed(&ex->request, s->data, s->length, &used);
+    s->data += used;
+    s->length -= (uint32_t)used;
+    if (step == STEP_BAD)
+        return exchange_refuse(ex, ex->request.refusal);
+    if (ex->up.failed)
+        return exchange_refuse(ex, 503);
+    return step == STEP_DONE ? request_whole(ex) : request_more(ex);
+}
+
+/* ---- response: pod to client ---- */
+
+static bool pod_keeps(const struct exchange *ex) {
+    const struct message *m = &ex->response;
+    if (m->framing == FRAMING_CLOSE && response_has_body(m))
+        return false;
+    return ex->request_done && !ex->up.dead && !m->close && (!m->http_1_0 || m->keep_alive);
+}
+
+static int response_head_done(struct message *m) {
+    struct exchange *ex = exchange_of_response(m);
+    if (m->status == 101 && (!ex->request.upgrade || !ex->request_done))
+        return 502; /* nobody asked */
+    bool last = ex->hc->eof && !ex->hc->hold;
+    struct delivery d = {.http_1_0 = ex->request.http_1_0, .keep = client_keeps(ex) && ex->request_done && !last};
+    enum framing framing;
+    if (!response_finish(m, &d, &framing))
+        return 502;
+    if (m->status < 200)
+        return 0;
+    ex->keep = d.keep;
+    ex->down.chunked = framing == FRAMING_CHUNKED;
+    m->keep_trailers = ex->down.chunked;
+    return 0;
+}
+
+static void response_body(struct message *m, const uint8_t *at, size_t length) {
+    struct exchange *ex = exchange_of_response(m);
+    body_part(&ex->down, ex->source, at, length);
+    ex->delivering |= ex->down.direct || ex->down.sent > m->start;
+}
+
+static void response_body_last(struct message *m) {
+    body_last(&exchange_of_response(m)->down);
+}
+
+static const struct message_sink response_sink = {
+    .head_done = response_head_done, .body = response_body, .body_last = response_body_last};
+
+static void down_flush(struct exchange *ex, bool whole) {
+    const struct message *m = &ex->response;
+    ex->delivering = true;
+    body_flush(&ex->down, m->trailing && !whole ? m->name : m->head.used);
+    ex->hc->full |= ex->down.full;
+    ex->down.full = false;
+}
+
+/* 1xx: passed on to who can read it; the final response is still to come. */
+static void response_interim(struct exchange *ex) {
+    struct message *m = &ex->response;
+    if (ex->request.http_1_0)
+        m->head.used = m->start;
+    body_flush(&ex->down, m->head.used);
+    response_expect(ex);
+}
+
+/* 101: what either side has sent already belongs to the tunnel. */
+static bool response_tunnel(struct exchange *ex, struct slice *rest) {
+    struct http_conn *hc = ex->hc;
+    struct stream *pod = ex->pod;
+    down_flush(ex, true);
+    if (rest->length) {
+        stream_write(hc->client, *rest); /* with its reference */
+        *rest = (struct slice){0};
+    }
+    ex->pod = NULL;
+    if (hc->pod_paused)
+        stream_resume(pod);
+    if (hc->client_paused)
+        stream_resume(hc->client);
+    http_tunnel(hc, pod);
+    return false;
+}
+
+/* The response is whole. `clean`: nothing came behind it. */
+static bool response_whole(struct exchange *ex, bool clean) {
+    struct http_conn *hc = ex->hc;
+    bool done = ex->request_done, keep = ex->keep && done;
+    if (ex->down.chunked) {
+        if (!ex->response.trailing)
+            body_last(&ex->down);
+        body_end(&ex->down);
+    }
+    if (ex->down.failed)
+        return cut(ex);
+    down_flush(ex, true);
+    if (clean && pod_keeps(ex)) {
+        if (hc->pod_paused)
+            stream_resume(ex->pod);
+        upstream_keep(ex->pod);
+        ex->pod = NULL;
+    }
+    pod_close(ex, !done);
+    exchange_free(ex);
+    hc->first = false;
+    if (!keep)
+        return http_end(hc, !done);
+    http_enter(hc, CLIENT_IDLE);
+    return true;
+}
+
+static bool exchange_response(struct exchange *ex, struct slice *s) {
+    ex->pod_spoke = true;
+    ex->source = s;
+    while (s->length) {
+        size_t used = 0;
+        enum step step = message_feed(&ex->response, s->data, s->length, &used);
+        s->data += used;
+        s->length -= (uint32_t)used;
+        if (step == STEP_BAD || ex->down.failed)
+            return pod_failed(ex, -EPROTO);
+        if (step == STEP_MORE)
+            break;
+        if (ex->response.status == 101)
+            return response_tunnel(ex, s);
+        if (ex->response.status >= 200)
+            return response_whole(ex, s->length == 0);
+        if (++ex->interims > INTERIM_MAX)
+            return pod_failed(ex, -EPROTO);
+        response_interim(ex);
+    }
+    if (ex->response.complete) {
+        down_flush(ex, false);
+        http_enter(ex->hc, CLIENT_PASS);
+    }
+    return true;
+}
+
+/* ---- events of the pod's stream ---- */
+
+static void pod_data(struct stream *s, void *user, struct slice slice) {
+    struct exchange *ex = user;
+    struct http_conn *hc = ex->hc;
+    struct worker *worker = ex->worker;
+    (void)s;
+    bool alive = exchange_response(ex, &slice);
+    slice_drop(worker, &slice);
+    if (alive)
+        http_continue(hc);
+}
+
+static void pod_eof(struct stream *s, void *user) {
+    struct exchange *ex = user;
+    struct http_conn *hc = ex->hc;
+    (void)s;
+    if (message_ends_here(&ex->response) ? response_whole(ex, false) : pod_failed(ex, -ECONNRESET))
+        http_continue(hc);
+}
+
+static void pod_error(struct stream *s, void *user, int error) {
+    struct exchange *ex = user;
+    struct http_conn *hc = ex->hc;
+    (void)s;
+    if (pod_failed(ex, error))
+        http_continue(hc);
+}
+
+static void pod_drain(struct stream *s, void *user) {
+    struct exchange *ex = user;
+    (void)s;
+    ex->up.full = false;
+    http_continue(ex->hc);
+}
+
+static void pod_connected(struct stream *s, void *user) {
+    struct exchange *ex = user;
+    (void)s;
+    ex->connected = true;
+    if (!ex->held)
+        return;
+    ex->held = false;
+    http_continue(ex->hc);
+}
+
+static const struct stream_events pod_events = {.data = pod_data,
+                                                .eof = pod_eof,
+                                                .drain = pod_drain,
+                                                .error = pod_error,
+                                                .connected = pod_connected};
+
+/* ---- time ---- */
+
+bool exchange_expired(struct exchange *ex) {
+    bool pod_slow = ex->hc->state == CLIENT_WAIT || ex->up.full || ex->held;
+    if (pod_slow)
+        upstream_report(upstream_of(ex->pod), ex->worker, -ETIMEDOUT);
+    return exchange_refuse(ex, pod_slow ? 504 : 408);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * http.c - one client connection that speaks HTTP/1.1: its life, what it has received and not yet used, its timer.
+ *
+ *   IDLE --byte--> HEAD --head--> SEND --body--> WAIT --response--> PASS --end--> IDLE ... --close--> LINGER --> GONE
+ *                    '----------- no body ------^  '---101---> TUNNEL
+ *
+ * Requests are answered one after the other: what comes in during an exchange is held (and the client paused when that is much). The
+ * exchange itself is exchange.c. Never parses; allocates only to hold.
+ */
+#include "modules/http/http.h"
+
+static struct worker *worker_of(const struct http_conn *hc) {
+    return conn_worker(hc->conn);
+}
+
+void http_enter(struct http_conn *hc, enum client_state state) {
+    /* the first request's head has no more time than the connection had from its opening */
+    hc->timed = state == CLIENT_HEAD && hc->first && hc->timed;
+    hc->state = (uint8_t)state;
+}
+
+/* ---- what is held back ---- */
+
+static void hold_free(struct http_conn *hc) {
+    struct hold *hold = hc->hold;
+    if (!hold)
+        return;
+    while (hold->first < hold->end)
+        slice_drop(worker_of(hc), &hold->item[hold->first++]);
+    worker_free(worker_of(hc), hold, sizeof *hold + hold->room * sizeof *hold->item);
+    hc->hold = NULL;
+}
+
+static bool hold_grow(struct http_conn *hc) {
+    struct hold *old = hc->hold;
+    uint32_t room = old ? old->room * 2 : 6;
+    struct hold *hold = old && old->end >= HOLD_MAX ? NULL : worker_alloc(worker_of(hc), sizeof *hold + room * sizeof *hold->item);
+    if (!hold)
+        return false;
+    *hold = (struct hold){.room = room};
+    if (old) {
+        hold->first = old->first;
+        hold->end = old->end;
+        memcpy(hold->item, old->item, old->end * sizeof *old->item);
+        worker_free(worker_of(hc), old, sizeof *old + old->room * sizeof *old->item);
+    }
+    hc->hold = hold;
+    return true;
+}
+
+/* Takes the slice in any case. False: too much, or no memory. */
+static bool hold_put(struct http_conn *hc, struct slice slice, bool front) {
+    if (front && hc->hold && hc->hold->first > 0) {
+        hc->hold->item[--hc->hold->first] = slice;
+        return true;
+    }
+    if ((!hc->hold || hc->hold->end == hc->hold->room) && !hold_grow(hc)) {
+        slice_drop(worker_of(hc), &slice);
+        return false;
+    }
+    hc->hold->item[hc->hold->end++] = slice;
+    return true;
+}
+
+static bool is_holding(const struct http_conn *hc) {
+    return hc->hold && hc->hold->first < hc->hold->end;
+}
+
+/* ---- bytes from the client ---- */
+
+static bool accepts(const struct http_conn *hc) {
+    switch (hc->state) {
+    case CLIENT_IDLE:
+        return !hc->full;
+    case CLIENT_LINGER:
+        return true;
+    default:
+        return hc->exchange && exchange_accepts(hc->exchange);
+    }
+}
+
+/* RFC 9112 section 2.2: empty lines before a request are skipped. */
+static void skip_empty_lines(struct slice *s) {
+    while (s->length && (*s->data == '\r' || *s->data == '\n')) {
+        s->data++;
+        s->length--;
+    }
+}
+
+/* One step with what has come. Takes from the slice. False: the connection is gone. */
+static bool step(struct http_conn *hc, struct slice *s) {
+    if (hc->state == CLIENT_LINGER) {
+        s->length = 0;
+        return true;
+    }
+    if (hc->state == CLIENT_IDLE) {
+        skip_empty_lines(s);
+        if (s->length == 0)
+            return true;
+        if (!exchange_begin(hc)) { /* no memory: not even for an answer */
+            http_close(hc, true);
+            return false;
+        }
+        http_enter(hc, CLIENT_HEAD);
+    }
+    return exchange_request(hc->exchange, s);
+}
+
+/* Takes the slice. False: the connection is gone. */
+static bool take(struct http_conn *hc, struct slice slice, bool from_hold) {
+    struct worker *worker = worker_of(hc);
+    bool alive = true;
+    while (alive && slice.length) {
+        if (!accepts(hc)) {
+            if (hold_put(hc, slice, from_hold))
+                return true;
+            http_close(hc, true);
+            return false;
+        }
+        alive = step(hc, &slice);
+    }
+    slice_drop(worker, &slice);
+    return alive;
+}
+
+static bool hold_run(struct http_conn *hc) {
+    while (is_holding(hc) && accepts(hc))
+        if (!take(hc, hc->hold->item[hc->hold->first++], true))
+            return false;
+    if (hc->hold && !is_holding(hc))
+        hold_free(hc);
+    return true;
+}
+
+/* ---- time and pace ---- */
+
+static int64_t patience(const struct http_conn *hc) {
+    const struct timeouts *t = edge_timeouts();
+    switch (hc->state) {
+    case CLIENT_IDLE:
+        return hc->first ? t->header : t->keepalive;
+    case CLIENT_HEAD:
+        return t->header;
+    case CLIENT_WAIT:
+        return t->response;
+    case CLIENT_LINGER:
+        return LINGER_MS;
+    default:
+        return t->body_idle;
+    }
+}
+
+static void pace_one(struct stream *s, bool want, bool is) {
+    if (want && !is)
+        stream_pause(s);
+    else if (!want && is)
+        stream_resume(s);
+}
+
+static void pace(struct http_conn *hc) {
+    struct exchange *ex = hc->exchange;
+    bool client = (hc->hold && hc->hold->end - hc->hold->first >= HOLD_PAUSE) || (ex && ex->up.full);
+    bool pod = ex && ex->pod && hc->full;
+    pace_one(hc->client, client, hc->client_paused);
+    if (ex && ex->pod)
+        pace_one(ex->pod, pod, hc->pod_paused);
+    hc->client_paused = client;
+    hc->pod_paused = pod;
+}
+
+/* The client has ended and said nothing that is still to be answered. */
+static bool is_over(const struct http_conn *hc) {
+    if (!hc->eof || is_holding(hc))
+        return false;
+    return hc->state <= CLIENT_HEAD || hc->state == CLIENT_LINGER || (hc->exchange && !hc->exchange->request_done);
+}
+
+void http_continue(struct http_conn *hc) {
+    if (!hold_run(hc))
+        return;
+    bool drained = hc->state == CLIENT_IDLE && !is_holding(hc) && conn_draining(hc->conn);
+    if (is_over(hc) || drained) {
+        http_close(hc, false);
+        return;
+    }
+    pace(hc);
+    if (hc->timed && hc->state != CLIENT_SEND && hc->state != CLIENT_PASS)
+        return;
+    hc->timed = true;
+    timer_set(worker_of(hc), &hc->timer, patience(hc));
+}
+
+static void on_time(struct timer *timer) {
+    struct http_conn *hc = (struct http_conn *)((char *)timer - offsetof(struct http_conn, timer));
+    hc->timed = false;
+    if (hc->exchange) {
+        if (exchange_expired(hc->exchange))
+            http_continue(hc);
+        return;
+    }
+    http_close(hc, false); /* nothing was asked: nothing is answered */
+}
+
+/* ---- the end ---- */
+
+static void let_go(struct http_conn *hc) {
+    hc->state = CLIENT_GONE;
+    timer_stop(&hc->timer);
+    if (hc->exchange)
+        exchange_drop(hc->exchange);
+    hold_free(hc);
+}
+
+void http_close(struct http_conn *hc, bool reset) {
+    let_go(hc);
+    hc->client = NULL;
+    conn_close(hc->conn, reset);
+}
+
+/* Closing with unread input makes the kernel send RST, which can overtake the answer: read on a little (RFC 9112 section 9.6). */
+bool http_end(struct http_conn *hc, bool unread) {
+    if ((!unread && !is_holding(hc)) || hc->eof) {
+        http_close(hc, false);
+        return false;
+    }
+    hold_free(hc);
+    stream_shutdown(hc->client);
+    http_enter(hc, CLIENT_LINGER);
+    return true;
+}
+
+void http_tunnel(struct http_conn *hc, struct stream *pod) {
+    while (is_holding(hc))
+        stream_write(pod, hc->hold->item[hc->hold->first++]);
+    if (hc->eof)
+        stream_shutdown(pod);
+    let_go(hc);
+    hc->state = CLIENT_TUNNEL;
+    hc->client = NULL;
+    conn_relay_stream(hc->conn, pod);
+}
+
+/* ---- events of the client's stream ---- */
+
+static void client_data(struct stream *s, void *user, struct slice slice) {
+    struct http_conn *hc = user;
+    if (is_holding(hc)) { /* first come, first served */
+        if (!hold_put(hc, slice, false)) {
+            http_close(hc, true);
+            return;
+        }
+    } else if (!take(hc, slice, false)) {
+        return;
+    }
+    http_continue(hc);
+    (void)s;
+}
+
+static void client_eof(struct stream *s, void *user) {
+    struct http_conn *hc = user;
+    (void)s;
+    hc->eof = true;
+    http_continue(hc);
+}
+
+static void client_drain(struct stream *s, void *user) {
+    struct http_conn *hc = user;
+    (void)s;
+    hc->full = false;
+    http_continue(hc);
+}
+
+static void client_error(struct stream *s, void *user, int error) {
+    (void)s;
+    (void)error;
+    http_close(user, true);
+}
+
+static const struct stream_events client_events = {
+    .data = client_data, .eof = client_eof, .drain = client_drain, .error = client_error};
+
+/* ---- the module ---- */
+
+static enum verdict http_on_stream(struct conn *conn, void *state, struct stream *stream) {
+    struct http_conn *hc = state;
+    *hc = (struct http_conn){.conn = conn, .client = stream, .first = true, .tls = conn_is_tls(conn)};
+    hc->trust = edge_trusts_proxy(conn);
+    hc->peer_length = (uint8_t)strnlen(conn_peer(conn, hc->peer), sizeof hc->peer);
+    timer_init(&hc->timer, on_time);
+    stream_consume(stream, &client_events, hc);
+    hc->timed = true;
+    timer_set(worker_of(hc), &hc->timer, edge_timeouts()->header);
+    return VERDICT_WAIT;
+}
+
+static void http_on_close(struct conn *conn, void *state) {
+    struct http_conn *hc = state;
+    (void)conn;
+    if (hc->client && hc->state != CLIENT_GONE)
+        let_go(hc);
+}
+
+static void http_on_drain(struct conn *conn, void *state) {
+    struct http_conn *hc = state;
+    (void)conn;
+    if (hc->client && hc->state == CLIENT_IDLE && !is_holding(hc))
+        http_close(hc, false);
+}
+
+static const struct conf_field http_fields[] = {
+    {.name = "https_port", .type = CONF_INT, .offset = offsetof(struct http_conf, https_port), .min = 1, .max = 65535,
+     .fallback = "443", .doc = "the port that clients reach https on, named in redirects unless it is 443"},
+    CONF_END,
+};
+
+RINGRESS_MODULE(.name = "http", .version = "1", .summary = "HTTP/1.1 reverse proxy by host and path",
+                .listeners = LISTENER_HTTP | LISTENER_HTTPS, .conf = http_fields, .conf_size = sizeof(struct http_conf),
+                .conn_size = sizeof(struct http_conn), .alpn = "http/1.1", .on_stream = http_on_stream,
+                .on_close = http_on_close, .on_drain = http_on_drain);
+
+_Static_assert(sizeof(struct http_conn) <= 192, "an idle connection is nearly free");

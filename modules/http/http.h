@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * http.h - the module's own parts, as they see each other.
+ *
+ *   http.c      one client connection: its states, what it has received and not yet used, its timer
+ *   exchange.c  one request and its response: route, pod, retry, both bodies
+ *   route.c     which backend a request goes to, or the status to refuse it with
+ *   message.c   (request.c, response.c, field.c, head.c, path.c) HTTP/1 as types; body.c, answer.c: the way out
+ *
+ * An idle connection is a struct http_conn and nothing else. An exchange lives in the pool buffer that its request's head is written
+ * to, so that a request costs two buffers of a free list and no other memory.
+ */
+#pragma once
+#include "core/module.h"
+#include "modules/http/body.h"
+#include "modules/http/message.h"
+#include "tenants/compiled.h"
+
+struct http_conf {
+    int64_t https_port;
+};
+
+#define CLIENT_STATES(X)                                                                                                 \
+    X(IDLE, idle, "between requests; the first waits for `header`, later ones for `keepalive`")                        \
+    X(HEAD, head, "a request's head is coming in; `header` from its first byte")                                       \
+    X(SEND, send, "a request's body is on its way to the pod; `body_idle` between pieces")                             \
+    X(WAIT, wait, "the pod has the whole request; `response` until its answer begins")                                 \
+    X(PASS, pass, "the response is on its way to the client; `body_idle` between pieces")                              \
+    X(LINGER, linger, "answered and shut down; input is discarded until the client ends, 2 s at most")                 \
+    X(TUNNEL, tunnel, "after 101: the host joins the two streams")                                                     \
+    X(GONE, gone, "given back to the host")
+
+enum client_state {
+#define X(upper, lower, text) CLIENT_##upper,
+    CLIENT_STATES(X)
+#undef X
+};
+
+enum {
+    LINGER_MS = 2000,
+    HOLD_PAUSE = 8,      /* slices held back before the client is paused */
+    HOLD_MAX = 1024,     /* slices held back before the client is cut */
+    TRIES_MAX = 3,       /* pods asked for one request */
+    INTERIM_MAX = 32,    /* 1xx responses to one request */
+    RETRY_AFTER_S = 5,
+};
+
+struct hold { /* received, not yet used: pipelined requests, a body whose pod is not yet connected */
+    uint32_t first, end, room;
+    struct slice item[];
+};
+
+struct exchange;
+
+struct http_conn {
+    struct timer timer;
+    struct conn *conn;
+    struct stream *client; /* NULL: never taken, or given back */
+    struct exchange *exchange;
+    struct hold *hold;
+    uint8_t state; /* enum client_state; moved by http_enter */
+    uint8_t peer_length;
+    bool timed : 1;  /* this state's time runs */
+    bool first : 1;  /* no request yet */
+    bool trust : 1;  /* the peer is a trusted proxy */
+    bool tls : 1;
+    bool eof : 1;    /* the client has finished writing */
+    bool full : 1;   /* the client's stream asked for a pause */
+    bool client_paused : 1, pod_paused : 1;
+    char peer[46];
+};
+
+struct exchange {
+    struct http_conn *hc;
+    struct worker *worker;
+    struct buf *home;           /* where this struct lies */
+    const struct slice *source; /* of the bytes being parsed right now */
+    struct stream *pod;
+    struct upstream_set *set;
+    const struct host *redirect; /* answer 308: this host is served by TLS */
+    struct message request, response;
+    struct body_out up, down;
+    uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */
+    uint8_t tries, interims;
+    bool connected : 1;     /* the connection to the pod is up */
+    bool reused : 1;        /* it has served others before */
+    bool held : 1;          /* the request's body waits for it */
+    bool request_done : 1;  /* the whole request was received */
+    bool pod_spoke : 1;     /* a byte of an answer came: no second try */
+    bool delivering : 1;    /* the final response's head is on its way: no other answer */
+    bool keep : 1;          /* the client's connection stays open after this */
+    char host[254];
+    uint8_t host_length;
+};
+
+/* http.c */
+RINGRESS_EXPORT extern const struct ringress_module ringress_module;
+void http_enter(struct http_conn *, enum client_state);
+/* Go on with what was held back, set the timer, pace both sides. The last act of every event that left the connection alive. */
+void http_continue(struct http_conn *);
+/* Gives the connection back; `hc` is dead on return. */
+void http_close(struct http_conn *, bool reset);
+/* The answer is out and the connection ends. True: alive, lingering for the client's unread input. */
+bool http_end(struct http_conn *, bool unread);
+
+/* After 101: hands both streams to the host, joined; what was held is the tunnel's. `hc` is dead on return. */
+void http_tunnel(struct http_conn *, struct stream *pod);
+
+/* exchange.c. All bool functions: false when the connection is gone. */
+bool exchange_begin(struct http_conn *); /* false: no memory, nothing was changed */
+bool exchange_request(struct exchange *, struct slice *); /* consumes from the slice's front */
+bool exchange_accepts(const struct exchange *);
+bool exchange_answer(struct exchange *, int status, bool unread);
+bool exchange_expired(struct exchange *);
+void exchange_drop(struct exchange *); /* frees it; a pod's connection is reset */
+
+/* route.c: 0 and ex->set, or the status to answer. */
+int exchange_route(struct exchange *);

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * message.c - llhttp's callbacks turned into types and into a new head, see message.h.
+ *
+ *   START --target/status line--> FIELDS --empty line--> BODY --last chunk--> TRAILERS --> done (paused)
+ *
+ * No lenient flag of llhttp is ever set. Where strict llhttp is still wider than we want (Transfer-Encoding lists, RTSP, HTTP/0.9,
+ * characters of a reason phrase, endless chunk extensions), the rules are here and in request.c, response.c.
+ */
+#include "modules/http/message.h"
+#include <limits.h>
+
+static struct message *message_of(llhttp_t *parser) {
+    return (struct message *)parser;
+}
+
+/* Notes why, and makes llhttp stop. */
+static int refuse(struct message *m, int status) {
+    m->refusal = (uint16_t)status;
+    return HPE_USER;
+}
+
+static int no_memory(struct message *m) {
+    return refuse(m, m->request ? 503 : 502);
+}
+
+static int too_large(struct message *m, int status) {
+    return refuse(m, m->request ? status : 502);
+}
+
+static int copy_in(struct message *m, const char *at, size_t length) {
+    m->raw += (uint32_t)length;
+    if (m->raw > HEAD_MAX)
+        return too_large(m, 431);
+    return head_put(&m->head, at, length) ? 0 : no_memory(m);
+}
+
+/* ---- start lines ---- */
+
+#if LLHTTP_VERSION_MAJOR > 9 || LLHTTP_VERSION_MINOR >= 3
+/* llhttp also knows RTSP/ and ICE/; their first letter tells, in any fragmentation. */
+static int on_protocol(llhttp_t *parser, const char *at, size_t length) {
+    struct message *m = message_of(parser);
+    return length && (*at == 'R' || *at == 'I') ? refuse(m, m->request ? 400 : 502) : 0;
+}
+#endif
+
+static int on_method_complete(llhttp_t *parser) {
+    struct message *m = message_of(parser);
+    const char *name = llhttp_method_name((llhttp_method_t)parser->method);
+    m->method = parser->method;
+    if (m->method == HTTP_CONNECT || m->method == HTTP_TRACE)
+        return refuse(m, 405);
+    if (m->method == HTTP_PRI) /* HTTP/2 without having agreed on it */
+        return refuse(m, 505);
+    if (!head_put(&m->head, name, strlen(name)) || !head_puts(&m->head, " "))
+        return no_memory(m);
+    m->target = m->head.used;
+    return 0;
+}
+
+static int on_url(llhttp_t *parser, const char *at, size_t length) {
+    struct message *m = message_of(parser);
+    if (m->head.used - m->target + length > TARGET_MAX)
+        return refuse(m, 414);
+    return copy_in(m, at, length);
+}
+
+static int begin_fields(struct message *m) {
+    m->fields = m->name = m->head.used;
+    return 0;
+}
+
+static int on_url_complete(llhttp_t *parser) {
+    struct message *m = message_of(parser);
+    int status = request_target_done(m);
+    if (status)
+        return refuse(m, status);
+    return begin_fields(m);
+}
+
+static int status_line_begin(struct message *m) {
+    m->status = m->parser.status_code;
+    if (m->status < 100 || m->status > 999)
+        return refuse(m, 502);
+    if (!head_puts(&m->head, "HTTP/1.1 ") || !head_put_number(&m->head, m->status) || !head_puts(&m->head, " "))
+        return no_memory(m);
+    return 0;
+}
+
+static int on_status(llhttp_t *parser, const char *at, size_t length) {
+    struct message *m = message_of(parser);
+    if (!m->status && status_line_begin(m))
+        return HPE_USER;
+    for (size_t i = 0; i < length; i++) /* RFC 9112 section 4: HTAB, SP, VCHAR, obs-text */
+        if (((uint8_t)at[i] < 0x20 && at[i] != '\t') || at[i] == 0x7f)
+            return refuse(m, 502);
+    return copy_in(m, at, length);
+}
+
+static int on_status_complete(llhttp_t *parser) {
+    struct message *m = message_of(parser);
+    if (!m->status && status_line_begin(m))
+        return HPE_USER;
+    return head_puts(&m->head, "\r\n") ? begin_fields(m) : no_memory(m);
+}
+
+/* ---- fields ---- */
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t length) {
+    return copy_in(message_of(parser), at, length);
+}
+
+static int on_header_field_complete(llhttp_t *parser) {
+    struct message *m = message_of(parser);
+    if (copy_in(m, ": ", 2))
+        return HPE_USER;
+    m->value = m->head.used;
+    return 0;
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t length) {
+    return copy_in(message_of(parser), at, length);
+}
+
+/* The field's line in the head is [name, used); cut to `name` it never was. */
+static void field_end(struct message *m, bool keep) {
+    if (!keep)
+        m->head.used = m->name;
+    m->name = m->head.used;
+}
+
+static void trailer_done(struct message *m, size_t name_length) {
+    field_end(m, m->keep_trailers && field_fits_trailer(m->head.data + m->name, name_length));
+}
+
+static int field_done(struct message *m, enum field field, const uint8_t *value, size_t length, bool *keep) {
+    bool disguised = field != FIELD_PLAIN && field_is_disguised(m->head.data + m->name, m->value - 2 - m->name);
+    if (disguised && field <= FIELD_EXPECT) /* Content_Length: some pod may read it as framing */
+        return 400;
+    if (disguised) {
+        *keep = field == FIELD_SET_COOKIE;
+        return 0;
+    }
+    return m->request ? request_field_done(m, field, value, length, keep)
+                      : response_field_done(m, field, value, length, keep);
+}
+
+static int on_header_value_complete(llhttp_t *parser) {
+    struct message *m = message_of(parser);
+    struct head *h = &m->head;
+    size_t name_length = m->value - 2 - m->name;
+    while (h->used > m->value && (h->data[h->used - 1] == ' ' || h->data[h->used - 1] == '\t'))
+        h->used--;
+    size_t value_length = h->used - m->value;
+    if (++m->count > FIELDS_MAX)
+        return too_large(m, 431);
+    if (!head_puts(h, "\r\n"))
+        return no_memory(m);
+    if (m->trailing) {
+        trailer_done(m, name_length);
+        return 0;
+    }
+    bool keep = true;
+    enum field field = field_classify(h->data + m->name, name_length);
+    if (field != FIELD_PLAIN) {
+        int status = field_done(m, field, h->data + m->value, value_length, &keep);
+        if (status)
+            return refuse(m, m->request ? status : 502);
+    }
+    field_end(m, keep);
+    return 0;
+}
+
+/* Lines have moved: find again what was remembered by its place. */
+void message_places_find(struct message *m) {
+    struct head_field f;
+    if (m->host_length && head_find(&m->head, m->fields, "host", 4, &f))
+        m->host = f.value_at;
+    if (!m->forwarded_for_end)
+        return;
+    m->forwarded_for_end = 0;
+    for (uint32_t at = m->fields; head_find(&m->head, at, "x-forwarded-for", 15, &f); at = f.end)
+        m->forwarded_for_end = f.value_at + f.value_length;
+}
+
+static void remove_named(struct message *m, const uint8_t *name, size_t length) {
+    char lower[64];
+    if (length > sizeof lower || field_classify(name, length) != FIELD_PLAIN)
+        return;
+    for (size_t i = 0; i < length; i++)
+        lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
+    head_remove(&m->head, m->fields, lower, length);
+}
+
+/* RFC 9110 section 7.6.1: fields that Connection names end here, unless they are ours to judge (Host, X-Forwarded-For, ...). */
+static int remove_nominated(struct message *m) {
+    struct head_field f;
+    struct head *h = &m->head;
+    while (head_find(h, m->fields, "connection", 10, &f)) {
+        uint8_t names[512];
+        if (f.value_length > sizeof names)
+            return m->request ? 431 : 502;
+        memcpy(names, h->data + f.value_at, f.value_length);
+        memmove(h->data + f.at, h->data + f.end, h->used - f.end);
+        h->used -= f.end - f.at;
+        const uint8_t *at = names, *name;
+        for (size_t size; list_next(&at, names + f.value_length, &name, &size);)
+            remove_named(m, name, size);
+    }
+    message_places_find(m);
+    return 0;
+}
+
+/* HTTP/0.9 has no fields, HTTP/2 is not spoken this way. */
+static int version_judge(struct message *m) {
+    if (m->parser.http_major != 1)
+        return m->request && m->parser.http_major > 1 ? 505 : m->request ? 400 : 502;
+    m->http_1_0 = m->parser.http_minor == 0;
+    return 0;
+}
+
+/* RFC 9112 section 6. llhttp has refused Content-Length beside Transfer-Encoding, repeated and malformed lengths. */
+static void framing_judge(struct message *m) {
+    m->length = m->parser.content_length;
+    if (m->parser.flags & F_CHUNKED)
+        m->framing = FRAMING_CHUNKED;
+    else if (m->parser.flags & F_CONTENT_LENGTH)
+        m->framing = FRAMING_LENGTH;
+    else
+        m->framing = m->request ? FRAMING_NONE : FRAMING_CLOSE;
+}
+
+static int on_headers_complete(llhttp_t *parser) {
+    struct message *m = message_of(parser);
+    int status = version_judge(m);
+    if (status)
+        return refuse(m, status);
+    status = m->nominates ? remove_nominated(m) : 0;
+    if (status)
+        return refuse(m, status);
+    framing_judge(m);
+    status = m->request ? request_judge(m) : response_judge(m);
+    if (status)
+        return refuse(m, status);
+    m->complete = true;
+    m->raw = 0;
+    parser->upgrade = 0; /* whether it is one is known when the pod has answered 101 */
+    if (!m->request && !response_has_body(m))
+        parser->flags |= F_SKIPBODY;
+    status = m->sink->head_done(m);
+    m->paused = status == MESSAGE_PAUSE;
+    if (m->paused)
+        return HPE_PAUSED;
+    return status ? refuse(m, status) : 0;
+}
+
+/* ---- body ---- */
+
+static int on_body(llhttp_t *parser, const char *at, size_t length) {
+    struct message *m = message_of(parser);
+    if (length)
+        m->sink->body(m, (const uint8_t *)at, length);
+    return 0;
+}
+
+static int on_chunk_header(llhttp_t *parser) {
+    struct message *m = message_of(parser);
+    if (parser->content_length)
+        return 0;
+    m->trailing = true;
+    if (m->sink->body_last)
+        m->sink->body_last(m);
+    m->name = m->head.used;
+    return 0;
+}
+
+static int on_chunk_extension(llhttp_t *parser, const char *at, size_t length) {
+    struct message *m = message_of(parser);
+    (void)at;
+    if (m->extensions + length > EXTENSIONS_MAX)
+        return refuse(m, m->request ? 400 : 502);
+    m->extensions = (uint16_t)(m->extensions + length);
+    return 0;
+}
+
+static int on_message_complete(llhttp_t *parser) {
+    (void)parser;
+    return HPE_PAUSED; /* what follows is judged on its own */
+}
+
+static const llhttp_settings_t settings = {
+#if LLHTTP_VERSION_MAJOR > 9 || LLHTTP_VERSION_MINOR >= 3
+    .on_protocol = on_protocol,
+#endif
+    .on_method_complete = on_method_complete,
+    .on_url = on_url,
+    .on_url_complete = on_url_complete,
+    .on_status = on_status,
+    .on_status_complete = on_status_complete,
+    .on_header_field = on_header_field,
+    .on_header_field_complete = on_header_field_complete,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_chunk_header = on_chunk_header,
+    .on_chunk_extension_name = on_chunk_extension,
+    .on_chunk_extension_value = on_chunk_extension,
+    .on_message_complete = on_message_complete,
+};
+
+void message_init(struct message *m, bool request, const struct message_sink *sink) {
+    struct head head = m->head;
+    *m = (struct message){.sink = sink, .head = head, .start = head.used, .request = request};
+    llhttp_init(&m->parser, request ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
+}
+
+/* A pause of on_message_complete, or of on_headers_complete? */
+static enum step step_of_pause(struct message *m) {
+    bool at_head = m->paused;
+    m->paused = false;
+    if (at_head) {
+        llhttp_resume(&m->parser);
+        return STEP_PAUSED;
+    }
+    return STEP_DONE;
+}
+
+enum step message_feed(struct message *m, const uint8_t *data, size_t length, size_t *ret_used) {
+    m->begun = true;
+    llhttp_errno_t error = llhttp_execute(&m->parser, (const char *)data, length);
+    if (error == HPE_OK) {
+        *ret_used = length;
+        return STEP_MORE;
+    }
+    *ret_used = (size_t)((const uint8_t *)llhttp_get_error_pos(&m->parser) - data);
+    if (error == HPE_PAUSED)
+        return step_of_pause(m);
+    if (!m->refusal)
+        m->refusal = m->request ? 400 : 502;
+    return STEP_BAD;
+}
+
+bool message_ends_here(const struct message *m) {
+    return m->complete && m->framing == FRAMING_CLOSE;
+}

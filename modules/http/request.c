@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * request.c - what makes a request good, and what is written behind its fields on the way to a pod.
+ *
+ *   "GET http://a.example/x/../y?q HTTP/1.1"  ->  "GET /y?q HTTP/1.1\r\nHost: a.example\r\n"
+ *
+ * Targets come out in origin form (or "*"), with the path normalised (path.h); Host is there exactly once. Framing, Connection and
+ * what the edge vouches for (X-Forwarded-*, X-Request-Id) are written anew. Pure.
+ */
+#include "modules/http/message.h"
+#include "modules/http/path.h"
+#include <stdio.h>
+#include <strings.h>
+
+/* ---- the target: RFC 9112 section 3.2 ---- */
+
+/* Visible ASCII only, and no fragment. */
+static bool target_is_clean(const uint8_t *target, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if (target[i] <= 0x20 || target[i] >= 0x7f || target[i] == '#')
+            return false;
+    return true;
+}
+
+/* "http://host/path" -> "/path" in the head; the authority stands behind it, to become Host. Returns where the authority is. */
+static int absolute_form(struct message *m, uint8_t *authority, size_t *ret_authority) {
+    uint8_t *target = m->head.data + m->target;
+    size_t scheme = strncasecmp((char *)target, "http://", 7) == 0 ? 7 : 8;
+    if (m->target_length <= scheme || (scheme == 8 && strncasecmp((char *)target, "https://", 8) != 0))
+        return 400;
+    size_t rest = m->target_length - scheme, length = 0;
+    while (length < rest && target[scheme + length] != '/' && target[scheme + length] != '?')
+        length++;
+    if (length == 0 || length > 260 || memchr(target + scheme, '@', length))
+        return 400;
+    memcpy(authority, target + scheme, length);
+    *ret_authority = length;
+    m->absolute = true;
+    m->target_length = (uint32_t)(rest - length);
+    memmove(target, target + scheme + length, m->target_length);
+    m->head.used = m->target + m->target_length;
+    return 0;
+}
+
+/* An absolute target without a path: "/", or "*" for OPTIONS (RFC 9112 section 3.2.4). */
+static bool path_complete(struct message *m) {
+    uint8_t *target = m->head.data + m->target;
+    if (m->target_length && target[0] == '/')
+        return true;
+    bool star = m->method == HTTP_OPTIONS && m->target_length == 0;
+    m->target_length++;
+    return head_insert(&m->head, m->target, star ? "*" : "/", 1);
+}
+
+static int path_judge(struct message *m) {
+    char *target = (char *)m->head.data + m->target;
+    const char *query = memchr(target, '?', m->target_length);
+    size_t length = query ? (size_t)(query - target) : m->target_length;
+    if (target[0] == '*') {
+        m->path_length = 1;
+        return m->target_length == 1 && m->method == HTTP_OPTIONS ? 0 : 400;
+    }
+    long normal = path_normalise(target, length);
+    if (normal < 0)
+        return 400;
+    size_t gone = length - (size_t)normal;
+    if (gone)
+        memmove(target + normal, target + length, m->target_length - length);
+    m->target_length -= (uint32_t)gone;
+    m->head.used -= (uint32_t)gone;
+    m->path_length = (uint32_t)normal;
+    return 0;
+}
+
+static bool host_from_target(struct message *m, const uint8_t *authority, size_t length) {
+    struct head *h = &m->head;
+    if (!head_puts(h, "Host: "))
+        return false;
+    m->host = h->used;
+    m->host_length = (uint32_t)length;
+    return head_put(h, authority, length) && head_puts(h, "\r\n");
+}
+
+int request_target_done(struct message *m) {
+    uint8_t authority[260];
+    size_t authority_length = 0;
+    m->target_length = m->head.used - m->target;
+    const uint8_t *target = m->head.data + m->target;
+    if (!target_is_clean(target, m->target_length))
+        return 400;
+    if (target[0] != '/' && target[0] != '*') {
+        int status = absolute_form(m, authority, &authority_length);
+        if (status)
+            return status;
+        if (!path_complete(m))
+            return 503;
+    }
+    int status = path_judge(m);
+    if (status)
+        return status;
+    if (!head_puts(&m->head, " HTTP/1.1\r\n"))
+        return 503;
+    m->fields = m->head.used;
+    return authority_length && !host_from_target(m, authority, authority_length) ? 503 : 0;
+}
+
+/* ---- fields ---- */
+
+/* RFC 9112 section 3.2: exactly one Host; beside an absolute target it must say the same. */
+static int host_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
+    if (m->host_seen || length == 0)
+        return 400;
+    m->host_seen = true;
+    if (m->absolute) {
+        *keep = false;
+        return m->host_length == length && strncasecmp((const char *)m->head.data + m->host, (const char *)value, length) == 0
+                   ? 0
+                   : 400;
+    }
+    m->host = (uint32_t)(value - m->head.data);
+    m->host_length = (uint32_t)length;
+    return 0;
+}
+
+#define ELEMENT_IS(literal) field_is(element, size, literal, sizeof(literal) - 1)
+
+/* Keeps the line in the head while it names other fields, so that message.c can take those out when all are there. */
+static void connection_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
+    const uint8_t *at = value, *element;
+    *keep = false;
+    for (size_t size; list_next(&at, value + length, &element, &size);) {
+        if (ELEMENT_IS("close"))
+            m->close = true;
+        else if (ELEMENT_IS("keep-alive"))
+            m->keep_alive = true;
+        else if (ELEMENT_IS("upgrade"))
+            m->upgrade = true;
+        else if (ELEMENT_IS("te"))
+            m->te = true;
+        else
+            *keep = m->nominates = true;
+    }
+}
+
+/* RFC 9112 section 6.1: nothing but one "chunked", and never in HTTP/1.0. */
+static int transfer_encoding_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
+    *keep = false;
+    if (m->transfer_encoding || m->parser.http_minor == 0 || !field_is(value, length, "chunked", 7))
+        return 400;
+    m->transfer_encoding = true;
+    return 0;
+}
+
+/* One Upgrade is kept until judged. h2c and other HTTP or TLS would be a way past the router: never asked for. */
+static void upgrade_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
+    static const char *const refused[] = {"h2c", "http", "tls"};
+    *keep = !m->upgrade_seen && length > 0;
+    const uint8_t *at = value, *element;
+    for (size_t size; list_next(&at, value + length, &element, &size);)
+        for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+            if (size >= strlen(refused[i]) && strncasecmp((const char *)element, refused[i], strlen(refused[i])) == 0)
+                *keep = false;
+    m->upgrade_seen |= *keep;
+}
+
+static int te_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
+    const uint8_t *at = value, *element;
+    *keep = false;
+    for (size_t size; list_next(&at, value + length, &element, &size);)
+        m->trailers_wanted |= ELEMENT_IS("trailers");
+    return 0;
+}
+
+/* RFC 9110 section 10.1.1: nothing but 100-continue; of no meaning in HTTP/1.0. */
+static int expect_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
+    if (!field_is(value, length, "100-continue", 12))
+        return 417;
+    *keep = m->parser.http_minor != 0 && !m->expects;
+    m->expects = *keep || m->expects;
+    return 0;
+}
+
+static void forwarded_field(struct message *m, enum field field, const uint8_t *value, size_t length, bool *keep) {
+    bool empty = length == 0;
+    *keep = m->trust && !empty;
+    if (!*keep)
+        return;
+    if (field == FIELD_FORWARDED_FOR)
+        m->forwarded_for_end = (uint32_t)(value - m->head.data + length);
+    m->has_proto |= field == FIELD_FORWARDED_PROTO;
+    m->has_forwarded_host |= field == FIELD_FORWARDED_HOST;
+    m->has_request_id |= field == FIELD_REQUEST_ID;
+}
+
+int request_field_done(struct message *m, enum field field, const uint8_t *value, size_t length, bool *ret_keep) {
+    switch (field) {
+    case FIELD_HOST:
+        return host_field(m, value, length, ret_keep);
+    case FIELD_CONNECTION:
+        connection_field(m, value, length, ret_keep);
+        return 0;
+    case FIELD_TRANSFER_ENCODING:
+        return transfer_encoding_field(m, value, length, ret_keep);
+    case FIELD_UPGRADE:
+        upgrade_field(m, value, length, ret_keep);
+        return 0;
+    case FIELD_TE:
+        return te_field(m, value, length, ret_keep);
+    case FIELD_EXPECT:
+        return expect_field(m, value, length, ret_keep);
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_HOP:
+        *ret_keep = false;
+        return 0;
+    case FIELD_FORWARDED_FOR:
+    case FIELD_FORWARDED_PROTO:
+    case FIELD_FORWARDED_HOST:
+    case FIELD_REQUEST_ID:
+    case FIELD_FORWARDED:
+        forwarded_field(m, field, value, length, ret_keep);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+int request_judge(struct message *m) {
+    if (!m->host_seen) /* routing needs it, of HTTP/1.0 too */
+        return 400;
+    if ((m->parser.flags & F_TRANSFER_ENCODING) && m->framing != FRAMING_CHUNKED)
+        return 400;
+    /* RFC 9110 section 7.8: only in 1.1, only with Connection: upgrade. A body first would leave open what ends where. */
+    bool upgrade = m->upgrade && m->upgrade_seen && !m->http_1_0 &&
+                   (m->framing == FRAMING_NONE || (m->framing == FRAMING_LENGTH && m->length == 0));
+    if (m->upgrade_seen && !upgrade && head_remove(&m->head, m->fields, "upgrade", 7)) {
+        m->upgrade_seen = false;
+        message_places_find(m);
+    }
+    m->upgrade = upgrade;
+    return 0;
+}
+
+/* ---- on its way to a pod ---- */
+
+static bool forwarded_for_put(struct message *m, const struct forwarding *f) {
+    if (m->forwarded_for_end) {
+        char more[64];
+        int n = snprintf(more, sizeof more, ", %.*s", (int)f->peer_length, f->peer);
+        return head_insert(&m->head, m->forwarded_for_end, more, (size_t)n);
+    }
+    return head_puts(&m->head, "X-Forwarded-For: ") && head_put(&m->head, f->peer, f->peer_length) &&
+           head_puts(&m->head, "\r\n");
+}
+
+static bool forwarded_host_put(struct message *m) {
+    struct head *h = &m->head;
+    if (!head_reserve(h, m->host_length + 32)) /* so that the source does not move under us */
+        return false;
+    return head_puts(h, "X-Forwarded-Host: ") && head_put(h, h->data + m->host, m->host_length) && head_puts(h, "\r\n");
+}
+
+static bool request_id_put(struct head *h, const uint64_t id[2]) {
+    static const char digits[] = "0123456789abcdef";
+    char text[34];
+    for (int i = 0; i < 32; i++)
+        text[i] = digits[id[i / 16] >> (4 * (i % 16)) & 15];
+    text[32] = '\r';
+    text[33] = '\n';
+    return head_puts(h, "X-Request-Id: ") && head_put(h, text, sizeof text);
+}
+
+static bool request_framing_put(struct message *m) {
+    struct head *h = &m->head;
+    if (m->framing == FRAMING_CHUNKED)
+        return head_puts(h, "Transfer-Encoding: chunked\r\n");
+    if (m->framing == FRAMING_LENGTH)
+        return head_puts(h, "Content-Length: ") && head_put_number(h, m->length) && head_puts(h, "\r\n");
+    return true;
+}
+
+static bool request_connection_put(struct message *m) {
+    struct head *h = &m->head;
+    bool ok = true;
+    if (m->trailers_wanted) /* RFC 9110 section 10.1.4 */
+        ok = head_puts(h, "TE: trailers\r\n");
+    if (m->upgrade && m->trailers_wanted)
+        return ok && head_puts(h, "Connection: upgrade, TE\r\n");
+    if (m->upgrade)
+        return ok && head_puts(h, "Connection: upgrade\r\n");
+    return m->trailers_wanted ? ok && head_puts(h, "Connection: TE\r\n") : ok;
+}
+
+bool request_finish(struct message *m, const struct forwarding *f) {
+    struct head *h = &m->head;
+    if (!m->has_forwarded_host && !forwarded_host_put(m))
+        return false;
+    if (!m->has_proto && !(f->tls ? head_puts(h, "X-Forwarded-Proto: https\r\n") : head_puts(h, "X-Forwarded-Proto: http\r\n")))
+        return false;
+    if (!m->has_request_id && !request_id_put(h, f->id))
+        return false;
+    return forwarded_for_put(m, f) && request_framing_put(m) && request_connection_put(m) && head_puts(h, "\r\n");
+}

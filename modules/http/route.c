@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * route.c - which backend a request goes to, or the status to refuse it with.
+ *
+ *   Host -> name_normalise -> directory -> (421?) -> charge the tenant -> modules' on_request -> (308?) -> route_find -> backend
+ *
+ * A stranger learns nothing: an unknown name, a name without rules and a path without rule are the same 404.
+ */
+#include "modules/http/http.h"
+#include "modules/http/path.h"
+
+static const char *view_header(const struct request_view *view, const char *name, size_t *ret_length) {
+    const struct message *m = view->request;
+    char lower[128];
+    size_t length = strlen(name);
+    if (length >= sizeof lower)
+        return NULL;
+    for (size_t i = 0; i < length; i++)
+        lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
+    struct head_field f;
+    if (!head_find(&m->head, m->fields, lower, length, &f))
+        return NULL;
+    *ret_length = f.value_length;
+    return (const char *)m->head.data + f.value_at;
+}
+
+/* Offers the request to the modules; they may name another host of the same tenant. */
+static int modules_ask(struct exchange *ex, const struct name_entry **entry) {
+    const struct message *m = &ex->request;
+    const char *target = (const char *)m->head.data + m->target;
+    const char *method = llhttp_method_name((llhttp_method_t)m->method);
+    struct request_view view = {.size = sizeof view,
+                                .method = method,
+                                .method_length = strlen(method),
+                                .host = ex->host,
+                                .host_length = ex->host_length,
+                                .path = target,
+                                .path_length = m->path_length,
+                                .header = view_header,
+                                .request = m};
+    if (m->target_length > m->path_length) {
+        view.query = target + m->path_length + 1;
+        view.query_length = m->target_length - m->path_length - 1;
+    }
+    if (conn_offer_request(ex->hc->conn, &view) == VERDICT_REJECT)
+        return view.reject_status >= 400 && view.reject_status <= 599 ? view.reject_status : 403;
+    if (!view.route_host[0])
+        return 0;
+    const struct name_entry *other = names_find(view.route_host, strnlen(view.route_host, sizeof view.route_host));
+    if (!other || other->version->account != (*entry)->version->account)
+        return 404;
+    *entry = other;
+    return 0;
+}
+
+/* RFC 9110 section 15.5.20: a connection opened for one tenant's name speaks for no other tenant. */
+static bool is_misdirected(const struct exchange *ex, const struct name_entry *entry) {
+    if (!ex->hc->tls)
+        return false;
+    const char *sni = conn_sni(ex->hc->conn);
+    size_t length = strlen(sni);
+    if (length == 0 || (length == ex->host_length && memcmp(sni, ex->host, length) == 0))
+        return false;
+    const struct name_entry *served = names_find(sni, length);
+    return !served || served->version->account != entry->version->account;
+}
+
+static int backend_find(struct exchange *ex, const struct name_entry *entry) {
+    const struct message *m = &ex->request;
+    const char *path = (const char *)m->head.data + m->target;
+    size_t length = m->path_length;
+    char folded[TARGET_MAX];
+    if (path[0] == '*') {
+        path = "/";
+    } else if (path_has_empty(path, length)) {
+        length = path_fold(path, length, folded);
+        path = folded;
+    }
+    struct route_answer answer;
+    route_find(entry->version->tenant, entry->object, path, length, &answer);
+    const struct host *host = entry->object ? entry->object : answer.host;
+    if (!ex->hc->tls && host && host->redirect) {
+        ex->redirect = host;
+        return 308;
+    }
+    if (answer.why != ROUTE_FOUND)
+        return 404;
+    ex->set = answer.backend->host_set;
+    return ex->set ? 0 : 503;
+}
+
+int exchange_route(struct exchange *ex) {
+    struct message *m = &ex->request;
+    struct conn *conn = ex->hc->conn;
+    ex->host_length = (uint8_t)name_normalise((const char *)m->head.data + m->host, m->host_length, ex->host);
+    if (ex->host_length == 0)
+        return 400;
+    const struct name_entry *entry = names_find(ex->host, ex->host_length);
+    if (!entry)
+        return 404;
+    if (is_misdirected(ex, entry))
+        return 421;
+    if (conn_version(conn) != entry->version)
+        conn_charge(conn, entry->version);
+    struct account_worker *account = conn_account(conn);
+    if (account)
+        account->requests++;
+    int status = modules_ask(ex, &entry);
+    if (status)
+        return status;
+    m->cookie_domain = entry->version->tenant->domain;
+    return backend_find(ex, entry);
+}
