@@ -57,6 +57,7 @@ void listener_close(struct listener *);
 
 /* ---- identities ---- */
 struct identity *identity_new(const char *chain_pem, const char *key_pem, struct err *);
+void identity_ref(struct identity *);
 void identity_unref(struct identity *); /* freed when the last version and connection that uses it are gone */
 void operator_identities_set(struct identity *const *, const char *const *const *names, const size_t *name_counts,
                              size_t count); /* takes the references */

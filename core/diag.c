@@ -20,15 +20,16 @@ static bool diags_grow(struct diags *diags)
     return true;
 }
 
+enum { MESSAGE_MAX = 1024 }; /* messages quote the file, and a hostile file has long words */
+
 __attribute__((format(printf, 1, 0))) static char *message_format(const char *format, va_list list)
 {
-    char *message = NULL;
-    if (vasprintf(&message, format, list) < 0)
-        return NULL;
+    char message[MESSAGE_MAX];
+    vsnprintf(message, sizeof message, format, list);
     for (char *at = message; *at; at++) /* one line, whatever a file's text carried into it */
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = ' ';
-    return message;
+    return strdup(message);
 }
 
 void diags_add(struct diags *diags, enum diag_level level, const char *file, unsigned line, unsigned column,

@@ -18,7 +18,6 @@ struct host;
 struct version {
     const struct tenant *tenant;
     struct account *account; /* outlives versions */
-    int netns_fd;            /* -1: ours */
     uint32_t *pins;          /* one per worker, a cache line apart; written by that worker only */
 };
 

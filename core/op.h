@@ -2,13 +2,15 @@
  * op.h - an operation is a struct inside its owner; an owner dies when its last completion has come.
  *
  *   user_data -> struct op -> owner; owner.inflight rises where an op is armed (ring.c) and falls where its last CQE is
- *   dispatched (op_complete), nowhere else. `release` runs from the loop once: dying, and nothing in flight.
+ *   dispatched (op_complete), nowhere else. `release` runs from the loop, once: when it is dying and nothing is in flight.
  */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 struct op;
+struct worker;
+struct account;
 /* res: the CQE's result, negative errno on failure. flags: OP_* below. buffer: id of a provided buffer when OP_BUFFER. */
 struct completion {
     int32_t res;
@@ -21,7 +23,10 @@ typedef void op_done_fn(struct op *, const struct completion *);
 
 struct owner {
     unsigned inflight;
-    bool dying;
+    bool dying;      /* asked to end; completions are only cleaned up after */
+    bool dead;       /* on its worker's list of owners to release */
+    struct worker *worker;
+    struct owner *next_dead;
     void (*release)(struct owner *);
     struct account *account; /* who pays for the loop time of its completions; never NULL */
 };
@@ -32,13 +37,15 @@ struct op {
     bool armed; /* between arming and its last CQE */
 };
 
-static inline void owner_init(struct owner *o, void (*release)(struct owner *), struct account *account) {
-    *o = (struct owner){.release = release, .account = account};
+static inline void owner_init(struct owner *o, struct worker *w, struct account *account,
+                              void (*release)(struct owner *)) {
+    *o = (struct owner){.worker = w, .release = release, .account = account};
 }
 static inline void op_init(struct op *op, struct owner *owner, op_done_fn *done) {
     *op = (struct op){.done = done, .owner = owner};
 }
-/* After dying is set by the owner's own close: release it at once when nothing is in flight. */
-void owner_release_if_idle(struct owner *);
+/* The owner's own close calls this once, after it asked every armed op to end. The loop releases it when the last completion
+ * has been dispatched; never earlier than the end of the current turn, so callers up the stack may still look at it. */
+void owner_end(struct owner *);
 /* The one place where inflight falls. Called by the kernel side (ring.c, or the tests' fake) for every CQE. */
 void op_complete(struct op *, const struct completion *);

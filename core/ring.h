@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * ring.h - the kernel as the core sees it: one function per verb. ring.c is io_uring; tests/sim links a seeded fake.
  *
- * Every verb that takes an op arms it: op->armed, owner->inflight + 1. The op's `done` runs from ring_turn once per CQE; the
+ * Every verb that takes an op arms it: op->armed, owner->inflight + 1. The op's `done` runs from ring_dispatch once per CQE; the
  * last CQE of an op is the one without OP_MORE. Memory handed to send/connect must live until the op's last CQE, except iovec
  * arrays and addresses, which are copied. A verb can't fail: when the queue is full it is submitted first.
  */
@@ -17,7 +17,6 @@ struct ring;
 enum ring_feature {
     RING_BUNDLE = 1,        /* receive bundles (6.10) */
     RING_MULTISHOT_LEN = 2, /* a multishot receive honours a length cap (6.16) */
-    RING_MIN_WAIT = 4,
 };
 
 struct ring_conf {
@@ -37,18 +36,23 @@ void ring_recv(struct ring *, struct op *, int fd, bool multishot, size_t cap); 
 void ring_send(struct ring *, struct op *, int fd, const void *data, size_t length);  /* whole or error */
 void ring_sendv(struct ring *, struct op *, int fd, const struct iovec *, unsigned count); /* whole or error; count <= 1024 */
 void ring_connect(struct ring *, struct op *, int fd, const struct sockaddr *, socklen_t length);
-void ring_read(struct ring *, struct op *, int fd, void *data, size_t length); /* eventfd, pipes */
 /* Asks an armed op to end; its own last CQE still comes (-ECANCELED, or what won the race). */
 void ring_cancel(struct ring *, struct op *target);
 /* Gives the descriptor back. Only when no op of ours is armed on it but cancelled ones. */
 void ring_close(struct ring *, int fd);
-/* Runs op->done on the thread of `to` with res 0. The op's owner.inflight is not touched: ownership travels. */
-void ring_message(struct ring *, struct ring *to, struct op *);
+/* Runs message->run on the thread of `to`. Ownership of the message travels. A full queue there is retried from here. */
+struct message {
+    void (*run)(struct message *);
+    struct ring *to;
+};
+void ring_message(struct ring *, struct ring *to, struct message *);
 
-/* Provide buffers to the kernel: `id` names `data`; published by the next ring_turn (or ring_buffers_publish). */
+/* Provide buffers to the kernel: `id` names `data`; published by ring_buffers_publish. */
 void ring_buffer_add(struct ring *, void *data, unsigned size, uint16_t id);
 void ring_buffers_publish(struct ring *);
 
-/* Submit what is queued, wait for at least one completion or until timeout_ns passed (0: don't wait, <0: for ever), and
- * dispatch all that are there. Returns their number, or negative errno (-EINTR included: a signal). */
-int ring_turn(struct ring *, int64_t timeout_ns);
+/* Submit what is queued and wait for at least one completion or until timeout_ns passed (0: don't wait, <0: for ever).
+ * Returns 0, or negative errno when the ring is broken; a signal or a time-out is not an error. */
+int ring_wait(struct ring *, int64_t timeout_ns);
+/* Run `done` of every completion that is there. Returns their number. */
+unsigned ring_dispatch(struct ring *);

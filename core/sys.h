@@ -8,12 +8,11 @@
 #include <sys/socket.h>
 
 /* A non-inheritable TCP socket for reaching a pod, with TCP_NODELAY; made inside the named network namespace when
- * `netns_fd` >= 0 (failing to come back aborts the process), bound to `device` when not NULL. */
-int sys_socket(int family, int netns_fd, const char *device);
+ * `netns` is not NULL (failing to come back aborts the process), bound to `device` when not NULL. */
+int sys_socket(int family, const char *netns, const char *device);
 int sys_shutdown_write(int fd);
 /* The coming close sends RST instead of FIN. */
 int sys_linger_reset(int fd);
-int sys_keepalive(int fd);
 int sys_name(int fd, bool peer, struct sockaddr_storage *ret, socklen_t *ret_length);
 int64_t sys_now_ns(void);     /* CLOCK_MONOTONIC */
 uint64_t sys_cycles(void);    /* cheap, monotonic on one thread */

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * buf.c - a worker's buffers: made in chunks when needed, lent to the kernel, handed around as slices, taken back.
+ *
+ *   free list --bufs_refill--> kernel (order[] is the ring's order) --bufs_received--> slices --buf_unref--> free list
+ *
+ * The kernel is kept at `level` buffers, few at first so that they stay in the cache; each time it runs out the level
+ * doubles. What slow readers hold in queues is replaced by fresh buffers up to `most`, so holding never starves
+ * others before the worker's memory for buffers is used up.
+ */
+#include "core/worker.h"
+#include <stdlib.h>
+#include <string.h>
+
+static bool bufs_grow(struct worker *w) {
+    if (w->made + BUFFERS_CHUNK > w->most)
+        return false;
+    struct buf *b = calloc(BUFFERS_CHUNK, sizeof *b);
+    if (!b)
+        return false;
+    uint8_t *data = aligned_alloc(4096, (size_t)BUFFERS_CHUNK * BUF_SIZE);
+    if (!data) {
+        free(b);
+        return false;
+    }
+    w->chunk[w->made / BUFFERS_CHUNK] = b;
+    for (unsigned i = BUFFERS_CHUNK; i-- > 0;) {
+        b[i] = (struct buf){.id = (uint16_t)(w->made + i), .data = data + (size_t)i * BUF_SIZE, .next = w->free};
+        w->free = &b[i];
+    }
+    w->made += BUFFERS_CHUNK;
+    return true;
+}
+
+static struct buf *buf_by_id(struct worker *w, uint16_t id) {
+    return &w->chunk[id / BUFFERS_CHUNK][id % BUFFERS_CHUNK];
+}
+
+static struct buf *buf_pop(struct worker *w) {
+    if (!w->free && !bufs_grow(w))
+        return NULL;
+    struct buf *b = w->free;
+    w->free = b->next;
+    return b;
+}
+
+struct buf *buf_get(struct worker *w) {
+    struct buf *b = buf_pop(w);
+    if (!b)
+        return NULL;
+    b->refs = 1;
+    b->used = 0;
+    w->in_use++;
+    return b;
+}
+
+void buf_unref(struct worker *w, struct buf *b) {
+    if (--b->refs)
+        return;
+    w->in_use--;
+    b->next = w->free;
+    w->free = b;
+}
+
+void bufs_refill(struct worker *w) {
+    while (w->provided < w->level) {
+        struct buf *b = buf_pop(w);
+        if (!b)
+            break;
+        w->order[w->order_tail % BUFFERS_RING] = b->id;
+        w->position[b->id] = w->order_tail++;
+        w->provided++;
+        ring_buffer_add(w->ring, b->data, BUF_SIZE, b->id);
+    }
+}
+
+void bufs_starved(struct worker *w) {
+    if (w->level < BUFFERS_RING)
+        w->level *= 2;
+}
+
+bool bufs_provided(const struct worker *w) {
+    return w->provided > 0;
+}
+
+void bufs_received(struct worker *w, uint16_t first, size_t bytes, bool (*take)(void *, struct slice), void *user) {
+    uint32_t at = w->position[first];
+    bool wanted = true;
+    do {
+        struct buf *b = buf_by_id(w, w->order[at++ % BUFFERS_RING]);
+        size_t n = bytes < BUF_SIZE ? bytes : BUF_SIZE;
+        bytes -= n;
+        w->provided--;
+        w->in_use++;
+        b->refs = 1;
+        b->used = (uint16_t)n;
+        struct slice s = {b, b->data, (uint32_t)n};
+        if (wanted && n)
+            wanted = take(user, s);
+        else
+            slice_drop(w, &s);
+    } while (bytes);
+}
+
+/* ---- queues of slices ---- */
+
+static struct seg *seg_new(struct worker *w, struct segs *q, struct slice s) {
+    struct seg *g = worker_alloc(w, sizeof *g);
+    if (!g)
+        return NULL;
+    g->slice = s;
+    if (q->last)
+        q->last->next = g;
+    else
+        q->first = g;
+    q->last = g;
+    q->bytes += s.length;
+    q->count++;
+    return g;
+}
+
+/* Room behind the last slice that only this queue can see. */
+static size_t segs_room(const struct segs *q, size_t busy) {
+    if (!q->last || !q->last->slice.buf || q->last->slice.buf->refs != 1)
+        return 0;
+    const struct slice *s = &q->last->slice;
+    if (q->bytes - s->length < busy)
+        return 0; /* at least its first byte is being sent: its length must not change */
+    return (size_t)(s->buf->data + BUF_SIZE - (s->data + s->length));
+}
+
+static void segs_append(struct segs *q, const void *data, size_t length) {
+    struct slice *s = &q->last->slice;
+    memcpy(s->buf->data + (s->data - s->buf->data) + s->length, data, length);
+    s->length += (uint32_t)length;
+    q->bytes += length;
+}
+
+enum { SMALL = 1024 };
+
+bool segs_add(struct worker *w, struct segs *q, struct slice s, size_t busy) {
+    if (s.length == 0) {
+        slice_drop(w, &s);
+        return true;
+    }
+    if (s.length <= SMALL && segs_room(q, busy) >= s.length) {
+        segs_append(q, s.data, s.length);
+        slice_drop(w, &s);
+        return true;
+    }
+    if (seg_new(w, q, s))
+        return true;
+    slice_drop(w, &s);
+    return false;
+}
+
+bool segs_add_copy(struct worker *w, struct segs *q, const void *data, size_t length, size_t busy) {
+    const uint8_t *p = data;
+    while (length) {
+        size_t room = segs_room(q, busy);
+        if (!room) {
+            struct buf *b = buf_get(w);
+            if (!b)
+                return false;
+            struct slice s = {b, b->data, 0};
+            if (!seg_new(w, q, s)) {
+                buf_unref(w, b);
+                return false;
+            }
+            room = BUF_SIZE;
+        }
+        size_t n = length < room ? length : room;
+        segs_append(q, p, n);
+        p += n;
+        length -= n;
+    }
+    return true;
+}
+
+static void seg_unlink_first(struct worker *w, struct segs *q) {
+    struct seg *g = q->first;
+    q->first = g->next;
+    if (!q->first)
+        q->last = NULL;
+    q->count--;
+    worker_free(w, g, sizeof *g);
+}
+
+void segs_pop(struct worker *w, struct segs *q, size_t bytes) {
+    q->bytes -= bytes;
+    while (bytes) {
+        struct slice *s = &q->first->slice;
+        if (s->length > bytes) {
+            s->data += bytes;
+            s->length -= (uint32_t)bytes;
+            return;
+        }
+        bytes -= s->length;
+        slice_drop(w, s);
+        seg_unlink_first(w, q);
+    }
+}
+
+bool segs_take(struct worker *w, struct segs *q, struct slice *ret) {
+    if (!q->first)
+        return false;
+    *ret = q->first->slice;
+    q->bytes -= ret->length;
+    seg_unlink_first(w, q);
+    return true;
+}
+
+void segs_drop(struct worker *w, struct segs *q) {
+    struct slice s;
+    while (segs_take(w, q, &s))
+        slice_drop(w, &s);
+}

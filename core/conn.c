@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * conn.c - the life of a client connection: accepted, judged by modules, given to one of them or joined to a pod, closed.
+ *
+ *   accept -> ASK -+-> TLS -> ASK -> TAKEN     (sni, then http)
+ *                  +-> DIAL -> RELAY           (sni passing TLS through; tcp)
+ *                  +-> TAKEN -> RELAY          (http; a WebSocket after its 101)
+ *   any -> CLOSE, once; its memory goes when its last completion has come (conn_gone)
+ *
+ * Always charged to one account: the worker's nobody until a module says whose it is.
+ */
+#include "core/conn.h"
+#include "core/process.h"
+#include "core/relay.h"
+#include "core/tls.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+enum { PHASE_ACCEPT, PHASE_BYTES, PHASE_STREAM, LAST_WORDS_MOST = 64 };
+
+static void conn_advance(struct conn *c);
+static const struct stream_events ask_events;
+
+/* ---- accept ---- */
+
+static const struct chain *conn_chain(const struct conn *c) {
+    return chain_of(c->kind);
+}
+
+static void *state_of(struct conn *c, unsigned stage) {
+    return c->module_state + conn_chain(c)->state_at[stage];
+}
+
+static size_t conn_size(enum listener_kind kind) {
+    return sizeof(struct conn) + chain_of(kind)->state_size;
+}
+
+static void conn_gone(struct sock *s);
+
+/* Too slow to say what it wants. */
+static void ask_late(struct timer *t) {
+    conn_close(container_of(container_of(t, struct sock, timer), struct conn, sock), false);
+}
+
+static void conn_link(struct conn *c, struct worker *w) {
+    c->next = w->conns;
+    c->link = &w->conns;
+    if (c->next)
+        c->next->link = &c->next;
+    w->conns = c;
+    w->conn_count++;
+    w->accepted++;
+}
+
+void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_port) {
+    struct conn *c = w->draining || w->conn_count >= process.connections_max ? NULL : worker_alloc(w, conn_size(kind));
+    if (!c) {
+        ring_close(w->ring, fd);
+        return;
+    }
+    sock_init(&c->sock, w, fd, w->nobody, conn_gone);
+    c->sock.client = true;
+    c->stream = &c->sock.stream;
+    c->kind = (uint8_t)kind;
+    c->local_port = local_port;
+    w->nobody->w[w->id].connections++;
+    w->nobody->w[w->id].connections_total++;
+    conn_link(c, w);
+    stream_consume(c->stream, &ask_events, c);
+    timer_init(&c->sock.timer, ask_late);
+    timer_set(w, &c->sock.timer, process.conf.timeouts.header);
+    sock_start(&c->sock);
+    conn_advance(c);
+}
+
+/* ---- the chain ---- */
+
+/* All bytes so far in one piece; `scratch` is used when they lie in several. */
+static const uint8_t *peek_view(const struct conn *c, uint8_t *scratch) {
+    if (!c->peek.first)
+        return scratch;
+    if (!c->peek.first->next)
+        return c->peek.first->slice.data;
+    size_t n = 0;
+    for (const struct seg *g = c->peek.first; g; g = g->next) {
+        memcpy(scratch + n, g->slice.data, g->slice.length);
+        n += g->slice.length;
+    }
+    return scratch;
+}
+
+static enum verdict ask_bytes(struct conn *c, const struct ringress_module *m) {
+    uint8_t scratch[CONN_PEEK_MOST];
+    if (!c->peek.bytes)
+        return VERDICT_WAIT;
+    return m->on_bytes(c, state_of(c, c->stage), peek_view(c, scratch), c->peek.bytes);
+}
+
+/* One hook of one module; a hook it does not have is passed. */
+static enum verdict ask_hook(struct conn *c) {
+    const struct ringress_module *m = module_at(conn_chain(c)->module[c->stage]);
+    switch (c->phase) {
+    case PHASE_ACCEPT:
+        return m->on_accept ? m->on_accept(c, state_of(c, c->stage)) : VERDICT_PASS;
+    case PHASE_BYTES:
+        return m->on_bytes ? ask_bytes(c, m) : VERDICT_PASS;
+    default:
+        return m->on_stream ? m->on_stream(c, state_of(c, c->stage), c->stream) : VERDICT_PASS;
+    }
+}
+
+/* The next hook, or the next module's first. */
+static void ask_step(struct conn *c) {
+    if (c->phase != PHASE_STREAM) {
+        c->phase++;
+        return;
+    }
+    c->phase = PHASE_ACCEPT;
+    c->stage++;
+}
+
+/* A module has taken the stream: what was read before goes to it first. */
+static void conn_taken(struct conn *c) {
+    struct slice s;
+    c->state = CONN_TAKEN;
+    timer_stop(&c->sock.timer);
+    while (c->state == CONN_TAKEN && segs_take(c->sock.owner.worker, &c->peek, &s))
+        c->stream->events->data(c->stream, c->stream->user, s);
+    if (c->state == CONN_TAKEN && c->peer_done)
+        c->stream->events->eof(c->stream, c->stream->user);
+}
+
+static void conn_handshake(struct conn *c);
+
+static void ask_once(struct conn *c) {
+    enum verdict v = ask_hook(c);
+    if (c->state != CONN_ASK)
+        return; /* the hook closed or dialled */
+    if (v == VERDICT_REJECT) {
+        conn_close(c, false);
+    } else if (v == VERDICT_WAIT) {
+        c->advance = false;
+        if (c->phase == PHASE_STREAM)
+            conn_taken(c);
+        else if (c->peer_done)
+            conn_close(c, false); /* no more bytes will come */
+    } else {
+        ask_step(c);
+        c->advance = true;
+        if (c->tls && c->stream == &c->sock.stream)
+            conn_handshake(c);
+    }
+}
+
+static void conn_advance(struct conn *c) {
+    c->advance = true;
+    if (c->asking)
+        return; /* a hook called conn_resume: its caller goes on below */
+    c->asking = true;
+    while (c->advance && c->state == CONN_ASK) {
+        if (c->stage >= conn_chain(c)->count)
+            conn_close(c, false); /* nobody wanted it */
+        else
+            ask_once(c);
+    }
+    c->asking = false;
+}
+
+void conn_resume(struct conn *c) {
+    if (c->state == CONN_ASK)
+        conn_advance(c);
+}
+
+/* ---- events while nobody has the stream ---- */
+
+static void ask_data(struct stream *s, void *user, struct slice slice) {
+    struct conn *c = user;
+    if (!segs_add(s->worker, &c->peek, slice, 0) || (c->peek.bytes > CONN_PEEK_MOST && c->state == CONN_ASK)) {
+        conn_close(c, true);
+        return;
+    }
+    if (c->state == CONN_ASK && c->phase == PHASE_BYTES)
+        conn_advance(c);
+}
+
+static void ask_eof(struct stream *s, void *user) {
+    struct conn *c = user;
+    (void)s;
+    c->peer_done = true;
+    if (c->state == CONN_TLS || (c->state == CONN_ASK && c->phase == PHASE_BYTES))
+        conn_close(c, false);
+}
+
+static void ask_error(struct stream *s, void *user, int error) {
+    (void)s;
+    /* After a failed handshake the alert is still to go out. */
+    conn_close(user, error != -EPROTO);
+}
+
+static void ask_connected(struct stream *s, void *user) {
+    struct conn *c = user;
+    c->state = CONN_ASK;
+    c->stream = s;
+    timer_stop(&c->sock.timer);
+    timer_init(&c->sock.timer, ask_late);
+    timer_set(s->worker, &c->sock.timer, process.conf.timeouts.header);
+    /* The modules that come now ask for the plaintext; the hooks of the one that began TLS are behind us. */
+    c->phase = PHASE_ACCEPT;
+    c->stage++;
+    conn_advance(c);
+}
+
+static const struct stream_events ask_events = {
+    .data = ask_data,
+    .eof = ask_eof,
+    .error = ask_error,
+    .connected = ask_connected,
+};
+
+/* ---- TLS ends here ---- */
+
+/* What the modules behind this one speak. */
+static const char *alpn_behind(const struct conn *c) {
+    const struct chain *chain = conn_chain(c);
+    for (unsigned i = c->stage + 1u; i < chain->count; i++)
+        if (module_at(chain->module[i])->alpn)
+            return module_at(chain->module[i])->alpn;
+    return NULL;
+}
+
+void conn_start_tls(struct conn *c, struct version *v, const struct identity *identity, const char *sni) {
+    struct tls_conf conf = {
+        .identity = (struct identity *)(uintptr_t)identity,
+        .tenant_uid = v->tenant->uid,
+        .sni = sni,
+        .alpn = alpn_behind(c),
+    };
+    conn_charge(c, v);
+    c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
+    if (!c->tls)
+        conn_close(c, true);
+}
+
+static void conn_handshake(struct conn *c) {
+    struct slice s;
+    c->state = CONN_TLS;
+    stream_consume(tls_stream(c->tls), &ask_events, c);
+    while (segs_take(c->sock.owner.worker, &c->peek, &s))
+        tls_feed(c->tls, s);
+    tls_start(c->tls);
+}
+
+/* ---- joined to a pod ---- */
+
+struct dial { /* lives from conn_relay until the pod is connected */
+    struct conn *conn;
+    struct upstream_set *set;
+    struct stream *far;
+    unsigned tries;
+};
+
+static void conn_relay_ended(void *user, bool reset) {
+    struct conn *c = user;
+    c->relay = NULL;
+    conn_close(c, reset);
+}
+
+static void relay_start(struct conn *c, struct stream *far) {
+    struct slice s;
+    c->relay = relay_new(c->stream, far, conn_relay_ended, c);
+    if (!c->relay) {
+        stream_close(far, true);
+        conn_close(c, true);
+        return;
+    }
+    c->state = CONN_RELAY;
+    timer_stop(&c->sock.timer);
+    while (segs_take(c->sock.owner.worker, &c->peek, &s))
+        stream_write(far, s);
+    stream_resume(c->stream);
+    if (c->peer_done && c->relay)
+        c->stream->events->eof(c->stream, c->stream->user);
+}
+
+static void dial_next(struct dial *d, const struct upstream *avoid);
+
+static void dial_free(struct dial *d) {
+    worker_free(d->conn->sock.owner.worker, d, sizeof *d);
+}
+
+static void dial_connected(struct stream *s, void *user) {
+    struct dial *d = user;
+    struct conn *c = d->conn;
+    upstream_report(upstream_of(s), s->worker, 0);
+    c->relay = NULL;
+    dial_free(d);
+    relay_start(c, s);
+}
+
+static void dial_error(struct stream *s, void *user, int error) {
+    struct dial *d = user;
+    const struct upstream *up = upstream_of(s);
+    upstream_report(upstream_of(s), s->worker, error);
+    stream_close(s, true);
+    d->far = NULL;
+    dial_next(d, up);
+}
+
+static void dial_data(struct stream *s, void *user, struct slice slice) {
+    (void)user; /* not connected yet: can't be */
+    slice_drop(s->worker, &slice);
+}
+
+static void dial_eof(struct stream *s, void *user) {
+    dial_error(s, user, -ECONNRESET);
+}
+
+static const struct stream_events dial_events = {
+    .data = dial_data,
+    .eof = dial_eof,
+    .error = dial_error,
+    .connected = dial_connected,
+};
+
+static void dial_next(struct dial *d, const struct upstream *avoid) {
+    struct conn *c = d->conn;
+    int error = 0;
+    if (d->tries++ < DIAL_TRIES)
+        d->far = upstream_open(c->sock.owner.worker, d->set, true, avoid, &error);
+    if (d->far) {
+        stream_consume(d->far, &dial_events, d);
+        return;
+    }
+    c->sock.owner.account->w[c->sock.owner.worker->id].failures++;
+    conn_close(c, true);
+}
+
+void conn_relay(struct conn *c, struct version *v, struct upstream_set *set) {
+    struct worker *w = c->sock.owner.worker;
+    conn_charge(c, v);
+    struct dial *d = worker_alloc(w, sizeof *d);
+    if (!d) {
+        conn_close(c, true);
+        return;
+    }
+    *d = (struct dial){.conn = c, .set = set};
+    c->state = CONN_DIAL;
+    c->relay = (struct relay *)d; /* one of the two, told by the state */
+    timer_stop(&c->sock.timer);
+    stream_pause(c->stream); /* what comes meanwhile is kept in `peek` */
+    dial_next(d, NULL);
+}
+
+void conn_relay_stream(struct conn *c, struct stream *upstream) {
+    relay_start(c, upstream);
+}
+
+static void conn_cut_far(struct conn *c, bool reset) {
+    if (c->state == CONN_RELAY && c->relay)
+        relay_cut(c->relay, reset);
+    if (c->state == CONN_DIAL && c->relay) {
+        struct dial *d = (struct dial *)c->relay;
+        if (d->far)
+            stream_close(d->far, true);
+        dial_free(d);
+    }
+    c->relay = NULL;
+}
+
+/* ---- close ---- */
+
+void conn_last_words(struct conn *c, const void *data, size_t length) {
+    if (length <= LAST_WORDS_MOST)
+        stream_write_copy(&c->sock.stream, data, length);
+}
+
+void conn_close(struct conn *c, bool reset) {
+    if (c->state == CONN_CLOSE)
+        return;
+    conn_cut_far(c, reset);
+    c->state = CONN_CLOSE;
+    if (c->tls && c->stream == &c->sock.stream)
+        stream_close(tls_stream(c->tls), reset); /* mid-handshake: the alert goes out through it */
+    else
+        stream_close(c->stream, reset);
+}
+
+static void chain_closed(struct conn *c) {
+    const struct chain *chain = conn_chain(c);
+    for (unsigned i = 0; i < chain->count; i++) {
+        const struct ringress_module *m = module_at(chain->module[i]);
+        if (m->on_close)
+            m->on_close(c, state_of(c, i));
+    }
+}
+
+/* The last completion has come. */
+static void conn_gone(struct sock *s) {
+    struct conn *c = container_of(s, struct conn, sock);
+    struct worker *w = s->owner.worker;
+    chain_closed(c);
+    segs_drop(w, &c->peek);
+    if (c->tls)
+        tls_free(c->tls);
+    s->owner.account->w[w->id].connections--;
+    if (c->version)
+        version_unpin(c->version, w);
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    w->conn_count--;
+    worker_free(w, c, conn_size(c->kind));
+}
+
+/* ---- draining ---- */
+
+static void conn_drain(struct conn *c) {
+    if (c->state == CONN_ASK || c->state == CONN_TLS) {
+        conn_close(c, false);
+        return;
+    }
+    const struct chain *chain = conn_chain(c);
+    const struct ringress_module *m = c->stage < chain->count ? module_at(chain->module[c->stage]) : NULL;
+    if (c->state == CONN_TAKEN && m && m->on_drain)
+        m->on_drain(c, state_of(c, c->stage));
+}
+
+void conns_drain(struct worker *w) {
+    w->draining = true;
+    for (struct conn *c = w->conns, *next; c; c = next) {
+        next = c->next; /* closing frees only at the end of the turn */
+        conn_drain(c);
+    }
+}
+
+void conns_reset(struct worker *w) {
+    for (struct conn *c = w->conns, *next; c; c = next) {
+        next = c->next;
+        if (c->state == CONN_CLOSE)
+            sock_abort(&c->sock); /* was still sending its last bytes */
+        else
+            conn_close(c, true);
+    }
+}
+
+/* ---- facts for modules ---- */
+
+struct worker *conn_worker(const struct conn *c) {
+    return c->sock.owner.worker;
+}
+
+enum listener_kind conn_kind(const struct conn *c) {
+    return c->kind;
+}
+
+uint16_t conn_local_port(const struct conn *c) {
+    return c->local_port;
+}
+
+static void peer_address(struct conn *c, union address *ret) {
+    struct sockaddr_storage ss = {0};
+    socklen_t length;
+    *ret = (union address){0};
+    if (c->sock.fd < 0 || sys_name(c->sock.fd, true, &ss, &length))
+        return;
+    memcpy(ret, &ss, length < sizeof *ret ? length : sizeof *ret);
+    if (ss.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&ret->v6.sin6_addr)) {
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = ret->v6.sin6_port};
+        memcpy(&v4.sin_addr, (uint8_t *)&ret->v6.sin6_addr + 12, 4);
+        ret->v4 = v4;
+    }
+}
+
+const char *conn_peer(struct conn *c, char out[46]) {
+    union address a;
+    peer_address(c, &a);
+    const void *ip = a.any.sa_family == AF_INET6 ? (const void *)&a.v6.sin6_addr : (const void *)&a.v4.sin_addr;
+    if (!a.any.sa_family || !inet_ntop(a.any.sa_family, ip, out, 46))
+        strcpy(out, "unknown");
+    return out;
+}
+
+bool edge_trusts_proxy(struct conn *c) {
+    union address a;
+    if (!process.conf.trusted_proxy_count)
+        return false;
+    peer_address(c, &a);
+    for (size_t i = 0; i < process.conf.trusted_proxy_count; i++)
+        if (prefix_contains(&process.conf.trusted_proxies[i], &a))
+            return true;
+    return false;
+}
+
+bool conn_is_tls(const struct conn *c) {
+    return c->tls;
+}
+
+const char *conn_sni(const struct conn *c) {
+    return c->tls ? tls_sni(c->tls) : "";
+}
+
+const char *conn_tls_version(const struct conn *c) {
+    return c->tls ? tls_version(c->tls) : "";
+}
+
+struct version *conn_version(const struct conn *c) {
+    return c->version;
+}
+
+void conn_charge(struct conn *c, struct version *v) {
+    struct worker *w = c->sock.owner.worker;
+    if (c->version == v)
+        return;
+    version_pin(v, w);
+    if (c->version)
+        version_unpin(c->version, w);
+    struct account *from = c->sock.owner.account;
+    if (from != v->account) {
+        from->w[w->id].connections--;
+        v->account->w[w->id].connections++;
+        v->account->w[w->id].connections_total++;
+        sock_charge(&c->sock, v->account);
+    }
+    c->version = v;
+}
+
+struct account_worker *conn_account(const struct conn *c) {
+    return &c->sock.owner.account->w[c->sock.owner.worker->id];
+}
+
+bool conn_draining(const struct conn *c) {
+    return c->sock.owner.worker->draining;
+}
+
+enum verdict conn_offer_request(struct conn *c, struct request_view *view) {
+    const struct chain *chain = conn_chain(c);
+    for (unsigned i = 0; i < chain->count; i++) {
+        const struct ringress_module *m = module_at(chain->module[i]);
+        if (m->on_request && m->on_request(c, state_of(c, i), view) == VERDICT_REJECT)
+            return VERDICT_REJECT;
+    }
+    return VERDICT_PASS;
+}

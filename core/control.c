@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * control.c - the process around the workers: start, call, drain, stop; and the facts that all of them share.
+ */
+#include "core/conn.h"
+#include "core/directory.h"
+#include "core/identity.h"
+#include "core/process.h"
+#include "core/tls.h"
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
+
+enum { FILES_RESERVED = 200, STOP_MS = 2000 };
+
+struct process process;
+static pthread_t *threads;
+static char features[256];
+
+/* ---- worker threads ---- */
+
+struct start { /* of one worker, on the starter's stack */
+    unsigned id;
+    int cpu; /* -1: not pinned */
+    bool up;
+    struct err err;
+    sem_t done;
+};
+
+static uint64_t seed_draw(void) {
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        seed = (uint64_t)sys_now_ns();
+    return seed;
+}
+
+static void worker_pin(int cpu) {
+    cpu_set_t set;
+    if (cpu < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+static struct worker *worker_begin(struct start *s) {
+    struct worker *w;
+    struct worker_conf conf = {
+        .id = s->id,
+        .buffer_memory = process.conf.buffer_memory,
+        .nobody = process.nobody,
+        .seed = seed_draw(),
+    };
+    char name[16];
+    snprintf(name, sizeof name, "worker %u", s->id);
+    pthread_setname_np(pthread_self(), name);
+    worker_pin(s->cpu);
+    if (!worker_new(&conf, &w, &s->err))
+        return NULL;
+    int error = modules_worker_up(w);
+    if (!error)
+        return w;
+    err_set(&s->err, "a module can't start on worker %u: %s", s->id, strerror(-error));
+    worker_end(w);
+    return NULL;
+}
+
+/* Everything that lives on a worker that ends has been asked to; give it the turns that takes. */
+static void worker_wind_down(struct worker *w) {
+    int64_t until = sys_now_ns() + STOP_MS * 1000000LL;
+    conns_reset(w);
+    upstreams_close_idle(w);
+    while ((w->conn_count || w->upstream_count || w->dead) && sys_now_ns() < until)
+        if (worker_turn(w, 1000000))
+            break;
+    worker_turn(w, 0);
+}
+
+static void *worker_main(void *argument) {
+    struct start *s = argument;
+    urcu_qsbr_register_thread();
+    struct worker *w = worker_begin(s);
+    s->up = w;
+    if (w)
+        process.worker[s->id] = w;
+    sem_post(&s->done); /* `s` is the starter's again */
+    int error = 0;
+    while (w && !w->stopping && !error)
+        error = worker_turn(w, -1);
+    if (error)
+        log_write(0, "worker %u: its ring is broken: %s", w->id, strerror(-error));
+    if (w && !error)
+        worker_wind_down(w);
+    if (w)
+        modules_worker_down(w);
+    urcu_qsbr_unregister_thread();
+    return NULL;
+}
+
+static bool worker_spawn(unsigned id, int cpu, struct err *err) {
+    struct start s = {.id = id, .cpu = cpu};
+    sem_init(&s.done, 0, 0);
+    int error = pthread_create(&threads[id], NULL, worker_main, &s);
+    if (error)
+        return err_set(err, "thread for worker %u: %s", id, strerror(error));
+    urcu_qsbr_thread_offline();
+    while (sem_wait(&s.done))
+        ;
+    urcu_qsbr_thread_online();
+    sem_destroy(&s.done);
+    if (s.up)
+        return true;
+    pthread_join(threads[id], NULL);
+    *err = s.err;
+    return false;
+}
+
+/* ---- start ---- */
+
+static void files_raise(void) {
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r))
+        return;
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &r);
+    getrlimit(RLIMIT_NOFILE, &r);
+    /* A proxied connection takes two descriptors. */
+    rlim_t usable = r.rlim_cur > FILES_RESERVED * 2 ? r.rlim_cur - FILES_RESERVED : r.rlim_cur / 2;
+    process.connections_max = (unsigned)(usable / 2 > 1u << 30 ? 1u << 30 : usable / 2);
+    snprintf(features, sizeof features, "files: %llu, about %u connections", (unsigned long long)r.rlim_cur,
+             process.connections_max);
+}
+
+static void features_note(void) {
+    unsigned f = ring_features(process.worker[0]->ring);
+    size_t n = strlen(features);
+    snprintf(features + n, sizeof features - n, "; io_uring: multishot accept and receive, provided buffers%s%s",
+             f & RING_BUNDLE ? ", bundles" : "", f & RING_MULTISHOT_LEN ? ", capped multishot" : "");
+}
+
+static int cpu_of(unsigned id) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) || (unsigned)CPU_COUNT(&set) != process.workers)
+        return -1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, &set) && id-- == 0)
+            return cpu;
+    return -1;
+}
+
+static bool process_init(const struct core_conf *conf, struct err *err) {
+    process.conf = *conf;
+    process.workers = conf->workers ? conf->workers : 1;
+    process.worker = calloc(process.workers, sizeof *process.worker);
+    threads = calloc(process.workers, sizeof *threads);
+    process.nobody = account_new("", process.workers);
+    if (!process.worker || !threads || !process.nobody || !directory_init())
+        return err_set(err, "out of memory");
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS || !tickets_init())
+        return err_set(err, "wolfSSL can't start");
+    identities_init(process.workers, conf->tls_min_version);
+    return true;
+}
+
+bool core_start(const struct core_conf *conf, struct err *err) {
+    struct ring_conf rc = {.entries = 256};
+    files_raise();
+    if (!process_init(conf, err) || !ring_new(&rc, &process.control, err))
+        return false;
+    urcu_qsbr_register_thread();
+    sys_cycles_per_ns();
+    for (unsigned i = 0; i < process.workers; i++)
+        if (!worker_spawn(i, cpu_of(i), err))
+            return false;
+    features_note();
+    return true;
+}
+
+unsigned core_workers(void) {
+    return process.workers;
+}
+
+const char *core_features(void) {
+    return features;
+}
+
+unsigned core_connections_max(void) {
+    return process.connections_max;
+}
+
+/* ---- calls ---- */
+
+struct call {
+    struct message message;
+    struct worker *worker;
+    void (*run)(struct worker *, void *);
+    void *user;
+    sem_t *done;
+};
+
+static void call_run(struct message *m) {
+    struct call *c = container_of(m, struct call, message);
+    c->run(c->worker, c->user);
+    sem_post(c->done);
+}
+
+void workers_call(void (*run)(struct worker *, void *), void *user) {
+    sem_t done;
+    struct call *calls = calloc(process.workers, sizeof *calls);
+    if (!calls)
+        return;
+    sem_init(&done, 0, 0);
+    for (unsigned i = 0; i < process.workers; i++) {
+        calls[i] = (struct call){{.run = call_run}, process.worker[i], run, user, &done};
+        worker_post(process.worker[i], process.control, &calls[i].message);
+    }
+    ring_wait(process.control, 0);
+    ring_dispatch(process.control);
+    urcu_qsbr_thread_offline();
+    for (unsigned i = 0; i < process.workers; i++)
+        while (sem_wait(&done))
+            ;
+    urcu_qsbr_thread_online();
+    sem_destroy(&done);
+    free(calls);
+}
+
+/* ---- drain and stop ---- */
+
+static void drain_run(struct worker *w, void *user) {
+    (void)user;
+    conns_drain(w);
+}
+
+static unsigned connections_left(void) {
+    unsigned left = 0;
+    for (unsigned i = 0; i < process.workers; i++)
+        left += __atomic_load_n(&process.worker[i]->conn_count, __ATOMIC_RELAXED);
+    return left;
+}
+
+unsigned core_drain(int64_t ms, const volatile bool *stop_early) {
+    const struct timespec tick = {.tv_nsec = 10000000};
+    int64_t until = sys_now_ns() + ms * 1000000;
+    workers_call(drain_run, NULL);
+    while (connections_left() && sys_now_ns() < until && !*stop_early) {
+        urcu_qsbr_thread_offline();
+        nanosleep(&tick, NULL);
+        urcu_qsbr_thread_online();
+    }
+    return connections_left();
+}
+
+static void stop_run(struct worker *w, void *user) {
+    (void)user;
+    w->stopping = true;
+}
+
+void core_stop(void) {
+    workers_call(stop_run, NULL);
+    urcu_qsbr_thread_offline();
+    for (unsigned i = 0; i < process.workers; i++)
+        pthread_join(threads[i], NULL);
+    urcu_qsbr_thread_online();
+    publish_fini();
+    for (unsigned i = 0; i < process.workers; i++)
+        worker_end(process.worker[i]);
+    ring_free(process.control);
+    operator_identities_set(NULL, NULL, NULL, 0);
+    identities_reap();
+    account_unref(process.nobody);
+    free(process.worker);
+    free(threads);
+    wolfSSL_Cleanup();
+    urcu_qsbr_unregister_thread();
+    process = (struct process){0};
+}
+
+/* ---- figures ---- */
+
+void core_worker_figures(unsigned id, struct core_figures *ret) {
+    struct worker *w = process.worker[id];
+    struct timespec cpu = {0};
+    clockid_t clock;
+    if (!pthread_getcpuclockid(threads[id], &clock))
+        clock_gettime(clock, &cpu);
+    *ret = (struct core_figures){
+        .connections = __atomic_load_n(&w->conn_count, __ATOMIC_RELAXED),
+        .accepted = __atomic_load_n(&w->accepted, __ATOMIC_RELAXED),
+        .buffers_in_use = __atomic_load_n(&w->in_use, __ATOMIC_RELAXED),
+        .buffers_max = w->most,
+        .cpu_seconds = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9,
+        .loop_lag_ns_max = __atomic_exchange_n(&w->lag_ns_max, 0, __ATOMIC_RELAXED),
+    };
+}
+
+const struct timeouts *edge_timeouts(void) {
+    return &process.conf.timeouts;
+}

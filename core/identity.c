@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * identity.c - see identity.h.
+ */
+#include "core/identity.h"
+#include "core/control.h"
+#include "core/tls.h"
+#include "core/worker.h"
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned identity_workers;
+static int identity_min_version;
+static struct identity *dead;
+
+void identities_init(unsigned workers, int tls_min_version) {
+    identity_workers = workers;
+    identity_min_version = tls_min_version;
+}
+
+static const char CIPHERS[] =
+    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:TLS13-CHACHA20-POLY1305-SHA256:"
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
+static int ctx_load(WOLFSSL_CTX *ctx, const struct identity *id) {
+    int groups[] = {WOLFSSL_X25519MLKEM768, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1};
+    int ok = wolfSSL_CTX_SetMinVersion(ctx, identity_min_version >= 3 ? WOLFSSL_TLSV1_3 : WOLFSSL_TLSV1_2);
+    if (ok == WOLFSSL_SUCCESS)
+        ok = wolfSSL_CTX_set_cipher_list(ctx, CIPHERS);
+    if (ok == WOLFSSL_SUCCESS)
+        ok = wolfSSL_CTX_set_groups(ctx, groups, sizeof groups / sizeof *groups);
+    if (ok == WOLFSSL_SUCCESS)
+        ok = wolfSSL_CTX_use_certificate_chain_buffer(ctx, (const unsigned char *)id->chain_pem,
+                                                      (long)strlen(id->chain_pem));
+    if (ok == WOLFSSL_SUCCESS)
+        ok = wolfSSL_CTX_use_PrivateKey_buffer(ctx, (const unsigned char *)id->key_pem, (long)strlen(id->key_pem),
+                                               WOLFSSL_FILETYPE_PEM);
+    return ok;
+}
+
+static WOLFSSL_CTX *ctx_new(const struct identity *id, struct err *err) {
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfSSLv23_server_method());
+    if (!ctx) {
+        err_set(err, "out of memory");
+        return NULL;
+    }
+    int ok = ctx_load(ctx, id);
+    if (ok != WOLFSSL_SUCCESS) {
+        char text[WOLFSSL_MAX_ERROR_SZ];
+        wolfSSL_ERR_error_string_n((unsigned long)ok, text, sizeof text);
+        err_set(err, "certificate or key can't be used: %s", text);
+        wolfSSL_CTX_free(ctx);
+        return NULL;
+    }
+    tls_prepare_context(ctx);
+    return ctx;
+}
+
+static void identity_free(struct identity *id) {
+    for (unsigned i = 0; i < id->workers; i++)
+        if (id->w[i].ctx)
+            wolfSSL_CTX_free(id->w[i].ctx);
+    if (id->key_pem)
+        explicit_bzero(id->key_pem, strlen(id->key_pem));
+    free(id->key_pem);
+    free(id->chain_pem);
+    free(id);
+}
+
+struct identity *identity_new(const char *chain_pem, const char *key_pem, struct err *err) {
+    size_t size = sizeof(struct identity) + identity_workers * sizeof(struct identity_slot);
+    struct identity *id = aligned_alloc(64, (size + 63) & ~(size_t)63);
+    if (!id) {
+        err_set(err, "out of memory");
+        return NULL;
+    }
+    memset(id, 0, size);
+    id->workers = identity_workers;
+    id->refs = 1;
+    id->chain_pem = strdup(chain_pem);
+    id->key_pem = strdup(key_pem);
+    WOLFSSL_CTX *probe = id->chain_pem && id->key_pem ? ctx_new(id, err) : NULL;
+    if (!probe) {
+        identity_free(id);
+        return NULL;
+    }
+    wolfSSL_CTX_free(probe);
+    return id;
+}
+
+void identity_ref(struct identity *id) {
+    id->refs++;
+}
+
+void identity_unref(struct identity *id) {
+    if (!id || --id->refs)
+        return;
+    id->next_dead = dead;
+    dead = id;
+}
+
+static bool identity_used(const struct identity *id) {
+    for (unsigned i = 0; i < id->workers; i++)
+        if (atomic_load_explicit(&id->w[i].users, memory_order_acquire))
+            return true;
+    return false;
+}
+
+/* Called after a grace period: whoever could still find it has entered by now. */
+void identities_reap(void) {
+    struct identity **link = &dead;
+    while (*link) {
+        struct identity *id = *link;
+        if (identity_used(id)) {
+            link = &id->next_dead;
+            continue;
+        }
+        *link = id->next_dead;
+        identity_free(id);
+    }
+}
+
+struct WOLFSSL_CTX *identity_enter(struct identity *id, const struct worker *w) {
+    struct identity_slot *slot = &id->w[w->id];
+    if (!slot->ctx) {
+        struct err err;
+        slot->ctx = ctx_new(id, &err);
+        if (!slot->ctx)
+            return NULL;
+    }
+    atomic_store_explicit(&slot->users, atomic_load_explicit(&slot->users, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    return slot->ctx;
+}
+
+void identity_leave(struct identity *id, const struct worker *w) {
+    struct identity_slot *slot = &id->w[w->id];
+    atomic_store_explicit(&slot->users, atomic_load_explicit(&slot->users, memory_order_relaxed) - 1,
+                          memory_order_release);
+}

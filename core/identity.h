@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * identity.h - a certificate chain with its key, and the TLS context each worker makes of it when first asked.
+ *
+ * Made and given back by the control thread. A context belongs to one worker's thread (wolfSSL is built single-threaded);
+ * it is freed by the control thread when nobody can use it any more: no reference, and no worker's connection.
+ */
+#pragma once
+#include "core/diag.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct WOLFSSL_CTX;
+struct worker;
+
+struct identity_slot {
+    struct WOLFSSL_CTX *ctx;
+    _Atomic uint32_t users; /* connections; written by the worker only */
+} __attribute__((aligned(64)));
+
+struct identity {
+    char *chain_pem, *key_pem;
+    int refs; /* control thread */
+    unsigned workers;
+    struct identity *next_dead;
+    struct identity_slot w[];
+};
+
+void identities_init(unsigned workers, int tls_min_version);
+void identities_reap(void); /* frees what was unref'd and is not used any more */
+/* On a worker: the context, or NULL when it can't be made. The user count is up until identity_leave. */
+struct WOLFSSL_CTX *identity_enter(struct identity *, const struct worker *);
+void identity_leave(struct identity *, const struct worker *);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * op.c - the life of owners: where `inflight` falls, and how a dying owner reaches the loop's list of the dead.
+ */
+#include "core/op.h"
+#include "core/worker.h"
+
+static void owner_bury(struct owner *o) {
+    if (o->dead || o->inflight)
+        return;
+    o->dead = true;
+    o->next_dead = o->worker->dead;
+    o->worker->dead = o;
+}
+
+void owner_end(struct owner *o) {
+    o->dying = true;
+    owner_bury(o);
+}
+
+void op_complete(struct op *op, const struct completion *c) {
+    struct owner *o = op->owner;
+    bool last = !(c->flags & OP_MORE);
+    if (last)
+        op->armed = false;
+    op->done(op, c);
+    /* Falls only now: while `done` runs its owner can't be released. `done` may have armed the op again; that counted
+     * by itself. */
+    if (last)
+        o->inflight--;
+    worker_charge(o->worker, o->account);
+    if (o->dying)
+        owner_bury(o);
+}

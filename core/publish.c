@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * publish.c - one compiled tenant becomes what the workers see, by pointer swaps; what it replaces is freed when no one can
+ * still look at it.
+ *
+ *   publish: accounts, upstreams, identities into the tenant's slots -> new nodes into the directory -> old nodes out
+ *   reap:    a grace period (every worker has turned once) -> versions without pins are freed -> their upstreams retire
+ *
+ * Upstreams and accounts are found by key, so that they, their kept connections and counters outlive versions.
+ */
+#include "core/directory.h"
+#include "core/identity.h"
+#include "core/map.h"
+#include "core/pod.h"
+#include "core/process.h"
+#include "core/tls.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu/urcu-qsbr.h>
+
+enum { PIN_STRIDE = 16 };
+
+struct published { /* a version and what it holds */
+    struct version version;
+    struct tenant *tenant;
+    struct name_node **node;
+    size_t node_count;
+    struct published *next_dead;
+};
+
+static struct map current;   /* tenant name -> struct published */
+static struct map accounts;  /* uid -> struct account */
+static struct map upstreams; /* key -> struct upstream */
+static struct published *dead;
+static struct upstream *retired;
+
+/* ---- filling the slots ---- */
+
+static struct account *account_get(const struct tenant *t) {
+    struct account *a = map_get(&accounts, t->uid);
+    if (a)
+        return a;
+    a = account_new(t->name, process.workers);
+    if (a && !map_put(&accounts, t->uid, a)) {
+        account_unref(a);
+        return NULL;
+    }
+    return a;
+}
+
+struct account *account_find(const char *tenant_uid) {
+    return map_get(&accounts, tenant_uid);
+}
+
+static struct upstream *upstream_get(const struct tenant *t, const struct backend *b, const struct endpoint *e,
+                                     struct account *account) {
+    char key[600], address[80] = "";
+    const uint8_t *p = (const uint8_t *)&e->addr;
+    size_t n = e->addr.any.sa_family == AF_INET6 ? sizeof e->addr.v6 : sizeof e->addr.v4;
+    for (size_t i = 0; i < n; i++)
+        snprintf(address + 2 * i, 3, "%02x", p[i]);
+    snprintf(key, sizeof key, "%s|%s|%u|%d|%s|%s|%s", t->uid, b->service, b->port, b->protocol, address,
+             t->network.netns ? t->network.netns : "", t->network.device ? t->network.device : "");
+    struct upstream *up = map_get(&upstreams, key);
+    if (!up) {
+        up = upstream_new(key, &e->addr, &t->network, account, process.workers);
+        if (up && !map_put(&upstreams, key, up)) {
+            upstream_free(up);
+            up = NULL;
+        }
+    }
+    if (up)
+        up->refs++;
+    return up;
+}
+
+static void backend_fill(const struct tenant *t, struct backend *b, struct account *account) {
+    struct upstream_set *set = NULL;
+    if (b->ready_count)
+        set = calloc(1, sizeof *set + b->ready_count * sizeof *set->member);
+    for (unsigned i = 0; set && i < b->endpoint_count; i++) {
+        struct endpoint *e = &b->endpoint[i];
+        e->host_upstream = e->ready ? upstream_get(t, b, e, account) : NULL;
+        if (e->host_upstream && set->count < b->ready_count)
+            set->member[set->count++] = e->host_upstream;
+    }
+    b->host_set = set;
+}
+
+static const struct certificate *certificate_same(const struct tenant *t, const struct certificate *c) {
+    for (size_t i = 0; t && i < t->certificate_count; i++)
+        if (t->certificate[i].host_identity && !strcmp(t->certificate[i].chain_pem, c->chain_pem) &&
+            !strcmp(t->certificate[i].key_pem, c->key_pem))
+            return &t->certificate[i];
+    return NULL;
+}
+
+static void certificate_fill(struct certificate *c, const struct tenant *t, const struct tenant *before) {
+    struct err err;
+    const struct certificate *same = certificate_same(before, c);
+    if (same) {
+        c->host_identity = same->host_identity;
+        identity_ref(c->host_identity);
+        return;
+    }
+    c->host_identity = identity_new(c->chain_pem, c->key_pem, &err);
+    if (!c->host_identity)
+        log_write(1, "tenant %s: Secret %s: %s", t->name, c->secret, err.text);
+}
+
+/* ---- in and out of the directory ---- */
+
+static bool nodes_make(struct published *p) {
+    const struct tenant *t = p->tenant;
+    p->node = calloc(t->name_count + t->raw_port_count + 1, sizeof *p->node);
+    if (!p->node)
+        return false;
+    for (size_t i = 0; i < t->name_count; i++) {
+        struct name_node *n = directory_node(&p->version, t->names[i].kind, t->names[i].name, t->names[i].host);
+        if (!n)
+            return false;
+        p->node[p->node_count++] = n;
+    }
+    for (size_t i = 0; i < t->raw_port_count; i++) {
+        if (!t->raw_port[i].public_port)
+            continue;
+        struct name_node *n = directory_port_node(&p->version, t->raw_port[i].public_port, &t->raw_port[i]);
+        if (!n)
+            return false;
+        p->node[p->node_count++] = n;
+    }
+    return true;
+}
+
+static void published_bury(struct published *p) {
+    for (size_t i = 0; i < p->node_count; i++)
+        directory_delete(p->node[i]);
+    p->next_dead = dead;
+    dead = p;
+}
+
+static void upstream_put(struct upstream *up) {
+    if (--up->refs)
+        return;
+    map_remove(&upstreams, up->key);
+    upstream_retire(up, process.worker, process.control);
+    ring_wait(process.control, 0);
+    ring_dispatch(process.control);
+    up->next_dead = retired;
+    retired = up;
+}
+
+static void published_free(struct published *p) {
+    struct tenant *t = p->tenant;
+    for (size_t i = 0; i < t->backend_count; i++) {
+        for (unsigned j = 0; j < t->backend[i].endpoint_count; j++)
+            if (t->backend[i].endpoint[j].host_upstream)
+                upstream_put(t->backend[i].endpoint[j].host_upstream);
+        free(t->backend[i].host_set);
+    }
+    for (size_t i = 0; i < t->certificate_count; i++)
+        identity_unref(t->certificate[i].host_identity);
+    for (size_t i = 0; i < p->node_count; i++)
+        free(p->node[i]);
+    free(p->node);
+    free(p->version.pins);
+    account_unref(p->version.account);
+    tenant_free(t);
+    free(p);
+}
+
+static struct published *published_new(struct tenant *t, const struct tenant *before) {
+    struct published *p = calloc(1, sizeof *p);
+    struct account *account = p ? account_get(t) : NULL;
+    if (!account) {
+        free(p);
+        return NULL;
+    }
+    account_ref(account);
+    p->tenant = t;
+    p->version = (struct version){.tenant = t, .account = account};
+    p->version.pins = calloc(process.workers, PIN_STRIDE * sizeof *p->version.pins);
+    for (size_t i = 0; i < t->backend_count; i++)
+        backend_fill(t, &t->backend[i], account);
+    for (size_t i = 0; i < t->certificate_count; i++)
+        certificate_fill(&t->certificate[i], t, before);
+    if (!p->version.pins || !nodes_make(p)) {
+        published_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void publish(struct tenant *t) {
+    urcu_qsbr_quiescent_state(); /* the table's resizing waits for us as well */
+    struct published *old = map_get(&current, t->name);
+    struct published *p = published_new(t, old ? old->tenant : NULL);
+    if (!p || !map_put(&current, t->name, p)) {
+        log_write(0, "tenant %s: out of memory; its earlier version stays", t->name);
+        return;
+    }
+    for (size_t i = 0; i < p->node_count; i++)
+        directory_put(p->node[i]);
+    if (!old)
+        return;
+    if (strcmp(old->tenant->uid, t->uid)) /* the name was given up and taken again: a new tenant, a new account */
+        account_unref(map_remove(&accounts, old->tenant->uid));
+    published_bury(old);
+}
+
+void unpublish(const char *tenant_name) {
+    struct published *p = map_remove(&current, tenant_name);
+    if (!p)
+        return;
+    /* The account ends with the last version and connection that pays to it. */
+    account_unref(map_remove(&accounts, p->tenant->uid));
+    published_bury(p);
+}
+
+struct version *published(const char *tenant_name) {
+    struct published *p = map_get(&current, tenant_name);
+    return p ? &p->version : NULL;
+}
+
+size_t published_count(void) {
+    return current.count;
+}
+
+/* ---- freeing ---- */
+
+static void retired_reap(void) {
+    struct upstream **link = &retired;
+    while (*link) {
+        struct upstream *up = *link;
+        if (!upstream_unused(up)) {
+            link = &up->next_dead;
+            continue;
+        }
+        *link = up->next_dead;
+        upstream_free(up);
+    }
+}
+
+void publish_reap(void) {
+    urcu_qsbr_quiescent_state();
+    tickets_rotate_if_due(sys_now_ns() / 1000000);
+    retired_reap();
+    if (dead)
+        urcu_qsbr_synchronize_rcu();
+    struct published **link = &dead;
+    while (*link) {
+        struct published *p = *link;
+        if (version_pinned(&p->version, process.workers)) {
+            link = &p->next_dead;
+            continue;
+        }
+        *link = p->next_dead;
+        published_free(p);
+    }
+    identities_reap();
+}
+
+/* On a worker that ends. The control thread waits meanwhile, so the tables stand still. */
+void upstreams_close_idle(struct worker *w) {
+    for (size_t i = 0; i < upstreams.room; i++)
+        if (upstreams.slot[i].key)
+            upstream_close_idle(upstreams.slot[i].value, w);
+    for (struct upstream *up = retired; up; up = up->next_dead)
+        upstream_close_idle(up, w);
+}
+
+/* The workers are gone: nothing is looked at any more. */
+void publish_fini(void) {
+    for (size_t i = 0; i < current.room; i++)
+        if (current.slot[i].key)
+            published_bury(current.slot[i].value);
+    while (dead) {
+        struct published *p = dead;
+        dead = p->next_dead;
+        published_free(p);
+    }
+    while (retired) {
+        struct upstream *up = retired;
+        retired = up->next_dead;
+        upstream_free(up);
+    }
+    for (size_t i = 0; i < accounts.room; i++)
+        if (accounts.slot[i].key)
+            account_unref(accounts.slot[i].value);
+    map_fini(&current);
+    map_fini(&accounts);
+    map_fini(&upstreams);
+    identities_reap();
+    directory_fini();
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * relay.c - see relay.h. Two pumps; one direction each:
+ *
+ *   data --write--> other side (full: pause the source until it has drained) ... eof --shutdown--> other side: DONE
+ *
+ * Never parses, never copies but what the queue coalesces. FIN is passed on as FIN once what came before it is sent, and
+ * what breaks one end resets the other.
+ */
+#include "core/relay.h"
+#include "core/module.h"
+#include <stddef.h>
+
+struct relay {
+    struct stream *near, *far;
+    void (*ended)(void *user, bool reset);
+    void *user;
+    bool near_done, far_done; /* EOF seen */
+};
+
+static struct stream *other_side(const struct relay *r, const struct stream *s) {
+    return s == r->near ? r->far : r->near;
+}
+
+static void relay_end(struct relay *r, bool reset) {
+    void (*ended)(void *, bool) = r->ended;
+    void *user = r->user;
+    relay_cut(r, reset);
+    ended(user, reset);
+}
+
+static void relay_data(struct stream *s, void *user, struct slice slice) {
+    struct relay *r = user;
+    if (stream_write(other_side(r, s), slice) > 0)
+        stream_pause(s);
+}
+
+static void relay_drain(struct stream *s, void *user) {
+    stream_resume(other_side(user, s));
+}
+
+static void relay_eof(struct stream *s, void *user) {
+    struct relay *r = user;
+    if (s == r->near)
+        r->near_done = true;
+    else
+        r->far_done = true;
+    if (r->near_done && r->far_done)
+        relay_end(r, false);
+    else
+        stream_shutdown(other_side(r, s));
+}
+
+static void relay_error(struct stream *s, void *user, int error) {
+    (void)s;
+    (void)error;
+    relay_end(user, true);
+}
+
+static const struct stream_events relay_events = {
+    .data = relay_data,
+    .eof = relay_eof,
+    .drain = relay_drain,
+    .error = relay_error,
+};
+
+struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(void *, bool), void *user) {
+    struct relay *r = worker_alloc(near->worker, sizeof *r);
+    if (!r)
+        return NULL;
+    *r = (struct relay){.near = near, .far = far, .ended = ended, .user = user};
+    stream_consume(near, &relay_events, r);
+    stream_consume(far, &relay_events, r);
+    return r;
+}
+
+void relay_cut(struct relay *r, bool reset) {
+    struct worker *w = r->near->worker;
+    stream_close(r->far, reset);
+    worker_free(w, r, sizeof *r);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * relay.h - two streams joined: each one's bytes are written to the other in the buffers they came in.
+ */
+#pragma once
+#include "core/stream.h"
+
+struct relay;
+
+/* Takes both streams' events. `ended` is called once, when both directions are done (reset false) or one end broke (true);
+ * the relay has then closed `far` and is freed; `near` is the caller's to close. NULL: no memory. */
+struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(void *user, bool reset), void *user);
+/* Before the caller closes `near` by itself: closes `far`. */
+void relay_cut(struct relay *, bool reset);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * ring.c - the verbs of ring.h over io_uring. With sys.c the only file that knows the kernel.
+ *
+ *   verb -> SQE tagged with its op -> ring_wait: one io_uring_enter submits all and waits -> CQEs -> op_complete
+ *
+ * user_data: the op's address; bit 0 set: a message from another ring; bit 1 set: a message of ours that failed to go out;
+ * 0: nobody waits for it.
+ */
+#include "core/ring.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+enum { TAG_MESSAGE = 1, TAG_BOUNCED = 2, TAG_MASK = 3 };
+enum { SCRATCH_SIZE = 512 * 1024, BUFFER_GROUP = 0 };
+
+struct ring {
+    struct io_uring uring;
+    struct io_uring_buf_ring *buffers;
+    unsigned buffer_count, buffers_added;
+    unsigned features;
+    size_t scratch_used;
+    /* iovecs, message headers and addresses of requests not yet submitted; the kernel has its copy after that */
+    _Alignas(16) uint8_t scratch[SCRATCH_SIZE];
+};
+
+/* ---- making one, or saying why not ---- */
+
+static long read_number(const char *path) {
+    char text[32];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0)
+        return -1;
+    text[n] = 0;
+    return strtol(text, NULL, 10);
+}
+
+static bool seccomp_filters(void) {
+    char line[128];
+    bool found = false;
+    FILE *f = fopen("/proc/self/status", "re");
+    if (!f)
+        return false;
+    while (fgets(line, sizeof line, f))
+        if (!strncmp(line, "Seccomp:", 8))
+            found = strtol(line + 8, NULL, 10) == 2;
+    fclose(f);
+    return found;
+}
+
+/* The sysctl's folder can be set for tests only: what is read there decides a message, nothing else. */
+static long sysctl_number(const char *name) {
+    char path[512];
+    const char *root = getenv("RINGRESS_PROC_SYS");
+    snprintf(path, sizeof path, "%s/kernel/%s", root ? root : "/proc/sys", name);
+    return read_number(path);
+}
+
+static bool explain_failure(int error, struct err *err) {
+    struct utsname u;
+    unsigned major = 0, minor = 0;
+    uname(&u);
+    sscanf(u.release, "%u.%u", &major, &minor);
+    long disabled = sysctl_number("io_uring_disabled");
+    if (major < 6 || (major == 6 && minor < 1))
+        return err_set(err,
+                       "kernel %s is too old: Ringress needs Linux 6.1 or newer\n"
+                       "remedy: boot a newer kernel (Debian 12: apt-get install linux-image-amd64)",
+                       u.release);
+    if (disabled == 2)
+        return err_set(err, "io_uring is switched off on this machine (kernel.io_uring_disabled = 2)\n"
+                            "remedy: sysctl -w kernel.io_uring_disabled=0");
+    if (disabled == 1)
+        return err_set(err,
+                       "io_uring is reserved for one group (kernel.io_uring_disabled = 1, kernel.io_uring_group = %ld)\n"
+                       "remedy: sysctl -w kernel.io_uring_disabled=0, or run Ringress in that group",
+                       sysctl_number("io_uring_group"));
+    if (error == -ENOSYS && !seccomp_filters())
+        return err_set(err, "this kernel was built without io_uring (CONFIG_IO_URING)\n"
+                            "remedy: boot a kernel with CONFIG_IO_URING=y");
+    if (error == -ENOMEM) {
+        struct rlimit lock;
+        getrlimit(RLIMIT_MEMLOCK, &lock);
+        return err_set(err,
+                       "not enough lockable memory for io_uring (RLIMIT_MEMLOCK is %llu bytes)\n"
+                       "remedy: ulimit -l unlimited, or LimitMEMLOCK=infinity in the service's unit",
+                       (unsigned long long)lock.rlim_cur);
+    }
+    if ((error == -EPERM || error == -EACCES || error == -ENOSYS) && seccomp_filters())
+        return err_set(err,
+                       "a seccomp filter denies io_uring_setup (Seccomp: 2 in /proc/self/status): %s\n"
+                       "remedy: allow io_uring_setup, io_uring_enter and io_uring_register in the container's seccomp profile",
+                       strerror(-error));
+    return err_set(err,
+                   "io_uring_setup failed: %s\n"
+                   "remedy: check kernel.io_uring_disabled, seccomp and security modules (dmesg)",
+                   strerror(-error));
+}
+
+/* Does a multishot receive take a length cap? Asked of the kernel, not of its version. */
+static bool probe_multishot_length(struct ring *r) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+        return false;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
+    io_uring_prep_recv_multishot(sqe, pair[0], NULL, 4096, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = BUFFER_GROUP + 1; /* an empty group: the answer is ENOBUFS, or EINVAL for the length */
+    io_uring_sqe_set_data64(sqe, 0);
+    ssize_t wrote = write(pair[1], "x", 1);
+    struct io_uring_cqe *cqe;
+    bool takes = false;
+    if (wrote == 1 && io_uring_submit_and_wait(&r->uring, 1) >= 0 && !io_uring_peek_cqe(&r->uring, &cqe)) {
+        takes = cqe->res != -EINVAL;
+        io_uring_cqe_seen(&r->uring, cqe);
+    }
+    close(pair[0]);
+    close(pair[1]);
+    return takes;
+}
+
+static int ring_setup(struct ring *r, const struct ring_conf *conf) {
+    struct io_uring_params p = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN |
+                 IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL,
+        .cq_entries = conf->entries * 8,
+    };
+    int error = io_uring_queue_init_params(conf->entries, &r->uring, &p);
+    if (error)
+        return error;
+    io_uring_register_ring_fd(&r->uring); /* saves a look-up per enter; without it all works */
+    if (conf->buffer_count) {
+        r->buffers = io_uring_setup_buf_ring(&r->uring, conf->buffer_count, BUFFER_GROUP, 0, &error);
+        if (!r->buffers) {
+            io_uring_queue_exit(&r->uring);
+            return error;
+        }
+        r->buffer_count = conf->buffer_count;
+        if (p.features & IORING_FEAT_RECVSEND_BUNDLE)
+            r->features |= RING_BUNDLE;
+        if (probe_multishot_length(r))
+            r->features |= RING_MULTISHOT_LEN;
+    }
+    return 0;
+}
+
+bool ring_new(const struct ring_conf *conf, struct ring **ret, struct err *err) {
+    struct ring *r = aligned_alloc(64, (sizeof *r + 63) & ~(size_t)63);
+    if (!r)
+        return err_set(err, "out of memory");
+    memset(r, 0, offsetof(struct ring, scratch));
+    int error = ring_setup(r, conf);
+    if (error) {
+        free(r);
+        return explain_failure(error, err);
+    }
+    *ret = r;
+    return true;
+}
+
+void ring_free(struct ring *r) {
+    if (!r)
+        return;
+    if (r->buffers)
+        io_uring_free_buf_ring(&r->uring, r->buffers, r->buffer_count, BUFFER_GROUP);
+    io_uring_queue_exit(&r->uring);
+    free(r);
+}
+
+unsigned ring_features(const struct ring *r) {
+    return r->features;
+}
+
+int ring_fd(const struct ring *r) {
+    return r->uring.ring_fd;
+}
+
+/* ---- verbs ---- */
+
+static void ring_push(struct ring *r) {
+    io_uring_submit(&r->uring);
+    r->scratch_used = 0;
+}
+
+static struct io_uring_sqe *sqe_get(struct ring *r) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
+    while (!sqe) { /* full: the kernel takes what is queued (it may ask to wait when completions are backed up) */
+        ring_push(r);
+        sqe = io_uring_get_sqe(&r->uring);
+    }
+    return sqe;
+}
+
+static void arm(struct io_uring_sqe *sqe, struct op *op) {
+    op->armed = true;
+    op->owner->inflight++;
+    io_uring_sqe_set_data(sqe, op);
+}
+
+static void *scratch_get(struct ring *r, size_t size) {
+    size = (size + 15) & ~(size_t)15;
+    if (r->scratch_used + size > SCRATCH_SIZE)
+        ring_push(r);
+    void *p = r->scratch + r->scratch_used;
+    r->scratch_used += size;
+    return p;
+}
+
+void ring_accept(struct ring *r, struct op *op, int fd) {
+    struct io_uring_sqe *sqe = sqe_get(r);
+    io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+    arm(sqe, op);
+}
+
+void ring_recv(struct ring *r, struct op *op, int fd, bool multishot, size_t cap) {
+    struct io_uring_sqe *sqe = sqe_get(r);
+    if (multishot)
+        io_uring_prep_recv_multishot(sqe, fd, NULL, r->features & RING_MULTISHOT_LEN ? cap : 0, 0);
+    else
+        io_uring_prep_recv(sqe, fd, NULL, cap, 0);
+    /* A bundle without a cap could empty the whole ring for one connection. */
+    if (r->features & RING_BUNDLE && (!multishot || r->features & RING_MULTISHOT_LEN))
+        sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = BUFFER_GROUP;
+    arm(sqe, op);
+}
+
+void ring_send(struct ring *r, struct op *op, int fd, const void *data, size_t length) {
+    struct io_uring_sqe *sqe = sqe_get(r);
+    io_uring_prep_send(sqe, fd, data, length, MSG_NOSIGNAL | MSG_WAITALL);
+    arm(sqe, op);
+}
+
+void ring_sendv(struct ring *r, struct op *op, int fd, const struct iovec *iov, unsigned count) {
+    size_t header = (sizeof(struct msghdr) + 15) & ~(size_t)15;
+    uint8_t *p = scratch_get(r, header + count * sizeof *iov);
+    struct msghdr *m = (struct msghdr *)p;
+    *m = (struct msghdr){.msg_iov = (struct iovec *)(p + header), .msg_iovlen = count};
+    memcpy(m->msg_iov, iov, count * sizeof *iov);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
+    if (!sqe) { /* pushing forgets the scratch memory, but the kernel reads `m` only with the SQE that is still to come */
+        io_uring_submit(&r->uring);
+        sqe = sqe_get(r);
+    }
+    io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL | MSG_WAITALL);
+    arm(sqe, op);
+}
+
+void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *addr, socklen_t length) {
+    void *copy = scratch_get(r, length);
+    memcpy(copy, addr, length);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
+    if (!sqe) {
+        io_uring_submit(&r->uring);
+        sqe = sqe_get(r);
+    }
+    io_uring_prep_connect(sqe, fd, copy, length);
+    arm(sqe, op);
+}
+
+void ring_cancel(struct ring *r, struct op *target) {
+    struct io_uring_sqe *sqe = sqe_get(r);
+    io_uring_prep_cancel(sqe, target, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, 0);
+}
+
+void ring_close(struct ring *r, int fd) {
+    struct io_uring_sqe *sqe = sqe_get(r);
+    io_uring_prep_close(sqe, fd);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, 0);
+}
+
+void ring_message(struct ring *r, struct ring *to, struct message *m) {
+    m->to = to;
+    struct io_uring_sqe *sqe = sqe_get(r);
+    io_uring_prep_msg_ring(sqe, to->uring.ring_fd, 0, (uint64_t)(uintptr_t)m | TAG_MESSAGE, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)m | TAG_BOUNCED);
+}
+
+/* ---- buffers ---- */
+
+void ring_buffer_add(struct ring *r, void *data, unsigned size, uint16_t id) {
+    io_uring_buf_ring_add(r->buffers, data, size, id, io_uring_buf_ring_mask(r->buffer_count), (int)r->buffers_added++);
+}
+
+void ring_buffers_publish(struct ring *r) {
+    if (r->buffers_added)
+        io_uring_buf_ring_advance(r->buffers, (int)r->buffers_added);
+    r->buffers_added = 0;
+}
+
+/* ---- completions ---- */
+
+static void dispatch(struct ring *r, const struct io_uring_cqe *cqe) {
+    void *p = (void *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+    if (!p)
+        return;
+    if (cqe->user_data & TAG_MESSAGE) {
+        struct message *m = p;
+        m->run(m);
+    } else if (cqe->user_data & TAG_BOUNCED) {
+        ring_message(r, ((struct message *)p)->to, p);
+    } else {
+        struct completion c = {
+            .res = cqe->res,
+            .flags = (cqe->flags & IORING_CQE_F_MORE ? OP_MORE : 0) | (cqe->flags & IORING_CQE_F_BUFFER ? OP_BUFFER : 0) |
+                     (cqe->flags & IORING_CQE_F_SOCK_NONEMPTY ? OP_NONEMPTY : 0),
+            .buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT),
+        };
+        op_complete(p, &c);
+    }
+}
+
+int ring_wait(struct ring *r, int64_t timeout_ns) {
+    struct __kernel_timespec ts = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+    struct io_uring_cqe *cqe;
+    int error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, timeout_ns ? 1 : 0, timeout_ns < 0 ? NULL : &ts, NULL);
+    r->scratch_used = 0;
+    if (error < 0 && error != -ETIME && error != -EINTR && error != -EBUSY && error != -EAGAIN)
+        return error;
+    return 0;
+}
+
+unsigned ring_dispatch(struct ring *r) {
+    struct io_uring_cqe *cqe;
+    unsigned head, count = 0;
+    io_uring_for_each_cqe(&r->uring, head, cqe) {
+        count++;
+        dispatch(r, cqe);
+    }
+    io_uring_cq_advance(&r->uring, count);
+    return count;
+}

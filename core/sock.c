@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * sock.c - see sock.h. In the order things happen: connect, receive, write, send, shut down, close, die.
+ */
+#include "core/sock.h"
+#include "core/sys.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum { LAST_BYTES_MS = 30000, IOV_MOST = 512, SEND_MOST = 1024 * 1024 };
+
+static void sock_finish(struct sock *s, bool reset);
+static void sock_flush(struct flush *f);
+static void recv_done(struct op *, const struct completion *);
+static void send_done(struct op *, const struct completion *);
+static void connect_done(struct op *, const struct completion *);
+
+static void starved_forget(struct sock *s) {
+    struct sock **link = &s->owner.worker->starved;
+    while (*link != s)
+        link = &(*link)->starved_next;
+    *link = s->starved_next;
+}
+
+static void sock_release(struct owner *o) {
+    struct sock *s = container_of(o, struct sock, owner);
+    if (s->starved)
+        starved_forget(s);
+    flush_forget(o->worker, &s->flush);
+    segs_drop(o->worker, &s->queue);
+    s->gone(s);
+}
+
+void sock_init(struct sock *s, struct worker *w, int fd, struct account *account, void (*gone)(struct sock *)) {
+    owner_init(&s->owner, w, account, sock_release);
+    op_init(&s->recv, &s->owner, recv_done);
+    op_init(&s->send, &s->owner, send_done);
+    s->stream.ops = &sock_ops;
+    s->stream.worker = w;
+    s->flush.run = sock_flush;
+    s->gone = gone;
+    s->fd = fd;
+}
+
+void sock_charge(struct sock *s, struct account *account) {
+    struct worker *w = s->owner.worker;
+    s->owner.account->w[w->id].buffers -= s->queue.count;
+    account->w[w->id].buffers += s->queue.count;
+    s->owner.account = account;
+}
+
+static struct account_worker *sock_account(const struct sock *s) {
+    return &s->owner.account->w[s->owner.worker->id];
+}
+
+/* The stream is of no use any more: say so once, from the loop. */
+static void sock_break(struct sock *s, int error) {
+    if (s->broken)
+        return;
+    s->broken = (int16_t)error;
+    flush_later(s->owner.worker, &s->flush);
+}
+
+/* ---- connect ---- */
+
+static void connect_late(struct timer *t) {
+    struct sock *s = container_of(t, struct sock, timer);
+    if (s->connecting && s->send.armed) {
+        s->broken = -ETIMEDOUT;
+        ring_cancel(s->owner.worker->ring, &s->send);
+    }
+}
+
+void sock_connect(struct sock *s, const struct sockaddr *addr, socklen_t length, int64_t ms) {
+    s->connecting = true;
+    s->send.done = connect_done;
+    timer_init(&s->timer, connect_late);
+    timer_set(s->owner.worker, &s->timer, ms);
+    ring_connect(s->owner.worker->ring, &s->send, s->fd, addr, length);
+}
+
+static void connect_done(struct op *op, const struct completion *c) {
+    struct sock *s = container_of(op, struct sock, send);
+    op->done = send_done;
+    s->connecting = false;
+    if (s->owner.dying)
+        return;
+    timer_stop(&s->timer);
+    if (c->res < 0 || s->broken) {
+        int error = s->broken ? s->broken : c->res;
+        s->broken = 0;
+        if (s->closing)
+            sock_finish(s, true);
+        else
+            sock_break(s, error);
+        return;
+    }
+    if (s->closing && !s->queue.bytes) {
+        sock_finish(s, false);
+        return;
+    }
+    sock_rearm(s);
+    if (s->queue.bytes || s->shut)
+        flush_later(s->owner.worker, &s->flush);
+    if (!s->closing && s->stream.events->connected)
+        s->stream.events->connected(&s->stream, s->stream.user);
+}
+
+/* ---- receive ---- */
+
+void sock_start(struct sock *s) {
+    sock_rearm(s);
+}
+
+void sock_rearm(struct sock *s) {
+    s->starved = false;
+    if (s->recv.armed || s->paused || s->eof || s->broken || s->owner.dying || s->connecting)
+        return;
+    ring_recv(s->owner.worker->ring, &s->recv, s->fd, !s->one_shot, RECV_CAP);
+}
+
+static bool recv_take(void *user, struct slice slice) {
+    struct sock *s = user;
+    if (s->closing || s->owner.dying) {
+        slice_drop(s->owner.worker, &slice);
+        return false;
+    }
+    s->stream.events->data(&s->stream, s->stream.user, slice);
+    return true;
+}
+
+static void recv_bytes(struct sock *s, const struct completion *c) {
+    if (s->client)
+        sock_account(s)->bytes_in += (uint64_t)c->res;
+    if (s->paused && s->recv.armed && !s->cancelling) { /* only now is the multishot worth cancelling */
+        s->cancelling = true;
+        ring_cancel(s->owner.worker->ring, &s->recv);
+    }
+    if (s->paused)
+        s->one_shot = true;
+    else if (s->one_shot && c->res < BUF_SIZE)
+        s->one_shot = false;
+    bufs_received(s->owner.worker, c->buffer, (size_t)c->res, recv_take, s);
+}
+
+static void recv_starved(struct sock *s) {
+    struct worker *w = s->owner.worker;
+    bufs_starved(w);
+    if (s->starved)
+        return;
+    s->starved = true;
+    s->starved_next = w->starved;
+    w->starved = s;
+}
+
+static void recv_done(struct op *op, const struct completion *c) {
+    struct sock *s = container_of(op, struct sock, recv);
+    if (!op->armed)
+        s->cancelling = false;
+    if (c->res > 0) {
+        recv_bytes(s, c);
+    } else if (s->owner.dying) {
+        return;
+    } else if (c->res == 0) {
+        if (s->eof) /* told already; what else the kernel says about the end is no news */
+            return;
+        s->eof = true;
+        if (!s->closing)
+            s->stream.events->eof(&s->stream, s->stream.user);
+        return;
+    } else if (c->res == -ENOBUFS) {
+        recv_starved(s);
+        return;
+    } else if (c->res != -ECANCELED && c->res != -EINTR && c->res != -EAGAIN) {
+        if (s->closing)
+            sock_finish(s, true);
+        else
+            sock_break(s, c->res);
+        return;
+    }
+    sock_rearm(s);
+}
+
+static void sock_pause(struct stream *stream) {
+    /* Nothing is cancelled: if no data comes before resume, pausing was free. */
+    sock_of_stream(stream)->paused = true;
+}
+
+static void sock_resume(struct stream *stream) {
+    struct sock *s = sock_of_stream(stream);
+    s->paused = false;
+    if (!s->starved)
+        sock_rearm(s);
+}
+
+/* ---- write ---- */
+
+enum { SEGS_HIGH = 2048 }; /* links, so that many tiny slices count for the buffers they hold */
+
+static int sock_wrote(struct sock *s, unsigned before, bool ok) {
+    struct worker *w = s->owner.worker;
+    sock_account(s)->buffers += (int64_t)s->queue.count - (int64_t)before;
+    if (!ok) {
+        sock_break(s, -ENOMEM);
+        return -ENOMEM;
+    }
+    flush_later(w, &s->flush);
+    if (s->queue.bytes >= STREAM_HIGH || s->queue.count >= SEGS_HIGH)
+        s->full = true;
+    return s->full;
+}
+
+static bool sock_writable(const struct sock *s) {
+    return !s->broken && !s->shut && !s->closing && !s->owner.dying;
+}
+
+static int sock_write(struct stream *stream, struct slice slice) {
+    struct sock *s = sock_of_stream(stream);
+    if (!sock_writable(s)) {
+        slice_drop(s->owner.worker, &slice);
+        return -EPIPE;
+    }
+    unsigned before = s->queue.count;
+    return sock_wrote(s, before, segs_add(s->owner.worker, &s->queue, slice, s->sending));
+}
+
+static int sock_write_copy(struct stream *stream, const void *data, size_t length) {
+    struct sock *s = sock_of_stream(stream);
+    if (!sock_writable(s))
+        return -EPIPE;
+    unsigned before = s->queue.count;
+    return sock_wrote(s, before, segs_add_copy(s->owner.worker, &s->queue, data, length, s->sending));
+}
+
+static size_t sock_queued(const struct stream *stream) {
+    return container_of(stream, const struct sock, stream)->queue.bytes;
+}
+
+/* ---- send ---- */
+
+static void send_arm(struct sock *s) {
+    struct ring *ring = s->owner.worker->ring;
+    struct seg *g = s->queue.first;
+    if (!g->next) {
+        s->sending = g->slice.length;
+        ring_send(ring, &s->send, s->fd, g->slice.data, g->slice.length);
+        return;
+    }
+    struct iovec iov[IOV_MOST];
+    unsigned n = 0;
+    size_t bytes = 0;
+    for (; g && n < IOV_MOST && bytes < SEND_MOST; g = g->next) {
+        iov[n++] = (struct iovec){(void *)(uintptr_t)g->slice.data, g->slice.length};
+        bytes += g->slice.length;
+    }
+    s->sending = (uint32_t)bytes;
+    ring_sendv(ring, &s->send, s->fd, iov, n);
+}
+
+/* Everything is sent: pass on what waited for that. */
+static void sock_empty(struct sock *s) {
+    if (s->closing) {
+        sock_finish(s, false);
+    } else if (s->shut && !s->fin_sent) {
+        s->fin_sent = true;
+        int error = sys_shutdown_write(s->fd);
+        if (error)
+            sock_break(s, error == -ENOTCONN ? -ECONNRESET : error);
+    }
+}
+
+static void sock_tell_error(struct sock *s) {
+    if (s->told)
+        return;
+    s->told = true;
+    timer_stop(&s->timer);
+    s->stream.events->error(&s->stream, s->stream.user, s->broken);
+}
+
+static void sock_flush(struct flush *f) {
+    struct sock *s = container_of(f, struct sock, flush);
+    if (s->owner.dying || s->connecting)
+        return;
+    if (s->broken) {
+        if (s->closing)
+            sock_finish(s, true);
+        else
+            sock_tell_error(s);
+        return;
+    }
+    if (s->send.armed)
+        return;
+    if (s->queue.bytes)
+        send_arm(s);
+    else
+        sock_empty(s);
+    if (s->drain_due && !s->closing) {
+        s->drain_due = false;
+        if (s->stream.events->drain)
+            s->stream.events->drain(&s->stream, s->stream.user);
+    }
+}
+
+static void send_sent(struct sock *s, uint32_t bytes) {
+    struct worker *w = s->owner.worker;
+    unsigned before = s->queue.count;
+    segs_pop(w, &s->queue, bytes);
+    sock_account(s)->buffers -= (int64_t)before - (int64_t)s->queue.count;
+    if (s->client)
+        sock_account(s)->bytes_out += bytes;
+    if (s->full && s->queue.bytes <= STREAM_LOW) {
+        s->full = false;
+        s->drain_due = true;
+    }
+}
+
+/* The peer takes no more. What it sent before is still to be read (an early answer, then its reset): while a receive is
+ * armed, that receive brings the end; else the end is now. */
+static void send_failed(struct sock *s, int error) {
+    if (!s->recv.armed || s->closing || (error != -EPIPE && error != -ECONNRESET)) {
+        sock_break(s, error);
+        return;
+    }
+    sock_account(s)->buffers -= s->queue.count;
+    segs_drop(s->owner.worker, &s->queue);
+    s->shut = s->fin_sent = true;
+    s->drain_due = s->full;
+    s->full = false;
+}
+
+static void send_done(struct op *op, const struct completion *c) {
+    struct sock *s = container_of(op, struct sock, send);
+    uint32_t asked = s->sending;
+    s->sending = 0;
+    if (s->owner.dying)
+        return;
+    if (c->res > 0)
+        send_sent(s, (uint32_t)c->res < asked ? (uint32_t)c->res : asked);
+    else if (c->res < 0 && c->res != -EINTR && c->res != -EAGAIN)
+        send_failed(s, c->res);
+    if (s->closing && c->res > 0) /* it moves: another while for the rest */
+        timer_set(s->owner.worker, &s->timer, LAST_BYTES_MS);
+    if (s->queue.bytes || s->shut || s->closing || s->drain_due)
+        flush_later(s->owner.worker, &s->flush);
+}
+
+static void sock_shutdown(struct stream *stream) {
+    struct sock *s = sock_of_stream(stream);
+    if (s->shut)
+        return;
+    s->shut = true;
+    flush_later(s->owner.worker, &s->flush);
+}
+
+/* ---- close ---- */
+
+static void last_bytes_late(struct timer *t) {
+    sock_finish(container_of(t, struct sock, timer), true);
+}
+
+static void sock_close(struct stream *stream, bool reset) {
+    struct sock *s = sock_of_stream(stream);
+    if (s->closing)
+        return;
+    s->closing = true;
+    if (reset || s->broken || (!s->queue.bytes && !s->connecting)) {
+        sock_finish(s, reset);
+        return;
+    }
+    timer_stop(&s->timer);
+    timer_init(&s->timer, last_bytes_late);
+    timer_set(s->owner.worker, &s->timer, LAST_BYTES_MS);
+}
+
+/* Every armed op is asked to end; close() alone cancels nothing. A send in flight keeps its buffers until its CQE. */
+static void sock_finish(struct sock *s, bool reset) {
+    struct ring *ring = s->owner.worker->ring;
+    if (s->owner.dying)
+        return;
+    s->closing = true;
+    timer_stop(&s->timer);
+    sock_account(s)->buffers -= s->queue.count;
+    if (reset)
+        sys_linger_reset(s->fd);
+    if (s->recv.armed)
+        ring_cancel(ring, &s->recv);
+    if (s->send.armed)
+        ring_cancel(ring, &s->send);
+    ring_close(ring, s->fd);
+    s->fd = -1;
+    owner_end(&s->owner);
+}
+
+void sock_abort(struct sock *s) {
+    sock_finish(s, true);
+}
+
+const struct stream_ops sock_ops = {
+    .write = sock_write,
+    .write_copy = sock_write_copy,
+    .pause = sock_pause,
+    .resume = sock_resume,
+    .shutdown = sock_shutdown,
+    .close = sock_close,
+    .queued = sock_queued,
+};

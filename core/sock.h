@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * sock.h - a TCP socket as a stream: one receive and one send at a time, a queue between, backpressure both ways.
+ *
+ *   receive: multishot while a reader keeps up; after a pause one at a time, each asked for only when there is room
+ *            (multishot has no backpressure), until small reads show that the burst is over
+ *   send:    what was queued during a turn goes out as one gathered send at its end
+ *
+ * Embedded in a client connection or an upstream connection; `gone` frees those when the last completion has come.
+ */
+#pragma once
+#include "core/op.h"
+#include "core/stream.h"
+#include "core/worker.h"
+
+struct sock {
+    struct owner owner;
+    struct stream stream;
+    struct op recv, send; /* `send` also carries the connect */
+    struct segs queue;
+    struct flush flush;
+    struct timer timer; /* free for the embedder until stream_close; then: how long the last bytes may take */
+    struct sock *starved_next;
+    void (*gone)(struct sock *);
+    uint32_t sending; /* bytes of the queue's front that a send is carrying */
+    int fd;
+    int16_t broken; /* negative errno: neither read nor written any more */
+    bool client : 1;     /* counts bytes for its account */
+    bool paused : 1;
+    bool one_shot : 1;   /* receives are armed one at a time */
+    bool cancelling : 1; /* the armed receive has been asked to end */
+    bool starved : 1;    /* in the worker's list */
+    bool eof : 1;
+    bool connecting : 1;
+    bool shut : 1;       /* FIN when the queue is sent */
+    bool fin_sent : 1;
+    bool full : 1;       /* a writer was told so */
+    bool closing : 1;    /* stream_close was called */
+    bool told : 1;       /* the error event has been given */
+    bool drain_due : 1;
+};
+
+void sock_init(struct sock *, struct worker *, int fd, struct account *, void (*gone)(struct sock *));
+/* An accepted socket: start receiving. */
+void sock_start(struct sock *);
+/* A fresh socket: connect it, within `ms`, else error -ETIMEDOUT. */
+void sock_connect(struct sock *, const struct sockaddr *, socklen_t length, int64_t ms);
+void sock_rearm(struct sock *);
+/* Ends it with a RST, also while it is closing gracefully. */
+void sock_abort(struct sock *);
+/* Who pays from now on. */
+void sock_charge(struct sock *, struct account *);
+
+static inline struct sock *sock_of_stream(struct stream *s) {
+    return container_of(s, struct sock, stream);
+}
+extern const struct stream_ops sock_ops;

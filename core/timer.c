@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * timer.c - the wheel: WHEEL_SLOTS lists of timers, one tick apart.
+ *
+ *   timer_set links a timer at its deadline's slot; a later deadline for a timer that is already linked earlier only writes
+ *   the number, and timers_run moves it when the old slot comes (most timeouts never fire, so most moves never happen).
+ */
+#include "core/worker.h"
+
+static uint32_t tick_of(const struct worker *w, int64_t now_ns) {
+    return (uint32_t)((now_ns - w->tick_base_ns) / (TIMER_TICK_MS * 1000000LL)) + 1;
+}
+
+static void timer_unlink(struct timer *t) {
+    if (!t->link)
+        return;
+    *t->link = t->next;
+    if (t->next)
+        t->next->link = t->link;
+    t->link = NULL;
+}
+
+static void timer_link(struct worker *w, struct timer *t) {
+    /* Beyond one round: as far as the wheel reaches; looked at again there. */
+    uint32_t ahead = t->deadline - w->tick;
+    if ((int32_t)ahead < 1)
+        ahead = 1;
+    if (ahead >= WHEEL_SLOTS)
+        ahead = WHEEL_SLOTS - 1;
+    t->slot_tick = w->tick + ahead;
+    unsigned at = t->slot_tick % WHEEL_SLOTS;
+    struct timer **slot = &w->wheel[at];
+    w->wheel_bits[at / 64] |= 1ull << (at % 64);
+    t->next = *slot;
+    if (t->next)
+        t->next->link = &t->next;
+    t->link = slot;
+    *slot = t;
+}
+
+void timer_set(struct worker *w, struct timer *t, int64_t ms) {
+    int64_t ticks = (ms + TIMER_TICK_MS - 1) / TIMER_TICK_MS;
+    if (ticks < 1)
+        ticks = 1;
+    if (ticks > INT32_MAX / 2)
+        ticks = INT32_MAX / 2;
+    t->deadline = tick_of(w, w->now_ns) + (uint32_t)ticks;
+    if (!t->deadline)
+        t->deadline = 1; /* 0 says "not set" */
+    if (t->link) {
+        if ((int32_t)(t->slot_tick - t->deadline) <= 0)
+            return;
+        timer_unlink(t);
+    }
+    timer_link(w, t);
+}
+
+void timer_stop(struct timer *t) {
+    timer_unlink(t);
+    t->deadline = 0;
+}
+
+static void slot_run(struct worker *w, uint32_t tick) {
+    unsigned at = tick % WHEEL_SLOTS;
+    struct timer *head = w->wheel[at];
+    w->wheel[at] = NULL;
+    w->wheel_bits[at / 64] &= ~(1ull << (at % 64));
+    if (head)
+        head->link = &head; /* what fires may stop timers that are still in this list */
+    while (head) {
+        struct timer *t = head;
+        timer_unlink(t);
+        if (!t->deadline)
+            continue;
+        if ((int32_t)(t->deadline - tick) > 0) {
+            timer_link(w, t);
+            continue;
+        }
+        t->deadline = 0;
+        t->fire(t);
+    }
+}
+
+void timers_run(struct worker *w) {
+    uint32_t now = tick_of(w, w->now_ns);
+    if ((int32_t)(now - w->tick) > WHEEL_SLOTS)
+        w->tick = now - WHEEL_SLOTS; /* slept long: one round sees every slot */
+    while ((int32_t)(now - w->tick) > 0)
+        slot_run(w, ++w->tick);
+}
+
+/* Ticks from now to the next slot that may hold something; a bit left by a stopped timer only wakes us once in vain. */
+static unsigned wheel_next(const struct worker *w) {
+    unsigned from = (w->tick + 1) % WHEEL_SLOTS;
+    for (unsigned step = 0; step < WHEEL_SLOTS;) {
+        unsigned at = (from + step) % WHEEL_SLOTS;
+        uint64_t bits = w->wheel_bits[at / 64] >> (at % 64);
+        if (bits)
+            return step + 1 + (unsigned)__builtin_ctzll(bits);
+        step += 64 - at % 64;
+    }
+    return 0;
+}
+
+int64_t timers_wait_ns(const struct worker *w) {
+    unsigned ticks = wheel_next(w);
+    if (!ticks)
+        return -1;
+    int64_t due = w->tick_base_ns + (int64_t)(w->tick + ticks - 1) * TIMER_TICK_MS * 1000000LL;
+    return due > w->now_ns ? due - w->now_ns : 1;
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * tls.c - see tls.h. Owns one WOLFSSL, an inbox of ciphertext and an outbox of plaintext.
+ *
+ *   HANDSHAKE --accepted--> OPEN --close_notify or FIN--> (reading) EOF
+ *       any --failed--> BROKEN (told once), any --stream_close--> CLOSED
+ *
+ * Plaintext written during a turn is gathered and encrypted at its end, so that a head and its body share a record.
+ */
+#include "core/tls.h"
+#include "core/worker.h"
+#include <wolfssl/options.h>
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/ssl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RECORD = 16384, INBOX_HIGH = 256 * 1024 };
+
+struct tls {
+    struct stream stream; /* what the consumer has */
+    struct stream *below;
+    WOLFSSL *ssl;
+    struct identity *identity;
+    struct segs inbox, outbox;
+    struct flush flush;
+    char *context; /* "uid\0sni": what a ticket is bound to */
+    uint16_t context_length, sni_at;
+    int16_t broken; /* negative errno to tell */
+    bool open : 1;
+    bool paused : 1, below_paused : 1;
+    bool below_eof : 1;
+    bool eof : 1;      /* told */
+    bool told : 1;     /* the error, told */
+    bool shut : 1, notified : 1;
+    bool full : 1;     /* the writer waits for drain */
+    bool closed : 1;
+    bool pumping : 1;
+};
+
+static void tls_pump(struct tls *t);
+
+static struct tls *tls_of(struct stream *s) {
+    return container_of(s, struct tls, stream);
+}
+
+/* ---- wolfSSL's view of the wire ---- */
+
+static int wire_recv(WOLFSSL *ssl, char *out, int size, void *user) {
+    struct tls *t = user;
+    int got = 0;
+    (void)ssl;
+    while (got < size && t->inbox.first) {
+        const struct slice *s = &t->inbox.first->slice;
+        size_t n = (size_t)(size - got) < s->length ? (size_t)(size - got) : s->length;
+        memcpy(out + got, s->data, n);
+        segs_pop(t->stream.worker, &t->inbox, n);
+        got += (int)n;
+    }
+    if (got)
+        return got;
+    return t->below_eof ? WOLFSSL_CBIO_ERR_CONN_CLOSE : WOLFSSL_CBIO_ERR_WANT_READ;
+}
+
+static int wire_send(WOLFSSL *ssl, char *data, int size, void *user) {
+    struct tls *t = user;
+    (void)ssl;
+    int full = stream_write_copy(t->below, data, (size_t)size);
+    if (full < 0)
+        return WOLFSSL_CBIO_ERR_CONN_RST;
+    if (full)
+        t->full = true;
+    return size;
+}
+
+/* ---- handshake and reading ---- */
+
+static void tls_break(struct tls *t, int error) {
+    if (t->broken)
+        return;
+    t->broken = (int16_t)error;
+    flush_later(t->stream.worker, &t->flush);
+}
+
+static void tls_tell_eof(struct tls *t) {
+    if (t->eof)
+        return;
+    t->eof = true;
+    t->stream.events->eof(&t->stream, t->stream.user);
+}
+
+static bool tls_handshake(struct tls *t) {
+    if (wolfSSL_accept(t->ssl) == WOLFSSL_SUCCESS) {
+        t->open = true;
+        if (t->stream.events->connected)
+            t->stream.events->connected(&t->stream, t->stream.user);
+        return !t->closed;
+    }
+    int error = wolfSSL_get_error(t->ssl, 0);
+    if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
+        return false;
+    tls_break(t, t->below_eof ? -ECONNRESET : -EPROTO);
+    return false;
+}
+
+/* What a failed wolfSSL_read means. A FIN without close_notify counts as the end: framing above tells whether it is early. */
+static void tls_read_failed(struct tls *t) {
+    int error = wolfSSL_get_error(t->ssl, 0);
+    if (error == WOLFSSL_ERROR_WANT_READ)
+        return;
+    if (error == WOLFSSL_ERROR_ZERO_RETURN || error == SOCKET_PEER_CLOSED_E || t->below_eof)
+        tls_tell_eof(t);
+    else
+        tls_break(t, -EPROTO);
+}
+
+static bool tls_read_some(struct tls *t) {
+    struct worker *w = t->stream.worker;
+    struct buf *b = buf_get(w);
+    if (!b) {
+        tls_break(t, -ENOMEM);
+        return false;
+    }
+    int n = wolfSSL_read(t->ssl, b->data, BUF_SIZE);
+    if (n <= 0) {
+        buf_unref(w, b);
+        tls_read_failed(t);
+        return false;
+    }
+    b->used = (uint16_t)n;
+    struct slice s = {b, b->data, (uint32_t)n};
+    t->stream.events->data(&t->stream, t->stream.user, s);
+    return true;
+}
+
+static bool tls_may_read(const struct tls *t) {
+    return t->open && !t->paused && !t->closed && !t->broken && !t->eof;
+}
+
+static bool tls_has_input(const struct tls *t) {
+    return t->inbox.bytes || t->below_eof || wolfSSL_pending(t->ssl) > 0;
+}
+
+/* The stream below stops while the inbox holds enough, and goes on when it has been read. */
+static void tls_govern_below(struct tls *t) {
+    bool pause = t->inbox.bytes >= (t->paused ? (size_t)RECORD : (size_t)INBOX_HIGH);
+    if (pause == t->below_paused || t->closed)
+        return;
+    t->below_paused = pause;
+    if (pause)
+        stream_pause(t->below);
+    else
+        stream_resume(t->below);
+}
+
+static void tls_pump(struct tls *t) {
+    if (t->pumping || t->closed || t->broken)
+        return;
+    t->pumping = true; /* an event above may write, pause, resume or close, but not start a second pump */
+    if (t->open || tls_handshake(t))
+        while (tls_may_read(t) && tls_has_input(t))
+            if (!tls_read_some(t))
+                break;
+    t->pumping = false;
+    tls_govern_below(t);
+}
+
+/* ---- events of the stream below ---- */
+
+static void below_data(struct stream *s, void *user, struct slice slice) {
+    struct tls *t = user;
+    (void)s;
+    tls_feed(t, slice);
+    tls_pump(t);
+}
+
+static void below_eof(struct stream *s, void *user) {
+    struct tls *t = user;
+    (void)s;
+    t->below_eof = true;
+    tls_pump(t);
+}
+
+static void below_drain(struct stream *s, void *user) {
+    struct tls *t = user;
+    (void)s;
+    if (!t->full || t->closed)
+        return;
+    t->full = false;
+    if (t->open && !t->broken && t->stream.events->drain)
+        t->stream.events->drain(&t->stream, t->stream.user);
+}
+
+static void below_error(struct stream *s, void *user, int error) {
+    (void)s;
+    tls_break(user, error);
+}
+
+static const struct stream_events below_events = {
+    .data = below_data,
+    .eof = below_eof,
+    .drain = below_drain,
+    .error = below_error,
+};
+
+/* ---- writing ---- */
+
+static void record_send(struct tls *t, const void *data, size_t length) {
+    if (wolfSSL_write(t->ssl, data, (int)length) != (int)length)
+        tls_break(t, -EPIPE);
+}
+
+/* One record of what is queued: a single slice as it lies, several gathered. */
+static void outbox_encrypt(struct tls *t) {
+    struct worker *w = t->stream.worker;
+    uint8_t gathered[RECORD];
+    size_t n = 0;
+    if (!t->outbox.first->next || t->outbox.first->slice.length >= RECORD) {
+        const struct slice *s = &t->outbox.first->slice;
+        n = s->length;
+        record_send(t, s->data, n);
+        segs_pop(w, &t->outbox, n);
+        return;
+    }
+    for (struct seg *g = t->outbox.first; g && n + g->slice.length <= RECORD; g = g->next) {
+        memcpy(gathered + n, g->slice.data, g->slice.length);
+        n += g->slice.length;
+    }
+    segs_pop(w, &t->outbox, n);
+    record_send(t, gathered, n);
+}
+
+static void tls_notify(struct tls *t) {
+    if (t->notified || !t->open)
+        return;
+    t->notified = true;
+    wolfSSL_shutdown(t->ssl); /* sends close_notify; the peer's own is not waited for */
+}
+
+static void tls_flush(struct flush *f) {
+    struct tls *t = container_of(f, struct tls, flush);
+    if (t->closed)
+        return;
+    while (t->outbox.bytes && !t->broken)
+        outbox_encrypt(t);
+    if (t->shut && !t->broken && !t->notified) {
+        tls_notify(t);
+        stream_shutdown(t->below);
+    }
+    tls_pump(t); /* a resume left this to us */
+    if (t->broken && !t->told && !t->closed) {
+        t->told = true;
+        t->stream.events->error(&t->stream, t->stream.user, t->broken);
+    }
+}
+
+static int tls_wrote(struct tls *t, bool ok) {
+    if (!ok) {
+        tls_break(t, -ENOMEM);
+        return -ENOMEM;
+    }
+    flush_later(t->stream.worker, &t->flush);
+    if (t->outbox.bytes >= STREAM_HIGH / 2) { /* does not wait for the end of the turn with so much */
+        while (t->outbox.bytes && !t->broken)
+            outbox_encrypt(t);
+    }
+    return t->full;
+}
+
+static int tls_write(struct stream *s, struct slice slice) {
+    struct tls *t = tls_of(s);
+    if (t->broken || t->shut || t->closed || !t->open) {
+        slice_drop(s->worker, &slice);
+        return -EPIPE;
+    }
+    return tls_wrote(t, segs_add(s->worker, &t->outbox, slice, 0));
+}
+
+static int tls_write_copy(struct stream *s, const void *data, size_t length) {
+    struct tls *t = tls_of(s);
+    if (t->broken || t->shut || t->closed || !t->open)
+        return -EPIPE;
+    return tls_wrote(t, segs_add_copy(s->worker, &t->outbox, data, length, 0));
+}
+
+static size_t tls_queued(const struct stream *s) {
+    const struct tls *t = container_of(s, const struct tls, stream);
+    return t->outbox.bytes + stream_queued(t->below);
+}
+
+static void tls_pause(struct stream *s) {
+    tls_of(s)->paused = true;
+}
+
+static void tls_resume(struct stream *s) {
+    struct tls *t = tls_of(s);
+    t->paused = false;
+    flush_later(s->worker, &t->flush); /* what waits in the inbox is given from the loop, not from here */
+}
+
+static void tls_shutdown(struct stream *s) {
+    struct tls *t = tls_of(s);
+    t->shut = true;
+    flush_later(s->worker, &t->flush);
+}
+
+static void tls_close(struct stream *s, bool reset) {
+    struct tls *t = tls_of(s);
+    if (t->closed)
+        return;
+    if (!reset) {
+        while (t->outbox.bytes && !t->broken)
+            outbox_encrypt(t);
+        if (!t->broken)
+            tls_notify(t);
+    }
+    t->closed = true;
+    stream_close(t->below, reset);
+}
+
+static const struct stream_ops tls_ops = {
+    .write = tls_write,
+    .write_copy = tls_write_copy,
+    .pause = tls_pause,
+    .resume = tls_resume,
+    .shutdown = tls_shutdown,
+    .close = tls_close,
+    .queued = tls_queued,
+};
+
+/* ---- life ---- */
+
+static bool tls_bind_context(struct tls *t, const struct tls_conf *conf) {
+    size_t uid = strlen(conf->tenant_uid), sni = strlen(conf->sni);
+    t->context_length = (uint16_t)(uid + 1 + sni);
+    t->sni_at = (uint16_t)(uid + 1);
+    t->context = worker_alloc(t->stream.worker, (size_t)t->context_length + 1);
+    if (!t->context)
+        return false;
+    memcpy(t->context, conf->tenant_uid, uid);
+    memcpy(t->context + t->sni_at, conf->sni, sni);
+    return true;
+}
+
+static bool tls_session(struct tls *t, WOLFSSL_CTX *ctx, const struct tls_conf *conf) {
+    t->ssl = wolfSSL_new(ctx);
+    if (!t->ssl)
+        return false;
+    wolfSSL_SetIOReadCtx(t->ssl, t);
+    wolfSSL_SetIOWriteCtx(t->ssl, t);
+    char alpn[64];
+    size_t length = conf->alpn ? strlen(conf->alpn) : 0;
+    if (!length || length >= sizeof alpn)
+        return true;
+    memcpy(alpn, conf->alpn, length + 1);
+    return wolfSSL_UseALPN(t->ssl, alpn, (unsigned)length, WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS;
+}
+
+struct tls *tls_server_new(struct worker *w, struct stream *below, const struct tls_conf *conf) {
+    WOLFSSL_CTX *ctx = identity_enter(conf->identity, w);
+    if (!ctx)
+        return NULL;
+    struct tls *t = worker_alloc(w, sizeof *t);
+    if (t) {
+        t->stream = (struct stream){.ops = &tls_ops, .worker = w};
+        t->below = below;
+        t->identity = conf->identity;
+        t->flush.run = tls_flush;
+        if (tls_bind_context(t, conf) && tls_session(t, ctx, conf)) {
+            stream_consume(below, &below_events, t);
+            return t;
+        }
+        tls_free(t);
+        return NULL;
+    }
+    identity_leave(conf->identity, w);
+    return NULL;
+}
+
+struct stream *tls_stream(struct tls *t) {
+    return &t->stream;
+}
+
+void tls_feed(struct tls *t, struct slice slice) {
+    if (!segs_add(t->stream.worker, &t->inbox, slice, 0))
+        tls_break(t, -ENOMEM);
+}
+
+void tls_start(struct tls *t) {
+    tls_pump(t);
+}
+
+void tls_free(struct tls *t) {
+    struct worker *w = t->stream.worker;
+    flush_forget(w, &t->flush);
+    segs_drop(w, &t->inbox);
+    segs_drop(w, &t->outbox);
+    if (t->ssl)
+        wolfSSL_free(t->ssl);
+    identity_leave(t->identity, w);
+    if (t->context)
+        worker_free(w, t->context, (size_t)t->context_length + 1);
+    worker_free(w, t, sizeof *t);
+}
+
+const char *tls_sni(const struct tls *t) {
+    return t->context + t->sni_at;
+}
+
+const char *tls_version(const struct tls *t) {
+    return wolfSSL_get_version(t->ssl);
+}
+
+bool tls_resumed(const struct tls *t) {
+    return wolfSSL_session_reused(t->ssl);
+}
+
+void tls_ticket_context(struct WOLFSSL *ssl, const char **ret, size_t *ret_length) {
+    const struct tls *t = wolfSSL_GetIOReadCtx(ssl);
+    *ret = t->context;
+    *ret_length = t->context_length;
+}
+
+void tls_prepare_context(struct WOLFSSL_CTX *ctx) {
+    wolfSSL_CTX_SetIORecv(ctx, wire_recv);
+    wolfSSL_CTX_SetIOSend(ctx, wire_send);
+    tickets_use(ctx);
+}

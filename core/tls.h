@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * tls.h - TLS as a stream over another stream: wolfSSL over memory, never over a descriptor.
+ *
+ *   consumer <-plaintext- wolfSSL_read  <- inbox  <- data event of the stream below
+ *   consumer -plaintext-> outbox -> wolfSSL_write (up to 16 KiB a record) -> stream_write_copy below
+ *
+ * The consumer's `connected` event says that the handshake is done, `error` with -EPROTO that it failed (the alert is already on
+ * its way). A session ticket resumes only for the tenant and name it was given for: both are in its authenticated data.
+ */
+#pragma once
+#include "core/identity.h"
+#include "core/stream.h"
+
+struct tls;
+struct WOLFSSL;
+struct WOLFSSL_CTX;
+
+struct tls_conf {
+    struct identity *identity;
+    const char *tenant_uid; /* who the ticket belongs to, with sni */
+    const char *sni;        /* normalised */
+    const char *alpn;       /* "http/1.1,…" or NULL */
+};
+
+/* Takes the stream below over; its consumer is the tls from now on. NULL: no memory or no context (the stream below is as it
+ * was). The tls lives until tls_free, which its owner calls when the stream below is gone. */
+struct tls *tls_server_new(struct worker *, struct stream *below, const struct tls_conf *);
+struct stream *tls_stream(struct tls *);
+/* Bytes that were read from below before TLS began: the slice moves in. Then the handshake starts with tls_start. */
+void tls_feed(struct tls *, struct slice);
+void tls_start(struct tls *);
+void tls_free(struct tls *);
+const char *tls_sni(const struct tls *);
+const char *tls_version(const struct tls *);
+bool tls_resumed(const struct tls *);
+
+/* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Any thread. */
+enum { TICKET_ROTATE_S = 12 * 3600 };
+bool tickets_init(void);
+void tickets_rotate_if_due(int64_t now_ms);
+void tickets_use(struct WOLFSSL_CTX *);
+/* What a ticket of this session is bound to. */
+void tls_ticket_context(struct WOLFSSL *, const char **ret, size_t *ret_length);
+/* The callbacks of this file, on a context an identity has made. */
+void tls_prepare_context(struct WOLFSSL_CTX *);

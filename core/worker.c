@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * worker.c - the loop's turn, and the memory it lives on.
+ */
+#include "core/worker.h"
+#include "core/module.h"
+#include "core/sock.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu/urcu-qsbr.h>
+
+/* ---- memory: classes of SLAB_STEP bytes, cut from chunks that live as long as the worker ---- */
+
+enum { SLAB_CHUNK = 64 * 1024 };
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SLAB_OFF 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLAB_OFF 1
+#endif
+#endif
+
+static inline size_t slab_class(size_t size) {
+    return (size + SLAB_STEP - 1) / SLAB_STEP;
+}
+
+#ifndef SLAB_OFF
+static bool slab_cut(struct worker *w, size_t class) {
+    size_t size = class * SLAB_STEP;
+    char *chunk = aligned_alloc(64, SLAB_CHUNK);
+    if (!chunk)
+        return false;
+    *(void **)chunk = w->slab_chunks;
+    w->slab_chunks = chunk;
+    for (size_t at = SLAB_STEP; at + size <= SLAB_CHUNK; at += size) {
+        *(void **)(chunk + at) = w->slab[class - 1];
+        w->slab[class - 1] = chunk + at;
+    }
+    return true;
+}
+#endif
+
+void *worker_alloc(struct worker *w, size_t size) {
+#ifdef SLAB_OFF /* under AddressSanitizer every object is its own, so that a use after free is seen */
+    (void)w;
+    return calloc(1, size);
+#else
+    size_t class = slab_class(size);
+    if (class == 0 || class > SLAB_CLASSES)
+        return calloc(1, size);
+    if (!w->slab[class - 1] && !slab_cut(w, class))
+        return NULL;
+    void *p = w->slab[class - 1];
+    w->slab[class - 1] = *(void **)p;
+    return memset(p, 0, size);
+#endif
+}
+
+void worker_free(struct worker *w, void *p, size_t size) {
+#ifdef SLAB_OFF
+    (void)w;
+    (void)size;
+    free(p);
+#else
+    size_t class = slab_class(size);
+    if (class == 0 || class > SLAB_CLASSES) {
+        free(p);
+        return;
+    }
+    *(void **)p = w->slab[class - 1];
+    w->slab[class - 1] = p;
+#endif
+}
+
+/* ---- life ---- */
+
+static bool worker_memory(struct worker *w, size_t buffer_memory) {
+    size_t most = buffer_memory ? buffer_memory / BUF_SIZE : BUFFERS_MOST;
+    if (most > BUFFERS_MOST)
+        most = BUFFERS_MOST;
+    if (most < 2 * BUFFERS_LEVEL)
+        most = 2 * BUFFERS_LEVEL;
+    w->most = (unsigned)(most / BUFFERS_CHUNK * BUFFERS_CHUNK);
+    w->level = BUFFERS_LEVEL;
+    w->chunk = calloc(w->most / BUFFERS_CHUNK, sizeof *w->chunk);
+    return w->chunk;
+}
+
+bool worker_new(const struct worker_conf *conf, struct worker **ret, struct err *err) {
+    struct ring_conf rc = {.entries = RING_ENTRIES, .buffer_count = BUFFERS_RING, .buffer_size = BUF_SIZE};
+    struct worker *w = calloc(1, sizeof *w);
+    if (!w || !worker_memory(w, conf->buffer_memory)) {
+        free(w);
+        return err_set(err, "out of memory");
+    }
+    if (!ring_new(&rc, &w->ring, err)) {
+        free(w->chunk);
+        free(w);
+        return false;
+    }
+    w->id = conf->id;
+    w->nobody = conf->nobody;
+    w->flush_last = &w->flush_first;
+    w->now_ns = w->tick_base_ns = sys_now_ns();
+    w->charge_mark = sys_cycles();
+    w->random[0] = conf->seed | 1;
+    w->random[1] = conf->seed * 0x9e3779b97f4a7c15ull + 0x1234567;
+    bufs_refill(w);
+    ring_buffers_publish(w->ring);
+    *ret = w;
+    return true;
+}
+
+static void chunks_free(struct worker *w) {
+    for (unsigned i = 0; i < w->made / BUFFERS_CHUNK; i++) {
+        free(w->chunk[i][0].data);
+        free(w->chunk[i]);
+    }
+    while (w->slab_chunks) {
+        void *next = *(void **)w->slab_chunks;
+        free(w->slab_chunks);
+        w->slab_chunks = next;
+    }
+}
+
+void worker_end(struct worker *w) {
+    ring_free(w->ring); /* first: the kernel lets go of the buffers */
+    chunks_free(w);
+    free(w->chunk);
+    free(w);
+}
+
+/* ---- the turn ---- */
+
+static void dead_release(struct worker *w) {
+    while (w->dead) {
+        struct owner *o = w->dead;
+        w->dead = o->next_dead;
+        o->release(o);
+    }
+}
+
+static void flush_all(struct worker *w) {
+    while (w->flush_first) {
+        struct flush *f = w->flush_first;
+        w->flush_first = f->next;
+        if (!w->flush_first)
+            w->flush_last = &w->flush_first;
+        f->listed = false;
+        f->run(f);
+    }
+}
+
+void flush_forget(struct worker *w, struct flush *f) {
+    if (!f->listed)
+        return;
+    struct flush **link = &w->flush_first;
+    while (*link != f)
+        link = &(*link)->next;
+    *link = f->next;
+    if (!*link)
+        w->flush_last = link;
+    f->listed = false;
+}
+
+/* Receives that ended for want of buffers start again as soon as the kernel has some. */
+static void starved_rearm(struct worker *w) {
+    struct sock *list = w->starved;
+    if (!list || !bufs_provided(w))
+        return;
+    w->starved = NULL;
+    while (list) {
+        struct sock *s = list;
+        list = s->starved_next;
+        sock_rearm(s);
+    }
+}
+
+/* While something waits for buffers and none are free there is nothing to be woken by but buffers coming back from
+ * sends; those are completions, so waiting is right. Work left in the lists means: don't wait. */
+static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
+    if (w->dead || w->flush_first || (w->starved && bufs_provided(w)))
+        return 0;
+    int64_t due = timers_wait_ns(w);
+    if (wait_ns < 0)
+        return due;
+    return due >= 0 && due < wait_ns ? due : wait_ns;
+}
+
+int worker_turn(struct worker *w, int64_t wait_ns) {
+    urcu_qsbr_thread_offline();
+    int error = ring_wait(w->ring, turn_wait(w, wait_ns));
+    urcu_qsbr_thread_online();
+    if (error)
+        return error;
+    w->now_ns = sys_now_ns();
+    w->charge_mark = sys_cycles();
+    ring_dispatch(w->ring);
+    timers_run(w);
+    flush_all(w);
+    bufs_refill(w);
+    ring_buffers_publish(w->ring);
+    starved_rearm(w);
+    dead_release(w);
+    worker_charge(w, w->nobody);
+    int64_t lag = sys_now_ns() - w->now_ns;
+    if ((uint64_t)lag > w->lag_ns_max)
+        w->lag_ns_max = (uint64_t)lag;
+    return 0;
+}
+
+void worker_post(struct worker *to, struct ring *from, struct message *m) {
+    ring_message(from, to->ring, m);
+}
+
+int64_t worker_now_ms(const struct worker *w) {
+    return w->now_ns / 1000000;
+}
+
+unsigned worker_id(const struct worker *w) {
+    return w->id;
+}
+
+/* xorshift128+ */
+uint64_t worker_random(struct worker *w) {
+    uint64_t a = w->random[0], b = w->random[1];
+    w->random[0] = b;
+    a ^= a << 23;
+    w->random[1] = a ^ b ^ (a >> 18) ^ (b >> 5);
+    return w->random[1] + b;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * worker.h - one thread, one ring, and everything it owns: buffers, timers, memory, connections, kept upstream connections.
+ *
+ *   worker_turn: wait -> dispatch completions -> fire timers -> flush what was written -> re-arm the starved
+ *                -> refill the kernel's buffers -> release the dead -> quiescent state
+ *
+ * Shares nothing with other workers but RCU-read data; others speak to it by messages only.
+ */
+#pragma once
+#include "core/account.h"
+#include "core/buf.h"
+#include "core/op.h"
+#include "core/ring.h"
+#include "core/sys.h"
+#include "core/timer.h"
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+enum {
+    RING_ENTRIES = 1024,
+    BUFFERS_RING = 4096,   /* room of the provided-buffer ring */
+    BUFFERS_LEVEL = 256,   /* provided at first; doubles when the kernel ran out */
+    BUFFERS_CHUNK = 256,   /* buffers made at a time */
+    BUFFERS_MOST = 65536,  /* ids are 16 bits */
+    WHEEL_SLOTS = 512,
+    SLAB_STEP = 64,
+    SLAB_CLASSES = 64,     /* up to 4 KiB; larger comes from malloc */
+    RECV_CAP = 256 * 1024, /* bytes one receive may bring */
+};
+
+/* Something with bytes to hand down at the end of the turn. */
+struct flush {
+    struct flush *next;
+    void (*run)(struct flush *);
+    bool listed;
+};
+
+struct seg { /* one link of a queue of slices */
+    struct seg *next;
+    struct slice slice;
+};
+
+struct segs { /* a queue of slices; embedded, zero is empty */
+    struct seg *first, *last;
+    size_t bytes;
+    unsigned count;
+};
+
+struct sock;
+struct conn;
+
+struct worker {
+    unsigned id;
+    struct ring *ring;
+    struct owner *dead;
+    struct flush *flush_first, **flush_last;
+    struct sock *starved; /* receives that ended for want of buffers */
+    int64_t now_ns;
+
+    /* buffers */
+    struct buf *free;
+    struct buf **chunk; /* chunk[id / BUFFERS_CHUNK][id % BUFFERS_CHUNK] */
+    unsigned made, most, provided, level;
+    unsigned in_use; /* neither free nor with the kernel */
+    uint16_t order[BUFFERS_RING]; /* what the kernel holds, in ring order */
+    uint32_t position[BUFFERS_MOST]; /* where in `order` a provided buffer stands */
+    uint32_t order_tail;
+
+    /* timers */
+    struct timer *wheel[WHEEL_SLOTS];
+    uint32_t tick; /* the last one fired */
+    uint64_t wheel_bits[WHEEL_SLOTS / 64]; /* slots that may hold something */
+    int64_t tick_base_ns;
+
+    /* memory */
+    void *slab[SLAB_CLASSES];
+    void *slab_chunks;
+
+    /* connections */
+    struct conn *conns;
+    unsigned conn_count, upstream_count;
+    uint64_t accepted;
+    bool draining, stopping;
+
+    /* accounts */
+    struct account *nobody; /* pays until a tenant is known */
+    uint64_t charge_mark;
+    uint64_t lag_ns_max;
+
+    uint64_t random[2];
+    void **module_state; /* by module index */
+};
+
+struct worker_conf {
+    unsigned id;
+    size_t buffer_memory; /* 0: all that ids allow */
+    struct account *nobody;
+    uint64_t seed;
+};
+
+/* On the thread that will run it. */
+bool worker_new(const struct worker_conf *, struct worker **ret, struct err *);
+/* Everything that lived on it must have been released. */
+void worker_end(struct worker *);
+/* One turn; waits at most `wait_ns` (<0: until something happens or a timer is due). Negative errno: the ring is broken. */
+int worker_turn(struct worker *, int64_t wait_ns);
+/* Runs m->run on the worker's thread; from another thread that has `from` as its own ring. */
+void worker_post(struct worker *, struct ring *from, struct message *);
+
+/* The buffers a receive brought, in order, as slices for `take`; stops handing over (and returns the rest to the pool) when
+ * `take` answers false. */
+void bufs_received(struct worker *, uint16_t first, size_t bytes, bool (*take)(void *, struct slice), void *user);
+void bufs_refill(struct worker *);
+void bufs_starved(struct worker *); /* the kernel ran out: raise the level */
+bool bufs_provided(const struct worker *);
+
+void timers_run(struct worker *);
+int64_t timers_wait_ns(const struct worker *); /* <0: none set */
+
+static inline void flush_later(struct worker *w, struct flush *f) {
+    if (f->listed)
+        return;
+    f->listed = true;
+    f->next = NULL;
+    *w->flush_last = f;
+    w->flush_last = &f->next;
+}
+
+void flush_forget(struct worker *, struct flush *); /* before its memory goes */
+
+/* Adds a slice (its reference moves in); false: no memory, the slice was dropped. Small slices are copied into the last
+ * buffer when it has room and no one else uses it, unless that link is one of the first `busy` bytes (being sent). */
+bool segs_add(struct worker *, struct segs *, struct slice, size_t busy);
+bool segs_add_copy(struct worker *, struct segs *, const void *data, size_t length, size_t busy);
+/* Forgets the first `bytes`. */
+void segs_pop(struct worker *, struct segs *, size_t bytes);
+/* Takes the first slice out; false when empty. */
+bool segs_take(struct worker *, struct segs *, struct slice *ret);
+void segs_drop(struct worker *, struct segs *);
+
+/* Loop time: what has passed since the last charge goes to this account. */
+static inline void worker_charge(struct worker *w, struct account *a) {
+    uint64_t now = sys_cycles();
+    a->w[w->id].loop_cycles += now - w->charge_mark;
+    w->charge_mark = now;
+}
+void *worker_alloc(struct worker *, size_t size);
+void worker_free(struct worker *, void *, size_t size);
+uint64_t worker_random(struct worker *);
