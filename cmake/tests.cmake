@@ -95,7 +95,8 @@ foreach(file ${files})
         test_register(fuzz_${name} fuzz 120 $<TARGET_FILE:fuzz_${name}>
             ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
     endif()
-    target_compile_options(fuzz_${name} PRIVATE -Wno-missing-prototypes)
+    # libFuzzer has no header that declares the entry point.
+    set_property(SOURCE ${file} APPEND PROPERTY COMPILE_OPTIONS -Wno-missing-prototypes)
 endforeach()
 
 # --- end to end ------------------------------------------------------------------------------
