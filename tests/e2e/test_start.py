@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting: it serves only when everything is live, and when it can't start it says the true cause and the remedy."""
+import contextlib
+import ctypes
+import os
+import re
+import resource
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+
+import pytest
+
+from edge import BINARY, BUILD, Edge, eventually
+from objects import ACME, web_tenant
+from pod import EchoPod
+
+NOBODY = 65534
+IO_URING_SETUP = 425
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@pytest.fixture
+def folder():
+    """An edge that is not running."""
+    edge = Edge({})
+    yield edge
+    edge.end(failed=False)
+
+
+def start(edge, **options):
+    """Runs it until it ends by itself, or 5 s."""
+    with subprocess.Popen([edge.binary, "run", "-c", edge.yaml], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, **options) as process:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        ended = process.poll()
+        if ended is None:
+            process.terminate()
+        _, said = process.communicate(timeout=20)
+    return ended, said
+
+
+def deny(number):
+    """A seccomp filter for this process: that system call fails with EPERM."""
+    def instruction(code, jt, jf, k):
+        return struct.pack("HBBI", code, jt, jf, k)
+    program = (instruction(0x20, 0, 0, 0) + instruction(0x15, 0, 1, number)
+               + instruction(0x06, 0, 0, 0x00050000 | 1) + instruction(0x06, 0, 0, 0x7FFF0000))
+    memory = ctypes.create_string_buffer(program)
+    filter_ = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 4, ctypes.addressof(memory)))
+    assert LIBC.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert LIBC.prctl(22, 2, filter_, 0, 0) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
+
+# ---- io_uring can't be had ----
+def test_a_seccomp_filter_that_denies_io_uring_is_named_with_its_remedy(folder):
+    code, said = start(folder, preexec_fn=lambda: deny(IO_URING_SETUP))
+    assert code == 1, said
+    assert "seccomp" in said.lower() and "io_uring" in said
+    assert 1 <= len(said.strip().splitlines()) <= 4, said
+
+
+def readable_copy(edge):
+    """A program and its configuration that an unprivileged user may read."""
+    home = tempfile.mkdtemp(prefix="ringress-nobody-")
+    os.chmod(home, 0o755)
+    shutil.copy(BINARY, home)
+    shutil.copytree(BUILD / "modules", f"{home}/modules")
+    edge.content.update(state=f"{home}/state", module_path=[f"{home}/modules"],
+                        admin={"socket": f"{home}/admin.sock"})
+    edge.write_yaml(edge.content)
+    os.chmod(edge.folder, 0o755)
+    os.chown(home, NOBODY, NOBODY)
+    return home
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become nobody")
+def test_without_lockable_memory_an_unprivileged_edge_starts_or_says_so(folder):
+    home = readable_copy(folder)
+    folder.binary = f"{home}/ringress"
+
+    def become_nobody():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    code, said = start(folder, preexec_fn=become_nobody)
+    shutil.rmtree(home)
+    if code is not None:
+        assert code == 1 and "memlock" in said.lower(), said
+
+
+def test_the_open_file_limit_is_raised_and_what_it_allows_is_said(workers):
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    edge = Edge({}, workers)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    code, said = start(edge, preexec_fn=lower)
+    edge.end(failed=False)
+    assert code is None, said
+    assert str(hard) in said and re.search(r"connections", said), said
+
+
+# ---- the operator's mistakes ----
+@pytest.mark.parametrize("key, value, word", [
+    ("worker", 2, "worker"), ("listen", {"http": ["not an address"]}, "not an address"),
+    ("timeouts", {"header": "-1s"}, "header"), ("workers", 0, "workers"), ("raw_tcp", {"ports": "9-1"}, "ports"),
+    ("modules", ["sni", "nowhere"], "nowhere"), ("sni", {"hello_size_max": "1Gi"}, "hello_size_max"),
+    ("tls", {"certificates": [{"cert": "gone.pem", "key": "gone.key"}]}, "gone.pem"),
+])
+def test_a_mistake_in_edge_yaml_is_named_with_its_place(folder, key, value, word):
+    folder.content[key] = value
+    folder.write_yaml(folder.content)
+    code, said = start(folder)
+    assert code == 1, said
+    assert word in said
+    if key not in ("modules", "tls"):
+        line = next(i for i, text in enumerate(folder.yaml.read_text().splitlines(), 1) if word in text)
+        assert f"edge.yaml:{line}:" in said, said
+
+
+def test_every_mistake_is_said_at_once(folder):
+    folder.content.update(worker=1, timeouts={"heeder": "1s"}, raw_tcp={"ports": "x"})
+    folder.write_yaml(folder.content)
+    code, said = start(folder)
+    assert code == 1
+    for word in ("worker", "heeder", "ports"):
+        assert re.search(rf"edge\.yaml:\d+:\d+: .*{word}", said), said
+
+
+def test_what_is_required_is_asked_for(folder):
+    for key in ("conf_d", "state", "listen"):
+        content = {k: v for k, v in folder.content.items() if k != key}
+        folder.write_yaml(content)
+        code, said = start(folder)
+        assert code == 1 and key in said
+
+
+def test_a_port_that_is_taken_is_named(folder):
+    with socket.create_server(("127.0.0.1", folder.http_port)):
+        code, said = start(folder)
+    assert code == 1
+    assert f"127.0.0.1:{folder.http_port}" in said and "in use" in said.lower()
+
+
+def test_a_missing_edge_yaml_is_named(folder):
+    folder.yaml.unlink()
+    code, said = start(folder)
+    assert code == 1 and "edge.yaml" in said
+
+
+# ---- a good start ----
+def test_the_first_connection_that_is_accepted_is_served(workers):
+    """Listeners open only when every tenant is live."""
+    with EchoPod("web") as p:
+        e = Edge({"acme.yaml": web_tenant("acme", p)}, workers)
+        log = open(e.log, "ab")
+        e.process = subprocess.Popen([e.binary, "run", "-c", e.yaml], stdout=log, stderr=log)
+        with contextlib.closing(log), e_stopping(e):
+            while True:
+                with contextlib.suppress(ConnectionRefusedError):
+                    assert e.status(f"http://web.{ACME}/") == 200
+                    break
+
+
+@contextlib.contextmanager
+def e_stopping(e):
+    try:
+        yield
+        e.stop()
+    finally:
+        e.end(failed=False)
+
+
+def test_readiness_is_told_to_systemd(workers, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(20)
+        e = Edge({}, workers)
+        process = subprocess.Popen([e.binary, "run", "-c", e.yaml], stderr=subprocess.DEVNULL,
+                                   env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+        e.process = process
+        with e_stopping(e):
+            assert b"READY=1" in notify.recv(4096)
+            assert e.is_up()
+
+
+def test_it_starts_again_at_once_on_the_same_ports(workers):
+    with EchoPod("web") as p, Edge({"acme.yaml": web_tenant("acme", p)}, workers) as e:
+        for _ in range(3):
+            assert e.status(f"http://web.{ACME}/") == 200
+            e.restart()
+
+
+def test_nothing_is_left_open_when_many_have_come_and_gone(workers):
+    with EchoPod("web") as p, Edge({"acme.yaml": web_tenant("acme", p)}, workers) as e:
+        def descriptors():
+            return len(os.listdir(f"/proc/{e.pid}/fd"))
+        assert e.status(f"http://web.{ACME}/") == 200
+        before = descriptors()
+        for _ in range(300):
+            with e.connect() as wire:
+                wire.send("GET / HT")
+        for _ in range(50):
+            e.status(f"http://web.{ACME}/")
+        eventually(lambda: descriptors() <= before + 8)
