@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * conf.c - edge.yaml by rows, then what the rows can't say: addresses, prefixes, files, what this build lacks.
+ *
+ *   text -> tree -> the modules it names are inspected -> our rows + theirs -> conf_fill -> judged, made ready
+ *
+ * The module's own configuration lies behind struct edge_conf in the same block, each where its row says.
+ */
+#include "edge/conf.h"
+#include "core/control.h"
+#include "core/yaml.h"
+#include "edge/address.h"
+#include "edge/file.h"
+#include <sched.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AT(member) .offset = offsetof(struct edge_conf, member)
+
+/* --- the rows --------------------------------------------------------------------------------*/
+
+static const struct conf_field listen_fields[] = {
+    {"http", CONF_STRING_LIST, AT(listen.http), .doc = "addresses that speak plain HTTP"},
+    {"https", CONF_STRING_LIST, AT(listen.https), .doc = "addresses that speak TLS"},
+    {"proxy_protocol", CONF_STRING_LIST, AT(listen.proxy_protocol),
+     .doc = "prefixes that must speak the PROXY protocol"},
+    CONF_END};
+static const struct conf_field admin_fields[] = {
+    {"socket", CONF_STRING, AT(admin.socket), .fallback = ADMIN_SOCKET_DEFAULT,
+     .doc = "the socket of the commands"},
+    {"listen", CONF_STRING, AT(admin.listen), .doc = "read-only HTTP: /metrics and the rest"},
+    CONF_END};
+static const struct conf_field shutoff_fields[] = {CONF_END};
+static const struct conf_field raw_tcp_fields[] = {
+    {"address", CONF_STRING, AT(raw_tcp.address), .fallback = "0.0.0.0",
+     .doc = "where raw ports listen"},
+    {"ports", CONF_STRING, AT(raw_tcp.ports), .doc = "the pool, LOW-HIGH; none: no raw ports"},
+    {"per_tenant", CONF_INT, AT(raw_tcp.per_tenant), 0, 65535, "4", .doc = "quota of a tenant"},
+    {"shutoff", CONF_MAP, .fields = shutoff_fields, .doc = "thresholds"},
+    CONF_END};
+#define TIMEOUT(key, member, value, text) \
+    { key, CONF_DURATION, AT(timeouts.member), 1, 86400000, value, .doc = text }
+static const struct conf_field timeouts_fields[] = {
+    TIMEOUT("header", header, "10s", "for a request's head, or a ClientHello"),
+    TIMEOUT("body_idle", body_idle, "60s", "between two pieces of a body"),
+    TIMEOUT("connect", connect, "5s", "to reach a pod"),
+    TIMEOUT("response", response, "60s", "for a pod's answer to begin"),
+    TIMEOUT("keepalive", keepalive, "75s", "of an idle kept connection"),
+    TIMEOUT("drain", drain, "30s", "for what runs to finish when stopping"),
+    CONF_END};
+static const struct conf_field certificate_fields[] = {
+    {"cert", CONF_STRING, offsetof(struct edge_certificate, cert), .required = true,
+     .doc = "PEM, leaf first"},
+    {"key", CONF_STRING, offsetof(struct edge_certificate, key), .required = true, .doc = "PEM"},
+    CONF_END};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const struct conf_field tls_fields[] = {
+    {"min_version", CONF_ENUM, AT(tls.min_version), .fallback = "\"1.2\"", .values = tls_versions,
+     .doc = "the oldest TLS to accept"},
+    {"certificates", CONF_MAP_LIST, AT(tls.certificates), .fields = certificate_fields,
+     .item_size = sizeof(struct edge_certificate), .doc = "the operator's own, chosen by SNI"},
+    CONF_END};
+static const struct conf_field dns_fields[] = {
+    {"servers", CONF_STRING_LIST, AT(dns.servers), .doc = "resolvers; default: the system's"},
+    {"recheck", CONF_DURATION, AT(dns.recheck_ms), 1000, 30 * 86400000ll, "1h",
+     .doc = "how often a verified domain is verified again"},
+    {"trust_anchor", CONF_STRING, AT(dns.trust_anchor), .doc = "DNSSEC root key, or none"},
+    CONF_END};
+static const char *const log_access[] = {"off", "json", NULL};
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const struct conf_field log_fields[] = {
+    {"access", CONF_ENUM, AT(log.access), .fallback = "off", .values = log_access,
+     .doc = "one line per request"},
+    {"path", CONF_STRING, AT(log.path), .fallback = "stderr", .doc = "a file, or stderr"},
+    {"level", CONF_ENUM, AT(log.level), .fallback = "info", .values = log_levels,
+     .doc = "the least grave lines to write"},
+    CONF_END};
+
+static const struct conf_field edge_fields[] = {
+    {"workers", CONF_STRING, AT(workers_text), .fallback = "auto",
+     .doc = "threads; auto: one per CPU we may use"},
+    {"user", CONF_STRING, AT(user), .doc = "become this user once the listeners are open"},
+    {"conf_d", CONF_STRING, AT(conf_d), .required = true, .doc = "the folder of tenants"},
+    {"state", CONF_STRING, AT(state), .required = true, .doc = "the folder of what must survive"},
+    {"modules", CONF_STRING_LIST, AT(modules), .fallback = "[sni, http, tcp]",
+     .doc = "asked in this order"},
+    {"module_path", CONF_STRING_LIST, AT(module_path), .doc = "folders to look for NAME.so in"},
+    {"zones", CONF_STRING_LIST, AT(zones), .doc = "the platform's own DNS zones"},
+    {"addresses", CONF_STRING_LIST, AT(addresses), .doc = "the edge's public addresses"},
+    {"listen", CONF_MAP, .fields = listen_fields, .required = true, .doc = "where clients come in"},
+    {"trusted_proxies", CONF_STRING_LIST, AT(trusted_proxies),
+     .doc = "prefixes whose X-Forwarded-* is believed"},
+    {"admin", CONF_MAP, .fields = admin_fields, .doc = "how the edge is looked into"},
+    {"raw_tcp", CONF_MAP, .fields = raw_tcp_fields, .doc = "raw TCP ports"},
+    {"timeouts", CONF_MAP, .fields = timeouts_fields, .doc = "patience"},
+    {"tls", CONF_MAP, .fields = tls_fields, .doc = "TLS of the https listeners"},
+    {"dns", CONF_MAP, .fields = dns_fields, .doc = "name look-ups"},
+    {"log", CONF_MAP, .fields = log_fields, .doc = "what is written down"},
+    CONF_END};
+enum { EDGE_FIELDS = sizeof edge_fields / sizeof *edge_fields - 1 };
+
+/* --- reading ---------------------------------------------------------------------------------*/
+
+struct reading {
+    const char *path;
+    struct yaml_node *root; /* a map; may be `empty` */
+    struct diags *diags;
+    struct edge_conf *conf;
+    struct yaml_node empty;
+};
+
+__attribute__((format(printf, 4, 5))) static void complain(const struct reading *r,
+                                                           enum diag_level level,
+                                                           const struct yaml_node *at,
+                                                           const char *format, ...) {
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    diags_add(r->diags, level, r->path, at ? at->line : 0, at ? at->column : 0, "%s", message);
+}
+
+/* The node at "listen.http", or NULL. */
+static const struct yaml_node *node_at(const struct reading *r, const char *section,
+                                       const char *key) {
+    const struct yaml_node *node = yaml_get(r->root, section);
+    return !key ? node : node && node->kind == YAML_MAP ? yaml_get(node, key) : NULL;
+}
+
+/* Where the i-th item of a list stands; of a scalar that means a list of one, the scalar. */
+static const struct yaml_node *item_at(const struct yaml_node *list, size_t i) {
+    return list && list->kind == YAML_LIST && i < list->count ? list->item[i] : list;
+}
+
+static bool is_empty(const struct yaml_node *node) {
+    return !node || node->kind == YAML_NULL || (node->kind != YAML_SCALAR && !node->count);
+}
+
+/* --- what is not in this build ---------------------------------------------------------------*/
+
+static void lacking_judge(const struct reading *r) {
+    struct yaml_node *shutoff = (struct yaml_node *)node_at(r, "raw_tcp", "shutoff");
+    const struct yaml_node *access = node_at(r, "log", "access");
+    if (!is_empty(node_at(r, "listen", "proxy_protocol")))
+        complain(r, DIAG_ERROR, node_at(r, "listen", "proxy_protocol"),
+                 "proxy_protocol: this build does not speak it yet");
+    if (!is_empty(shutoff)) {
+        complain(r, DIAG_WARNING, shutoff, "shutoff: this build does not shut ports yet");
+        if (shutoff->kind == YAML_MAP)
+            shutoff->count = 0; /* said once, not again for every key in it */
+    }
+    if (access && access->kind == YAML_SCALAR && !strcmp(access->text, "json"))
+        complain(r, DIAG_WARNING, access, "access: this build writes no access log yet");
+    static const char *const dns_later[] = {"recheck", "trust_anchor", NULL};
+    for (int i = 0; dns_later[i]; i++)
+        if (node_at(r, "dns", dns_later[i]))
+            complain(r, DIAG_WARNING, node_at(r, "dns", dns_later[i]),
+                     "%s: no effect, this build does not verify domains by DNS yet", dns_later[i]);
+}
+
+/* --- modules ---------------------------------------------------------------------------------*/
+
+static const struct yaml_node *list_item(const struct yaml_node *list, size_t i) {
+    const struct yaml_node *node = item_at(list, i);
+    return node && node->kind == YAML_SCALAR ? node : NULL;
+}
+
+static size_t list_count(const struct yaml_node *list) {
+    return !list ? 0 : list->kind == YAML_LIST ? list->count : list->kind == YAML_SCALAR;
+}
+
+struct folders {
+    char *item[32];
+    size_t count;
+};
+
+static void folder_add(struct folders *f, char *folder) {
+    if (folder && f->count < sizeof f->item / sizeof *f->item)
+        f->item[f->count++] = folder;
+    else
+        free(folder);
+}
+
+/* Unless the file says so: modules/ beside the file, beside the program, and where an installation puts them. */
+static void folders_default(struct folders *f, const char *path) {
+    static const char *const installed[] = {"../lib/ringress/modules", NULL};
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    folder_add(f, path_beside(path, "modules"));
+    if (n <= 0)
+        return;
+    self[n] = 0;
+    folder_add(f, path_beside(self, "modules"));
+    for (int i = 0; installed[i]; i++)
+        folder_add(f, path_beside(self, installed[i]));
+    folder_add(f, strdup("/usr/lib/ringress/modules"));
+}
+
+static void folders_find(const struct reading *r, struct folders *f) {
+    const struct yaml_node *list = node_at(r, "module_path", NULL);
+    if (is_empty(list))
+        folders_default(f, r->path);
+    for (size_t i = 0; i < list_count(list); i++)
+        if (list_item(list, i))
+            folder_add(f, path_beside(r->path, list_item(list, i)->text));
+}
+
+static void modules_look(const struct reading *r, struct folders *f) {
+    static const char *const fallback[] = {"sni", "http", "tcp"};
+    const struct yaml_node *list = node_at(r, "modules", NULL);
+    const char *name[64];
+    size_t count = 0;
+    struct err err;
+    for (size_t i = 0; i < list_count(list) && count < 64; i++)
+        if (list_item(list, i))
+            name[count++] = list_item(list, i)->text;
+    bool given = list && list->kind != YAML_NULL;
+    if (!modules_inspect(given ? name : fallback, given ? count : 3, (const char *const *)f->item,
+                         f->count, &err))
+        complain(r, DIAG_ERROR, list, "modules: %s", err.text);
+}
+
+static bool module_exists(const struct folders *f, const char *name) {
+    char file[4096];
+    for (size_t i = 0; i < f->count && !strchr(name, '/'); i++)
+        if ((size_t)snprintf(file, sizeof file, "%s/%s.so", f->item[i], name) < sizeof file &&
+            !access(file, R_OK))
+            return true;
+    return false;
+}
+
+static const struct conf_field *field_find(const struct conf_field *fields, const char *name) {
+    for (; fields->name; fields++)
+        if (!strcmp(fields->name, name))
+            return fields;
+    return NULL;
+}
+
+/* A section without a row, of a module that exists but is not used here, or of one that does not exist yet: say that
+ * rather than "unknown key", and take it out of the walk. */
+static void sections_judge(const struct reading *r, const struct conf_field *fields,
+                           const struct folders *folders) {
+    size_t kept = 0;
+    for (size_t i = 0; i < r->root->count; i++) {
+        struct yaml_pair pair = r->root->pair[i];
+        const char *name = pair.key->text;
+        bool section = pair.value->kind == YAML_MAP || pair.value->kind == YAML_LIST;
+        if (field_find(fields, name) || !section)
+            r->root->pair[kept++] = pair;
+        else if (module_exists(folders, name))
+            complain(
+                r, DIAG_ERROR, pair.key,
+                "section `%s` belongs to a module that `modules` does not list, or that takes no "
+                "configuration",
+                name);
+        else
+            complain(r, DIAG_ERROR, pair.key,
+                     "section `%s` is not known, and no module of that name is in module_path",
+                     name);
+    }
+    r->root->count = kept;
+}
+
+static size_t module_room(size_t i) {
+    const struct ringress_module *m = modules_get(i)->module;
+    return m->conf ? (m->conf_size + 15) & ~(size_t)15 : 0;
+}
+
+/* Our rows and one for each module that has rows; *ret_size: of the block they fill. */
+static struct conf_field *fields_merge(size_t modules, size_t *ret_size) {
+    struct conf_field *fields = calloc(EDGE_FIELDS + modules + 1, sizeof *fields);
+    size_t at = (sizeof(struct edge_conf) + 15) & ~(size_t)15, n = EDGE_FIELDS;
+    if (!fields)
+        return NULL;
+    memcpy(fields, edge_fields, EDGE_FIELDS * sizeof *fields);
+    for (size_t i = 0; i < modules; at += module_room(i++))
+        if (modules_get(i)->module->conf)
+            fields[n++] = (struct conf_field){.name = modules_get(i)->module->name,
+                                              .type = CONF_MAP,
+                                              .offset = at,
+                                              .fields = modules_get(i)->module->conf};
+    *ret_size = at;
+    return fields;
+}
+
+static void modules_hand_out(const struct reading *r, size_t modules) {
+    size_t at = (sizeof(struct edge_conf) + 15) & ~(size_t)15;
+    for (size_t i = 0; i < modules; at += module_room(i++))
+        if (modules_get(i)->module->conf)
+            modules_configure(i, (char *)r->conf + at);
+}
+
+/* --- from rows to what is used ---------------------------------------------------------------*/
+
+static unsigned cpus_allowed(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) ? 1 : (unsigned)CPU_COUNT(&set);
+}
+
+static void workers_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    int64_t n = 0;
+    const struct yaml_node *node = node_at(r, "workers", NULL);
+    if (!c->workers_text || !strcmp(c->workers_text, "auto"))
+        c->workers = cpus_allowed();
+    else if (node && yaml_int(node, &n) && n >= 1 && n <= 256)
+        c->workers = (unsigned)n;
+    else
+        complain(r, DIAG_ERROR, node, "workers: auto, or 1 to 256");
+}
+
+static void addresses_make(const struct reading *r, const struct yaml_node *node,
+                           const struct conf_list *list, struct address_list *ret) {
+    ret->item = calloc(list->count + 1, sizeof *ret->item);
+    for (size_t i = 0; ret->item && i < list->count; i++) {
+        const char *text = ((char **)list->item)[i];
+        if (endpoint_parse(text, &ret->item[ret->count]))
+            ret->count++;
+        else
+            complain(r, DIAG_ERROR, item_at(node, i),
+                     "`%s` is not an address with a port, like 0.0.0.0:443 or [::]:443", text);
+    }
+}
+
+static void admin_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    struct conf_list one = {1, &c->admin.listen};
+    if (c->admin.listen)
+        addresses_make(r, node_at(r, "admin", "listen"), &one, &c->admin_http);
+}
+
+static void listeners_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    addresses_make(r, node_at(r, "listen", "http"), &c->listen.http, &c->http);
+    addresses_make(r, node_at(r, "listen", "https"), &c->listen.https, &c->https);
+    if (yaml_get(r->root, "listen") && !c->listen.http.count && !c->listen.https.count)
+        complain(r, DIAG_ERROR, yaml_get(r->root, "listen"),
+                 "listen: neither http nor https has an address");
+}
+
+static void prefixes_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    const struct yaml_node *node = node_at(r, "trusted_proxies", NULL);
+    c->trusted_proxy = calloc(c->trusted_proxies.count + 1, sizeof *c->trusted_proxy);
+    for (size_t i = 0; c->trusted_proxy && i < c->trusted_proxies.count; i++) {
+        const char *text = ((char **)c->trusted_proxies.item)[i];
+        if (prefix_parse(text, &c->trusted_proxy[c->trusted_proxy_count]))
+            c->trusted_proxy_count++;
+        else
+            complain(r, DIAG_ERROR, item_at(node, i),
+                     "`%s` is not a prefix like 10.0.0.0/8 (bits below it must be 0)", text);
+    }
+}
+
+static bool pool_parse(const char *text, uint16_t *ret_low, uint16_t *ret_high) {
+    unsigned low, high;
+    char rest;
+    if (sscanf(text, "%5u-%5u%c", &low, &high, &rest) != 2 || !low || low > high || high > 65535)
+        return false;
+    *ret_low = (uint16_t)low;
+    *ret_high = (uint16_t)high;
+    return true;
+}
+
+static void raw_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    const char *address = c->raw_tcp.address;
+    if (address && !address_parse(address, 0, &c->raw_address))
+        complain(r, DIAG_ERROR, node_at(r, "raw_tcp", "address"), "`%s` is not an address",
+                 address);
+    if (c->raw_tcp.ports && !pool_parse(c->raw_tcp.ports, &c->port_low, &c->port_high))
+        complain(r, DIAG_ERROR, node_at(r, "raw_tcp", "ports"),
+                 "`%s` is not a range of ports like 28000-31999", c->raw_tcp.ports);
+}
+
+/* Not in the pool: a listener of ours there would take a tenant's port. */
+static void pool_judge(const struct reading *r, const char *key, const struct address_list *list) {
+    const struct edge_conf *c = r->conf;
+    for (size_t i = 0; i < list->count; i++)
+        if (c->port_high && address_port(&list->item[i]) >= c->port_low &&
+            address_port(&list->item[i]) <= c->port_high)
+            complain(r, DIAG_ERROR, item_at(node_at(r, "listen", key), i),
+                     "%s: this port lies in the pool raw_tcp.ports", key);
+}
+
+static void numbers_judge(const struct reading *r, const char *section, const char *key,
+                          const struct conf_list *list, bool with_port) {
+    for (size_t i = 0; i < list->count; i++) {
+        union address a;
+        const char *text = ((char **)list->item)[i];
+        if (!address_parse(text, 0, &a) && !(with_port && endpoint_parse(text, &a)))
+            complain(r, DIAG_ERROR, item_at(node_at(r, section, key), i), "`%s` is not an address",
+                     text);
+    }
+}
+
+/* The public addresses, unless given: those of the listeners that name one. */
+static void public_make(struct edge_conf *c, const struct address_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        char text[ADDRESS_TEXT_MAX];
+        bool known = address_is_any(&list->item[i]);
+        address_print_host(&list->item[i], text);
+        for (size_t k = 0; k < c->addresses.count; k++)
+            known |= !strcmp(((char **)c->addresses.item)[k], text);
+        char **more =
+            known ? NULL : realloc(c->addresses.item, (c->addresses.count + 1) * sizeof *more);
+        if (!more)
+            continue;
+        c->addresses.item = more;
+        if ((more[c->addresses.count] = strdup(text)))
+            c->addresses.count++;
+    }
+}
+
+static void path_rebase(const char *file, char **path) {
+    char *based = *path ? path_beside(file, *path) : NULL;
+    if (!based)
+        return;
+    free(*path);
+    *path = based;
+}
+
+static void paths_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    path_rebase(r->path, &c->conf_d);
+    path_rebase(r->path, &c->state);
+    path_rebase(r->path, &c->admin.socket);
+    if (c->log.path && strcmp(c->log.path, "stderr") != 0)
+        path_rebase(r->path, &c->log.path);
+    for (size_t i = 0; i < c->tls.certificates.count; i++) {
+        struct edge_certificate *certificate =
+            (struct edge_certificate *)c->tls.certificates.item + i;
+        path_rebase(r->path, &certificate->cert);
+        path_rebase(r->path, &certificate->key);
+    }
+}
+
+static void conf_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    workers_make(r);
+    listeners_make(r);
+    admin_make(r);
+    prefixes_make(r);
+    raw_make(r);
+    pool_judge(r, "http", &c->http);
+    pool_judge(r, "https", &c->https);
+    numbers_judge(r, "addresses", NULL, &c->addresses, false);
+    numbers_judge(r, "dns", "servers", &c->dns.servers, true);
+    if (!c->addresses.count && is_empty(node_at(r, "addresses", NULL))) {
+        public_make(c, &c->http);
+        public_make(c, &c->https);
+    }
+    paths_make(r);
+}
+
+static bool root_find(struct reading *r, struct yaml_docs *docs) {
+    r->root = &r->empty;
+    r->empty = (struct yaml_node){.kind = YAML_MAP, .line = 1, .column = 1};
+    if (docs->count > 1)
+        complain(r, DIAG_ERROR, docs->doc[1], "one document is expected, this is a second one");
+    else if (docs->count && docs->doc[0]->kind != YAML_MAP)
+        complain(r, DIAG_ERROR, docs->doc[0], "a mapping (key: value) is expected here");
+    else if (docs->count)
+        r->root = docs->doc[0];
+    return docs->count <= 1 && (!docs->count || r->root == docs->doc[0]);
+}
+
+static void root_read(struct reading *r, bool with_modules) {
+    struct folders folders = {.count = 0};
+    size_t size, modules = 0;
+    lacking_judge(r);
+    if (with_modules) {
+        folders_find(r, &folders);
+        modules_look(r, &folders);
+        modules = modules_count();
+    }
+    struct conf_field *fields = fields_merge(modules, &size);
+    r->conf = fields ? calloc(1, size) : NULL;
+    if (!r->conf) {
+        free(fields);
+        complain(r, DIAG_ERROR, NULL, "out of memory");
+    } else {
+        r->conf->fields = fields;
+        r->conf->path = strdup(r->path);
+        sections_judge(r, fields, &folders);
+        conf_fill(fields, r->root, r->path, r->conf, r->diags);
+        conf_make(r);
+        modules_hand_out(r, modules);
+    }
+    for (size_t i = 0; i < folders.count; i++)
+        free(folders.item[i]);
+}
+
+static struct edge_conf *text_read(const char *path, const char *text, size_t length,
+                                   struct diags *diags, bool with_modules) {
+    struct reading r = {.path = path, .diags = diags};
+    struct yaml_limits limits = YAML_LIMITS_DEFAULT;
+    struct yaml_docs docs;
+    size_t errors = diags->errors;
+    if (!yaml_parse(path, text, length, &limits, diags, &docs))
+        return NULL;
+    if (root_find(&r, &docs))
+        root_read(&r, with_modules);
+    yaml_docs_free(&docs);
+    if (diags->errors == errors)
+        return r.conf;
+    edge_conf_free(r.conf);
+    return NULL;
+}
+
+struct edge_conf *edge_conf_parse(const char *path, const char *text, size_t length,
+                                  struct diags *diags) {
+    return text_read(path, text, length, diags, false);
+}
+
+struct edge_conf *edge_conf_load(const char *path, struct diags *diags) {
+    struct err err;
+    size_t length;
+    char *text = file_read(path, 4u << 20, &length, &err);
+    if (!text) {
+        diags_add(diags, DIAG_ERROR, "", 0, 0, "%s", err.text);
+        return NULL;
+    }
+    struct edge_conf *conf = text_read(path, text, length, diags, true);
+    free(text);
+    return conf;
+}
+
+void edge_conf_free(struct edge_conf *c) {
+    if (!c)
+        return;
+    conf_fini(c->fields, c);
+    free(c->fields);
+    free(c->path);
+    free(c->http.item);
+    free(c->https.item);
+    free(c->admin_http.item);
+    free(c->trusted_proxy);
+    free(c);
+}
+
+/* --- only the socket -------------------------------------------------------------------------*/
+
+char *edge_conf_socket(const char *path, struct err *err) {
+    struct yaml_limits limits = YAML_LIMITS_DEFAULT;
+    struct yaml_docs docs;
+    struct diags diags = DIAGS_INIT;
+    size_t length;
+    char *found = NULL, *text = file_read(path, 4u << 20, &length, err);
+    if (!text)
+        return NULL;
+    if (yaml_parse(path, text, length, &limits, &diags, &docs)) {
+        struct reading r = {.path = path, .diags = &diags};
+        const struct yaml_node *node = root_find(&r, &docs) ? node_at(&r, "admin", "socket") : NULL;
+        bool given = node && node->kind == YAML_SCALAR;
+        found = path_beside(path, given ? node->text : ADMIN_SOCKET_DEFAULT);
+        yaml_docs_free(&docs);
+    } else {
+        err_set(err, "%s is not valid; ringress check says why", path);
+    }
+    diags_fini(&diags);
+    free(text);
+    return found;
+}

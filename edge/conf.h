@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * conf.h - edge.yaml, the operator's file: its rows, and what is made of them.
+ */
+#pragma once
+#include "core/conf.h"
+#include "core/module.h"
+#include "tenants/compiled.h"
+
+struct address_list {
+    union address *item;
+    size_t count;
+};
+
+struct edge_certificate {
+    char *cert, *key;
+};
+
+struct edge_conf {
+    /* as written; filled by the rows of conf.c */
+    char *workers_text, *user, *conf_d, *state;
+    struct conf_list modules, module_path, zones, addresses;
+    struct {
+        struct conf_list http, https, proxy_protocol;
+    } listen;
+    struct conf_list trusted_proxies;
+    struct {
+        char *socket, *listen;
+    } admin;
+    struct {
+        char *address, *ports;
+        int64_t per_tenant;
+    } raw_tcp;
+    struct timeouts timeouts;
+    struct {
+        int min_version;               /* 0: TLS 1.2, 1: TLS 1.3 */
+        struct conf_list certificates; /* struct edge_certificate */
+    } tls;
+    struct {
+        struct conf_list servers;
+        int64_t recheck_ms;
+        char *trust_anchor;
+    } dns;
+    struct {
+        int access;
+        char *path;
+        int level;
+    } log;
+
+    /* made from it */
+    char *path; /* of the file itself, as it was named */
+    unsigned workers;
+    struct address_list http, https, admin_http; /* admin_http: none or one */
+    union address raw_address;
+    uint16_t port_low, port_high; /* both 0: no raw ports */
+    struct prefix *trusted_proxy;
+    size_t trusted_proxy_count;
+    struct conf_field *fields; /* our rows and the modules' */
+};
+
+/* Reads and checks `path`, loads the modules it names (modules_inspect, once per process) and hands each its section.
+ * Adds all that is wrong to `diags`. NULL: there are errors. Paths come out relative to nothing or to the working
+ * directory, ready to open. */
+struct edge_conf *edge_conf_load(const char *path, struct diags *);
+/* The same of a text, without its modules: `modules` and sections of modules are not looked at. For tests. */
+struct edge_conf *edge_conf_parse(const char *path, const char *text, size_t length,
+                                  struct diags *);
+void edge_conf_free(struct edge_conf *);
+
+/* Where the admin socket of that edge is, without checking the rest; malloc'd. NULL: the file can't be read or is no
+ * YAML, *err says why. */
+char *edge_conf_socket(const char *path, struct err *);
+
+#define EDGE_CONF_DEFAULT "/etc/ringress/edge.yaml"
+#define ADMIN_SOCKET_DEFAULT "/run/ringress/admin.sock"
