@@ -11,6 +11,7 @@
 
 static enum verdict tcp_refuse(struct conn *conn) {
     conn_account(conn)->failures++;
+    conn_close(conn, true);
     return VERDICT_REJECT;
 }
 

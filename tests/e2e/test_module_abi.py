@@ -40,7 +40,7 @@ def edge_with(installed, folder, *modules, conf_d=None, **options):
     """The installed program with its own modules and those of `folder`."""
     own = next(installed.glob("**/ringress/modules"))
     return Edge(conf_d, binary=installed / "bin/ringress", modules=[*modules, "sni", "http", "tcp"],
-                module_path=[own, folder], **options)
+                module_path=[folder, own], **options)
 
 
 def refusal(edge):

@@ -63,6 +63,18 @@ def test_a_seccomp_filter_that_denies_io_uring_is_named_with_its_remedy(folder):
     assert 1 <= len(said.strip().splitlines()) <= 4, said
 
 
+@pytest.mark.parametrize("value, remedy", [("2", "kernel.io_uring_disabled=0"), ("1", "group")])
+def test_a_machine_where_io_uring_is_switched_off_is_told_apart_from_seccomp(folder, tmp_path, value, remedy):
+    (tmp_path / "kernel").mkdir()
+    (tmp_path / "kernel/io_uring_disabled").write_text(value + "\n")
+    (tmp_path / "kernel/io_uring_group").write_text("1234\n")
+    code, said = start(folder, preexec_fn=lambda: deny(IO_URING_SETUP),
+                       env={**os.environ, "RINGRESS_PROC_SYS": str(tmp_path)})
+    assert code == 1, said
+    assert f"kernel.io_uring_disabled = {value}" in said and remedy in said
+    assert "seccomp" not in said.lower()
+
+
 def readable_copy(edge):
     """A program and its configuration that an unprivileged user may read."""
     home = tempfile.mkdtemp(prefix="ringress-nobody-")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from edge import Edge, eventually
+from edge import ROOT, Edge, eventually
 from objects import ACME, GLOBEX, ingress, pod, rule, secret, service, tenant
 from pod import EchoPod, Pod, TcpEchoPod
 from tls import alert_of, handshake, hello, in_records
@@ -215,6 +215,15 @@ def test_openssl_finds_chain_and_name_in_order(e):
                            "-CAfile", e.authority.ca, "-verify_return_error", "-verify_hostname", EXACT, "-brief"],
                           input="", capture_output=True, text=True, timeout=20)
     assert "Verification: OK" in done.stderr, done.stderr
+
+
+def test_the_hybrid_post_quantum_key_exchange_is_spoken(e, tmp_path):
+    wolfssl = ROOT / "build/deps/prefix"
+    subprocess.run(["cc", "-std=gnu17", "-I", wolfssl / "include", "-o", tmp_path / "pq_client",
+                    ROOT / "tests/e2e/pq_client.c", "-L", wolfssl / "lib", "-lwolfssl", "-lm", "-lpthread"], check=True)
+    done = subprocess.run([tmp_path / "pq_client", str(e.https_port), WEB, e.authority.ca],
+                          capture_output=True, text=True, timeout=20)
+    assert done.stdout == "TLSv1.3 X25519MLKEM768\n", done
 
 
 def test_the_end_of_a_tls_connection_is_announced(e):
