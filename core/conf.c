@@ -216,7 +216,7 @@ static bool fallback_fill(const struct walk *walk, const struct conf_field *fiel
     if (!yaml_parse(walk->file, field->fallback, strlen(field->fallback), &limits, walk->diags, &docs))
         return false;
     bool good = !docs.count || field_fill(walk, field, docs.doc[0], slot);
-    yaml_free(&docs);
+    yaml_docs_free(&docs);
     return good;
 }
 

@@ -332,11 +332,11 @@ bool yaml_parse(const char *file, const char *text, size_t length, const struct 
     if (good)
         *ret_docs = docs;
     else
-        yaml_free(&docs);
+        yaml_docs_free(&docs);
     return good;
 }
 
-void yaml_free(struct yaml_docs *docs)
+void yaml_docs_free(struct yaml_docs *docs)
 {
     stash_free(docs->arena);
     *docs = (struct yaml_docs){0};

@@ -39,7 +39,7 @@ struct yaml_docs {
 /* False when it added errors. The error for a plain scalar that starts with `*` says to quote it ("*.example.com"). */
 bool yaml_parse(const char *file, const char *text, size_t length, const struct yaml_limits *, struct diags *,
                 struct yaml_docs *ret_docs);
-void yaml_free(struct yaml_docs *);
+void yaml_docs_free(struct yaml_docs *);
 /* The value of `key`, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 /* Typed readers of a scalar: false when it isn't one. */
