@@ -33,7 +33,8 @@ static enum hello_answer refuse(enum tls_alert *ret_alert, enum tls_alert alert)
 /* ---- frames ---- */
 
 /* The first byte tells TLS from the usual visitors: an upper-case letter starts a request line, and SSL 2 had no records. */
-static enum hello_answer first_byte_check(const uint8_t *data, size_t length, enum tls_alert *ret_alert) {
+static enum hello_answer first_byte_check(const uint8_t *data, size_t length,
+                                          enum tls_alert *ret_alert) {
     if (data[0] == RECORD_HANDSHAKE)
         return HELLO_WHOLE;
     if (data[0] >= 'A' && data[0] <= 'Z')
@@ -78,7 +79,8 @@ static enum hello_answer message_header(struct hello_scan *scan, uint8_t byte, s
         return refuse(ret_alert, TLS_ALERT_UNEXPECTED_MESSAGE);
     if (scan->gathered < MESSAGE_HEADER)
         return HELLO_MORE;
-    scan->need = MESSAGE_HEADER + ((uint32_t)scan->header[1] << 16 | (uint32_t)scan->header[2] << 8 | scan->header[3]);
+    scan->need = MESSAGE_HEADER + ((uint32_t)scan->header[1] << 16 |
+                                   (uint32_t)scan->header[2] << 8 | scan->header[3]);
     if (scan->need > size_max)
         return refuse(ret_alert, TLS_ALERT_ILLEGAL_PARAMETER);
     return HELLO_MORE;
@@ -96,19 +98,21 @@ static void message_skip(struct hello_scan *scan, size_t length) {
 }
 
 /* HELLO_WHOLE: the message has ended at scan->offset. */
-static enum hello_answer frames_walk(struct hello_scan *scan, const uint8_t *data, size_t length, size_t size_max,
-                                     enum tls_alert *ret_alert) {
+static enum hello_answer frames_walk(struct hello_scan *scan, const uint8_t *data, size_t length,
+                                     size_t size_max, enum tls_alert *ret_alert) {
     while (!scan->need || scan->gathered < scan->need) {
         enum hello_answer answer = HELLO_MORE;
         if (scan->offset == length)
             return HELLO_MORE;
-        if (scan->offset == 0 && (answer = first_byte_check(data, length, ret_alert)) != HELLO_WHOLE)
+        if (scan->offset == 0 &&
+            (answer = first_byte_check(data, length, ret_alert)) != HELLO_WHOLE)
             return answer;
         if (scan->record_left == 0) {
             if ((answer = record_open(scan, data, length, ret_alert)) != HELLO_WHOLE)
                 return answer;
         } else if (scan->gathered < MESSAGE_HEADER) {
-            if ((answer = message_header(scan, data[scan->offset], size_max, ret_alert)) != HELLO_MORE)
+            if ((answer = message_header(scan, data[scan->offset], size_max, ret_alert)) !=
+                HELLO_MORE)
                 return answer;
         } else {
             message_skip(scan, length);
@@ -234,7 +238,8 @@ static bool extensions_read(struct view v, struct hello *hello) {
     return true;
 }
 
-static enum hello_answer message_parse(struct view v, struct hello *ret_hello, enum tls_alert *ret_alert) {
+static enum hello_answer message_parse(struct view v, struct hello *ret_hello,
+                                       enum tls_alert *ret_alert) {
     struct hello hello = {0};
     struct view random, session, suites, compression;
     uint32_t version;
@@ -245,8 +250,8 @@ static enum hello_answer message_parse(struct view v, struct hello *ret_hello, e
     /* legacy_version says 1.2 at most; supported_versions says the truth */
     hello.version = (uint16_t)(version > TLS_1_2 ? TLS_1_2 : version);
     if (!take(&v, 32, &random) || !take_vector(&v, 1, 0, &session) || session.left > 32 ||
-        !take_vector(&v, 2, 2, &suites) || suites.left % 2 || !take_vector(&v, 1, 1, &compression) ||
-        !extensions_read(v, &hello))
+        !take_vector(&v, 2, 2, &suites) || suites.left % 2 ||
+        !take_vector(&v, 1, 1, &compression) || !extensions_read(v, &hello))
         return refuse(ret_alert, TLS_ALERT_DECODE_ERROR);
     *ret_hello = hello;
     return HELLO_WHOLE;
@@ -263,17 +268,18 @@ static void message_join(const uint8_t *data, uint32_t need, uint8_t *out) {
     }
 }
 
-static enum hello_answer message_parse_split(const uint8_t *data, uint32_t need, struct hello *ret_hello,
-                                             enum tls_alert *ret_alert) {
+static enum hello_answer message_parse_split(const uint8_t *data, uint32_t need,
+                                             struct hello *ret_hello, enum tls_alert *ret_alert) {
     uint8_t message[HELLO_SIZE_MAX];
     message_join(data, need, message);
-    return message_parse((struct view){message + MESSAGE_HEADER, need - MESSAGE_HEADER}, ret_hello, ret_alert);
+    return message_parse((struct view){message + MESSAGE_HEADER, need - MESSAGE_HEADER}, ret_hello,
+                         ret_alert);
 }
 
 /* ---- both ---- */
 
-enum hello_answer hello_read(struct hello_scan *scan, const uint8_t *data, size_t length, size_t size_max,
-                             struct hello *ret_hello, enum tls_alert *ret_alert) {
+enum hello_answer hello_read(struct hello_scan *scan, const uint8_t *data, size_t length,
+                             size_t size_max, struct hello *ret_hello, enum tls_alert *ret_alert) {
     if (size_max > HELLO_SIZE_MAX)
         size_max = HELLO_SIZE_MAX;
     size_t stream_max = 2 * size_max;

@@ -18,14 +18,14 @@ enum {
 };
 
 enum tls_alert { /* RFC 8446 section 6 */
-    TLS_ALERT_UNEXPECTED_MESSAGE = 10,
-    TLS_ALERT_RECORD_OVERFLOW = 22,
-    TLS_ALERT_HANDSHAKE_FAILURE = 40,
-    TLS_ALERT_ILLEGAL_PARAMETER = 47,
-    TLS_ALERT_DECODE_ERROR = 50,
-    TLS_ALERT_PROTOCOL_VERSION = 70,
-    TLS_ALERT_INTERNAL_ERROR = 80,
-    TLS_ALERT_UNRECOGNIZED_NAME = 112,
+                 TLS_ALERT_UNEXPECTED_MESSAGE = 10,
+                 TLS_ALERT_RECORD_OVERFLOW = 22,
+                 TLS_ALERT_HANDSHAKE_FAILURE = 40,
+                 TLS_ALERT_ILLEGAL_PARAMETER = 47,
+                 TLS_ALERT_DECODE_ERROR = 50,
+                 TLS_ALERT_PROTOCOL_VERSION = 70,
+                 TLS_ALERT_INTERNAL_ERROR = 80,
+                 TLS_ALERT_UNRECOGNIZED_NAME = 112,
 };
 
 enum hello_answer {
@@ -55,8 +55,8 @@ struct hello {
 
 /* `data`: the stream from its first byte, at least as long as at the last call. `size_max`: of the message; a stream is
  * given twice that to deliver it (records cost five bytes each). Only what the answer names is written. */
-enum hello_answer hello_read(struct hello_scan *, const uint8_t *data, size_t length, size_t size_max,
-                             struct hello *ret_hello, enum tls_alert *ret_alert);
+enum hello_answer hello_read(struct hello_scan *, const uint8_t *data, size_t length,
+                             size_t size_max, struct hello *ret_hello, enum tls_alert *ret_alert);
 
 /* Is this protocol ("http/1.1") among those offered by ALPN? */
 bool hello_offers(const struct hello *, const char *protocol);

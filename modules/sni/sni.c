@@ -32,9 +32,11 @@ static const struct conf_field SNI_FIELDS[] = {
 
 static enum verdict sni_on_bytes(struct conn *, void *state, const uint8_t *data, size_t length);
 
-RINGRESS_MODULE(.name = "sni", .version = "1", .summary = "TLS by name: ended here, or passed through to the pod",
-                .listeners = LISTENER_HTTPS, .conf = SNI_FIELDS, .conf_size = sizeof(struct sni_conf),
-                .conn_size = sizeof(struct sni_conn), .on_bytes = sni_on_bytes);
+RINGRESS_MODULE(.name = "sni", .version = "1",
+                .summary = "TLS by name: ended here, or passed through to the pod",
+                .listeners = LISTENER_HTTPS, .conf = SNI_FIELDS,
+                .conf_size = sizeof(struct sni_conf), .conn_size = sizeof(struct sni_conn),
+                .on_bytes = sni_on_bytes);
 
 static size_t sni_hello_size_max(void) {
     const struct sni_conf *conf = module_conf(&ringress_module);
@@ -57,7 +59,8 @@ static bool is_address(const char *name) {
 
 /* RFC 6066 section 3: a host name without trailing dot, never an address. 0: it is neither. */
 static size_t sni_normalise(const struct hello *hello, char out[254]) {
-    if (hello->sni_length == 0 || hello->sni[hello->sni_length - 1] == '.' || is_address(hello->sni))
+    if (hello->sni_length == 0 || hello->sni[hello->sni_length - 1] == '.' ||
+        is_address(hello->sni))
         return 0;
     return name_normalise(hello->sni, hello->sni_length, out);
 }
@@ -73,7 +76,8 @@ static enum verdict sni_relay(struct conn *conn, struct version *version, const 
     return VERDICT_WAIT;
 }
 
-static enum verdict sni_terminate(struct conn *conn, struct version *version, const char *name, size_t length) {
+static enum verdict sni_terminate(struct conn *conn, struct version *version, const char *name,
+                                  size_t length) {
     const struct certificate *own = tenant_certificate(version->tenant, name, length);
     const struct identity *identity = own ? own->host_identity : NULL;
     if (!identity)
@@ -98,7 +102,8 @@ static enum verdict sni_route(struct conn *conn, const struct hello *hello) {
     return sni_terminate(conn, entry->version, name, length);
 }
 
-static enum verdict sni_on_bytes(struct conn *conn, void *state, const uint8_t *data, size_t length) {
+static enum verdict sni_on_bytes(struct conn *conn, void *state, const uint8_t *data,
+                                 size_t length) {
     struct sni_conn *sni = state;
     struct hello hello;
     enum tls_alert alert;

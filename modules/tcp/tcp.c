@@ -28,5 +28,6 @@ static enum verdict tcp_on_accept(struct conn *conn, void *state) {
     return VERDICT_WAIT;
 }
 
-RINGRESS_MODULE(.name = "tcp", .version = "1", .summary = "raw TCP ports, each joined to the pods of one service",
+RINGRESS_MODULE(.name = "tcp", .version = "1",
+                .summary = "raw TCP ports, each joined to the pods of one service",
                 .listeners = LISTENER_RAW, .on_accept = tcp_on_accept);

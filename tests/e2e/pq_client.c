@@ -5,12 +5,12 @@
  *
  * Built by test_tls.py with the wolfSSL the edge itself is built with.
  */
-#include <wolfssl/options.h>
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
 
 static int fail(const char *what) {

@@ -11,12 +11,16 @@ struct doorman_conf {
     char *first_byte;
 };
 
-static const struct conf_field FIELDS[] = {
-    {.name = "banned", .type = CONF_STRING_LIST, .offset = offsetof(struct doorman_conf, banned),
-     .doc = "addresses of clients that are not let in"},
-    {.name = "first_byte", .type = CONF_STRING, .offset = offsetof(struct doorman_conf, first_byte), .fallback = "!",
-     .doc = "whoever begins with this is sent away"},
-    CONF_END};
+static const struct conf_field FIELDS[] = {{.name = "banned",
+                                            .type = CONF_STRING_LIST,
+                                            .offset = offsetof(struct doorman_conf, banned),
+                                            .doc = "addresses of clients that are not let in"},
+                                           {.name = "first_byte",
+                                            .type = CONF_STRING,
+                                            .offset = offsetof(struct doorman_conf, first_byte),
+                                            .fallback = "!",
+                                            .doc = "whoever begins with this is sent away"},
+                                           CONF_END};
 
 struct doorman_worker {
     unsigned long turned_away; /* of this worker's thread alone: no lock */
@@ -28,16 +32,20 @@ static bool doorman_conf_check(const void *conf, struct err *err) {
 }
 
 static enum verdict doorman_on_accept(struct conn *conn, void *state);
-static enum verdict doorman_on_bytes(struct conn *conn, void *state, const uint8_t *data, size_t length);
+static enum verdict doorman_on_bytes(struct conn *conn, void *state, const uint8_t *data,
+                                     size_t length);
 
-RINGRESS_MODULE(.name = "doorman", .version = "1.0", .summary = "turns clients away by address or first byte",
-                .listeners = LISTENER_HTTP, .conf = FIELDS, .conf_size = sizeof(struct doorman_conf),
+RINGRESS_MODULE(.name = "doorman", .version = "1.0",
+                .summary = "turns clients away by address or first byte",
+                .listeners = LISTENER_HTTP, .conf = FIELDS,
+                .conf_size = sizeof(struct doorman_conf),
                 .worker_size = sizeof(struct doorman_worker), .conf_check = doorman_conf_check,
                 .on_accept = doorman_on_accept, .on_bytes = doorman_on_bytes);
 
 static enum verdict turn_away(struct conn *conn) {
     struct doorman_worker *worker = module_worker_state(&ringress_module, conn_worker(conn));
-    log_write(2, "doorman: %lu turned away on worker %u", ++worker->turned_away, worker_id(conn_worker(conn)));
+    log_write(2, "doorman: %lu turned away on worker %u", ++worker->turned_away,
+              worker_id(conn_worker(conn)));
     return VERDICT_REJECT;
 }
 
@@ -53,7 +61,8 @@ static enum verdict doorman_on_accept(struct conn *conn, void *state) {
     return VERDICT_PASS;
 }
 
-static enum verdict doorman_on_bytes(struct conn *conn, void *state, const uint8_t *data, size_t length) {
+static enum verdict doorman_on_bytes(struct conn *conn, void *state, const uint8_t *data,
+                                     size_t length) {
     const struct doorman_conf *conf = module_conf(&ringress_module);
     (void)state;
     if (length == 0)

@@ -289,10 +289,12 @@ static void framing_goes_over_each_byte_once(void **state) {
     struct outcome out = {0};
     for (size_t n = 1; n < s->length; n++) {
         uint32_t before = scan.offset;
-        assert_int_equal(hello_read(&scan, s->data, n, HELLO_SIZE_MAX, &out.hello, &out.alert), HELLO_MORE);
+        assert_int_equal(hello_read(&scan, s->data, n, HELLO_SIZE_MAX, &out.hello, &out.alert),
+                         HELLO_MORE);
         assert_true(scan.offset >= before && scan.offset <= n && n - scan.offset < 5);
     }
-    assert_int_equal(hello_read(&scan, s->data, s->length, HELLO_SIZE_MAX, &out.hello, &out.alert), HELLO_WHOLE);
+    assert_int_equal(hello_read(&scan, s->data, s->length, HELLO_SIZE_MAX, &out.hello, &out.alert),
+                     HELLO_WHOLE);
 }
 
 /* ---- what is no ClientHello ---- */
@@ -318,7 +320,8 @@ static void every_length_field_off_by_one_is_refused_or_waited_for(void **state)
             continue;
         s->data[at]++;
         struct outcome out = read_at_once(s->data, s->length);
-        assert_true(out.answer != HELLO_WHOLE || strcmp(out.hello.sni, "a.example") == 0 || out.hello.sni_length == 0);
+        assert_true(out.answer != HELLO_WHOLE || strcmp(out.hello.sni, "a.example") == 0 ||
+                    out.hello.sni_length == 0);
         s->data[at]--;
     }
 }
