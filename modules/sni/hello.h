@@ -17,15 +17,16 @@ enum {
     HELLO_ALPN_MAX = 255,
 };
 
-enum tls_alert { /* RFC 8446 section 6 */
-                 TLS_ALERT_UNEXPECTED_MESSAGE = 10,
-                 TLS_ALERT_RECORD_OVERFLOW = 22,
-                 TLS_ALERT_HANDSHAKE_FAILURE = 40,
-                 TLS_ALERT_ILLEGAL_PARAMETER = 47,
-                 TLS_ALERT_DECODE_ERROR = 50,
-                 TLS_ALERT_PROTOCOL_VERSION = 70,
-                 TLS_ALERT_INTERNAL_ERROR = 80,
-                 TLS_ALERT_UNRECOGNIZED_NAME = 112,
+/* RFC 8446 section 6. */
+enum tls_alert {
+    TLS_ALERT_UNEXPECTED_MESSAGE = 10,
+    TLS_ALERT_RECORD_OVERFLOW = 22,
+    TLS_ALERT_HANDSHAKE_FAILURE = 40,
+    TLS_ALERT_ILLEGAL_PARAMETER = 47,
+    TLS_ALERT_DECODE_ERROR = 50,
+    TLS_ALERT_PROTOCOL_VERSION = 70,
+    TLS_ALERT_INTERNAL_ERROR = 80,
+    TLS_ALERT_UNRECOGNIZED_NAME = 112,
 };
 
 enum hello_answer {
