@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * load.c - the client of the measurements: one thread, epoll, 127.0.0.1 only, always bounded in time.
+ *
+ *   load MODE -p PORT [-c CONNECTIONS] [-d SECONDS] [-t raw|http|tls|resume] [-s HOST] [-n HOSTS] [-u PATH]
+ *
+ *   again     every connection asks, waits for the answer, asks again      (-t raw: 64 bytes and their echo)
+ *   connect   every transaction on a connection of its own                 (-t resume: with the last one's ticket)
+ *   bulk      one byte, then read without end
+ *   idle      every connection asks once and stays; "READY n" is printed; ends when stdin does, at the latest after -d
+ *
+ * With -n the Host of the requests is t0.HOST, t1.HOST, … in a fixed shuffled order. Prints one JSON object.
+ *
+ *   DIAL --connected--> SHAKE --finished--> ASK --all sent--> ANSWER --complete--> (ASK | DIAL | PARKED) */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum mode { AGAIN, CONNECT, BULK, IDLE, MODES };
+enum state { FREE, DIAL, SHAKE, ASK, ANSWER, PARKED };
+enum { RAW_SIZE = 64, HEAD_MAX = 1024, EVENTS_MAX = 1024, IDLE_BATCH = 200, SOURCES = 16 };
+
+struct conn {
+    int fd;
+    enum state state;
+    bool wants_out;
+    unsigned source; /* 127.0.1.(1 + source): more client ports than one address has */
+    SSL *ssl;
+    SSL_SESSION *session; /* the newest ticket, for -t resume */
+    const char *out;
+    size_t out_length, got, need; /* need 0: not known yet */
+    size_t head_length;
+    char head[HEAD_MAX + 1];
+    uint64_t since; /* ns */
+};
+
+struct request {
+    char *data;
+    size_t length;
+};
+
+static const char *const mode_names[] = {"again", "connect", "bulk", "idle"};
+static enum mode mode;
+static int port, conn_count = 64, host_count;
+static double seconds = 3;
+static const char *host = "bench.test", *path = "/small", *type = "http";
+static bool use_tls, use_http, resume;
+
+static struct conn *conns;
+static struct request *requests;
+static size_t request_count, request_next;
+static SSL_CTX *tls;
+static int ep;
+static char scratch[1 << 20];
+
+static uint64_t done, bytes, failed_dial, failed_tls, failed_answer, resumed, parked;
+
+/* ---- latencies: buckets of microseconds, 16 to each power of two ---- */
+enum { HALF = 16, BUCKETS = 40 * HALF };
+static uint64_t buckets[BUCKETS];
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void latency_add(uint64_t ns) {
+    uint64_t us = ns / 1000;
+    int shift = us < 2 * HALF ? 0 : 59 - __builtin_clzll(us);
+    int i = shift * HALF + (int)(us >> shift);
+    buckets[i < BUCKETS ? i : BUCKETS - 1]++;
+}
+
+static double latency_at(double part) {
+    uint64_t want = (uint64_t)((double)done * part), sum = 0;
+    for (int i = 0; i < BUCKETS; i++) {
+        sum += buckets[i];
+        if (sum > want) {
+            int shift = i < 2 * HALF ? 0 : i / HALF - 1;
+            return (double)((uint64_t)(i - shift * HALF) << shift);
+        }
+    }
+    return -1;
+}
+
+/* ---- a connection ---- */
+static void conn_watch(struct conn *c, bool out) {
+    if (c->wants_out == out)
+        return;
+    c->wants_out = out;
+    struct epoll_event e = {.events = EPOLLIN | (out ? EPOLLOUT : 0), .data.ptr = c};
+    epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &e);
+}
+
+static void conn_shut(struct conn *c) {
+    if (c->ssl) {
+        SSL_set_quiet_shutdown(c->ssl, 1);
+        SSL_shutdown(
+            c->ssl); /* says to OpenSSL that the session may be used again; sends nothing */
+        SSL_free(c->ssl);
+        c->ssl = NULL;
+    }
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+    c->state = FREE;
+}
+
+static bool dial(struct conn *c) {
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (c->fd < 0)
+        return false;
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
+    struct sockaddr_in from = {.sin_family = AF_INET},
+                       to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    from.sin_addr.s_addr = htonl(0x7f000101u + c->source);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(c->fd, (struct sockaddr *)&from, sizeof from))
+        return false;
+    return !connect(c->fd, (struct sockaddr *)&to, sizeof to) || errno == EINPROGRESS;
+}
+
+static void conn_dial(struct conn *c) {
+    c->since = now_ns();
+    c->state = DIAL;
+    c->wants_out = true;
+    if (!dial(c)) {
+        failed_dial++;
+        conn_shut(c);
+        return;
+    }
+    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
+    epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
+}
+
+static void conn_ask(struct conn *c) {
+    const struct request *r = &requests[request_next];
+    request_next = (request_next + 1) % request_count;
+    c->out = r->data;
+    c->out_length = r->length;
+    c->got = c->head_length = 0;
+    c->need = use_http ? 0 : mode == BULK ? SIZE_MAX : r->length;
+    c->state = ASK;
+}
+
+static void conn_fail(struct conn *c, uint64_t *counter) {
+    ++*counter;
+    conn_shut(c);
+}
+
+static int keep_session(SSL *ssl, SSL_SESSION *session) {
+    struct conn *c = SSL_get_app_data(ssl);
+    if (c->session)
+        SSL_SESSION_free(c->session);
+    c->session = session;
+    return 1;
+}
+
+static void conn_connected(struct conn *c) {
+    int error = 0;
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error});
+    if (error) {
+        conn_fail(c, &failed_dial);
+        return;
+    }
+    if (!use_tls) {
+        conn_ask(c);
+        return;
+    }
+    c->ssl = SSL_new(tls);
+    SSL_set_fd(c->ssl, c->fd);
+    SSL_set_app_data(c->ssl, c);
+    SSL_set_tlsext_host_name(c->ssl, host);
+    SSL_set_connect_state(c->ssl);
+    if (resume && c->session)
+        SSL_set_session(c->ssl, c->session);
+    c->state = SHAKE;
+}
+
+/* True: the operation wants the socket, which is now watched for it. */
+static bool tls_waits(struct conn *c, int result) {
+    int e = SSL_get_error(c->ssl, result);
+    ERR_clear_error();
+    if (e != SSL_ERROR_WANT_READ && e != SSL_ERROR_WANT_WRITE)
+        return false;
+    conn_watch(c, e == SSL_ERROR_WANT_WRITE);
+    return true;
+}
+
+static void conn_shake(struct conn *c) {
+    int r = SSL_do_handshake(c->ssl);
+    if (r == 1) {
+        bool again = SSL_session_reused(c->ssl);
+        resumed += again;
+        failed_tls += resume && c->session &&
+                      !again; /* a ticket that was not taken is a failure, but goes on */
+        conn_ask(c);
+    } else if (!tls_waits(c, r))
+        conn_fail(c, &failed_tls);
+}
+
+/* As send() and recv(): -1 with EAGAIN when it has to wait. */
+static ssize_t conn_send(struct conn *c) {
+    if (!c->ssl)
+        return send(c->fd, c->out, c->out_length, MSG_NOSIGNAL);
+    int n = SSL_write(c->ssl, c->out, (int)c->out_length);
+    if (n <= 0)
+        errno = tls_waits(c, n) ? EAGAIN : EPIPE;
+    return n > 0 ? n : -1;
+}
+
+static ssize_t conn_recv(struct conn *c) {
+    if (!c->ssl)
+        return recv(c->fd, scratch, sizeof scratch, mode == BULK ? MSG_TRUNC : 0);
+    int n = SSL_read(c->ssl, scratch, sizeof scratch);
+    if (n <= 0)
+        errno = tls_waits(c, n) ? EAGAIN : ECONNRESET;
+    return n > 0 ? n : -1;
+}
+
+static void conn_send_request(struct conn *c) {
+    while (c->out_length) {
+        ssize_t n = conn_send(c);
+        if (n < 0 && errno == EAGAIN) {
+            if (!c->ssl)
+                conn_watch(c, true);
+            return;
+        }
+        if (n < 0) {
+            conn_fail(c, &failed_answer);
+            return;
+        }
+        c->out += n;
+        c->out_length -= (size_t)n;
+    }
+    conn_watch(c, false);
+    c->state = ANSWER;
+}
+
+/* Learns from the head how long the answer is. False: it is not a 200. */
+static bool head_feed(struct conn *c, const char *data, size_t length) {
+    size_t take = length < HEAD_MAX - c->head_length ? length : HEAD_MAX - c->head_length;
+    memcpy(c->head + c->head_length, data, take);
+    c->head_length += take;
+    c->head[c->head_length] = 0;
+    char *end = strstr(c->head, "\r\n\r\n");
+    if (!end)
+        return c->head_length < HEAD_MAX;
+    char *body = strcasestr(c->head, "\r\ncontent-length:");
+    c->need = (size_t)(end + 4 - c->head) + (body ? strtoul(body + 17, NULL, 10) : 0);
+    return !strncmp(c->head, "HTTP/1.1 200", 12) && body;
+}
+
+static void conn_answered(struct conn *c) {
+    done++;
+    latency_add(now_ns() - c->since);
+    if (mode == CONNECT) {
+        conn_shut(c);
+        conn_dial(c);
+    } else if (mode == IDLE) {
+        c->state = PARKED;
+        parked++;
+    } else {
+        c->since = now_ns();
+        conn_ask(c);
+        conn_send_request(c);
+    }
+}
+
+static void conn_receive(struct conn *c) {
+    ssize_t n = conn_recv(c);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0 || (use_http && !c->need && !head_feed(c, scratch, (size_t)n))) {
+        conn_fail(c, &failed_answer);
+        return;
+    }
+    bytes += (uint64_t)n;
+    c->got += (size_t)n;
+    if (c->need && c->got >= c->need)
+        conn_answered(c);
+    else if (c->ssl)
+        conn_receive(c); /* what OpenSSL holds, epoll does not tell */
+}
+
+static void conn_parked(struct conn *c) {
+    ssize_t n = conn_recv(c);
+    if (n >= 0 || errno != EAGAIN) { /* the server closed an idle connection, or spoke unasked */
+        parked--;
+        conn_fail(c, &failed_answer);
+    }
+}
+
+static void conn_event(struct conn *c) {
+    if (c->state == DIAL)
+        conn_connected(c);
+    if (c->state == SHAKE)
+        conn_shake(c);
+    if (c->state == ASK)
+        conn_send_request(c);
+    if (c->state == ANSWER)
+        conn_receive(c);
+    else if (c->state == PARKED)
+        conn_parked(c);
+}
+
+/* ---- the run ---- */
+static int turn(void) {
+    static struct epoll_event events[EVENTS_MAX];
+    int n = epoll_wait(ep, events, EVENTS_MAX, 20);
+    for (int i = 0; i < n; i++)
+        conn_event(events[i].data.ptr);
+    return n;
+}
+
+static void redial_failed(void) {
+    for (int i = 0; i < conn_count; i++)
+        if (conns[i].state == FREE)
+            conn_dial(&conns[i]);
+}
+
+static double run_closed_loop(void) {
+    uint64_t start = now_ns(), end = start + (uint64_t)(seconds * 1e9), sweep = start;
+    redial_failed();
+    while (now_ns() < end) {
+        turn();
+        if (now_ns() - sweep > 50000000) {
+            sweep = now_ns();
+            redial_failed();
+        }
+    }
+    return (double)(now_ns() - start) / 1e9;
+}
+
+static bool stdin_ended(void) {
+    struct pollfd p = {.fd = 0, .events = POLLIN};
+    char c;
+    return poll(&p, 1, 0) == 1 && read(0, &c, 1) <= 0;
+}
+
+static double run_idle(void) {
+    uint64_t start = now_ns(), end = start + (uint64_t)(seconds * 1e9);
+    int opened = 0;
+    bool told = false;
+    while (now_ns() < end && !(told && stdin_ended())) {
+        uint64_t failures = failed_dial + failed_tls + failed_answer;
+        while (opened < conn_count && (uint64_t)opened < parked + failures + IDLE_BATCH)
+            conn_dial(&conns[opened++]);
+        turn();
+        failures = failed_dial + failed_tls + failed_answer;
+        if (!told && parked + failures >= (uint64_t)conn_count) {
+            told = true;
+            printf("READY %lu\n", parked);
+            fflush(stdout);
+        }
+    }
+    return (double)(now_ns() - start) / 1e9;
+}
+
+/* ---- getting ready ---- */
+static struct request request_for(const char *name) {
+    struct request r;
+    const char *last = mode == CONNECT ? "Connection: close\r\n" : "";
+    int n = asprintf(&r.data, "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, name, last);
+    if (n < 0)
+        abort();
+    r.length = (size_t)n;
+    return r;
+}
+
+static struct request request_raw(size_t length) {
+    struct request r = {.data = calloc(1, length), .length = length};
+    if (!r.data)
+        abort();
+    return r;
+}
+
+static void requests_make(void) {
+    request_count = host_count ? (size_t)host_count : 1;
+    requests = calloc(request_count, sizeof *requests);
+    if (!requests)
+        abort();
+    for (size_t i = 0; i < request_count; i++) {
+        char name[256];
+        if (host_count)
+            snprintf(name, sizeof name, "t%zu.%s", i, host);
+        else
+            snprintf(name, sizeof name, "%s", host);
+        requests[i] = use_http ? request_for(name) : request_raw(mode == BULK ? 1 : RAW_SIZE);
+    }
+    srandom(7);
+    for (size_t i = request_count; i-- > 1;) {
+        size_t j = (size_t)random() % (i + 1);
+        struct request swap = requests[i];
+        requests[i] = requests[j];
+        requests[j] = swap;
+    }
+}
+
+static void tls_make(void) {
+    tls = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION);
+    SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(tls, keep_session);
+}
+
+static bool arguments(int argc, char **argv) {
+    int option;
+    mode = MODES;
+    for (int i = 0; argc > 1 && i < MODES; i++)
+        if (!strcmp(argv[1], mode_names[i]))
+            mode = (enum mode)i;
+    optind = 2;
+    while (mode != MODES && (option = getopt(argc, argv, "p:c:d:t:s:n:u:")) != -1)
+        switch (option) {
+        case 'p':
+            port = atoi(optarg);
+            break;
+        case 'c':
+            conn_count = atoi(optarg);
+            break;
+        case 'd':
+            seconds = atof(optarg);
+            break;
+        case 't':
+            type = optarg;
+            break;
+        case 's':
+            host = optarg;
+            break;
+        case 'n':
+            host_count = atoi(optarg);
+            break;
+        case 'u':
+            path = optarg;
+            break;
+        default:
+            return false;
+        }
+    resume = !strcmp(type, "resume");
+    use_tls = resume || !strcmp(type, "tls");
+    use_http = mode != BULK && (use_tls || !strcmp(type, "http"));
+    return mode != MODES && port > 0 && conn_count > 0;
+}
+
+static void conns_make(void) {
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    signal(SIGPIPE, SIG_IGN);
+    ep = epoll_create1(0);
+    conns = calloc((size_t)conn_count, sizeof *conns);
+    if (!conns)
+        abort();
+    for (int i = 0; i < conn_count; i++) {
+        conns[i].fd = -1;
+        conns[i].source = (unsigned)i % SOURCES;
+    }
+}
+
+int main(int argc, char **argv) {
+    if (!arguments(argc, argv)) {
+        fprintf(stderr, "usage: load again|connect|bulk|idle -p PORT [-c CONNECTIONS] [-d SECONDS]"
+                        " [-t raw|http|tls|resume] [-s HOST] [-n HOSTS] [-u PATH]\n");
+        return 2;
+    }
+    conns_make();
+    tls_make();
+    requests_make();
+    double took = mode == IDLE ? run_idle() : run_closed_loop();
+    printf("{\"mode\": \"%s\", \"done\": %lu, \"bytes\": %lu, \"seconds\": %.4f, \"p50_us\": %.0f, "
+           "\"p99_us\": %.0f, "
+           "\"failed_dial\": %lu, \"failed_tls\": %lu, \"failed_answer\": %lu, \"resumed\": %lu, "
+           "\"parked\": %lu}\n",
+           mode_names[mode], done, bytes, took, latency_at(.5), latency_at(.99), failed_dial,
+           failed_tls, failed_answer, resumed, parked);
+    return 0;
+}
