@@ -238,8 +238,8 @@ def attempt(step):
 
 
 # ---- putting it together ----
-def copy_for_check(folder):
-    """A conf.d and a third tenant of our own, on other addresses, so that a check can run beside a demo."""
+def copy_examples(folder):
+    """A conf.d and a third tenant of our own, with pods on other addresses: it can run beside the real demo."""
     conf_d, third = folder / 'conf.d', folder / THIRD_TENANT.name
     shutil.copytree(ROOT / 'conf.d', conf_d)
     shutil.copy(THIRD_TENANT, third)
@@ -250,8 +250,8 @@ def copy_for_check(folder):
 
 def place(options, folder):
     build = pathlib.Path(options.build).resolve()
-    if options.check:
-        conf_d, third = copy_for_check(folder)
+    if options.copy or options.check:
+        conf_d, third = copy_examples(folder)
         return Demo(options, build, folder, conf_d, third, folder / 'state')
     state = build.parent / 'demo/state'
     state.mkdir(parents=True, exist_ok=True)
@@ -282,7 +282,9 @@ def demonstrate(stack, demo):
 def arguments():
     parser = argparse.ArgumentParser(description='An edge with two tenants and their pods, on this machine only.')
     parser.add_argument('build', metavar='BUILD_DIR', help='where ringress and modules/ were built')
-    parser.add_argument('--check', action='store_true', help='run every printed command, compare, and exit')
+    parser.add_argument('--check', action='store_true', help='run every printed command on such a copy, compare, and exit')
+    parser.add_argument('--copy', action='store_true',
+                        help='leave conf.d alone: serve a copy of it, its pods on other addresses')
     parser.add_argument('--http', type=int, default=8080)
     parser.add_argument('--https', type=int, default=8443)
     parser.add_argument('--admin', type=int, default=9180)
