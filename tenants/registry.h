@@ -65,11 +65,16 @@ void registry_free(struct registry *);
 /* At start, every row of the store, before any drop. Unknown keys are ignored (a newer version wrote them). */
 void registry_row(struct registry *, const char *key, const char *value);
 
+/* At start, once every drop found has been put (or registry_error said why not): tenants that the rows remember and that did
+ * not come are removed; those that came broken from outside (registry_error) go live as they last were. */
+void registry_loaded(struct registry *, int64_t now, struct change *ret);
+
 /* Parse and schema only, nothing remembered: for `ringress check`. False when there are errors. */
 bool registry_check(struct registry *, const struct drop *, struct diags *);
 
 /* A tenant's drop, whole. False: invalid, `diags` says why, nothing changed but that tenant's error state
- * (registry_error keeps it); its last good state stays. True: live; objects that cannot be given have states and events.
+ * (registry_error keeps it); its last good state stays: also when that is only in the rows, as after a restart; `ret` then
+ * holds the tenant as its last good drop made it, so `ret` is to be used whatever the answer. True: live; objects that cannot be given have states and events.
  * `now` in Unix seconds. */
 bool registry_put(struct registry *, const struct drop *, int64_t now, struct diags *, struct change *ret);
 /* The tenant's files are gone. */

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * compile.c - one tenant's model, with what it was given, to what the data path reads.
+ *
+ *   model -> rules (Ingresses, labels) -> raw ports -> hosts and names -> certificates -> struct compiled
+ *
+ * The work ends in one stash that both the registry's views and the published tenant read; the last of the two frees it.
+ */
+#include "tenants/hostname.h"
+#include "tenants/work.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void network_copy(struct work *w, const struct tenant_spec *spec)
+{
+    struct network *network = &w->out->tenant.network;
+    const struct network_spec *from = spec ? spec->network : NULL;
+    if (!from)
+        return;
+    struct prefix *allow = stash_array(w->stash, from->prefix_count + 1, sizeof *allow);
+    memcpy(allow, from->prefix, from->prefix_count * sizeof *allow);
+    *network = (struct network){
+        .allow = allow, .allow_count = from->prefix_count, .device = stash_text(w->stash, from->device.text),
+        .netns = stash_text(w->stash, from->netns.text), .dns = stash_text(w->stash, from->dns.text),
+    };
+}
+
+static void grant_copy(struct work *w)
+{
+    struct tenant *tenant = &w->out->tenant;
+    const struct tenant_spec *spec = w->model->tenant ? w->model->tenant->spec : NULL;
+    tenant->name = stash_text(w->stash, w->entry->name);
+    tenant->uid = stash_text(w->stash, w->entry->uid);
+    tenant->domain = w->entry->domain ? stash_text(w->stash, w->entry->domain) : "";
+    network_copy(w, spec);
+    if (spec && spec->limits)
+        tenant->limits = (struct limits){spec->limits->connections, spec->limits->new_connections,
+                                         spec->limits->requests, spec->limits->bandwidth};
+}
+
+/* One backend at most for each reference to one. */
+static size_t references_count(const struct work *w)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < w->model->ingresses.count; i++) {
+        const struct ingress_object *ingress = w->model->ingresses.item[i];
+        const struct items *rules = ingress->spec ? &ingress->spec->rules : NULL;
+        count++;
+        for (size_t j = 0; rules && j < rules->count; j++) {
+            const struct ingress_http *http = ((struct ingress_rule *)rules->item)[j].http;
+            count += http ? http->paths.count : 0;
+        }
+    }
+    for (size_t i = 0; i < w->model->services.count; i++) {
+        const struct service_object *service = w->model->services.item[i];
+        count += service->spec ? service->spec->ports.count : 0;
+    }
+    for (size_t i = 0; i < w->workload_count; i++)
+        count += label_pieces(&w->workload[i]);
+    return count;
+}
+
+/* ---- raw ports ---- */
+
+static void ports_unique(struct work *w)
+{
+    struct table slots = {0};
+    size_t kept = 0;
+    for (size_t i = 0; i < w->port_count; i++) {
+        const struct wanted_port port = w->port[i];
+        if (table_get(&slots, port.slot)) {
+            event_add(w, port.object, "", (struct spot){0, 0}, "PortTwice", "a raw port for %s is already asked for",
+                      port.slot);
+            continue;
+        }
+        w->port[kept] = port;
+        table_put(&slots, port.slot, &w->port[kept++]);
+    }
+    w->port_count = kept;
+    table_fini(&slots);
+}
+
+static void ports_build(struct work *w, struct change *change)
+{
+    struct tenant *tenant = &w->out->tenant;
+    node_ports_want(w);
+    ports_unique(w);
+    ports_update(w->registry, w->entry, w->port, w->port_count, w->now, w->stash, change);
+    tenant->raw_port = stash_array(w->stash, w->port_count + 1, sizeof *tenant->raw_port);
+    for (size_t i = 0; i < w->port_count; i++) {
+        const struct wanted_port *port = &w->port[i];
+        tenant->raw_port[tenant->raw_port_count++] = (struct raw_port){
+            .service = port->service, .container_port = port->container_port, .public_port = port->number,
+            .state = port->number ? RAW_PORT_OPEN : RAW_PORT_REFUSED, .reason = port->refusal,
+            .backend = port->backend,
+        };
+        if (port->refusal)
+            event_add(w, port->object, "", (struct spot){0, 0}, "PortRefused", "no raw port for %s: %s", port->slot,
+                      port->refusal);
+    }
+}
+
+/* ---- events about what was asked as a whole ---- */
+
+static void claim_events(struct work *w)
+{
+    char text[256];
+    for (const struct claim *claim = w->entry->claims; claim; claim = claim->next_of_entry) {
+        const char *reason, *object = stash_format(w->stash, "Ingress/%s", claim->ingress);
+        const char *name = claim_name(claim, text);
+        enum claim_state state = claim_judge(w->registry, claim, &reason);
+        if (state == CLAIM_CONFLICT)
+            event_add(w, object, "", (struct spot){0, 0}, "HostTaken", "%s cannot be bound: %s", name, reason);
+        else if (state == CLAIM_PENDING)
+            event_add(w, object, "", (struct spot){0, 0}, "HostPending", "%s waits for its proof: add %s CNAME %s.",
+                      name, name, w->entry->domain ? w->entry->domain : "<the tenant's domain>");
+    }
+}
+
+static void grant_events(struct work *w)
+{
+    const struct tenant_object *ignored = w->model->ignored_tenant, *tenant = w->model->tenant;
+    if (ignored)
+        event_add(w, stash_format(w->stash, "Tenant/%s", w->entry->name), ignored->head.file, ignored->head.at,
+                  "TenantIgnored", "kind: Tenant is honoured only in tenant.yaml");
+    if (w->entry->domain_refusal && tenant && tenant->spec)
+        event_add(w, stash_format(w->stash, "Tenant/%s", w->entry->name), tenant->head.file, tenant->spec->domain.at,
+                  "DomainRefused", "spec.domain %s is not given: %s", tenant->spec->domain.text,
+                  w->entry->domain_refusal);
+}
+
+static void backend_events(struct work *w)
+{
+    for (size_t i = 0; i < w->backend_count; i++)
+        if (w->backend[i].reason && !w->backend[i].endpoint_count)
+            event_add(w, stash_format(w->stash, "Service/%s", w->backend[i].service), "", (struct spot){0, 0},
+                      "NoEndpoints", "%s", w->backend[i].reason);
+}
+
+/* ---- names asked for ---- */
+
+static bool wildcard_claimed(const struct entry *entry, const char *wildcard)
+{
+    for (size_t i = 0; i < entry->model->ingresses.count; i++) {
+        const struct ingress_object *ingress = entry->model->ingresses.item[i];
+        for (size_t j = 0; ingress->spec && j < ingress->spec->tls.count; j++) {
+            const struct words *hosts = &((struct ingress_tls *)ingress->spec->tls.item)[j].hosts;
+            for (size_t k = 0; k < hosts->count; k++)
+                if (!strcmp(hosts->item[k].text, wildcard))
+                    return true;
+        }
+    }
+    return false;
+}
+
+static size_t hosts_count(const struct model *model)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < model->ingresses.count; i++) {
+        const struct ingress_object *ingress = model->ingresses.item[i];
+        for (size_t j = 0; ingress->spec && j < ingress->spec->tls.count; j++)
+            count += ((struct ingress_tls *)ingress->spec->tls.item)[j].hosts.count;
+    }
+    return count;
+}
+
+size_t wanted_names(struct stash *stash, const struct entry *entry, struct wanted_name **ret)
+{
+    struct wanted_name *list = stash_array(stash, hosts_count(entry->model) + 1, sizeof *list);
+    size_t count = 0;
+    for (size_t i = 0; i < entry->model->ingresses.count; i++) {
+        const struct ingress_object *ingress = entry->model->ingresses.item[i];
+        for (size_t j = 0; ingress->spec && j < ingress->spec->tls.count; j++) {
+            const struct words *hosts = &((struct ingress_tls *)ingress->spec->tls.item)[j].hosts;
+            for (size_t k = 0; k < hosts->count; k++)
+                list[count++] = (struct wanted_name){hosts->item[k].text, ingress->head.name};
+        }
+    }
+    const char *own = entry->domain ? stash_format(stash, "*.%s", entry->domain) : NULL;
+    if (own && !wildcard_claimed(entry, own)) /* what the Ingress `default` has even when nobody wrote it */
+        list[count++] = (struct wanted_name){own, "default"};
+    *ret = list;
+    return count;
+}
+
+/* ---- the whole ---- */
+
+static struct compiled *compiled_new(void)
+{
+    struct stash *stash = stash_new();
+    struct compiled *compiled = stash_alloc(stash, sizeof *compiled);
+    compiled->stash = stash;
+    atomic_init(&compiled->holders, 1);
+    compiled->tenant.arena = compiled;
+    return compiled;
+}
+
+struct compiled *tenant_compile(struct registry *registry, struct entry *entry, int64_t now, struct change *change)
+{
+    struct compiled *out = compiled_new();
+    struct work work = {.registry = registry, .entry = entry, .model = entry->model, .out = out, .stash = out->stash,
+                        .now = now}, *w = &work;
+    w->workload_count = workloads_list(w->stash, w->model, &w->workload);
+    w->backend_room = references_count(w);
+    w->backend = stash_array(w->stash, w->backend_room, sizeof *w->backend);
+    grant_copy(w);
+    rules_gather(w);
+    ports_build(w, change);
+    grant_events(w);
+    claim_events(w);
+    hosts_build(w);
+    certificates_build(w);
+    backend_events(w);
+    out->tenant.backend = w->backend;
+    out->tenant.backend_count = w->backend_count;
+    table_fini(&w->backends);
+    return out;
+}
+
+void compiled_unref(struct compiled *compiled)
+{
+    if (compiled && atomic_fetch_sub_explicit(&compiled->holders, 1, memory_order_acq_rel) == 1)
+        stash_free(compiled->stash);
+}
+
+void tenant_free(struct tenant *tenant)
+{
+    if (tenant)
+        compiled_unref(tenant->arena);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * inside.h - the registry's own structs, for the files of tenants/ only.
+ *
+ *   registry
+ *     entry, one per tenant name: model (what its drop says), claims and ports (what it holds), compiled (what came of it)
+ *     zones: one tree of all names anybody holds, wants, or was given as a domain
+ *     ports: one slot per number of the pool
+ */
+#pragma once
+#include "tenants/objects.h"
+#include "tenants/registry.h"
+#include "tenants/table.h"
+#include <stdatomic.h>
+
+/* ---- what a compilation leaves for people, beside the tenant ---- */
+
+struct route_note {
+    const char *host, *path, *path_type, *service, *scheme, *state, *reason, *ingress, *origin;
+    uint16_t port;
+    const struct backend *backend;
+};
+struct event {
+    const char *object, *reason, *message; /* "Ingress/default", "HostTaken", a sentence */
+    const char *file;
+    struct spot at;
+    int64_t since;
+};
+struct ingress_note {
+    const char *name;
+    const struct backend *fallback;
+};
+
+/* The registry's views and the caller's data path read the same tenant; the last of the two frees it. */
+struct compiled {
+    atomic_uint holders;
+    struct stash *stash;
+    struct tenant tenant;
+    struct route_note *route;
+    struct event *event;
+    struct ingress_note *ingress;
+    size_t route_count, event_count, ingress_count;
+};
+
+/* ---- names ---- */
+
+struct entry;
+struct zone;
+struct claim {
+    struct claim *next;       /* of the same name, in the order they came */
+    struct claim *next_of_entry;
+    struct entry *entry;
+    struct zone *zone;
+    bool wildcard;
+    char *ingress; /* owned */
+    bool wanted;   /* while an entry's claims are being renewed */
+};
+struct place { /* the claims of one name */
+    struct claim *first, *holder;
+};
+struct zone { /* a name in the tree; its parent is the name without the first label */
+    char *name; /* owned */
+    struct zone *parent, *child, *next, *previous;
+    struct place exact, wildcard; /* of `name` and of "*.name" */
+    char *granted_to, *granted_uid; /* owned; spec.domain of that tenant, live or gone */
+};
+
+enum claim_state { CLAIM_VERIFIED, CLAIM_PENDING, CLAIM_CONFLICT };
+
+/* ---- raw ports ---- */
+
+struct port {
+    struct port *next_of_entry;
+    struct entry *entry; /* NULL: of a tenant that is gone */
+    char *slot;          /* owned; "service:containerPort" */
+    uint16_t number;
+    int64_t held_until; /* 0: in use */
+    uint64_t order;     /* the earlier one stays when the quota shrinks */
+    bool wanted;
+};
+
+/* ---- tenants ---- */
+
+struct resolved {
+    struct resolved *next;
+    char *name; /* owned */
+    union address *address;
+    size_t count;
+    bool wanted;
+};
+struct entry {
+    char *name, *uid; /* owned */
+    bool live;        /* has a model */
+    bool seen;        /* since the start: a drop came, good or bad */
+    bool stored;      /* its UID is in the store */
+    struct model *model;
+    char *good;  /* owned; the row `good/NAME` of the model */
+    char *error; /* owned; why the newest drop is not live; NULL: it is */
+    const char *domain; /* granted, in the model; NULL: none */
+    const char *domain_refusal; /* why spec.domain was not granted; NULL: it was, or none was asked for */
+    struct claim *claims;
+    struct port *ports;
+    struct resolved *resolved;
+    bool port_refused;
+    bool touched; /* in the registry's list of those to compile */
+    struct compiled *compiled;
+    int64_t since;
+};
+
+struct registry {
+    char **zone_name; /* the platform's own zones */
+    size_t zone_count;
+    char **address;
+    size_t address_count;
+    union address *own;
+    size_t own_count;
+    uint16_t port_low, port_high;
+    unsigned ports_per_tenant;
+    uint64_t (*random)(void *);
+    void *random_context;
+    struct table entries; /* by name */
+    struct table zones;   /* by name */
+    struct port **port;   /* by number - port_low; NULL: no pool */
+    uint64_t port_order;
+    struct entry **touched;
+    size_t touched_count, touched_room;
+    struct stash *scratch; /* names in the latest change of tenants that are gone */
+    bool loaded;
+};
+
+/* registry.c */
+void entry_touch(struct registry *, struct entry *);
+struct entry *entry_find(const struct registry *, const char *name);
+void change_row(struct change *, const char *value, const char *key_format, ...) __attribute__((format(printf, 3, 4)));
+uint64_t registry_random(struct registry *);
+bool domain_possible(const struct registry *, const struct entry *, const char *domain, const char **ret_refusal);
+
+/* names.c */
+struct wanted_name {
+    const char *name, *ingress;
+};
+void names_update(struct registry *, struct entry *, const struct wanted_name *, size_t count, struct change *);
+bool domain_grant(struct registry *, struct entry *, const char *domain, const char **ret_refusal, struct change *);
+enum claim_state claim_judge(const struct registry *, const struct claim *, const char **ret_reason);
+/* May a rule of this entry speak for this host? */
+enum claim_state host_judge(const struct registry *, const struct entry *, const char *host, const char **ret_reason);
+const struct place *place_find(const struct registry *, const char *name);
+const char *claim_name(const struct claim *, char text[256]);
+/* The tenant whose domain this name lies in, live or gone; or NULL. */
+const struct zone *domain_above(const struct registry *, const char *name);
+void names_row(struct registry *, const char *name, struct entry *, const char *ingress);
+void domain_row(struct registry *, const char *domain, const char *tenant, const char *uid);
+void names_fini(struct registry *);
+
+/* ports.c */
+struct wanted_port {
+    const char *slot;
+    uint16_t asked;    /* by number; 0: any */
+    uint16_t number; /* given; 0: refused, and then: */
+    const char *refusal;
+    /* what it is for */
+    const char *service, *object;
+    uint16_t container_port;
+    const struct backend *backend;
+};
+void ports_update(struct registry *, struct entry *, struct wanted_port *, size_t count, int64_t now, struct stash *,
+                  struct change *);
+/* The tenant is gone: its numbers are held for nobody. */
+void ports_retire(struct entry *, int64_t now, struct change *);
+size_t ports_tick(struct registry *, int64_t now, struct change *); /* how many numbers became free */
+void ports_row(struct registry *, uint16_t number, struct entry *, const char *slot, int64_t held_until);
+void ports_fini(struct registry *);
+
+/* workloads.c: what carries labels, whichever file it came from */
+struct workload {
+    const char *object; /* "Pod/echo1", "compose/nginx": for events */
+    const char *group;  /* what its backends are called: one name for the pods of one set */
+    const char *file;
+    struct spot at;
+    const struct dict *labels, *annotations;
+    const struct pod_object *pod;         /* or */
+    const struct compose_service *compose;
+};
+size_t workloads_list(struct stash *, const struct model *, struct workload **ret);
+
+/* compile.c */
+struct compiled *tenant_compile(struct registry *, struct entry *, int64_t now, struct change *);
+void compiled_unref(struct compiled *);
+/* What an entry's model asks for, before it is compiled. */
+size_t wanted_names(struct stash *, const struct entry *, struct wanted_name **ret);

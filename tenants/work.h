@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * work.h - one compilation under way.
+ *
+ *   model --rules.c--> rules --hosts.c--> hosts, names
+ *                        |                                     all into one stash: struct compiled
+ *                        +--service.c, workloads.c--> backends
+ */
+#pragma once
+#include "tenants/inside.h"
+#include "tenants/labels.h"
+
+struct rule { /* one path of one host, before it is known whether it may route */
+    const char *host; /* "" for rules without one */
+    const char *path; /* NULL: the host alone, for its defaultBackend */
+    enum path_type type;
+    const struct backend *backend;
+    const char *ingress, *origin, *object, *scheme;
+    const struct backend *fallback;
+    bool passthrough, redirect, plain; /* plain: says that it wants no redirect */
+    const char *file;
+    struct spot at;
+    size_t order;
+    struct route_note *note;
+};
+
+struct work {
+    struct registry *registry;
+    struct entry *entry;
+    const struct model *model;
+    struct compiled *out;
+    struct stash *stash; /* of `out` */
+    struct rule *rule;
+    size_t rule_count;
+    struct backend *backend; /* room for backend_room */
+    size_t backend_count, backend_room;
+    struct table backends; /* "Service/echo:80" */
+    struct wanted_port *port;
+    size_t port_count;
+    struct workload *workload;
+    size_t workload_count;
+    int64_t now;
+};
+
+/* notes.c */
+void event_add(struct work *, const char *object, const char *file, struct spot, const char *reason, const char *format,
+               ...) __attribute__((format(printf, 6, 7)));
+/* service.c */
+const struct backend *backend_of_service(struct work *, const char *service, int64_t number, const char *port_name);
+void endpoint_add(struct work *, struct backend *, const char *ip, const union address *, uint16_t port,
+                  const char *pod, const char *not_ready);
+void backend_finish(struct backend *);
+struct backend *backend_new(struct work *, const char *service, uint16_t port, enum app_protocol);
+void node_ports_want(struct work *);
+void port_want(struct work *, struct wanted_port);
+const char *pod_ip_text(const struct pod_object *);
+const char *pod_not_ready(const struct pod_object *);
+/* rules.c, label_rules.c */
+struct rule *rule_add(struct work *);
+void rules_gather(struct work *);
+void label_rules_gather(struct work *);
+size_t label_pieces(const struct workload *);
+/* hosts.c */
+void hosts_build(struct work *);
+/* secrets.c */
+void certificates_build(struct work *);
