@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * drop.c - see drop.h. Files of a folder are read in the order of their names, so that the same files always give the
+ * same messages.
+ */
+#include "edge/drop.h"
+#include "edge/file.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n > m && !strcmp(text + n - m, end);
+}
+
+bool drop_reads(const char *entry) {
+    return entry[0] != '.' && (ends_with(entry, ".yaml") || ends_with(entry, ".yml"));
+}
+
+bool drop_tenant_of(const char *entry, bool is_folder, char ret[256]) {
+    size_t length = strlen(entry);
+    if (entry[0] == '.' || length > 255)
+        return false;
+    if (!is_folder) {
+        if (!ends_with(entry, ".yaml"))
+            return false;
+        length -= strlen(".yaml");
+    }
+    memcpy(ret, entry, length);
+    ret[length] = 0;
+    return true;
+}
+
+/* --- one tenant ------------------------------------------------------------------------------*/
+
+static void digest_add(struct drop_files *f, const struct source *s) {
+    uint64_t parts[3] = {f->digest, hash_bytes(s->path, strlen(s->path)),
+                         hash_bytes(s->text, s->length)};
+    f->digest = hash_bytes(parts, sizeof parts);
+}
+
+static bool source_add(struct drop_files *f, char *path, size_t *bytes, struct err *err) {
+    size_t n = f->drop.source_count, length;
+    struct source *more = path ? realloc(f->source, (n + 1) * sizeof *more) : NULL;
+    if (!more) {
+        free(path);
+        return err_set(err, "out of memory");
+    }
+    f->source = more;
+    f->drop.source = more;
+    char *text = file_read(path, DROP_FILE_MAX, &length, err);
+    if (!text) {
+        free(path);
+        return false;
+    }
+    const char *slash = strrchr(path, '/');
+    more[n] = (struct source){path, slash ? slash + 1 : path, text, length};
+    f->drop.source_count++;
+    digest_add(f, &more[n]);
+    if ((*bytes += length) > DROP_BYTES_MAX)
+        return err_set(err, "%s: more than %d MiB in this folder", path, DROP_BYTES_MAX >> 20);
+    return true;
+}
+
+static int entry_reads(const struct dirent *e) {
+    return drop_reads(e->d_name);
+}
+
+static bool folder_read(struct drop_files *f, const char *folder, struct err *err) {
+    struct dirent **entry;
+    size_t bytes = 0;
+    int n = scandir(folder, &entry, entry_reads, alphasort);
+    if (n < 0)
+        return err_set(err, "%s: %s", folder, strerror(errno));
+    bool good =
+        n <= DROP_FILES_MAX || err_set(err, "%s: more than %d files", folder, DROP_FILES_MAX);
+    for (int i = 0; i < n; i++) {
+        errno = 0;
+        if (good && !source_add(f, path_join(folder, entry[i]->d_name), &bytes, err))
+            good = errno == ENOENT; /* it went meanwhile: then it isn't there */
+        free(entry[i]);
+    }
+    free(entry);
+    return good;
+}
+
+static bool is_folder(const char *path) {
+    struct stat st;
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static enum drop_found found_read(struct drop_files *f, char *file, const char *folder,
+                                  struct err *err) {
+    struct stat st;
+    size_t bytes = 0;
+    bool has_file = file && !lstat(file, &st), has_folder = folder && is_folder(folder);
+    if (has_file && has_folder) {
+        err_set(err, "both %s and %s/ are there: remove one of them", file, folder);
+        return DROP_FAILED;
+    }
+    f->drop.folder = has_folder;
+    if (has_folder)
+        return folder_read(f, folder, err) ? DROP_READ : DROP_FAILED;
+    if (!has_file)
+        return DROP_NONE;
+    char *path = strdup(file);
+    errno = 0;
+    if (source_add(f, path, &bytes, err))
+        return DROP_READ;
+    return errno == ENOENT ? DROP_NONE : DROP_FAILED;
+}
+
+enum drop_found drop_read(const char *conf_d, const char *tenant, struct drop_files *ret,
+                          struct err *err) {
+    char *folder = path_join(conf_d, tenant), *file = NULL;
+    *ret = (struct drop_files){.tenant = strdup(tenant)};
+    ret->drop.tenant = ret->tenant;
+    if (asprintf(&file, "%s/%s.yaml", conf_d, tenant) < 0)
+        file = NULL;
+    enum drop_found found = found_read(ret, file, folder, err);
+    if (found != DROP_READ)
+        drop_free(ret);
+    free(file);
+    free(folder);
+    return found;
+}
+
+void drop_free(struct drop_files *f) {
+    for (size_t i = 0; i < f->drop.source_count; i++) {
+        free((char *)f->source[i].path);
+        free((char *)f->source[i].text);
+    }
+    free(f->source);
+    free(f->tenant);
+    *f = (struct drop_files){0};
+}
+
+/* --- all tenants -----------------------------------------------------------------------------*/
+
+static bool entry_is_folder(const char *conf_d, const struct dirent *e) {
+    if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
+        return e->d_type == DT_DIR;
+    char *path = path_join(conf_d, e->d_name);
+    bool answer = path && is_folder(path);
+    free(path);
+    return answer;
+}
+
+bool drop_list(const char *conf_d, struct map *names, void *mark, struct err *err) {
+    char tenant[256];
+    DIR *dir = opendir(conf_d);
+    if (!dir)
+        return err_set(err, "%s: %s", conf_d, strerror(errno));
+    for (struct dirent *e; (e = readdir(dir));)
+        if (drop_tenant_of(e->d_name, entry_is_folder(conf_d, e), tenant) &&
+            !map_put(names, tenant, mark)) {
+            closedir(dir);
+            return err_set(err, "out of memory");
+        }
+    closedir(dir);
+    return true;
+}
