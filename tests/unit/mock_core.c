@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * mock_core.c - the core as modules/http sees it, see mock_core.h.
+ */
+#include "tests/unit/mock_core.h"
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct worker {
+    int unused;
+};
+
+struct conn {
+    void *state;
+    struct version *version;
+    char sni[256];
+    bool tls;
+};
+
+struct mock_stream {
+    struct stream stream;
+    struct mock_end *end;
+};
+
+struct mock mock;
+static const struct ringress_module *module;
+static struct worker worker;
+static struct timer *timers[64];
+
+/* ---- memory ---- */
+
+static bool memory_is_out(void) {
+    return mock.fail_in && --mock.fail_in == 0;
+}
+
+struct buf *buf_get(struct worker *w) {
+    (void)w;
+    if (memory_is_out())
+        return NULL;
+    struct buf *b = calloc(1, sizeof *b);
+    b->data = malloc(BUF_SIZE);
+    b->refs = 1;
+    mock.live++;
+    return b;
+}
+
+void buf_unref(struct worker *w, struct buf *b) {
+    (void)w;
+    assert(b->refs > 0);
+    if (--b->refs)
+        return;
+    free(b->data);
+    free(b);
+    mock.live--;
+}
+
+void *worker_alloc(struct worker *w, size_t size) {
+    (void)w;
+    if (memory_is_out())
+        return NULL;
+    mock.live++;
+    return calloc(1, size);
+}
+
+void worker_free(struct worker *w, void *p, size_t size) {
+    (void)w;
+    memset(p, 0xdd, size); /* wrong sizes are seen */
+    free(p);
+    mock.live--;
+}
+
+/* ---- streams ---- */
+
+static struct mock_end *end_of(const struct stream *s) {
+    return ((const struct mock_stream *)s)->end;
+}
+
+static int stream_queue(struct stream *s, struct slice slice) {
+    struct mock_end *end = end_of(s);
+    assert(!end->closed && !end->shutdown);
+    assert(end->queue_count < MOCK_QUEUE);
+    end->queue[end->queue_count++] = slice;
+    end->queued += slice.length;
+    if (end->queued >= STREAM_HIGH)
+        end->full = true;
+    return end->queued >= STREAM_HIGH;
+}
+
+static int op_write_copy(struct stream *s, const void *data, size_t length) {
+    struct buf *b = calloc(1, sizeof *b);
+    b->data = malloc(length ? length : 1);
+    b->refs = 1;
+    memcpy(b->data, data, length);
+    mock.live++;
+    return stream_queue(s, (struct slice){.buf = b, .data = b->data, .length = (uint32_t)length});
+}
+
+static void op_pause(struct stream *s) {
+    assert(!end_of(s)->paused);
+    end_of(s)->paused = true;
+    end_of(s)->pauses++;
+}
+static void op_resume(struct stream *s) {
+    assert(end_of(s)->paused);
+    end_of(s)->paused = false;
+}
+static void op_shutdown(struct stream *s) {
+    end_of(s)->shutdown = true;
+}
+static size_t op_queued(const struct stream *s) {
+    return end_of(s)->queued;
+}
+
+static void end_send(struct mock_end *end, bool discard) {
+    for (size_t i = 0; i < end->queue_count; i++) {
+        struct slice *s = &end->queue[i];
+        if (end->out_room < end->out_length + s->length + 1)
+            end->out = realloc(end->out, end->out_room = 2 * (end->out_length + s->length + 1));
+        if (!discard) {
+            memcpy(end->out + end->out_length, s->data, s->length);
+            end->out_length += s->length;
+        }
+        end->out[end->out_length] = 0;
+        slice_drop(&worker, s);
+    }
+    end->queue_count = end->queued = 0;
+}
+
+static void op_close(struct stream *s, bool reset) {
+    struct mock_end *end = end_of(s);
+    assert(!end->closed);
+    end_send(end, reset && false);
+    end->closed = true;
+    end->reset = reset;
+    end->stream = NULL;
+    free(s);
+}
+
+static const struct stream_ops ops = {.write = stream_queue,
+                                      .write_copy = op_write_copy,
+                                      .pause = op_pause,
+                                      .resume = op_resume,
+                                      .shutdown = op_shutdown,
+                                      .close = op_close,
+                                      .queued = op_queued};
+
+static struct stream *stream_new(struct mock_end *end) {
+    struct mock_stream *m = calloc(1, sizeof *m);
+    m->stream = (struct stream){.ops = &ops, .worker = &worker};
+    m->end = end;
+    end->stream = &m->stream;
+    end->out = calloc(1, 1);
+    end->out_room = 1;
+    return &m->stream;
+}
+
+static void end_free(struct mock_end *end) {
+    end_send(end, true);
+    free(end->out);
+    if (end->stream)
+        free(end->stream);
+    memset(end, 0, sizeof *end);
+}
+
+void mock_clear(struct mock_end *end) {
+    end->out_length = 0;
+    end->out[0] = 0;
+}
+
+void mock_turn(void) {
+    if (!mock.client.blocked)
+        end_send(&mock.client, false);
+    for (unsigned i = 0; i < mock.pods; i++)
+        if (!mock.pod[i].blocked)
+            end_send(&mock.pod[i], false);
+}
+
+void mock_say(struct mock_end *end, const void *data, size_t length) {
+    while (length && end->stream) {
+        size_t n = length < BUF_SIZE ? length : BUF_SIZE;
+        struct buf *b = calloc(1, sizeof *b);
+        b->data = malloc(n); /* exactly: reading on is seen */
+        b->refs = 1;
+        mock.live++;
+        memcpy(b->data, data, n);
+        end->stream->events->data(end->stream, end->stream->user,
+                                  (struct slice){.buf = b, .data = b->data, .length = (uint32_t)n});
+        data = (const char *)data + n;
+        length -= n;
+    }
+}
+
+void mock_say_eof(struct mock_end *end) {
+    if (end->stream)
+        end->stream->events->eof(end->stream, end->stream->user);
+}
+
+void mock_fail(struct mock_end *end, int error) {
+    if (end->stream)
+        end->stream->events->error(end->stream, end->stream->user, error);
+}
+
+void mock_connected(struct mock_end *end) {
+    if (end->stream)
+        end->stream->events->connected(end->stream, end->stream->user);
+}
+
+void mock_unblock(struct mock_end *end) {
+    end->blocked = false;
+    end_send(end, false);
+    if (!end->full || !end->stream)
+        return;
+    end->full = false;
+    end->stream->events->drain(end->stream, end->stream->user);
+}
+
+/* ---- pods ---- */
+
+struct stream *upstream_open(struct worker *w, struct upstream_set *set, bool fresh, const struct upstream *avoid,
+                             int *ret_error) {
+    (void)w;
+    (void)set;
+    if (mock.open_error || mock.pods == MOCK_PODS) {
+        *ret_error = mock.open_error;
+        return NULL;
+    }
+    struct mock_end *end = &mock.pod[mock.pods++];
+    memset(end, 0, sizeof *end);
+    end->reused = mock.reuse && !fresh;
+    end->upstream = &mock.upstream[0];
+    for (unsigned i = 0; avoid && i < mock.upstreams; i++)
+        if (&mock.upstream[i] == avoid)
+            end->upstream = &mock.upstream[(i + 1) % mock.upstreams];
+    return stream_new(end);
+}
+
+bool upstream_is_reused(const struct stream *s) {
+    return end_of(s)->reused;
+}
+struct upstream *upstream_of(const struct stream *s) {
+    return (struct upstream *)end_of(s)->upstream;
+}
+const char *upstream_name(const struct upstream *u) {
+    return u->name;
+}
+void upstream_keep(struct stream *s) {
+    struct mock_end *end = end_of(s);
+    assert(!end->paused);
+    end_send(end, false);
+    end->kept = true;
+    end->stream = NULL;
+    free(s);
+}
+void upstream_report(struct upstream *u, struct worker *w, int error) {
+    (void)w;
+    u->reports++;
+    u->error = error;
+}
+
+/* ---- time ---- */
+
+void timer_set(struct worker *w, struct timer *t, int64_t ms) {
+    (void)w;
+    timer_stop(t);
+    for (size_t i = 0; i < 64; i++)
+        if (!timers[i]) {
+            timers[i] = t;
+            t->link = &timers[i];
+            t->deadline = (uint32_t)(mock.now + ms);
+            return;
+        }
+    abort();
+}
+
+void timer_stop(struct timer *t) {
+    if (t->link)
+        *t->link = NULL;
+    t->link = NULL;
+    t->deadline = 0;
+}
+
+void mock_wait(int64_t ms) {
+    mock.now += ms;
+    for (size_t i = 0; i < 64; i++) {
+        struct timer *t = timers[i];
+        if (!t || t->deadline > mock.now)
+            continue;
+        timer_stop(t);
+        t->fire(t);
+    }
+    mock_turn();
+}
+
+const struct timeouts *edge_timeouts(void) {
+    return &mock.timeouts;
+}
+
+/* ---- tenants: two of them ---- */
+
+static struct upstream_set *const some_set = (struct upstream_set *)&mock;
+static struct backend backend_ready = {.service = "echo", .port = 80};
+static const struct backend backend_empty = {.service = "none", .port = 80};
+static struct route acme_routes[] = {
+    {.type = PATH_PREFIX, .path = "/none", .path_length = 5, .backend = &backend_empty},
+    {.type = PATH_PREFIX, .path = "/api", .path_length = 4, .backend = &backend_ready},
+    {.type = PATH_PREFIX, .path = "/a", .path_length = 2, .backend = &backend_ready},
+};
+static struct route open_routes[] = {{.type = PATH_PREFIX, .path = "/", .path_length = 1, .backend = &backend_ready}};
+static const struct host host_paths = {.name = "paths.example", .route = acme_routes, .route_count = 3};
+static const struct host host_open = {.name = "a.example", .route = open_routes, .route_count = 1};
+static const struct host host_tls = {.name = "tls.example", .route = open_routes, .route_count = 1, .redirect = true};
+static const struct tenant acme = {.name = "acme", .uid = "1", .domain = "acme.zone.example"};
+static const struct tenant other = {.name = "other", .uid = "2", .domain = "other.zone.example"};
+static uint32_t pins[2];
+static struct version acme_version = {.tenant = &acme, .pins = pins};
+static struct version other_version = {.tenant = &other, .pins = pins + 1};
+
+static const struct {
+    const char *name;
+    struct name_entry entry;
+} names[] = {
+    {"a.example", {&acme_version, &host_open}},       {"paths.example", {&acme_version, &host_paths}},
+    {"tls.example", {&acme_version, &host_tls}},      {"bare.example", {&acme_version, NULL}},
+    {"127.0.0.1", {&acme_version, &host_open}},       {"other.example", {&other_version, &host_open}},
+};
+
+const struct name_entry *names_find(const char *name, size_t length) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i].name) == length && memcmp(names[i].name, name, length) == 0)
+            return &names[i].entry;
+    return NULL;
+}
+
+size_t name_normalise(const char *host, size_t length, char out[254]) {
+    const char *colon = memchr(host, ':', length);
+    size_t n = colon ? (size_t)(colon - host) : length;
+    for (const char *p = colon ? colon + 1 : host + length; p < host + length; p++)
+        if (!isdigit((unsigned char)*p))
+            return 0;
+    if (n && host[n - 1] == '.')
+        n--;
+    if (n == 0 || n > 253)
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!isalnum((unsigned char)host[i]) && host[i] != '-' && host[i] != '.' && host[i] != '_')
+            return 0;
+        out[i] = (char)tolower((unsigned char)host[i]);
+    }
+    out[n] = 0;
+    return n;
+}
+
+void route_find(const struct tenant *t, const struct host *host, const char *path, size_t length, struct route_answer *ret) {
+    (void)t;
+    *ret = (struct route_answer){.why = host ? ROUTE_NO_RULE_FOR_PATH : ROUTE_NO_RULE_FOR_HOST, .host = host};
+    backend_ready.host_set = mock.no_set ? NULL : some_set;
+    for (unsigned i = 0; host && i < host->route_count; i++) {
+        const struct route *r = &host->route[i];
+        size_t n = r->path_length;
+        if (n == 1 || (length >= n && memcmp(path, r->path, n) == 0 && (length == n || path[n] == '/'))) {
+            *ret = (struct route_answer){.why = ROUTE_FOUND, .host = host, .route = r, .backend = r->backend};
+            return;
+        }
+    }
+}
+
+/* ---- the connection and the edge ---- */
+
+struct worker *conn_worker(const struct conn *c) {
+    (void)c;
+    return &worker;
+}
+enum listener_kind conn_kind(const struct conn *c) {
+    return c->tls ? LISTENER_HTTPS : LISTENER_HTTP;
+}
+const char *conn_peer(struct conn *c, char out[46]) {
+    (void)c;
+    return strcpy(out, "192.0.2.1");
+}
+bool conn_is_tls(const struct conn *c) {
+    return c->tls;
+}
+const char *conn_sni(const struct conn *c) {
+    return c->sni;
+}
+struct version *conn_version(const struct conn *c) {
+    return c->version;
+}
+void conn_charge(struct conn *c, struct version *v) {
+    c->version = v;
+}
+struct account_worker *conn_account(const struct conn *c) {
+    return c->version ? &mock.account->w[0] : NULL;
+}
+bool conn_draining(const struct conn *c) {
+    (void)c;
+    return mock.draining;
+}
+bool edge_trusts_proxy(struct conn *c) {
+    (void)c;
+    return mock.trust;
+}
+const void *module_conf(const struct ringress_module *m) {
+    static const int64_t https_port = 443;
+    (void)m;
+    return &https_port;
+}
+uint64_t worker_random(struct worker *w) {
+    (void)w;
+    return 0;
+}
+
+static void conn_end(void) {
+    if (module->on_close)
+        module->on_close(mock.conn, mock.conn->state);
+    free(mock.conn->state);
+    free(mock.conn);
+    mock.conn = NULL;
+    mock.conn_open = false;
+}
+
+void conn_close(struct conn *c, bool reset) {
+    assert(c == mock.conn);
+    op_close(mock.client.stream, reset);
+    conn_end();
+}
+
+void conn_relay_stream(struct conn *c, struct stream *pod) {
+    assert(c == mock.conn);
+    struct mock_end *end = end_of(pod);
+    assert(!end->paused && !mock.client.paused);
+    mock_turn();
+    end->joined = mock.client.joined = true;
+    free(pod);
+    free(mock.client.stream);
+    end->stream = mock.client.stream = NULL;
+    conn_end();
+}
+
+enum verdict conn_offer_request(struct conn *c, struct request_view *view) {
+    (void)c;
+    size_t length = 0;
+    const char *value = mock.ask_header ? view->header(view, mock.ask_header, &length) : NULL;
+    if (value)
+        snprintf(mock.seen_header, sizeof mock.seen_header, "%.*s", (int)length, value);
+    if (mock.route_host)
+        strcpy(view->route_host, mock.route_host);
+    view->reject_status = mock.reject_status;
+    return mock.verdict;
+}
+
+void mock_connect(const char *sni) {
+    mock.conn = calloc(1, sizeof *mock.conn);
+    mock.conn->tls = sni != NULL;
+    strcpy(mock.conn->sni, sni ? sni : "");
+    mock.conn->state = calloc(1, module->conn_size);
+    mock.conn_open = true;
+    free(mock.client.out);
+    memset(&mock.client, 0, sizeof mock.client);
+    struct stream *s = stream_new(&mock.client);
+    assert(module->on_stream(mock.conn, mock.conn->state, s) == VERDICT_WAIT);
+}
+
+void mock_drain(void) {
+    mock.draining = true;
+    if (mock.conn_open)
+        module->on_drain(mock.conn, mock.conn->state);
+}
+
+void mock_start(const struct ringress_module *m) {
+    memset(&mock, 0, sizeof mock);
+    memset(timers, 0, sizeof timers);
+    module = m;
+    mock.timeouts = (struct timeouts){10000, 60000, 5000, 61000, 75000, 30000};
+    mock.upstreams = 1;
+    mock.account = calloc(1, sizeof *mock.account + sizeof *mock.account->w);
+    acme_version.account = mock.account;
+    other_version.account = (struct account *)&other_version;
+}
+
+void mock_stop(void) {
+    if (mock.conn_open)
+        conn_close(mock.conn, true);
+    for (size_t i = 0; i < 64; i++)
+        assert(!timers[i]);
+    for (unsigned i = 0; i < mock.pods; i++) {
+        assert(!mock.pod[i].stream);
+        end_free(&mock.pod[i]);
+    }
+    end_free(&mock.client);
+    assert(mock.live == 0);
+    free(mock.account);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * mock_core.h - the core as modules/http sees it, on one thread without a kernel: streams, pods, timers and memory that a test drives.
+ *
+ *   client --mock_say--> [module under test] --> mock.pod[n]   (what each end received stands in end->out)
+ *
+ * Every buffer and every allocation is a heap block of its own, freed when its last reference goes: AddressSanitizer sees each use
+ * after it. Written slices are read at mock_turn only, as the real core does, so that changing them too early is seen as well.
+ */
+#pragma once
+#include "core/module.h"
+#include "tenants/compiled.h"
+
+enum { MOCK_PODS = 16, MOCK_QUEUE = 4096 };
+
+struct mock_end { /* one stream, and what became of it; outlives the stream */
+    struct stream *stream; /* NULL once closed, kept or joined */
+    char *out;             /* what was written to it, so far as turns have sent it */
+    size_t out_length, out_room;
+    struct slice queue[MOCK_QUEUE];
+    size_t queue_count, queued;
+    bool blocked; /* the peer does not read */
+    bool full;    /* a write has said so: drain is owed */
+    bool paused, shutdown, closed, reset, kept, joined;
+    bool reused;
+    int pauses;
+    const struct upstream *upstream;
+};
+
+struct upstream {
+    const char *name;
+    int reports, error;
+};
+
+struct mock {
+    struct mock_end client;
+    struct mock_end pod[MOCK_PODS];
+    unsigned pods;
+    struct conn *conn;
+    bool conn_open;
+    /* what the next upstream_open calls do */
+    bool reuse;         /* give kept connections unless fresh is asked for */
+    int open_error;     /* refuse with this */
+    unsigned upstreams; /* pods there are: 1 or more */
+    struct upstream upstream[4];
+    /* the edge */
+    bool draining, trust, no_set;
+    enum verdict verdict;
+    int reject_status;
+    char seen_header[64]; /* the value on_request saw of the field named in ask_header */
+    const char *ask_header, *route_host;
+    struct timeouts timeouts;
+    int64_t now;
+    /* memory: how many blocks live, and which allocation from now fails (0: none) */
+    int live;
+    int fail_in;
+    struct account *account;
+};
+extern struct mock mock;
+
+void mock_start(const struct ringress_module *);
+void mock_stop(void); /* checks that nothing is left */
+void mock_connect(const char *sni); /* a client; NULL: plain */
+void mock_say(struct mock_end *, const void *data, size_t length); /* one slice arrives */
+void mock_say_eof(struct mock_end *);
+void mock_fail(struct mock_end *, int error);
+void mock_connected(struct mock_end *); /* the pod's connection is up */
+void mock_unblock(struct mock_end *);   /* the peer reads on */
+void mock_turn(void);                   /* the loop's turn ends: what was written is sent */
+void mock_wait(int64_t ms);             /* time passes, timers fire */
+void mock_drain(void);
+void mock_clear(struct mock_end *); /* forget what it received */
