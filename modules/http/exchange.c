@@ -305,8 +305,8 @@ static bool request_more(struct exchange *ex) {
 
 static bool request_whole(struct exchange *ex) {
     ex->request_done = true;
-    if (ex->answer)
-        return exchange_answer(ex, ex->answer, false);
+    if (ex->answer) /* after a malformed Host nothing of the client's is believed */
+        return exchange_answer(ex, ex->answer, ex->answer == 400);
     body_end(&ex->up);
     up_flush(ex);
     ex->up.full = false; /* nothing more will come */

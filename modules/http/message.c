@@ -129,8 +129,14 @@ static void field_end(struct message *m, bool keep) {
     m->name = m->head.used;
 }
 
-static void trailer_done(struct message *m, size_t name_length) {
-    field_end(m, m->keep_trailers && field_fits_trailer(m->head.data + m->name, name_length));
+/* RFC 9110 section 6.5.1: what frames or routes a message can't stand behind it. */
+static int trailer_done(struct message *m, size_t name_length) {
+    const uint8_t *name = m->head.data + m->name;
+    enum field field = field_classify(name, name_length);
+    if (field == FIELD_CONTENT_LENGTH || field == FIELD_TRANSFER_ENCODING)
+        return refuse(m, m->request ? 400 : 502);
+    field_end(m, m->keep_trailers && field_fits_trailer(name, name_length));
+    return 0;
 }
 
 static int field_done(struct message *m, enum field field, const uint8_t *value, size_t length, bool *keep) {
@@ -156,10 +162,8 @@ static int on_header_value_complete(llhttp_t *parser) {
         return too_large(m, 431);
     if (!head_puts(h, "\r\n"))
         return no_memory(m);
-    if (m->trailing) {
-        trailer_done(m, name_length);
-        return 0;
-    }
+    if (m->trailing)
+        return trailer_done(m, name_length);
     bool keep = true;
     enum field field = field_classify(h->data + m->name, name_length);
     if (field != FIELD_PLAIN) {
