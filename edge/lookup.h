@@ -25,9 +25,11 @@ typedef void lookup_answered_fn(void *user, const char *tenant, const char *name
                                 const union address *, size_t count);
 struct lookups *lookups_new(struct loop *, char *const *servers, size_t server_count,
                             lookup_answered_fn *, void *user);
-/* Asks now, and from time to time. `dns`, `netns`: NULL for ours. */
+/* A tenant's names, anew: lookups_begin, lookups_add for each, lookups_end; those not added again are forgotten. A name that
+ * is new, or is to be asked for elsewhere, is asked for now. `dns`, `netns`: NULL for ours. */
+void lookups_begin(struct lookups *, const char *tenant);
 void lookups_add(struct lookups *, const char *tenant, const char *name, const char *dns,
                  const char *netns);
-void lookups_forget(struct lookups *, const char *tenant);
-/* Waits for the threads; up to LOOKUP_PATIENCE_MS. */
+void lookups_end(struct lookups *, const char *tenant);
+/* Waits for the threads, up to LOOKUP_PATIENCE_MS. */
 void lookups_free(struct lookups *);
