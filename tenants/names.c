@@ -131,7 +131,7 @@ static bool under_foreign_wildcard(const struct claim *claim)
     return above && above->wildcard.holder && above->wildcard.holder->entry != claim->entry;
 }
 
-/* Could this claim hold its place if it were free? */
+/* Could this claim hold its place if it were free? Who holds already is not asked about a wildcard that came later. */
 static enum claim_state claim_eligible(const struct registry *registry, const struct claim *claim,
                                        const char **ret_reason)
 {
@@ -141,7 +141,8 @@ static enum claim_state claim_eligible(const struct registry *registry, const st
     if (in_own_domain(claim->entry, name))
         return CLAIM_VERIFIED;
     *ret_reason = platform_refusal(registry, name);
-    if (!*ret_reason && (in_foreign_domain(registry, claim) || under_foreign_wildcard(claim)))
+    bool holds = claim_place(claim)->holder == claim;
+    if (!*ret_reason && (in_foreign_domain(registry, claim) || (!holds && under_foreign_wildcard(claim))))
         *ret_reason = taken;
     if (*ret_reason)
         return CLAIM_CONFLICT;
