@@ -83,8 +83,8 @@ def compile_tools(folder):
 
 def make_certificate(folder):
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
-                    '-days', '2', '-subj', '/CN=bench.test', '-addext', 'subjectAltName=DNS:bench.test,DNS:*.example.com',
-                    '-keyout', folder / 'cert.key', '-out', folder / 'cert.pem'], check=True, capture_output=True)
+                    '-days', '2', '-subj', '/CN=bench.test',
+                    '-addext', 'subjectAltName=DNS:bench.test,DNS:*.example.com', '-keyout', folder / 'cert.key', '-out', folder / 'cert.pem'], check=True, capture_output=True)
 
 
 @contextlib.contextmanager
@@ -117,11 +117,12 @@ def machine(bench):
 
 # ---- the results ----
 def table(results):
-    lines = ['| work | unit | ' + 'proxies, median (least – most) | verdict |', '| --- | --- | --- | --- |']
+    lines = ['| work | unit | proxies, median (least – most) | verdict |', '| --- | --- | --- | --- |']
     for r in results:
         cells = [f"{label(s)} {s['median']:.2f} ({spread(s)})" for s in r['series']]
         mark = {True: 'good', False: '**missed**', None: 'no bar'}[r['verdict']['ok']]
-        lines.append(f"| {r['work']}: {r['title']} | {r['unit']} | {'<br>'.join(cells)} | {mark}: {r['verdict']['says']} |")
+        lines.append(f"| {r['work']}: {r['title']} | {r['unit']} | {'<br>'.join(cells)} "
+                     f"| {mark}: {r['verdict']['says']} |")
     return '\n'.join(lines)
 
 

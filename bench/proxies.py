@@ -18,7 +18,7 @@ from measure import PROXY_CPU, pinned, tree
 
 class Proxy:
     """Start and stop of a process in a folder of its own; the rest is each proxy's."""
-    cpus, workers, stop_signal = PROXY_CPU, 1, signal.SIGTERM
+    cpus, workers, stop_signal, suffix = PROXY_CPU, 1, signal.SIGTERM, 'example.com'
 
     def __init__(self, name, base, backend, folder, certificate):
         self.name, self.base, self.backend, self.folder = name, base, backend, pathlib.Path(folder) / name
@@ -145,6 +145,7 @@ class Ringress(Proxy):
     def __init__(self, build, *rest, one_tenant=False, **named):
         super().__init__(*rest, **named)
         self.build, self.one_tenant = pathlib.Path(build), one_tenant
+        self.suffix = 'many.test' if one_tenant else 'example.com'
 
     def command(self):
         return [self.build / 'ringress', 'run', '-c', self.folder / 'edge.yaml']
@@ -160,15 +161,22 @@ class Ringress(Proxy):
         self.drop('probe', self.tenant('probe', 'probe.example.com', [('probe.example.com', 'Exact', f'/v{version}')]))
 
     def write_hosts(self, conf_d):
-        names = [f't{i}.example.com' for i in range(self.hosts)]
+        names = [f't{i}.{self.suffix}' for i in range(self.hosts)]
         if self.one_tenant:
-            text = self.tenant('many', 'many.test', [(n, 'Prefix', '/') for n in names])
-            domains = ', '.join(names)
-            text = text.replace('domain: many.test,', f'domain: many.test, domains: [{domains}],')
-            (conf_d / 'many.yaml').write_text(f"{text}  tls: [{{hosts: [{domains}]}}]\n")
+            self.write_one_tenant(conf_d / 'many', names)
             return
         for i, name in enumerate(names):
             (conf_d / f't{i}.yaml').write_text(self.tenant(f't{i}', name, [(name, 'Prefix', '/')]))
+
+    def write_one_tenant(self, folder, names, each=1000):
+        """A file of any size would be over the limits for one; so there is an Ingress for each thousand hosts."""
+        folder.mkdir()
+        grant, service, endpoints, ingress = self.tenant('many', self.suffix, []).split('---\n')
+        (folder / 'tenant.yaml').write_text(grant)
+        (folder / 'web.yaml').write_text(f'{service}---\n{endpoints}')
+        for i in range(0, len(names), each):
+            rules = ''.join(RULE.format(host=n, type='Prefix', path='/') for n in names[i:i + each])
+            (folder / f'hosts-{i}.yaml').write_text(ingress.replace('name: default', f'name: hosts-{i}') + rules)
 
     def tenant(self, name, domain, rules):
         endpoints = '\n'.join(ENDPOINT.format(port) for port in self.pods or [self.backend])
@@ -224,7 +232,9 @@ stream {{
   server {{ listen 127.0.0.1:{p.source} backlog=4096; proxy_pass 127.0.0.1:{source}; }}
 }}
 """
-NGINX_HOST = "  server {{ listen 127.0.0.1:{0}; server_name t{1}.example.com; location / {{ proxy_pass http://web; }} }}\n"
+NGINX_HOST = """\
+  server {{ listen 127.0.0.1:{0}; server_name t{1}.example.com; location / {{ proxy_pass http://web; }} }}
+"""
 
 
 class Nginx(Proxy):

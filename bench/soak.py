@@ -18,7 +18,7 @@ from proxies import Ringress
 
 TENANTS = 50
 MEMORY_GROWTH, MEMORY_SLACK_MIB, FDS_SLACK = 1.05, 2, 16
-LOADS = [  # what may run beside each other, each for some seconds; all of it is cut off in the middle when its time is up
+LOADS = [  # two at a time, each for some seconds, then cut off in the middle
     'again -t http -p {p.http} -c 64', 'again -t http -p {p.http} -c 200 -u /64k', 'again -t tls -p {p.https} -c 32',
     'connect -t http -p {p.http} -c 16', 'connect -t tls -p {p.https} -c 16', 'connect -t resume -p {p.https} -c 16',
     'again -t raw -p {p.echo} -c 32', 'connect -t raw -p {p.echo} -c 16', 'bulk -t raw -p {p.source} -c 8',

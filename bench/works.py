@@ -89,7 +89,8 @@ class Memory:
                 with bench.running([proxy]):
                     one = self.once(bench, proxy)
                 rounds[proxy.name].append(one)
-                bench.say(f"{self.name} round {r + 1} {proxy.name}: {one['value']:.2f} KiB, {one['parked']} connections")
+                bench.say(f"{self.name} round {r + 1} {proxy.name}: {one['value']:.2f} KiB,"
+                          f" {one['parked']} connections")
         series = [{'proxy': n, 'rounds': v, 'median': median(v)} for n, v in rounds.items()]
         ours = next(s['median'] for s in series if s['proxy'] == OURS)
         return result(self, series, {'value': ours, 'max': self.most, 'ok': ours <= self.most,
@@ -144,7 +145,7 @@ class ManyHosts:
                       ratios=ratios, start_seconds=starts, hosts=bench.hosts)
 
     def once(self, bench, proxy, kind):
-        which = ['-n', bench.hosts, '-s', 'example.com'] if kind == 'many' else ['-s', 't7.example.com']
+        which = ['-n', bench.hosts, '-s', proxy.suffix] if kind == 'many' else ['-s', f't7.{proxy.suffix}']
         load = [bench.tools / 'load', 'again', '-p', proxy.http, '-c', 64, *which, '-d']
         # All 10,000 must have been asked before: the first request of a host opens its connection to the pod.
         warm = max(1, bench.hosts / 3000) if kind == 'many' else 1

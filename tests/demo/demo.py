@@ -282,7 +282,8 @@ def demonstrate(stack, demo):
 def arguments():
     parser = argparse.ArgumentParser(description='An edge with two tenants and their pods, on this machine only.')
     parser.add_argument('build', metavar='BUILD_DIR', help='where ringress and modules/ were built')
-    parser.add_argument('--check', action='store_true', help='run every printed command on such a copy, compare, and exit')
+    parser.add_argument('--check', action='store_true',
+                        help='run every printed command on such a copy, compare, and exit')
     parser.add_argument('--copy', action='store_true',
                         help='leave conf.d alone: serve a copy of it, its pods on other addresses')
     parser.add_argument('--http', type=int, default=8080)
