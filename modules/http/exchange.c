@@ -339,8 +339,8 @@ static bool pod_keeps(const struct exchange *ex) {
 
 static int response_head_done(struct message *m) {
     struct exchange *ex = exchange_of_response(m);
-    if (m->status == 101 && (!ex->request.upgrade || !ex->request_done))
-        return 502; /* nobody asked */
+    if (m->status == 101 && (!ex->request.upgrade || !ex->request_done || ex->hc->eof))
+        return 502; /* nobody asked, or who asked has ended */
     bool last = ex->hc->eof && !ex->hc->hold;
     struct delivery d = {.http_1_0 = ex->request.http_1_0, .keep = client_keeps(ex) && ex->request_done && !last};
     enum framing framing;
@@ -494,8 +494,8 @@ static void pod_drain(struct stream *s, void *user) {
 
 static void pod_connected(struct stream *s, void *user) {
     struct exchange *ex = user;
-    (void)s;
     ex->connected = true;
+    upstream_report(upstream_of(s), ex->worker, 0);
     if (!ex->held)
         return;
     ex->held = false;

@@ -232,8 +232,6 @@ bool http_end(struct http_conn *hc, bool unread) {
 void http_tunnel(struct http_conn *hc, struct stream *pod) {
     while (is_holding(hc))
         stream_write(pod, hc->hold->item[hc->hold->first++]);
-    if (hc->eof)
-        stream_shutdown(pod);
     let_go(hc);
     hc->state = CLIENT_TUNNEL;
     hc->client = NULL;

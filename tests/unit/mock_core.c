@@ -255,7 +255,7 @@ void upstream_keep(struct stream *s) {
 }
 void upstream_report(struct upstream *u, struct worker *w, int error) {
     (void)w;
-    u->reports++;
+    u->reports += error != 0;
     u->error = error;
 }
 
