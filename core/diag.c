@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool diags_grow(struct diags *diags)
-{
+static bool diags_grow(struct diags *diags) {
     if (diags->count < diags->room)
         return true;
     size_t room = diags->room ? diags->room * 2 : 8;
@@ -22,8 +21,8 @@ static bool diags_grow(struct diags *diags)
 
 enum { MESSAGE_MAX = 1024 }; /* messages quote the file, and a hostile file has long words */
 
-__attribute__((format(printf, 1, 0))) static char *message_format(const char *format, va_list list)
-{
+__attribute__((format(printf, 1, 0))) static char *message_format(const char *format,
+                                                                  va_list list) {
     char message[MESSAGE_MAX];
     vsnprintf(message, sizeof message, format, list);
     for (char *at = message; *at; at++) /* one line, whatever a file's text carried into it */
@@ -32,9 +31,8 @@ __attribute__((format(printf, 1, 0))) static char *message_format(const char *fo
     return strdup(message);
 }
 
-void diags_add(struct diags *diags, enum diag_level level, const char *file, unsigned line, unsigned column,
-               const char *format, ...)
-{
+void diags_add(struct diags *diags, enum diag_level level, const char *file, unsigned line,
+               unsigned column, const char *format, ...) {
     if (level == DIAG_ERROR)
         diags->errors++;
     if (diags->count >= DIAGS_MAX || !diags_grow(diags)) {
@@ -43,7 +41,8 @@ void diags_add(struct diags *diags, enum diag_level level, const char *file, uns
     }
     va_list list;
     va_start(list, format);
-    struct diag diag = {level, strdup(file ? file : ""), line, column, message_format(format, list)};
+    struct diag diag = {level, strdup(file ? file : ""), line, column,
+                        message_format(format, list)};
     va_end(list);
     if (diag.file && diag.message) {
         diags->item[diags->count++] = diag;
@@ -54,8 +53,7 @@ void diags_add(struct diags *diags, enum diag_level level, const char *file, uns
     diags->lost = true;
 }
 
-void diags_fini(struct diags *diags)
-{
+void diags_fini(struct diags *diags) {
     for (size_t i = 0; i < diags->count; i++) {
         free(diags->item[i].file);
         free(diags->item[i].message);
@@ -64,8 +62,7 @@ void diags_fini(struct diags *diags)
     *diags = (struct diags)DIAGS_INIT;
 }
 
-static void diag_print(const struct diag *diag, FILE *out)
-{
+static void diag_print(const struct diag *diag, FILE *out) {
     if (*diag->file)
         fprintf(out, "%s:", diag->file);
     if (diag->line)
@@ -75,16 +72,14 @@ static void diag_print(const struct diag *diag, FILE *out)
     fprintf(out, "%s%s\n", diag->level == DIAG_WARNING ? "warning: " : "", diag->message);
 }
 
-void diags_print(const struct diags *diags, FILE *out)
-{
+void diags_print(const struct diags *diags, FILE *out) {
     for (size_t i = 0; i < diags->count; i++)
         diag_print(&diags->item[i], out);
     if (diags->lost)
         fprintf(out, "more was wrong than is listed: %zu errors in all\n", diags->errors);
 }
 
-bool err_set(struct err *err, const char *format, ...)
-{
+bool err_set(struct err *err, const char *format, ...) {
     va_list list;
     va_start(list, format);
     vsnprintf(err->text, sizeof err->text, format, list);

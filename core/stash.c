@@ -23,8 +23,7 @@ struct stash {
 
 enum { BLOCK_FIRST = 1024, BLOCK_LARGEST = 64 * 1024 };
 
-static void *memory_or_die(size_t count, size_t size)
-{
+static void *memory_or_die(size_t count, size_t size) {
     void *memory = calloc(count, size);
     if (!memory) {
         fputs("ringress: out of memory while reading configuration\n", stderr);
@@ -33,15 +32,13 @@ static void *memory_or_die(size_t count, size_t size)
     return memory;
 }
 
-struct stash *stash_new(void)
-{
+struct stash *stash_new(void) {
     struct stash *stash = memory_or_die(1, sizeof *stash);
     stash->next_size = BLOCK_FIRST;
     return stash;
 }
 
-void stash_free(struct stash *stash)
-{
+void stash_free(struct stash *stash) {
     if (!stash)
         return;
     for (struct block *block = stash->newest, *older; block; block = older) {
@@ -52,8 +49,7 @@ void stash_free(struct stash *stash)
     free(stash);
 }
 
-static struct block *stash_grow(struct stash *stash, size_t size)
-{
+static struct block *stash_grow(struct stash *stash, size_t size) {
     size_t room = size > stash->next_size ? size : stash->next_size;
     struct block *block = memory_or_die(1, sizeof *block + room);
     block->size = room;
@@ -64,8 +60,7 @@ static struct block *stash_grow(struct stash *stash, size_t size)
     return block;
 }
 
-void *stash_alloc(struct stash *stash, size_t size)
-{
+void *stash_alloc(struct stash *stash, size_t size) {
     size_t rounded = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
     struct block *block = stash->newest;
     if (rounded < size)
@@ -77,16 +72,14 @@ void *stash_alloc(struct stash *stash, size_t size)
     return piece;
 }
 
-void *stash_array(struct stash *stash, size_t count, size_t size)
-{
+void *stash_array(struct stash *stash, size_t count, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes))
         abort();
     return stash_alloc(stash, bytes);
 }
 
-void *stash_room(struct stash *stash, void *array, size_t count, size_t size)
-{
+void *stash_room(struct stash *stash, void *array, size_t count, size_t size) {
     if (count && (count & (count - 1)))
         return array; /* between two powers of two there is room left */
     void *larger = stash_array(stash, count ? count * 2 : 1, size);
@@ -95,20 +88,17 @@ void *stash_room(struct stash *stash, void *array, size_t count, size_t size)
     return larger;
 }
 
-char *stash_slice(struct stash *stash, const char *text, size_t length)
-{
+char *stash_slice(struct stash *stash, const char *text, size_t length) {
     char *copy = stash_alloc(stash, length + 1);
     memcpy(copy, text, length);
     return copy;
 }
 
-char *stash_text(struct stash *stash, const char *text)
-{
+char *stash_text(struct stash *stash, const char *text) {
     return text ? stash_slice(stash, text, strlen(text)) : NULL;
 }
 
-char *stash_lower(struct stash *stash, const char *text)
-{
+char *stash_lower(struct stash *stash, const char *text) {
     char *copy = stash_text(stash, text);
     for (char *at = copy; at && *at; at++)
         if (*at >= 'A' && *at <= 'Z')
@@ -116,8 +106,7 @@ char *stash_lower(struct stash *stash, const char *text)
     return copy;
 }
 
-char *stash_format_list(struct stash *stash, const char *format, va_list list)
-{
+char *stash_format_list(struct stash *stash, const char *format, va_list list) {
     va_list again;
     va_copy(again, list);
     int length = vsnprintf(NULL, 0, format, list);
@@ -128,8 +117,7 @@ char *stash_format_list(struct stash *stash, const char *format, va_list list)
     return text;
 }
 
-char *stash_format(struct stash *stash, const char *format, ...)
-{
+char *stash_format(struct stash *stash, const char *format, ...) {
     va_list list;
     va_start(list, format);
     char *text = stash_format_list(stash, format, list);

@@ -20,5 +20,7 @@ void *stash_room(struct stash *, void *array, size_t count, size_t size);
 char *stash_text(struct stash *, const char *text); /* NULL stays NULL */
 char *stash_slice(struct stash *, const char *text, size_t length);
 char *stash_lower(struct stash *, const char *text); /* ASCII */
-char *stash_format(struct stash *, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull));
-char *stash_format_list(struct stash *, const char *format, va_list) __attribute__((format(printf, 2, 0), nonnull(1, 2)));
+char *stash_format(struct stash *, const char *format, ...)
+    __attribute__((format(printf, 2, 3), nonnull));
+char *stash_format_list(struct stash *, const char *format, va_list)
+    __attribute__((format(printf, 2, 0), nonnull(1, 2)));

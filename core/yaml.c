@@ -41,12 +41,12 @@ enum { ANCHORS_MAX = 1000 }; /* they are searched one by one */
 
 static struct grown *node_build(struct build *, yaml_event_t *, size_t depth);
 
-#define build_error(b, mark, ...)                                                                                      \
-    diags_add((b)->diags, DIAG_ERROR, (b)->file, (unsigned)(mark).line + 1, (unsigned)(mark).column + 1, __VA_ARGS__)
+#define build_error(b, mark, ...)                                           \
+    diags_add((b)->diags, DIAG_ERROR, (b)->file, (unsigned)(mark).line + 1, \
+              (unsigned)(mark).column + 1, __VA_ARGS__)
 
 /* The word at a mark, for the message: "*.example.com". */
-static int word_at(const struct build *b, yaml_mark_t mark, const char **ret_word)
-{
+static int word_at(const struct build *b, yaml_mark_t mark, const char **ret_word) {
     const char *word = b->text, *end = b->text + b->length;
     for (size_t line = 0; line < mark.line && word < end; word++)
         line += *word == '\n';
@@ -58,32 +58,41 @@ static int word_at(const struct build *b, yaml_mark_t mark, const char **ret_wor
     return length;
 }
 
-static void syntax_error(struct build *b)
-{
+/* libyaml reads ahead: where its parser stands is not where the byte is that cannot be read. */
+static yaml_mark_t mark_of_byte(const struct build *b, size_t offset) {
+    yaml_mark_t mark = {0};
+    for (size_t i = 0; i < offset && i < b->length; i++) {
+        bool end = b->text[i] == '\n', follows = (b->text[i] & 0xc0) == 0x80;
+        mark.line += end;
+        mark.column = end ? 0 : mark.column + !follows;
+    }
+    return mark;
+}
+
+static void syntax_error(struct build *b) {
     const yaml_parser_t *p = &b->parser;
     const char *word = "";
     if (p->context && strstr(p->context, "scanning an alias")) {
         int length = word_at(b, p->context_mark, &word);
-        build_error(b, p->context_mark, "a plain value cannot start with `*`: quote it: \"%.*s\"", length, word);
+        build_error(b, p->context_mark, "a plain value cannot start with `*`: quote it: \"%.*s\"",
+                    length, word);
     } else if (p->error == YAML_READER_ERROR) {
-        yaml_mark_t mark = p->mark;
-        build_error(b, mark, "%s (byte %zu)", p->problem ? p->problem : "not UTF-8 text", p->problem_offset);
+        yaml_mark_t mark = mark_of_byte(b, p->problem_offset);
+        build_error(b, mark, "%s", p->problem ? p->problem : "not UTF-8 text");
     } else {
-        build_error(b, p->problem_mark, "%s%s%s", p->context ? p->context : "", p->context ? ": " : "",
-                    p->problem ? p->problem : "not YAML");
+        build_error(b, p->problem_mark, "%s%s%s", p->context ? p->context : "",
+                    p->context ? ": " : "", p->problem ? p->problem : "not YAML");
     }
 }
 
-static bool event_next(struct build *b, yaml_event_t *ret_event)
-{
+static bool event_next(struct build *b, yaml_event_t *ret_event) {
     if (yaml_parser_parse(&b->parser, ret_event))
         return true;
     syntax_error(b);
     return false;
 }
 
-static struct grown *node_new(struct build *b, enum yaml_kind kind, yaml_mark_t mark)
-{
+static struct grown *node_new(struct build *b, enum yaml_kind kind, yaml_mark_t mark) {
     if (++b->weight > b->limits.nodes) {
         build_error(b, mark, "more than %zu YAML nodes", b->limits.nodes);
         return NULL;
@@ -96,39 +105,39 @@ static struct grown *node_new(struct build *b, enum yaml_kind kind, yaml_mark_t 
     return grown;
 }
 
-static bool anchor_keep(struct build *b, const yaml_char_t *name, struct grown *target)
-{
+static bool anchor_keep(struct build *b, const yaml_char_t *name, struct grown *target) {
     if (!name)
         return true;
     if (b->anchor_count == ANCHORS_MAX) {
-        diags_add(b->diags, DIAG_ERROR, b->file, target->node.line, target->node.column, "more than %d anchors",
-                  ANCHORS_MAX);
+        diags_add(b->diags, DIAG_ERROR, b->file, target->node.line, target->node.column,
+                  "more than %d anchors", ANCHORS_MAX);
         return false;
     }
     b->anchor = stash_room(b->stash, b->anchor, b->anchor_count, sizeof *b->anchor);
-    b->anchor[b->anchor_count++] = (struct anchor){stash_text(b->stash, (const char *)name), target};
+    b->anchor[b->anchor_count++] =
+        (struct anchor){stash_text(b->stash, (const char *)name), target};
     return true;
 }
 
-static struct grown *alias_find(const struct build *b, const char *name)
-{
+static struct grown *alias_find(const struct build *b, const char *name) {
     for (size_t i = b->anchor_count; i > 0; i--) /* the latest of a name counts */
         if (!strcmp(b->anchor[i - 1].name, name))
             return b->anchor[i - 1].target;
     return NULL;
 }
 
-static struct grown *alias_build(struct build *b, const yaml_event_t *event, size_t depth)
-{
+static struct grown *alias_build(struct build *b, const yaml_event_t *event, size_t depth) {
     const char *name = (const char *)event->data.alias.anchor;
     struct grown *target = alias_find(b, name);
     if (!target)
-        build_error(b, event->start_mark, "no anchor `&%s` before this alias; if the text `*%s` is meant, quote it",
-                    name, name);
+        build_error(b, event->start_mark,
+                    "no anchor `&%s` before this alias; if the text `*%s` is meant, quote it", name,
+                    name);
     else if (target->open)
         build_error(b, event->start_mark, "the alias `*%s` stands inside its own anchor", name);
     else if (b->weight + target->weight > b->limits.nodes)
-        build_error(b, event->start_mark, "aliases expand to more than %zu YAML nodes", b->limits.nodes);
+        build_error(b, event->start_mark, "aliases expand to more than %zu YAML nodes",
+                    b->limits.nodes);
     else if (depth + target->height > b->limits.depth)
         build_error(b, event->start_mark, "nested deeper than %zu", b->limits.depth);
     else {
@@ -138,8 +147,7 @@ static struct grown *alias_build(struct build *b, const yaml_event_t *event, siz
     return NULL;
 }
 
-static bool scalar_is_null(const yaml_event_t *event)
-{
+static bool scalar_is_null(const yaml_event_t *event) {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
     if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
         return false;
@@ -149,15 +157,15 @@ static bool scalar_is_null(const yaml_event_t *event)
     return false;
 }
 
-static struct grown *scalar_build(struct build *b, const yaml_event_t *event)
-{
+static struct grown *scalar_build(struct build *b, const yaml_event_t *event) {
     const char *value = (const char *)event->data.scalar.value;
     size_t length = event->data.scalar.length;
     if (memchr(value, 0, length)) {
         build_error(b, event->start_mark, "a NUL character inside text");
         return NULL;
     }
-    struct grown *grown = node_new(b, scalar_is_null(event) ? YAML_NULL : YAML_SCALAR, event->start_mark);
+    struct grown *grown =
+        node_new(b, scalar_is_null(event) ? YAML_NULL : YAML_SCALAR, event->start_mark);
     if (!grown)
         return NULL;
     grown->node.quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
@@ -165,15 +173,13 @@ static struct grown *scalar_build(struct build *b, const yaml_event_t *event)
     return anchor_keep(b, event->data.scalar.anchor, grown) ? grown : NULL;
 }
 
-static void grown_add(struct grown *parent, const struct grown *child)
-{
+static void grown_add(struct grown *parent, const struct grown *child) {
     parent->weight += child->weight;
     if (child->height + 1 > parent->height)
         parent->height = child->height + 1;
 }
 
-static struct grown *list_build(struct build *b, const yaml_event_t *start, size_t depth)
-{
+static struct grown *list_build(struct build *b, const yaml_event_t *start, size_t depth) {
     struct grown *list = node_new(b, YAML_LIST, start->start_mark);
     if (!list || !anchor_keep(b, start->data.sequence_start.anchor, list))
         return NULL;
@@ -188,23 +194,23 @@ static struct grown *list_build(struct build *b, const yaml_event_t *start, size
         }
         if (!item)
             return NULL;
-        list->node.item = stash_room(b->stash, list->node.item, list->node.count, sizeof *list->node.item);
+        list->node.item =
+            stash_room(b->stash, list->node.item, list->node.count, sizeof *list->node.item);
         list->node.item[list->node.count++] = &item->node;
         grown_add(list, item);
     }
     return NULL;
 }
 
-static int pair_order(const void *left, const void *right)
-{
-    const struct yaml_pair *a = *(const struct yaml_pair *const *)left, *b = *(const struct yaml_pair *const *)right;
+static int pair_order(const void *left, const void *right) {
+    const struct yaml_pair *a = *(const struct yaml_pair *const *)left,
+                           *b = *(const struct yaml_pair *const *)right;
     int order = strcmp(a->key->text, b->key->text);
     return order ? order : (a > b) - (a < b);
 }
 
 /* Sorted, not compared each with each: a mapping may have a hundred thousand keys. */
-static bool keys_differ(struct build *b, const struct yaml_node *map)
-{
+static bool keys_differ(struct build *b, const struct yaml_node *map) {
     const struct yaml_pair **sorted = calloc(map->count + 1, sizeof(struct yaml_pair *));
     bool differ = sorted != NULL;
     for (size_t i = 0; sorted && i < map->count; i++)
@@ -215,18 +221,20 @@ static bool keys_differ(struct build *b, const struct yaml_node *map)
         const struct yaml_node *first = sorted[i - 1]->key, *again = sorted[i]->key;
         if (strcmp(first->text, again->text))
             continue;
-        diags_add(b->diags, DIAG_ERROR, b->file, again->line, again->column, "the key `%s` is here twice: first at %u:%u",
-                  again->text, first->line, first->column);
+        diags_add(b->diags, DIAG_ERROR, b->file, again->line, again->column,
+                  "the key `%s` is here twice: first at %u:%u", again->text, first->line,
+                  first->column);
         differ = false;
     }
     free(sorted);
     return differ;
 }
 
-static bool pair_add(struct build *b, struct grown *map, const struct grown *key, const struct grown *value)
-{
+static bool pair_add(struct build *b, struct grown *map, const struct grown *key,
+                     const struct grown *value) {
     if (key->node.kind != YAML_SCALAR && key->node.kind != YAML_NULL) {
-        diags_add(b->diags, DIAG_ERROR, b->file, key->node.line, key->node.column, "a key must be plain text");
+        diags_add(b->diags, DIAG_ERROR, b->file, key->node.line, key->node.column,
+                  "a key must be plain text");
         return false;
     }
     map->node.pair = stash_room(b->stash, map->node.pair, map->node.count, sizeof *map->node.pair);
@@ -236,8 +244,7 @@ static bool pair_add(struct build *b, struct grown *map, const struct grown *key
     return true;
 }
 
-static struct grown *map_build(struct build *b, const yaml_event_t *start, size_t depth)
-{
+static struct grown *map_build(struct build *b, const yaml_event_t *start, size_t depth) {
     struct grown *map = node_new(b, YAML_MAP, start->start_mark), *key = NULL;
     if (!map || !anchor_keep(b, start->data.mapping_start.anchor, map))
         return NULL;
@@ -248,7 +255,9 @@ static struct grown *map_build(struct build *b, const yaml_event_t *start, size_
         yaml_event_delete(&event);
         if (last) {
             map->open = false;
-            keys_differ(b, &map->node); /* goes on: the rest may be wrong as well; the caller sees the error count */
+            keys_differ(
+                b,
+                &map->node); /* goes on: the rest may be wrong as well; the caller sees the error count */
             return map;
         }
         if (!item || (key && !pair_add(b, map, key, item)))
@@ -258,8 +267,7 @@ static struct grown *map_build(struct build *b, const yaml_event_t *start, size_
     return NULL;
 }
 
-static struct grown *node_build(struct build *b, yaml_event_t *event, size_t depth)
-{
+static struct grown *node_build(struct build *b, yaml_event_t *event, size_t depth) {
     if (depth > b->limits.depth) {
         build_error(b, event->start_mark, "nested deeper than %zu", b->limits.depth);
         return NULL;
@@ -279,8 +287,7 @@ static struct grown *node_build(struct build *b, yaml_event_t *event, size_t dep
     }
 }
 
-static void doc_add(struct build *b, struct yaml_docs *docs, struct grown *root)
-{
+static void doc_add(struct build *b, struct yaml_docs *docs, struct grown *root) {
     if (root->node.kind == YAML_NULL)
         return;
     docs->doc = stash_room(b->stash, docs->doc, docs->count, sizeof *docs->doc);
@@ -288,12 +295,12 @@ static void doc_add(struct build *b, struct yaml_docs *docs, struct grown *root)
 }
 
 /* Anchors end with their document, as YAML says; the count of nodes does not. */
-static bool stream_build(struct build *b, struct yaml_docs *docs)
-{
+static bool stream_build(struct build *b, struct yaml_docs *docs) {
     for (yaml_event_t event; event_next(b, &event);) {
         struct grown *root = NULL;
         bool last = event.type == YAML_STREAM_END_EVENT;
-        bool content = !last && event.type != YAML_STREAM_START_EVENT && event.type != YAML_DOCUMENT_START_EVENT &&
+        bool content = !last && event.type != YAML_STREAM_START_EVENT &&
+                       event.type != YAML_DOCUMENT_START_EVENT &&
                        event.type != YAML_DOCUMENT_END_EVENT;
         if (event.type == YAML_DOCUMENT_START_EVENT)
             b->anchor_count = 0, b->anchor = NULL;
@@ -311,14 +318,15 @@ static bool stream_build(struct build *b, struct yaml_docs *docs)
 }
 
 bool yaml_parse(const char *file, const char *text, size_t length, const struct yaml_limits *limits,
-                struct diags *diags, struct yaml_docs *ret_docs)
-{
+                struct diags *diags, struct yaml_docs *ret_docs) {
     size_t errors = diags->errors;
     if (length > limits->bytes) {
-        diags_add(diags, DIAG_ERROR, file, 0, 0, "the file is longer than %zu bytes", limits->bytes);
+        diags_add(diags, DIAG_ERROR, file, 0, 0, "the file is longer than %zu bytes",
+                  limits->bytes);
         return false;
     }
-    struct build b = {.file = file, .text = text, .length = length, .limits = *limits, .diags = diags};
+    struct build b = {
+        .file = file, .text = text, .length = length, .limits = *limits, .diags = diags};
     if (!yaml_parser_initialize(&b.parser)) {
         diags_add(diags, DIAG_ERROR, file, 0, 0, "out of memory");
         return false;
@@ -336,14 +344,12 @@ bool yaml_parse(const char *file, const char *text, size_t length, const struct 
     return good;
 }
 
-void yaml_docs_free(struct yaml_docs *docs)
-{
+void yaml_docs_free(struct yaml_docs *docs) {
     stash_free(docs->arena);
     *docs = (struct yaml_docs){0};
 }
 
-const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
-{
+const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key) {
     if (!map || map->kind != YAML_MAP)
         return NULL;
     for (size_t i = 0; i < map->count; i++)
@@ -352,8 +358,7 @@ const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
     return NULL;
 }
 
-bool yaml_int(const struct yaml_node *node, int64_t *ret)
-{
+bool yaml_int(const struct yaml_node *node, int64_t *ret) {
     if (!node || node->kind != YAML_SCALAR || node->quoted)
         return false;
     const char *digits = node->text + (node->text[0] == '-' || node->text[0] == '+');
@@ -367,8 +372,7 @@ bool yaml_int(const struct yaml_node *node, int64_t *ret)
     return true;
 }
 
-bool yaml_bool(const struct yaml_node *node, bool *ret)
-{
+bool yaml_bool(const struct yaml_node *node, bool *ret) {
     static const char *const words[] = {"false", "true", "False", "True", "FALSE", "TRUE"};
     if (!node || node->kind != YAML_SCALAR || node->quoted)
         return false;

@@ -13,31 +13,32 @@
 
 enum { PEM_MAX = 1 << 20, NAMES_MAX = 1000 };
 
-static bool dns_name_good(const char *name, size_t length)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*";
+static bool dns_name_good(const char *name, size_t length) {
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*";
     for (size_t i = 0; i < length; i++)
         if (!name[i] || !strchr(allowed, name[i]))
             return false;
     return length > 0 && length <= 253;
 }
 
-static void names_read(struct stash *stash, const DecodedCert *cert, struct certificate_facts *facts)
-{
+static void names_read(struct stash *stash, const DecodedCert *cert,
+                       struct certificate_facts *facts) {
     const char **name = stash_array(stash, NAMES_MAX, sizeof *name);
     size_t count = 0;
     for (const DNS_entry *entry = cert->altNames; entry && count < NAMES_MAX; entry = entry->next)
-        if (entry->type == ASN_DNS_TYPE && entry->len > 0 && dns_name_good(entry->name, (size_t)entry->len))
+        if (entry->type == ASN_DNS_TYPE && entry->len > 0 &&
+            dns_name_good(entry->name, (size_t)entry->len))
             name[count++] = stash_lower(stash, stash_slice(stash, entry->name, (size_t)entry->len));
     if (!count && !cert->altNames && cert->subjectCN && cert->subjectCNLen > 0 &&
         dns_name_good(cert->subjectCN, (size_t)cert->subjectCNLen))
-        name[count++] = stash_lower(stash, stash_slice(stash, cert->subjectCN, (size_t)cert->subjectCNLen));
+        name[count++] =
+            stash_lower(stash, stash_slice(stash, cert->subjectCN, (size_t)cert->subjectCNLen));
     facts->name = name;
     facts->name_count = count;
 }
 
-static const char *issuer_read(struct stash *stash, const DecodedCert *cert)
-{
+static const char *issuer_read(struct stash *stash, const DecodedCert *cert) {
     const char *all = stash_slice(stash, cert->issuer, strnlen(cert->issuer, sizeof cert->issuer));
     const char *common = strstr(all, "/CN="); /* "/C=PT/O=Example/CN=Example CA" */
     const char *name = common ? stash_slice(stash, common + 4, strcspn(common + 4, "/")) : all;
@@ -47,22 +48,21 @@ static const char *issuer_read(struct stash *stash, const DecodedCert *cert)
     return name;
 }
 
-static int64_t not_after_read(const DecodedCert *cert)
-{
+static int64_t not_after_read(const DecodedCert *cert) {
     struct tm when = {0};
     const byte *date = cert->afterDate;
-    if (!date || cert->afterDateLen < 3 || wc_GetDateAsCalendarTime(date + 2, date[1], date[0], &when) != 0)
+    if (!date || cert->afterDateLen < 3 ||
+        wc_GetDateAsCalendarTime(date + 2, date[1], date[0], &when) != 0)
         return 0;
     return timegm(&when);
 }
 
-static bool key_matches(const DerBuffer *cert, const char *key_pem, const char **ret_why)
-{
+static bool key_matches(const DerBuffer *cert, const char *key_pem, const char **ret_why) {
     DerBuffer *key = NULL;
     int key_format = 0;
     *ret_why = "tls.key is not a private key in PEM";
-    if (wc_PemToDer((const unsigned char *)key_pem, (long)strlen(key_pem), PRIVATEKEY_TYPE, &key, NULL, NULL,
-                    &key_format) != 0)
+    if (wc_PemToDer((const unsigned char *)key_pem, (long)strlen(key_pem), PRIVATEKEY_TYPE, &key,
+                    NULL, NULL, &key_format) != 0)
         return false;
     DecodedCert decoded;
     wc_InitDecodedCert(&decoded, cert->buffer, cert->length, NULL);
@@ -75,8 +75,7 @@ static bool key_matches(const DerBuffer *cert, const char *key_pem, const char *
     return good;
 }
 
-static bool leaf_read(struct stash *stash, const DerBuffer *cert, struct certificate_facts *facts)
-{
+static bool leaf_read(struct stash *stash, const DerBuffer *cert, struct certificate_facts *facts) {
     DecodedCert decoded;
     wc_InitDecodedCert(&decoded, cert->buffer, cert->length, NULL);
     bool good = wc_ParseCert(&decoded, CERT_TYPE, NO_VERIFY, NULL) == 0;
@@ -89,14 +88,14 @@ static bool leaf_read(struct stash *stash, const DerBuffer *cert, struct certifi
     return good;
 }
 
-bool certificate_read(struct stash *stash, const char *chain_pem, const char *key_pem, struct certificate_facts *ret,
-                      const char **ret_why)
-{
+bool certificate_read(struct stash *stash, const char *chain_pem, const char *key_pem,
+                      struct certificate_facts *ret, const char **ret_why) {
     DerBuffer *cert = NULL;
     struct certificate_facts facts = {0};
     *ret_why = "tls.crt is not a certificate in PEM";
     if (strlen(chain_pem) > PEM_MAX || strlen(key_pem) > PEM_MAX ||
-        wc_PemToDer((const unsigned char *)chain_pem, (long)strlen(chain_pem), CERT_TYPE, &cert, NULL, NULL, NULL) != 0)
+        wc_PemToDer((const unsigned char *)chain_pem, (long)strlen(chain_pem), CERT_TYPE, &cert,
+                    NULL, NULL, NULL) != 0)
         return false;
     bool good = leaf_read(stash, cert, &facts) && key_matches(cert, key_pem, ret_why);
     wc_FreeDer(&cert);

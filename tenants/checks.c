@@ -10,8 +10,7 @@
 #include "tenants/objects.h"
 #include <string.h>
 
-bool object_name_good(const char *name)
-{
+bool object_name_good(const char *name) {
     static const char inner[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
     size_t length = strlen(name);
     return length && length <= 253 && strspn(name, inner) == length && !strchr("-_.", name[0]) &&
@@ -19,8 +18,7 @@ bool object_name_good(const char *name)
 }
 
 /* Normalises in place. */
-static void host_check(struct reader *r, const char *field, struct word *host, bool wildcard)
-{
+static void host_check(struct reader *r, const char *field, struct word *host, bool wildcard) {
     const char *why, *name = hostname_normalise(r->stash, host->text, wildcard, &why);
     if (!name)
         reader_error(r, host->at, "%s: `%s` %s", field, host->text, why);
@@ -28,14 +26,12 @@ static void host_check(struct reader *r, const char *field, struct word *host, b
         host->text = name;
 }
 
-static void hosts_check(struct reader *r, const char *field, struct words *hosts)
-{
+static void hosts_check(struct reader *r, const char *field, struct words *hosts) {
     for (size_t i = 0; i < hosts->count; i++)
         host_check(r, field, &hosts->item[i], true);
 }
 
-static void ip_check(struct reader *r, const char *field, const struct word *ip)
-{
+static void ip_check(struct reader *r, const char *field, const struct word *ip) {
     union address parsed;
     if (ip->text && *ip->text && !address_parse(ip->text, 0, &parsed))
         reader_error(r, ip->at, "%s: `%s` is not an IP address", field, ip->text);
@@ -43,27 +39,29 @@ static void ip_check(struct reader *r, const char *field, const struct word *ip)
 
 /* ---- Tenant ---- */
 
-static void network_check(struct reader *r, struct network_spec *network)
-{
+static void network_check(struct reader *r, struct network_spec *network) {
     network->prefix = stash_array(r->stash, network->allow.count + 1, sizeof *network->prefix);
     for (size_t i = 0; i < network->allow.count; i++) {
         const struct word *text = &network->allow.item[i];
         if (prefix_parse(text->text, &network->prefix[network->prefix_count]))
             network->prefix_count++;
         else
-            reader_error(r, text->at, "allow: `%s` is not a prefix like 10.11.0.0/16 (bits after it must be zero)",
-                         text->text);
+            reader_error(
+                r, text->at,
+                "allow: `%s` is not a prefix like 10.11.0.0/16 (bits after it must be zero)",
+                text->text);
     }
     ip_check(r, "dns", &network->dns);
     if (network->device.text && (strlen(network->device.text) > 15 || !*network->device.text ||
                                  strpbrk(network->device.text, "/ \t")))
-        reader_error(r, network->device.at, "device: `%s` is not a network device's name", network->device.text);
+        reader_error(r, network->device.at, "device: `%s` is not a network device's name",
+                     network->device.text);
     if (network->netns.text && (!object_name_good(network->netns.text)))
-        reader_error(r, network->netns.at, "netns: `%s` is not a network namespace's name", network->netns.text);
+        reader_error(r, network->netns.at, "netns: `%s` is not a network namespace's name",
+                     network->netns.text);
 }
 
-static void tenant_check(struct reader *r, struct tenant_object *tenant)
-{
+static void tenant_check(struct reader *r, struct tenant_object *tenant) {
     struct tenant_spec *spec = tenant->spec;
     if (!spec)
         return;
@@ -76,8 +74,7 @@ static void tenant_check(struct reader *r, struct tenant_object *tenant)
 
 /* ---- Ingress ---- */
 
-static void path_check(struct reader *r, struct ingress_path *path)
-{
+static void path_check(struct reader *r, struct ingress_path *path) {
     static const char *const forbidden[] = {"//", "/./", "/../", "%2f", "%2F"};
     const char *text = path->path.text;
     if (!text || !*text) {
@@ -95,8 +92,7 @@ static void path_check(struct reader *r, struct ingress_path *path)
             reader_error(r, path->path.at, "path: `%s` must not hold `%s`", text, forbidden[i]);
 }
 
-static void backend_check(struct reader *r, const struct backend_ref *backend)
-{
+static void backend_check(struct reader *r, const struct backend_ref *backend) {
     const struct service_ref *service = backend ? backend->service : NULL;
     if (!backend)
         return;
@@ -108,8 +104,7 @@ static void backend_check(struct reader *r, const struct backend_ref *backend)
         reader_error(r, service->port->at, "port: number or name, not both");
 }
 
-static void rule_check(struct reader *r, struct ingress_rule *rule)
-{
+static void rule_check(struct reader *r, struct ingress_rule *rule) {
     if (rule->host.text && *rule->host.text)
         host_check(r, "host", &rule->host, true);
     struct items *paths = rule->http ? &rule->http->paths : NULL;
@@ -120,8 +115,7 @@ static void rule_check(struct reader *r, struct ingress_rule *rule)
     }
 }
 
-static enum maybe annotation_truth(struct reader *r, const struct object *object, const char *key)
-{
+static enum maybe annotation_truth(struct reader *r, const struct object *object, const char *key) {
     const char *value = object->metadata ? dict_get(&object->metadata->annotations, key) : NULL;
     if (value && strcmp(value, "true") && strcmp(value, "false")) {
         reader_error(r, object->metadata->at, "%s: must be \"true\" or \"false\"", key);
@@ -130,9 +124,9 @@ static enum maybe annotation_truth(struct reader *r, const struct object *object
     return !value ? MAYBE_ABSENT : *value == 't' ? MAYBE_TRUE : MAYBE_FALSE;
 }
 
-static void ingress_check(struct reader *r, struct ingress_object *ingress)
-{
-    ingress->passthrough = annotation_truth(r, &ingress->head, "ringress/tls-passthrough") == MAYBE_TRUE;
+static void ingress_check(struct reader *r, struct ingress_object *ingress) {
+    ingress->passthrough =
+        annotation_truth(r, &ingress->head, "ringress/tls-passthrough") == MAYBE_TRUE;
     ingress->redirect = annotation_truth(r, &ingress->head, "ringress/ssl-redirect");
     struct ingress_spec *spec = ingress->spec;
     if (!spec)
@@ -146,22 +140,21 @@ static void ingress_check(struct reader *r, struct ingress_object *ingress)
 
 /* ---- Service ---- */
 
-static void service_ports_check(struct reader *r, const struct items *ports)
-{
+static void service_ports_check(struct reader *r, const struct items *ports) {
     const struct service_port *port = ports->item;
     for (size_t i = 0; i < ports->count; i++) {
         if (ports->count > 1 && !port[i].name.text)
             reader_error(r, port[i].at, "name is missing: a Service with several ports names each");
         for (size_t j = 0; j < i && ports->count <= 1000; j++)
-            if (port[i].name.text && port[j].name.text && !strcmp(port[i].name.text, port[j].name.text)) {
+            if (port[i].name.text && port[j].name.text &&
+                !strcmp(port[i].name.text, port[j].name.text)) {
                 reader_error(r, port[i].at, "a second port named `%s`", port[i].name.text);
                 break;
             }
     }
 }
 
-static void service_check(struct reader *r, struct service_object *service)
-{
+static void service_check(struct reader *r, struct service_object *service) {
     struct service_spec *spec = service->spec;
     if (!spec)
         return;
@@ -170,14 +163,15 @@ static void service_check(struct reader *r, struct service_object *service)
     if (headless && !external)
         reader_warning(r, spec->at, "a Service without ports routes nothing");
     if (spec->type.text && !strcmp(spec->type.text, "LoadBalancer"))
-        reader_warning(r, spec->type.at, "type LoadBalancer is taken as ClusterIP here; NodePort asks for a raw port");
+        reader_warning(
+            r, spec->type.at,
+            "type LoadBalancer is taken as ClusterIP here; NodePort asks for a raw port");
     service_ports_check(r, &spec->ports);
 }
 
 /* ---- Pod, Endpoints, EndpointSlice ---- */
 
-static void pod_check(struct reader *r, struct pod_object *pod)
-{
+static void pod_check(struct reader *r, struct pod_object *pod) {
     struct pod_status *status = pod->status;
     if (!status)
         return;
@@ -186,8 +180,7 @@ static void pod_check(struct reader *r, struct pod_object *pod)
         ip_check(r, "podIPs.ip", &((struct pod_ip *)status->ips.item)[i].ip);
 }
 
-static void endpoints_check(struct reader *r, struct endpoints_object *endpoints)
-{
+static void endpoints_check(struct reader *r, struct endpoints_object *endpoints) {
     for (size_t i = 0; i < endpoints->subsets.count; i++) {
         const struct subset *subset = (struct subset *)endpoints->subsets.item + i;
         for (size_t j = 0; j < subset->addresses.count; j++)
@@ -197,8 +190,7 @@ static void endpoints_check(struct reader *r, struct endpoints_object *endpoints
     }
 }
 
-static void slice_check(struct reader *r, struct slice_object *slice)
-{
+static void slice_check(struct reader *r, struct slice_object *slice) {
     bool names = slice->address_type.text && !strcmp(slice->address_type.text, "FQDN");
     for (size_t i = 0; !names && i < slice->endpoints.count; i++) {
         const struct slice_endpoint *endpoint = (struct slice_endpoint *)slice->endpoints.item + i;
@@ -209,16 +201,14 @@ static void slice_check(struct reader *r, struct slice_object *slice)
 
 /* ---- Secret ---- */
 
-static int base64_digit(char c)
-{
+static int base64_digit(char c) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const char *at = c ? strchr(digits, c) : NULL;
     return at ? (int)(at - digits) : -1;
 }
 
 /* RFC 4648 section 4; line breaks are skipped, as upstream's decoder does. NULL: malformed, or holds a NUL. */
-static char *base64_decode(struct stash *stash, const char *text)
-{
+static char *base64_decode(struct stash *stash, const char *text) {
     char *out = stash_alloc(stash, strlen(text) / 4 * 3 + 4);
     size_t length = 0, digits = 0, pads = 0;
     uint32_t group = 0;
@@ -242,8 +232,8 @@ static char *base64_decode(struct stash *stash, const char *text)
 enum { SECRETS_MAX = 16 << 20 };
 
 /* stringData wins over data, as upstream merges them. */
-static const char *secret_value(struct reader *r, const struct secret_object *secret, const char *key, bool *ret_bad)
-{
+static const char *secret_value(struct reader *r, const struct secret_object *secret,
+                                const char *key, bool *ret_bad) {
     const char *plain = dict_get(&secret->string_data, key);
     for (size_t i = 0; !plain && i < secret->data.count; i++) {
         const struct word_pair *pair = &secret->data.item[i];
@@ -253,7 +243,9 @@ static const char *secret_value(struct reader *r, const struct secret_object *se
         plain = r->decoded <= SECRETS_MAX ? base64_decode(r->stash, pair->value.text) : NULL;
         if (plain)
             break;
-        reader_error(r, pair->value.at, r->decoded > SECRETS_MAX ? "data.%s: Secrets of more than 16 MiB in all" : "data.%s: not base64 of a text",
+        reader_error(r, pair->value.at,
+                     r->decoded > SECRETS_MAX ? "data.%s: Secrets of more than 16 MiB in all"
+                                              : "data.%s: not base64 of a text",
                      key);
         *ret_bad = true;
         return NULL;
@@ -261,8 +253,7 @@ static const char *secret_value(struct reader *r, const struct secret_object *se
     return plain;
 }
 
-static void secret_check(struct reader *r, struct secret_object *secret)
-{
+static void secret_check(struct reader *r, struct secret_object *secret) {
     bool bad = false;
     if (!secret->type.text || strcmp(secret->type.text, "kubernetes.io/tls")) {
         reader_warning(r, secret->head.at, "only Secrets of type kubernetes.io/tls have an effect");
@@ -274,13 +265,13 @@ static void secret_check(struct reader *r, struct secret_object *secret)
     if (bad)
         return;
     if (!secret->chain_pem || !secret->key_pem)
-        reader_error(r, secret->head.at, "data.%s is missing", secret->chain_pem ? "tls.key" : "tls.crt");
+        reader_error(r, secret->head.at, "data.%s is missing",
+                     secret->chain_pem ? "tls.key" : "tls.crt");
     else if (certificate_read(r->stash, secret->chain_pem, secret->key_pem, facts, &secret->why))
         secret->facts = facts;
 }
 
-void object_check(struct reader *r, struct object *object)
-{
+void object_check(struct reader *r, struct object *object) {
     const char *kind = object->kind.text;
     if (!strcmp(kind, "Tenant"))
         tenant_check(r, (struct tenant_object *)object);

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void network_copy(struct work *w, const struct tenant_spec *spec)
-{
+static void network_copy(struct work *w, const struct tenant_spec *spec) {
     struct network *network = &w->out->tenant.network;
     const struct network_spec *from = spec ? spec->network : NULL;
     if (!from)
@@ -19,13 +18,15 @@ static void network_copy(struct work *w, const struct tenant_spec *spec)
     struct prefix *allow = stash_array(w->stash, from->prefix_count + 1, sizeof *allow);
     memcpy(allow, from->prefix, from->prefix_count * sizeof *allow);
     *network = (struct network){
-        .allow = allow, .allow_count = from->prefix_count, .device = stash_text(w->stash, from->device.text),
-        .netns = stash_text(w->stash, from->netns.text), .dns = stash_text(w->stash, from->dns.text),
+        .allow = allow,
+        .allow_count = from->prefix_count,
+        .device = stash_text(w->stash, from->device.text),
+        .netns = stash_text(w->stash, from->netns.text),
+        .dns = stash_text(w->stash, from->dns.text),
     };
 }
 
-static void grant_copy(struct work *w)
-{
+static void grant_copy(struct work *w) {
     struct tenant *tenant = &w->out->tenant;
     const struct tenant_spec *spec = w->model->tenant ? w->model->tenant->spec : NULL;
     tenant->name = stash_text(w->stash, w->entry->name);
@@ -38,8 +39,7 @@ static void grant_copy(struct work *w)
 }
 
 /* One backend at most for each reference to one. */
-static size_t references_count(const struct work *w)
-{
+static size_t references_count(const struct work *w) {
     size_t count = 1;
     for (size_t i = 0; i < w->model->ingresses.count; i++) {
         const struct ingress_object *ingress = w->model->ingresses.item[i];
@@ -61,15 +61,14 @@ static size_t references_count(const struct work *w)
 
 /* ---- raw ports ---- */
 
-static void ports_unique(struct work *w)
-{
+static void ports_unique(struct work *w) {
     struct table slots = {0};
     size_t kept = 0;
     for (size_t i = 0; i < w->port_count; i++) {
         const struct wanted_port port = w->port[i];
         if (table_get(&slots, port.slot)) {
-            event_add(w, port.object, "", (struct spot){0, 0}, "PortTwice", "a raw port for %s is already asked for",
-                      port.slot);
+            event_add(w, port.object, "", (struct spot){0, 0}, "PortTwice",
+                      "a raw port for %s is already asked for", port.slot);
             continue;
         }
         w->port[kept] = port;
@@ -79,8 +78,7 @@ static void ports_unique(struct work *w)
     table_fini(&slots);
 }
 
-static void ports_build(struct work *w, struct change *change)
-{
+static void ports_build(struct work *w, struct change *change) {
     struct tenant *tenant = &w->out->tenant;
     node_ports_want(w);
     ports_unique(w);
@@ -89,57 +87,59 @@ static void ports_build(struct work *w, struct change *change)
     for (size_t i = 0; i < w->port_count; i++) {
         const struct wanted_port *port = &w->port[i];
         tenant->raw_port[tenant->raw_port_count++] = (struct raw_port){
-            .service = port->service, .container_port = port->container_port, .public_port = port->number,
-            .state = port->number ? RAW_PORT_OPEN : RAW_PORT_REFUSED, .reason = port->refusal,
+            .service = port->service,
+            .container_port = port->container_port,
+            .public_port = port->number,
+            .state = port->number ? RAW_PORT_OPEN : RAW_PORT_REFUSED,
+            .reason = port->refusal,
             .backend = port->backend,
         };
         if (port->refusal)
-            event_add(w, port->object, "", (struct spot){0, 0}, "PortRefused", "no raw port for %s: %s", port->slot,
-                      port->refusal);
+            event_add(w, port->object, "", (struct spot){0, 0}, "PortRefused",
+                      "no raw port for %s: %s", port->slot, port->refusal);
     }
 }
 
 /* ---- events about what was asked as a whole ---- */
 
-static void claim_events(struct work *w)
-{
+static void claim_events(struct work *w) {
     char text[256];
     for (const struct claim *claim = w->entry->claims; claim; claim = claim->next_of_entry) {
         const char *reason, *object = stash_format(w->stash, "Ingress/%s", claim->ingress);
         const char *name = claim_name(claim, text);
         enum claim_state state = claim_judge(w->registry, claim, &reason);
         if (state == CLAIM_CONFLICT)
-            event_add(w, object, "", (struct spot){0, 0}, "HostTaken", "%s cannot be bound: %s", name, reason);
+            event_add(w, object, "", (struct spot){0, 0}, "HostTaken", "%s cannot be bound: %s",
+                      name, reason);
         else if (state == CLAIM_PENDING)
-            event_add(w, object, "", (struct spot){0, 0}, "HostPending", "%s waits for its proof: add %s CNAME %s.",
-                      name, name, w->entry->domain ? w->entry->domain : "<the tenant's domain>");
+            event_add(w, object, "", (struct spot){0, 0}, "HostPending",
+                      "%s waits for its proof: add %s CNAME %s.", name, name,
+                      w->entry->domain ? w->entry->domain : "<the tenant's domain>");
     }
 }
 
-static void grant_events(struct work *w)
-{
+static void grant_events(struct work *w) {
     const struct tenant_object *ignored = w->model->ignored_tenant, *tenant = w->model->tenant;
     if (ignored)
-        event_add(w, stash_format(w->stash, "Tenant/%s", w->entry->name), ignored->head.file, ignored->head.at,
-                  "TenantIgnored", "kind: Tenant is honoured only in tenant.yaml");
+        event_add(w, stash_format(w->stash, "Tenant/%s", w->entry->name), ignored->head.file,
+                  ignored->head.at, "TenantIgnored",
+                  "kind: Tenant is honoured only in tenant.yaml");
     if (w->entry->domain_refusal && tenant && tenant->spec)
-        event_add(w, stash_format(w->stash, "Tenant/%s", w->entry->name), tenant->head.file, tenant->spec->domain.at,
-                  "DomainRefused", "spec.domain %s is not given: %s", tenant->spec->domain.text,
-                  w->entry->domain_refusal);
+        event_add(w, stash_format(w->stash, "Tenant/%s", w->entry->name), tenant->head.file,
+                  tenant->spec->domain.at, "DomainRefused", "spec.domain %s is not given: %s",
+                  tenant->spec->domain.text, w->entry->domain_refusal);
 }
 
-static void backend_events(struct work *w)
-{
+static void backend_events(struct work *w) {
     for (size_t i = 0; i < w->backend_count; i++)
         if (w->backend[i].reason && !w->backend[i].endpoint_count)
-            event_add(w, stash_format(w->stash, "Service/%s", w->backend[i].service), "", (struct spot){0, 0},
-                      "NoEndpoints", "%s", w->backend[i].reason);
+            event_add(w, stash_format(w->stash, "Service/%s", w->backend[i].service), "",
+                      (struct spot){0, 0}, "NoEndpoints", "%s", w->backend[i].reason);
 }
 
 /* ---- names asked for ---- */
 
-static bool wildcard_claimed(const struct entry *entry, const char *wildcard)
-{
+static bool wildcard_claimed(const struct entry *entry, const char *wildcard) {
     for (size_t i = 0; i < entry->model->ingresses.count; i++) {
         const struct ingress_object *ingress = entry->model->ingresses.item[i];
         for (size_t j = 0; ingress->spec && j < ingress->spec->tls.count; j++) {
@@ -152,8 +152,7 @@ static bool wildcard_claimed(const struct entry *entry, const char *wildcard)
     return false;
 }
 
-static size_t hosts_count(const struct model *model)
-{
+static size_t hosts_count(const struct model *model) {
     size_t count = 0;
     for (size_t i = 0; i < model->ingresses.count; i++) {
         const struct ingress_object *ingress = model->ingresses.item[i];
@@ -163,8 +162,7 @@ static size_t hosts_count(const struct model *model)
     return count;
 }
 
-size_t wanted_names(struct stash *stash, const struct entry *entry, struct wanted_name **ret)
-{
+size_t wanted_names(struct stash *stash, const struct entry *entry, struct wanted_name **ret) {
     struct wanted_name *list = stash_array(stash, hosts_count(entry->model) + 1, sizeof *list);
     size_t count = 0;
     for (size_t i = 0; i < entry->model->ingresses.count; i++) {
@@ -176,7 +174,8 @@ size_t wanted_names(struct stash *stash, const struct entry *entry, struct wante
         }
     }
     const char *own = entry->domain ? stash_format(stash, "*.%s", entry->domain) : NULL;
-    if (own && !wildcard_claimed(entry, own)) /* what the Ingress `default` has even when nobody wrote it */
+    if (own && !wildcard_claimed(
+                   entry, own)) /* what the Ingress `default` has even when nobody wrote it */
         list[count++] = (struct wanted_name){own, "default"};
     *ret = list;
     return count;
@@ -184,8 +183,7 @@ size_t wanted_names(struct stash *stash, const struct entry *entry, struct wante
 
 /* ---- the whole ---- */
 
-static struct compiled *compiled_new(void)
-{
+static struct compiled *compiled_new(void) {
     struct stash *stash = stash_new();
     struct compiled *compiled = stash_alloc(stash, sizeof *compiled);
     compiled->stash = stash;
@@ -194,11 +192,16 @@ static struct compiled *compiled_new(void)
     return compiled;
 }
 
-struct compiled *tenant_compile(struct registry *registry, struct entry *entry, int64_t now, struct change *change)
-{
+struct compiled *tenant_compile(struct registry *registry, struct entry *entry, int64_t now,
+                                struct change *change) {
     struct compiled *out = compiled_new();
-    struct work work = {.registry = registry, .entry = entry, .model = entry->model, .out = out, .stash = out->stash,
-                        .now = now}, *w = &work;
+    struct work work = {.registry = registry,
+                        .entry = entry,
+                        .model = entry->model,
+                        .out = out,
+                        .stash = out->stash,
+                        .now = now},
+                *w = &work;
     w->workload_count = workloads_list(w->stash, w->model, &w->workload);
     w->backend_room = references_count(w);
     w->backend = stash_array(w->stash, w->backend_room, sizeof *w->backend);
@@ -216,14 +219,12 @@ struct compiled *tenant_compile(struct registry *registry, struct entry *entry, 
     return out;
 }
 
-void compiled_unref(struct compiled *compiled)
-{
+void compiled_unref(struct compiled *compiled) {
     if (compiled && atomic_fetch_sub_explicit(&compiled->holders, 1, memory_order_acq_rel) == 1)
         stash_free(compiled->stash);
 }
 
-void tenant_free(struct tenant *tenant)
-{
+void tenant_free(struct tenant *tenant) {
     if (tenant)
         compiled_unref(tenant->arena);
 }

@@ -18,7 +18,7 @@ union address { /* an IP address and port, network byte order inside, as the ker
     struct sockaddr_in6 v6;
 };
 
-struct prefix { /* a CIDR prefix */
+struct prefix {     /* a CIDR prefix */
     uint8_t family; /* AF_INET, AF_INET6 */
     uint8_t bits;
     uint8_t addr[16]; /* network byte order; IPv4 in the first four */
@@ -40,9 +40,9 @@ enum app_protocol { APP_HTTP, APP_HTTPS, APP_H2C, APP_WS, APP_TCP };
 
 struct endpoint {
     union address addr;
-    const char *pod;    /* name for people; "" when unknown */
-    bool ready;         /* serves: has an address, is Ready, lies inside network.allow */
-    const char *reason; /* why not ready, or NULL */
+    const char *pod;     /* name for people; "" when unknown */
+    bool ready;          /* serves: has an address, is Ready, lies inside network.allow */
+    const char *reason;  /* why not ready, or NULL */
     void *host_upstream; /* struct upstream *, core/upstream.h */
 };
 
@@ -57,11 +57,16 @@ struct backend { /* one (service, port) */
     void *host_set;     /* struct upstream_set * of the ready endpoints; NULL while there is none */
 };
 
-enum path_type { PATH_EXACT, PATH_PREFIX, PATH_IMPLEMENTATION_SPECIFIC /* matched as PATH_PREFIX */ };
+enum path_type {
+    PATH_EXACT,
+    PATH_PREFIX,
+    PATH_IMPLEMENTATION_SPECIFIC /* matched as PATH_PREFIX */
+};
 
 struct route {
     enum path_type type;
-    const char *path; /* starts with '/'; a trailing '/' of a Prefix is kept for people, ignored in matching */
+    const char *
+        path; /* starts with '/'; a trailing '/' of a Prefix is kept for people, ignored in matching */
     size_t path_length;
     const struct backend *backend;
     const char *ingress; /* the Ingress it came from */
@@ -69,13 +74,15 @@ struct route {
 };
 
 struct host {
-    const char *name;    /* lower case A-labels; "*.rest" covers one label; "" for rules without a host */
-    struct route *route; /* Exact first, then Prefix by falling length: the first match is the match */
+    const char
+        *name; /* lower case A-labels; "*.rest" covers one label; "" for rules without a host */
+    struct route
+        *route; /* Exact first, then Prefix by falling length: the first match is the match */
     unsigned route_count;
-    bool redirect;                     /* plain HTTP answers 308 to https */
-    bool passthrough;                  /* TLS goes to passthrough_backend untouched */
+    bool redirect;    /* plain HTTP answers 308 to https */
+    bool passthrough; /* TLS goes to passthrough_backend untouched */
     const struct backend *passthrough_backend;
-    const struct backend *fallback;    /* defaultBackend of its ingress, or NULL */
+    const struct backend *fallback; /* defaultBackend of its ingress, or NULL */
 };
 
 /* A name this tenant may serve, as the directory is to know it. */
@@ -86,8 +93,9 @@ enum name_kind {
 };
 struct tenant_name {
     enum name_kind kind;
-    const char *name;        /* NAME_WILDCARD: with its "*."; else plain */
-    const struct host *host; /* the rules of this very name, or NULL: only `any` below speaks for it */
+    const char *name; /* NAME_WILDCARD: with its "*."; else plain */
+    const struct host
+        *host; /* the rules of this very name, or NULL: only `any` below speaks for it */
 };
 
 struct certificate { /* from a kubernetes.io/tls Secret that a spec.tls entry names */
@@ -148,11 +156,12 @@ struct route_answer {
 
 /* `host` as the directory entry had it (NULL: no rules of its own). `path`: the target's path, without query, already
  * normalised by the caller; starts with '/'. Never allocates. */
-void route_find(const struct tenant *, const struct host *host, const char *path, size_t path_length,
-                struct route_answer *ret);
+void route_find(const struct tenant *, const struct host *host, const char *path,
+                size_t path_length, struct route_answer *ret);
 
 /* The certificate of this tenant for `sni` (lower case): one named for it, exact name before wildcard; or NULL. */
-const struct certificate *tenant_certificate(const struct tenant *, const char *sni, size_t sni_length);
+const struct certificate *tenant_certificate(const struct tenant *, const char *sni,
+                                             size_t sni_length);
 
 bool prefix_contains(const struct prefix *, const union address *);
 /* May a pod at this address be dialled for this tenant? False for addresses outside `allow`, for metadata addresses

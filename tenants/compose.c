@@ -8,14 +8,12 @@
 #include "tenants/objects.h"
 #include <string.h>
 
-bool compose_is(const char *name)
-{
+bool compose_is(const char *name) {
     return word_listed("compose.yaml compose.yml docker-compose.yaml docker-compose.yml", name);
 }
 
 /* A map's own key, or that of a map it merges. Ends: trees are finite, an alias inside its own anchor was refused. */
-static const struct yaml_node *merged_get(const struct yaml_node *map, const char *key)
-{
+static const struct yaml_node *merged_get(const struct yaml_node *map, const char *key) {
     const struct yaml_node *own = yaml_get(map, key), *merge = yaml_get(map, "<<");
     if (own || !merge)
         return own && own->kind == YAML_NULL ? NULL : own;
@@ -24,16 +22,16 @@ static const struct yaml_node *merged_get(const struct yaml_node *map, const cha
     return own ? own : merged_get(merge, key);
 }
 
-static bool label_known(const struct dict *labels, const char *key)
-{
+static bool label_known(const struct dict *labels, const char *key) {
     return dict_get(labels, key) != NULL;
 }
 
-static void label_add(struct reader *r, struct dict *labels, const struct yaml_node *at, const char *key,
-                      const char *value)
-{
+static void label_add(struct reader *r, struct dict *labels, const struct yaml_node *at,
+                      const char *key, const char *value) {
     struct spot spot = {at->line, at->column};
-    if (label_known(labels, key)) /* the service's own labels come before those of deploy and of merged maps */
+    if (label_known(
+            labels,
+            key)) /* the service's own labels come before those of deploy and of merged maps */
         return;
     labels->item = stash_room(r->stash, labels->item, labels->count, sizeof *labels->item);
     labels->item[labels->count++] = (struct word_pair){{key, spot}, {value, spot}};
@@ -41,12 +39,12 @@ static void label_add(struct reader *r, struct dict *labels, const struct yaml_n
 
 enum { PREFIX_LENGTH = 11 }; /* of "kr.ingress.": other labels are not kept, there may be many */
 
-static void labels_from_list(struct reader *r, const struct yaml_node *list, struct dict *labels)
-{
+static void labels_from_list(struct reader *r, const struct yaml_node *list, struct dict *labels) {
     for (size_t i = 0; i < list->count; i++) {
         const struct yaml_node *item = list->item[i];
         if (item->kind != YAML_SCALAR) {
-            reader_error(r, ((struct spot){item->line, item->column}), "labels: must be key=value texts");
+            reader_error(r, ((struct spot){item->line, item->column}),
+                         "labels: must be key=value texts");
             continue;
         }
         size_t length = strcspn(item->text, "=");
@@ -57,8 +55,7 @@ static void labels_from_list(struct reader *r, const struct yaml_node *list, str
     }
 }
 
-static void labels_from_map(struct reader *r, const struct yaml_node *map, struct dict *labels)
-{
+static void labels_from_map(struct reader *r, const struct yaml_node *map, struct dict *labels) {
     for (size_t i = 0; i < map->count; i++) {
         const struct yaml_node *key = map->pair[i].key, *value = map->pair[i].value;
         if (!strcmp(key->text, "<<") && value->kind == YAML_MAP)
@@ -68,12 +65,12 @@ static void labels_from_map(struct reader *r, const struct yaml_node *map, struc
         if (value->kind == YAML_SCALAR || value->kind == YAML_NULL)
             label_add(r, labels, value, key->text, value->text);
         else
-            reader_error(r, ((struct spot){value->line, value->column}), "%s: must be text", key->text);
+            reader_error(r, ((struct spot){value->line, value->column}), "%s: must be text",
+                         key->text);
     }
 }
 
-static void labels_read(struct reader *r, const struct yaml_node *node, struct dict *labels)
-{
+static void labels_read(struct reader *r, const struct yaml_node *node, struct dict *labels) {
     if (!node)
         return;
     if (node->kind == YAML_LIST)
@@ -81,11 +78,12 @@ static void labels_read(struct reader *r, const struct yaml_node *node, struct d
     else if (node->kind == YAML_MAP)
         labels_from_map(r, node, labels);
     else
-        reader_error(r, ((struct spot){node->line, node->column}), "labels: must be a mapping or a list of key=value");
+        reader_error(r, ((struct spot){node->line, node->column}),
+                     "labels: must be a mapping or a list of key=value");
 }
 
-static void address_read(struct reader *r, const struct yaml_node *network, struct words *addresses)
-{
+static void address_read(struct reader *r, const struct yaml_node *network,
+                         struct words *addresses) {
     static const char *const keys[] = {"ipv4_address", "ipv6_address"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const struct yaml_node *node = merged_get(network, keys[i]);
@@ -97,17 +95,18 @@ static void address_read(struct reader *r, const struct yaml_node *network, stru
             reader_error(r, at, "%s: must be an IP address", keys[i]);
             continue;
         }
-        addresses->item = stash_room(r->stash, addresses->item, addresses->count, sizeof *addresses->item);
+        addresses->item =
+            stash_room(r->stash, addresses->item, addresses->count, sizeof *addresses->item);
         addresses->item[addresses->count++] = (struct word){node->text, at};
         return; /* one per network: its IPv6 address is the same container */
     }
 }
 
 static void service_read(struct reader *r, struct model *model, const struct yaml_node *key,
-                         const struct yaml_node *value)
-{
+                         const struct yaml_node *value) {
     struct compose_service *service = stash_alloc(r->stash, sizeof *service);
-    *service = (struct compose_service){.at = {key->line, key->column}, .file = r->file, .name = key->text};
+    *service = (struct compose_service){
+        .at = {key->line, key->column}, .file = r->file, .name = key->text};
     if (value->kind != YAML_MAP && value->kind != YAML_NULL) {
         reader_error(r, service->at, "services.%s: must be a mapping", key->text);
         return;
@@ -124,16 +123,15 @@ static void service_read(struct reader *r, struct model *model, const struct yam
     const char *index = stash_format(r->stash, "compose/%s", key->text);
     const struct compose_service *other = table_get(&model->index, index);
     if (other) {
-        reader_error(r, service->at, "services.%s is here twice: first at %s:%u:%u", key->text, other->file,
-                     other->at.line, other->at.column);
+        reader_error(r, service->at, "services.%s is here twice: first at %s:%u:%u", key->text,
+                     other->file, other->at.line, other->at.column);
         return;
     }
     table_put(&model->index, index, service);
     list_add(r->stash, &model->compose, service);
 }
 
-void compose_read(struct reader *r, const struct yaml_node *node, struct model *model)
-{
+void compose_read(struct reader *r, const struct yaml_node *node, struct model *model) {
     const struct yaml_node *services = yaml_get(node, "services");
     const struct yaml_node *blame = services ? services : node;
     struct spot at = {blame->line, blame->column};

@@ -15,15 +15,13 @@ struct page { /* text with tabs, until it is set */
     FILE *out;
 };
 
-static bool page_begin(struct page *page)
-{
+static bool page_begin(struct page *page) {
     *page = (struct page){0};
     page->out = open_memstream(&page->text, &page->length);
     return page->out != NULL;
 }
 
-static char *page_end(struct page *page)
-{
+static char *page_end(struct page *page) {
     char *set = fclose(page->out) ? NULL : tabs_expand(page->text);
     free(page->text);
     return set;
@@ -31,19 +29,18 @@ static char *page_end(struct page *page)
 
 /* ---- parts ---- */
 
-static void dict_print(FILE *out, const char *title, const struct dict *dict, const char *between)
-{
+static void dict_print(FILE *out, const char *title, const struct dict *dict, const char *between) {
     fprintf(out, "%s:\t", title);
     for (size_t i = 0; dict && i < dict->count; i++)
-        fprintf(out, "%s%.200s%s%.500s\n", i ? "\t" : "", dict->item[i].key.text, between, dict->item[i].value.text);
+        fprintf(out, "%s%.200s%s%.500s\n", i ? "\t" : "", dict->item[i].key.text, between,
+                dict->item[i].value.text);
     if (!dict || !dict->count)
         fputs("<none>\n", out);
 }
 
 enum { ENDPOINTS_SHOWN = 3 };
 
-static void backend_print(FILE *out, const struct backend *backend)
-{
+static void backend_print(FILE *out, const struct backend *backend) {
     char text[ADDRESS_TEXT_MAX];
     unsigned shown = 0;
     if (!backend)
@@ -62,14 +59,13 @@ static void backend_print(FILE *out, const struct backend *backend)
     fputc(')', out);
 }
 
-static void words_print(FILE *out, const struct words *words)
-{
+static void words_print(FILE *out, const struct words *words) {
     for (size_t i = 0; i < words->count; i++)
         fprintf(out, "%s%s", i ? "," : "", words->item[i].text);
 }
 
-static bool tls_print(FILE *out, const struct entry *entry, const struct ingress_object *ingress, const char *name)
-{
+static bool tls_print(FILE *out, const struct entry *entry, const struct ingress_object *ingress,
+                      const char *name) {
     bool any = false;
     const struct claim *claim = entry->claims;
     char own[256];
@@ -81,7 +77,8 @@ static bool tls_print(FILE *out, const struct entry *entry, const struct ingress
         }
     for (size_t i = 0; ingress && ingress->spec && i < ingress->spec->tls.count; i++) {
         const struct ingress_tls *tls = (struct ingress_tls *)ingress->spec->tls.item + i;
-        if (any && !tls->secret.text && tls->hosts.count == 1 && !strcmp(tls->hosts.item[0].text, own))
+        if (any && !tls->secret.text && tls->hosts.count == 1 &&
+            !strcmp(tls->hosts.item[0].text, own))
             continue;
         fprintf(out, "%s", any ? "" : "TLS:\n");
         any = true;
@@ -95,8 +92,8 @@ static bool tls_print(FILE *out, const struct entry *entry, const struct ingress
     return any;
 }
 
-static void rules_print(FILE *out, const struct compiled *compiled, const char *name, const struct backend *fallback)
-{
+static void rules_print(FILE *out, const struct compiled *compiled, const char *name,
+                        const struct backend *fallback) {
     const char *host = NULL;
     fputs("Rules:\n  Host\tPath\tBackends\n  ----\t----\t--------\n", out);
     for (size_t i = 0; i < compiled->route_count; i++) {
@@ -117,8 +114,8 @@ static void rules_print(FILE *out, const struct compiled *compiled, const char *
     fputc('\n', out);
 }
 
-static bool event_concerns(const struct compiled *compiled, const struct event *event, const char *ingress)
-{
+static bool event_concerns(const struct compiled *compiled, const struct event *event,
+                           const char *ingress) {
     if (!strncmp(event->object, "Ingress/", 8) && !strcmp(event->object + 8, ingress))
         return true;
     for (size_t i = 0; i < compiled->route_count; i++) { /* labels route under `default` */
@@ -129,8 +126,7 @@ static bool event_concerns(const struct compiled *compiled, const struct event *
     return false;
 }
 
-static void events_print(FILE *out, const struct compiled *compiled, const char *ingress)
-{
+static void events_print(FILE *out, const struct compiled *compiled, const char *ingress) {
     bool any = false;
     for (size_t i = 0; compiled && i < compiled->event_count; i++) {
         const struct event *event = &compiled->event[i];
@@ -147,19 +143,18 @@ static void events_print(FILE *out, const struct compiled *compiled, const char 
 
 /* ---- ingress ---- */
 
-static const struct backend *fallback_of(const struct compiled *compiled, const char *name)
-{
+static const struct backend *fallback_of(const struct compiled *compiled, const char *name) {
     for (size_t i = 0; i < compiled->ingress_count; i++)
         if (!strcmp(compiled->ingress[i].name, name))
             return compiled->ingress[i].fallback;
     return NULL;
 }
 
-char *describe_ingress(const struct registry *registry, const char *tenant, const char *name)
-{
+char *describe_ingress(const struct registry *registry, const char *tenant, const char *name) {
     const struct entry *entry = entry_find(registry, tenant);
     const struct compiled *compiled = entry ? entry->compiled : NULL;
-    const struct ingress_object *ingress = compiled ? model_find(entry->model, "Ingress", name) : NULL;
+    const struct ingress_object *ingress =
+        compiled ? model_find(entry->model, "Ingress", name) : NULL;
     struct page page;
     if (!compiled || (!ingress && strcmp(name, "default")) || !page_begin(&page))
         return NULL;
@@ -180,8 +175,7 @@ char *describe_ingress(const struct registry *registry, const char *tenant, cons
 
 /* ---- tenant ---- */
 
-static void network_print(FILE *out, const struct tenant_spec *spec)
-{
+static void network_print(FILE *out, const struct tenant_spec *spec) {
     const struct network_spec *network = spec ? spec->network : NULL;
     fputs("Network:\t", out);
     if (network && network->allow.count)
@@ -195,14 +189,14 @@ static void network_print(FILE *out, const struct tenant_spec *spec)
     fputc('\n', out);
 }
 
-char *describe_tenant(const struct registry *registry, const char *tenant)
-{
+char *describe_tenant(const struct registry *registry, const char *tenant) {
     const struct entry *entry = entry_find(registry, tenant);
     struct page page;
     if (!entry || !page_begin(&page))
         return NULL;
     const struct tenant *compiled = entry->compiled ? &entry->compiled->tenant : NULL;
-    const struct tenant_spec *spec = entry->model && entry->model->tenant ? entry->model->tenant->spec : NULL;
+    const struct tenant_spec *spec =
+        entry->model && entry->model->tenant ? entry->model->tenant->spec : NULL;
     fprintf(page.out, "Name:\t%s\nUID:\t%s\nDomain:\t%s\nState:\t%s\n", entry->name, entry->uid,
             entry->domain ? entry->domain : "<none>", entry_state(entry));
     if (entry->error)
@@ -217,15 +211,14 @@ char *describe_tenant(const struct registry *registry, const char *tenant)
 
 /* ---- port ---- */
 
-static bool port_named(const struct raw_port *port, const char *wanted)
-{
+static bool port_named(const struct raw_port *port, const char *wanted) {
     char full[320];
     snprintf(full, sizeof full, "%s:%u", port->service, port->container_port);
     return !strcmp(full, wanted) || !strcmp(port->service, wanted);
 }
 
-char *describe_port(const struct registry *registry, const char *tenant, const char *service_and_port)
-{
+char *describe_port(const struct registry *registry, const char *tenant,
+                    const char *service_and_port) {
     const struct entry *entry = entry_find(registry, tenant);
     const struct tenant *compiled = entry && entry->compiled ? &entry->compiled->tenant : NULL;
     const struct raw_port *port = NULL;
@@ -235,12 +228,15 @@ char *describe_port(const struct registry *registry, const char *tenant, const c
             port = &compiled->raw_port[i];
     if (!port || !page_begin(&page))
         return NULL;
-    fprintf(page.out, "Service:\t%s\nContainer port:\t%u\nAddress:\t%s", port->service, port->container_port,
-            entry->domain ? entry->domain : "<any>");
+    fprintf(page.out, "Service:\t%s\nContainer port:\t%u\nAddress:\t%s", port->service,
+            port->container_port, entry->domain ? entry->domain : "<any>");
     if (port->public_port)
         fprintf(page.out, ":%u", port->public_port);
-    fprintf(page.out, "\nState:\t%s\nReason:\t%s\nBackend:\t", port->state == RAW_PORT_OPEN ? "open" :
-            port->state == RAW_PORT_SHUT ? "shut" : "refused", port->reason ? port->reason : "<none>");
+    fprintf(page.out, "\nState:\t%s\nReason:\t%s\nBackend:\t",
+            port->state == RAW_PORT_OPEN   ? "open"
+            : port->state == RAW_PORT_SHUT ? "shut"
+                                           : "refused",
+            port->reason ? port->reason : "<none>");
     backend_print(page.out, port->backend);
     fputc('\n', page.out);
     return page_end(&page);
@@ -248,14 +244,12 @@ char *describe_port(const struct registry *registry, const char *tenant, const c
 
 /* ---- domain ---- */
 
-static const char *string_of(json_t *object, const char *key)
-{
+static const char *string_of(json_t *object, const char *key) {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "<none>";
 }
 
-char *describe_domain(const struct registry *registry, const char *domain)
-{
+char *describe_domain(const struct registry *registry, const char *domain) {
     const struct place *place = place_find(registry, domain);
     const struct zone *zone = domain_above(registry, domain);
     struct page page;
@@ -270,8 +264,8 @@ char *describe_domain(const struct registry *registry, const char *domain)
     for (const struct claim *claim = place ? place->first : NULL; claim; claim = claim->next) {
         json_t *object = claim_json(registry, claim);
         fprintf(page.out, "Claim:\n  Tenant:\t%s\n  Ingress:\t%s\n  State:\t%s\n  Reason:\t%s\n",
-                string_of(object, "tenant"), string_of(object, "ingress"), string_of(object, "state"),
-                string_of(object, "reason"));
+                string_of(object, "tenant"), string_of(object, "ingress"),
+                string_of(object, "state"), string_of(object, "reason"));
         json_decref(object);
     }
     return page_end(&page);
@@ -279,22 +273,22 @@ char *describe_domain(const struct registry *registry, const char *domain)
 
 /* ---- why not ---- */
 
-static bool claims_explain(const struct registry *registry, const struct place *place, FILE *out)
-{
+static bool claims_explain(const struct registry *registry, const struct place *place, FILE *out) {
     for (const struct claim *claim = place ? place->first : NULL; claim; claim = claim->next) {
         json_t *object = claim_json(registry, claim);
-        fprintf(out, "%s is claimed by tenant %s (Ingress %s): %s; %s\n", string_of(object, "domain"),
-                string_of(object, "tenant"), string_of(object, "ingress"), string_of(object, "state"),
+        fprintf(out, "%s is claimed by tenant %s (Ingress %s): %s; %s\n",
+                string_of(object, "domain"), string_of(object, "tenant"),
+                string_of(object, "ingress"), string_of(object, "state"),
                 string_of(object, "reason"));
         json_decref(object);
     }
     return place && place->first;
 }
 
-char *explain_name(const struct registry *registry, const char *host)
-{
+char *explain_name(const struct registry *registry, const char *host) {
     struct stash *stash = stash_new();
-    const char *why = NULL, *name = hostname_normalise(stash, host, true, &why), *dot = name ? strchr(name, '.') : NULL;
+    const char *why = NULL, *name = hostname_normalise(stash, host, true, &why),
+               *dot = name ? strchr(name, '.') : NULL;
     const struct zone *domain = name ? domain_above(registry, name) : NULL;
     char *text = NULL;
     size_t length = 0;
@@ -305,9 +299,11 @@ char *explain_name(const struct registry *registry, const char *host)
         fprintf(out, "`%.200s` %s\n", host, why);
     bool claimed = name && claims_explain(registry, place_find(registry, name), out);
     if (name && !claimed && dot)
-        claimed = claims_explain(registry, place_find(registry, stash_format(stash, "*%s", dot)), out);
+        claimed =
+            claims_explain(registry, place_find(registry, stash_format(stash, "*%s", dot)), out);
     if (domain)
-        fprintf(out, "%s lies in the domain %s of tenant %s%s\n", name, domain->name, domain->granted_to,
+        fprintf(out, "%s lies in the domain %s of tenant %s%s\n", name, domain->name,
+                domain->granted_to,
                 entry_find(registry, domain->granted_to) ? "" : ", which is gone");
     else if (name && !claimed)
         fprintf(out, "no tenant has bound %s\n", name);

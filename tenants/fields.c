@@ -5,13 +5,11 @@
 #include "core/conf.h"
 #include <string.h>
 
-static struct spot node_spot(const struct yaml_node *node)
-{
+static struct spot node_spot(const struct yaml_node *node) {
     return (struct spot){node->line, node->column};
 }
 
-bool word_listed(const char *list, const char *word)
-{
+bool word_listed(const char *list, const char *word) {
     size_t length = strlen(word);
     for (const char *at = list; at && length && (at = strstr(at, word)); at += length)
         if ((at == list || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
@@ -19,8 +17,7 @@ bool word_listed(const char *list, const char *word)
     return false;
 }
 
-const char *dict_get(const struct dict *dict, const char *key)
-{
+const char *dict_get(const struct dict *dict, const char *key) {
     for (size_t i = 0; i < dict->count; i++)
         if (!strcmp(dict->item[i].key.text, key))
             return dict->item[i].value.text;
@@ -28,8 +25,7 @@ const char *dict_get(const struct dict *dict, const char *key)
 }
 
 /* What YAML would read as a number or a truth value is not text: kubectl says so too, before it becomes 1.10 -> 1.1. */
-static bool plain_is_text(const struct yaml_node *node)
-{
+static bool plain_is_text(const struct yaml_node *node) {
     bool truth;
     if (node->quoted)
         return true;
@@ -48,8 +44,8 @@ static bool plain_is_text(const struct yaml_node *node)
     return rest == text || *rest || !strcmp(text, ".");
 }
 
-static bool text_read(struct reader *r, const char *name, const struct yaml_node *node, bool loose, struct word *ret)
-{
+static bool text_read(struct reader *r, const char *name, const struct yaml_node *node, bool loose,
+                      struct word *ret) {
     if (node->kind == YAML_NULL && loose) {
         *ret = (struct word){"", node_spot(node)};
         return true;
@@ -66,8 +62,8 @@ static bool text_read(struct reader *r, const char *name, const struct yaml_node
     return true;
 }
 
-void dict_read(struct reader *r, const char *name, const struct yaml_node *node, bool loose, struct dict *ret)
-{
+void dict_read(struct reader *r, const char *name, const struct yaml_node *node, bool loose,
+               struct dict *ret) {
     if (node->kind != YAML_MAP) {
         reader_error(r, node_spot(node), "%s: must be a mapping of texts", name);
         return;
@@ -82,8 +78,8 @@ void dict_read(struct reader *r, const char *name, const struct yaml_node *node,
     }
 }
 
-static void texts_read(struct reader *r, const struct field *field, const struct yaml_node *node, struct words *ret)
-{
+static void texts_read(struct reader *r, const struct field *field, const struct yaml_node *node,
+                       struct words *ret) {
     if (node->kind != YAML_LIST) {
         reader_error(r, node_spot(node), "%s: must be a list of texts", field->name);
         return;
@@ -93,26 +89,27 @@ static void texts_read(struct reader *r, const struct field *field, const struct
         ret->count += text_read(r, field->name, node->item[i], false, &ret->item[ret->count]);
 }
 
-static void int_read(struct reader *r, const struct field *field, const struct yaml_node *node, int64_t *ret)
-{
+static void int_read(struct reader *r, const struct field *field, const struct yaml_node *node,
+                     int64_t *ret) {
     int64_t value;
     if (!yaml_int(node, &value))
         reader_error(r, node_spot(node), "%s: must be a whole number", field->name);
     else if ((field->min || field->max) && (value < field->min || value > field->max))
-        reader_error(r, node_spot(node), "%s: must be %lld to %lld", field->name, (long long)field->min,
-                     (long long)field->max);
+        reader_error(r, node_spot(node), "%s: must be %lld to %lld", field->name,
+                     (long long)field->min, (long long)field->max);
     else
         *ret = value;
 }
 
-static void rate_read(struct reader *r, const struct field *field, const struct yaml_node *node, int64_t *ret)
-{
+static void rate_read(struct reader *r, const struct field *field, const struct yaml_node *node,
+                      int64_t *ret) {
     if (node->kind != YAML_SCALAR || !conf_rate_parse(node->text, ret) || *ret <= 0)
-        reader_error(r, node_spot(node), "%s: must be a rate like 64kbit, 100Mbit or 1Gbit", field->name);
+        reader_error(r, node_spot(node), "%s: must be a rate like 64kbit, 100Mbit or 1Gbit",
+                     field->name);
 }
 
-static void bool_read(struct reader *r, const struct field *field, const struct yaml_node *node, enum maybe *ret)
-{
+static void bool_read(struct reader *r, const struct field *field, const struct yaml_node *node,
+                      enum maybe *ret) {
     bool value;
     if (yaml_bool(node, &value))
         *ret = value ? MAYBE_TRUE : MAYBE_FALSE;
@@ -120,16 +117,16 @@ static void bool_read(struct reader *r, const struct field *field, const struct 
         reader_error(r, node_spot(node), "%s: must be true or false", field->name);
 }
 
-static bool port_name_good(const char *name)
-{
+static bool port_name_good(const char *name) {
     size_t length = strlen(name);
-    return length && length <= 15 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length &&
-           strcspn(name, "abcdefghijklmnopqrstuvwxyz") < length && name[0] != '-' && name[length - 1] != '-';
+    return length && length <= 15 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length &&
+           strcspn(name, "abcdefghijklmnopqrstuvwxyz") < length && name[0] != '-' &&
+           name[length - 1] != '-';
 }
 
 static void port_ref_read(struct reader *r, const struct field *field, const struct yaml_node *node,
-                          struct port_ref *ret)
-{
+                          struct port_ref *ret) {
     ret->at = node_spot(node);
     if (yaml_int(node, &ret->number)) {
         if (ret->number >= 1 && ret->number <= 65535)
@@ -139,36 +136,40 @@ static void port_ref_read(struct reader *r, const struct field *field, const str
         ret->name = node->text;
         return;
     }
-    reader_error(r, ret->at, "%s: must be 1 to 65535, or a port's name (at most 15 of a-z, 0-9 and -, with a letter)",
-                 field->name);
+    reader_error(
+        r, ret->at,
+        "%s: must be 1 to 65535, or a port's name (at most 15 of a-z, 0-9 and -, with a letter)",
+        field->name);
 }
 
-static void words_read(struct reader *r, const struct field *field, const struct yaml_node *node, struct word *ret)
-{
-    if (!text_read(r, field->name, node, false, ret) || !field->choices || word_listed(field->choices, ret->text))
+static void words_read(struct reader *r, const struct field *field, const struct yaml_node *node,
+                       struct word *ret) {
+    if (!text_read(r, field->name, node, false, ret) || !field->choices ||
+        word_listed(field->choices, ret->text))
         return;
     reader_error(r, ret->at, "%s: `%s` is none of: %s", field->name, ret->text, field->choices);
 }
 
-static void objects_read(struct reader *r, const struct field *field, const struct yaml_node *node, struct items *ret)
-{
+static void objects_read(struct reader *r, const struct field *field, const struct yaml_node *node,
+                         struct items *ret) {
     if (node->kind != YAML_LIST) {
         reader_error(r, node_spot(node), "%s: must be a list", field->name);
         return;
     }
     ret->item = stash_array(r->stash, node->count + 1, field->schema->size);
     for (; ret->count < node->count; ret->count++)
-        fields_read(r, field->schema, node->item[ret->count], (char *)ret->item + ret->count * field->schema->size);
+        fields_read(r, field->schema, node->item[ret->count],
+                    (char *)ret->item + ret->count * field->schema->size);
 }
 
-static void object_read(struct reader *r, const struct field *field, const struct yaml_node *node, void **ret)
-{
+static void object_read(struct reader *r, const struct field *field, const struct yaml_node *node,
+                        void **ret) {
     *ret = stash_alloc(r->stash, field->schema->size);
     fields_read(r, field->schema, node, *ret);
 }
 
-static void field_read(struct reader *r, const struct field *field, const struct yaml_node *node, void *slot)
-{
+static void field_read(struct reader *r, const struct field *field, const struct yaml_node *node,
+                       void *slot) {
     switch (field->type) {
     case FIELD_TEXT:
         words_read(r, field, node, slot);
@@ -200,8 +201,8 @@ static void field_read(struct reader *r, const struct field *field, const struct
     }
 }
 
-static void unknown_warn(struct reader *r, const struct schema *schema, const struct yaml_node *node)
-{
+static void unknown_warn(struct reader *r, const struct schema *schema,
+                         const struct yaml_node *node) {
     for (size_t i = 0; i < node->count; i++) {
         const struct yaml_node *key = node->pair[i].key;
         const struct field *field = schema->field;
@@ -212,8 +213,8 @@ static void unknown_warn(struct reader *r, const struct schema *schema, const st
     }
 }
 
-void fields_read(struct reader *r, const struct schema *schema, const struct yaml_node *node, void *target)
-{
+void fields_read(struct reader *r, const struct schema *schema, const struct yaml_node *node,
+                 void *target) {
     struct spot *spot = target;
     *spot = node_spot(node);
     if (node->kind != YAML_MAP) {

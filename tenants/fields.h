@@ -63,7 +63,8 @@ struct field {
 struct schema {
     const struct field *field; /* ends with a row without name */
     size_t size;
-    const char *tolerated; /* upstream fields that mean nothing here, separated by spaces; "*": all */
+    const char
+        *tolerated; /* upstream fields that mean nothing here, separated by spaces; "*": all */
 };
 
 struct reader {
@@ -73,13 +74,15 @@ struct reader {
     size_t decoded; /* bytes of Secrets so far */
 };
 
-#define reader_error(r, spot, ...) diags_add((r)->diags, DIAG_ERROR, (r)->file, (spot).line, (spot).column, __VA_ARGS__)
-#define reader_warning(r, spot, ...)                                                                                   \
+#define reader_error(r, spot, ...) \
+    diags_add((r)->diags, DIAG_ERROR, (r)->file, (spot).line, (spot).column, __VA_ARGS__)
+#define reader_warning(r, spot, ...) \
     diags_add((r)->diags, DIAG_WARNING, (r)->file, (spot).line, (spot).column, __VA_ARGS__)
 
 /* Fills `target` (zeroed, schema->size bytes). Adds what is wrong to the diags and goes on. */
 void fields_read(struct reader *, const struct schema *, const struct yaml_node *, void *target);
 /* A mapping of texts; `loose`: numbers and booleans are taken as written (compose). */
-void dict_read(struct reader *, const char *name, const struct yaml_node *, bool loose, struct dict *ret);
+void dict_read(struct reader *, const char *name, const struct yaml_node *, bool loose,
+               struct dict *ret);
 const char *dict_get(const struct dict *, const char *key); /* NULL: not there */
 bool word_listed(const char *list, const char *word);       /* in a list separated by spaces */

@@ -7,13 +7,11 @@
 #include <libpsl.h>
 #include <string.h>
 
-static bool label_char(char c)
-{
+static bool label_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
 }
 
-static bool label_good(const char *label, size_t length)
-{
+static bool label_good(const char *label, size_t length) {
     if (!length || length > 63 || label[0] == '-' || label[length - 1] == '-')
         return false;
     for (size_t i = 0; i < length; i++)
@@ -22,31 +20,30 @@ static bool label_good(const char *label, size_t length)
     return true;
 }
 
-bool tenant_name_good(const char *name)
-{
+bool tenant_name_good(const char *name) {
     return label_good(name, strlen(name));
 }
 
-bool hostname_is_wildcard(const char *name)
-{
+bool hostname_is_wildcard(const char *name) {
     return name[0] == '*' && name[1] == '.';
 }
 
 /* Of a name already in lower case. */
-static const char *fault_find(const char *name)
-{
+static const char *fault_find(const char *name) {
     for (const char *label = name;; label++) {
         size_t length = strcspn(label, ".");
         if (!label_good(label, length))
             return "is not a DNS name (labels of a-z, 0-9 and `-`)";
         if (label[length] == 0)
-            return strspn(label, "0123456789") == length ? "is an IP address or ends in a number, not a DNS name" : NULL;
+            return strspn(label, "0123456789") == length
+                       ? "is an IP address or ends in a number, not a DNS name"
+                       : NULL;
         label += length;
     }
 }
 
-const char *hostname_normalise(struct stash *stash, const char *text, bool wildcard, const char **ret_why)
-{
+const char *hostname_normalise(struct stash *stash, const char *text, bool wildcard,
+                               const char **ret_why) {
     size_t length = strnlen(text, HOSTNAME_MAX + 2);
     struct in6_addr any;
     *ret_why = NULL;
@@ -72,24 +69,22 @@ const char *hostname_normalise(struct stash *stash, const char *text, bool wildc
     return *ret_why ? NULL : name;
 }
 
-bool hostname_under(const char *host, const char *domain)
-{
+bool hostname_under(const char *host, const char *domain) {
     size_t length = strlen(host), rest = strlen(domain);
     if (length < rest || strcmp(host + length - rest, domain))
         return false;
     return length == rest || host[length - rest - 1] == '.';
 }
 
-bool hostname_covers(const char *pattern, const char *host)
-{
+bool hostname_covers(const char *pattern, const char *host) {
     if (!strcmp(pattern, host))
         return true;
     const char *dot = strchr(host, '.');
-    return hostname_is_wildcard(pattern) && !hostname_is_wildcard(host) && dot && !strcmp(pattern + 2, dot + 1);
+    return hostname_is_wildcard(pattern) && !hostname_is_wildcard(host) && dot &&
+           !strcmp(pattern + 2, dot + 1);
 }
 
-const char *hostname_refusal(const char *name)
-{
+const char *hostname_refusal(const char *name) {
     const char *plain = hostname_is_wildcard(name) ? name + 2 : name;
     const psl_ctx_t *list = psl_builtin();
     if (!strchr(plain, '.'))

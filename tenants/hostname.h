@@ -10,7 +10,8 @@ enum { HOSTNAME_MAX = 253 };
 /* RFC 1123 label: what a tenant may be called. */
 bool tenant_name_good(const char *);
 /* Lower case, without a final dot; NULL with *ret_why set when it is no name. A leading "*." passes when `wildcard`. */
-const char *hostname_normalise(struct stash *, const char *text, bool wildcard, const char **ret_why);
+const char *hostname_normalise(struct stash *, const char *text, bool wildcard,
+                               const char **ret_why);
 bool hostname_is_wildcard(const char *);
 /* Is `host` `domain` or below it? A wildcard is below what it is a wildcard of. */
 bool hostname_under(const char *host, const char *domain);

@@ -9,23 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void note_state(struct rule *rule, const char *state, const char *reason)
-{
+static void note_state(struct rule *rule, const char *state, const char *reason) {
     if (!rule->note)
         return;
     rule->note->state = state;
     rule->note->reason = reason;
 }
 
-static const char *path_type_name(enum path_type type)
-{
-    static const char *const names[] = {[PATH_EXACT] = "Exact", [PATH_PREFIX] = "Prefix",
+static const char *path_type_name(enum path_type type) {
+    static const char *const names[] = {[PATH_EXACT] = "Exact",
+                                        [PATH_PREFIX] = "Prefix",
                                         [PATH_IMPLEMENTATION_SPECIFIC] = "ImplementationSpecific"};
     return names[type];
 }
 
-static void notes_begin(struct work *w)
-{
+static void notes_begin(struct work *w) {
     struct compiled *out = w->out;
     out->route = stash_array(w->stash, w->rule_count + 1, sizeof *out->route);
     for (size_t i = 0; i < w->rule_count; i++) {
@@ -34,30 +32,33 @@ static void notes_begin(struct work *w)
             continue;
         rule->note = &out->route[out->route_count++];
         *rule->note = (struct route_note){
-            .host = rule->host, .path = rule->path, .path_type = path_type_name(rule->type), .scheme = rule->scheme,
-            .ingress = rule->ingress, .origin = rule->origin, .backend = rule->backend,
-            .service = rule->backend ? rule->backend->service : "", .port = rule->backend ? rule->backend->port : 0,
+            .host = rule->host,
+            .path = rule->path,
+            .path_type = path_type_name(rule->type),
+            .scheme = rule->scheme,
+            .ingress = rule->ingress,
+            .origin = rule->origin,
+            .backend = rule->backend,
+            .service = rule->backend ? rule->backend->service : "",
+            .port = rule->backend ? rule->backend->port : 0,
         };
     }
 }
 
 /* Without the final '/', which means nothing in a Prefix; "/" becomes "". */
-static size_t matched_length(const struct rule *rule)
-{
+static size_t matched_length(const struct rule *rule) {
     size_t length = strlen(rule->path);
     return rule->type != PATH_EXACT && rule->path[length - 1] == '/' ? length - 1 : length;
 }
 
-static int rule_order(const void *left, const void *right)
-{
+static int rule_order(const void *left, const void *right) {
     const struct rule *a = *(struct rule *const *)left, *b = *(struct rule *const *)right;
     int host = strcmp(a->host, b->host);
     return host ? host : (a->order > b->order) - (a->order < b->order);
 }
 
 /* As the router reads them: Exact first, then by falling length; equal paths next to each other, the first said first. */
-static int path_order(const void *left, const void *right)
-{
+static int path_order(const void *left, const void *right) {
     const struct rule *a = *(struct rule *const *)left, *b = *(struct rule *const *)right;
     bool exact_a = a->type == PATH_EXACT, exact_b = b->type == PATH_EXACT;
     if (exact_a != exact_b)
@@ -69,47 +70,50 @@ static int path_order(const void *left, const void *right)
     return order ? order : (a->order > b->order) - (a->order < b->order);
 }
 
-static bool path_same(const struct rule *a, const struct rule *b)
-{
+static bool path_same(const struct rule *a, const struct rule *b) {
     size_t length = matched_length(a);
     return (a->type == PATH_EXACT) == (b->type == PATH_EXACT) && length == matched_length(b) &&
            !memcmp(a->path, b->path, length);
 }
 
-static void route_state(struct rule *rule)
-{
+static void route_state(struct rule *rule) {
     const struct backend *backend = rule->backend;
     if (!backend)
         note_state(rule, "error", "its backend cannot be used");
     else if (backend->ready_count)
         note_state(rule, "ok", NULL);
     else
-        note_state(rule, "unavailable", backend->reason ? backend->reason
-                                        : backend->endpoint_count ? backend->endpoint[0].reason : "no endpoint");
+        note_state(rule, "unavailable",
+                   backend->reason           ? backend->reason
+                   : backend->endpoint_count ? backend->endpoint[0].reason
+                                             : "no endpoint");
 }
 
-static void rule_shadow(struct work *w, struct rule *rule, const struct rule *winner)
-{
+static void rule_shadow(struct work *w, struct rule *rule, const struct rule *winner) {
     if (rule->backend == winner->backend && rule->passthrough == winner->passthrough) {
-        note_state(rule, "ok", NULL); /* http:// and https:// of one label: said twice, meant once */
+        note_state(rule, "ok",
+                   NULL); /* http:// and https:// of one label: said twice, meant once */
         route_state(rule);
         return;
     }
-    note_state(rule, "shadowed", stash_format(w->stash, "%s has this host and path already", winner->origin));
-    event_add(w, rule->object, rule->file, rule->at, "PathTaken", "%s%s is already routed by %s", rule->host, rule->path,
-              winner->origin);
+    note_state(rule, "shadowed",
+               stash_format(w->stash, "%s has this host and path already", winner->origin));
+    event_add(w, rule->object, rule->file, rule->at, "PathTaken", "%s%s is already routed by %s",
+              rule->host, rule->path, winner->origin);
 }
 
-static void route_set(struct route *route, const struct rule *rule)
-{
+static void route_set(struct route *route, const struct rule *rule) {
     *route = (struct route){
-        .type = rule->type, .path = rule->path, .path_length = strlen(rule->path), .backend = rule->backend,
-        .ingress = rule->ingress, .origin = rule->origin,
+        .type = rule->type,
+        .path = rule->path,
+        .path_length = strlen(rule->path),
+        .backend = rule->backend,
+        .ingress = rule->ingress,
+        .origin = rule->origin,
     };
 }
 
-static void routes_build(struct work *w, struct host *host, struct rule **rules, size_t count)
-{
+static void routes_build(struct work *w, struct host *host, struct rule **rules, size_t count) {
     struct rule **paths = stash_array(w->stash, count + 1, sizeof(struct rule *));
     size_t path_count = 0;
     for (size_t i = 0; i < count; i++)
@@ -130,8 +134,8 @@ static void routes_build(struct work *w, struct host *host, struct rule **rules,
 }
 
 /* TLS passes to one pod set per host: the path cannot be seen. */
-static void passthrough_build(struct work *w, struct host *host, struct rule **rules, size_t count)
-{
+static void passthrough_build(struct work *w, struct host *host, struct rule **rules,
+                              size_t count) {
     const struct rule *winner = NULL;
     for (size_t i = 0; i < count; i++) {
         if (!rules[i]->passthrough || !rules[i]->path)
@@ -147,8 +151,7 @@ static void passthrough_build(struct work *w, struct host *host, struct rule **r
     host->passthrough_backend = winner ? winner->backend : NULL;
 }
 
-static void host_fill(struct work *w, struct host *host, struct rule **rules, size_t count)
-{
+static void host_fill(struct work *w, struct host *host, struct rule **rules, size_t count) {
     bool redirect = false, plain = false;
     host->name = rules[0]->host;
     for (size_t i = 0; i < count; i++) {
@@ -163,55 +166,53 @@ static void host_fill(struct work *w, struct host *host, struct rule **rules, si
         passthrough_build(w, host, rules, count);
 }
 
-static void host_refuse(struct work *w, struct rule **rules, size_t count, enum claim_state state, const char *reason)
-{
+static void host_refuse(struct work *w, struct rule **rules, size_t count, enum claim_state state,
+                        const char *reason) {
     for (size_t i = 0; i < count; i++) {
-        note_state(rules[i], state == CLAIM_CONFLICT ? "conflict" : "pending", reason ? reason : "not verified yet");
+        note_state(rules[i], state == CLAIM_CONFLICT ? "conflict" : "pending",
+                   reason ? reason : "not verified yet");
         event_add(w, rules[i]->object, rules[i]->file, rules[i]->at,
-                  state == CLAIM_CONFLICT ? "HostTaken" : "HostPending", "%s does not route: %s", rules[i]->host,
-                  reason ? reason : "it has not been verified yet");
+                  state == CLAIM_CONFLICT ? "HostTaken" : "HostPending", "%s does not route: %s",
+                  rules[i]->host, reason ? reason : "it has not been verified yet");
     }
 }
 
 /* ---- names for the directory ---- */
 
-static void name_add(struct work *w, enum name_kind kind, const char *name, const struct host *host)
-{
+static void name_add(struct work *w, enum name_kind kind, const char *name,
+                     const struct host *host) {
     struct tenant *tenant = &w->out->tenant;
     tenant->names = stash_room(w->stash, tenant->names, tenant->name_count, sizeof *tenant->names);
-    tenant->names[tenant->name_count++] = (struct tenant_name){kind, stash_text(w->stash, name), host};
+    tenant->names[tenant->name_count++] =
+        (struct tenant_name){kind, stash_text(w->stash, name), host};
 }
 
-static enum name_kind kind_of(const char *name)
-{
+static enum name_kind kind_of(const char *name) {
     return hostname_is_wildcard(name) ? NAME_WILDCARD : NAME_EXACT;
 }
 
-static int host_name_order(const void *key, const void *host)
-{
+static int host_name_order(const void *key, const void *host) {
     return strcmp(key, ((const struct host *)host)->name);
 }
 
-static const struct host *host_named(const struct tenant *tenant, const char *name)
-{
-    return tenant->host_count
-               ? bsearch(name, tenant->host, tenant->host_count, sizeof *tenant->host, host_name_order)
-               : NULL;
+static const struct host *host_named(const struct tenant *tenant, const char *name) {
+    return tenant->host_count ? bsearch(name, tenant->host, tenant->host_count,
+                                        sizeof *tenant->host, host_name_order)
+                              : NULL;
 }
 
 /* A bound name without rules of its own must not hide a wildcard rule above it: it gets that rule's host. */
-static void bound_name_add(struct work *w, const struct claim *claim)
-{
+static void bound_name_add(struct work *w, const struct claim *claim) {
     char text[256], above[256];
     const char *name = claim_name(claim, text), *dot = strchr(name, '.');
-    if (host_named(&w->out->tenant, name) || (w->entry->domain && hostname_under(name, w->entry->domain)))
+    if (host_named(&w->out->tenant, name) ||
+        (w->entry->domain && hostname_under(name, w->entry->domain)))
         return;
     snprintf(above, sizeof above, "*%s", dot ? dot : "");
     name_add(w, kind_of(name), name, claim->wildcard ? NULL : host_named(&w->out->tenant, above));
 }
 
-static void names_build(struct work *w)
-{
+static void names_build(struct work *w) {
     const struct tenant *tenant = &w->out->tenant;
     const char *reason;
     if (w->entry->domain)
@@ -225,16 +226,14 @@ static void names_build(struct work *w)
 
 /* ---- the whole ---- */
 
-static const struct backend *first_fallback(const struct work *w)
-{
+static const struct backend *first_fallback(const struct work *w) {
     for (size_t i = 0; i < w->out->ingress_count; i++)
         if (w->out->ingress[i].fallback)
             return w->out->ingress[i].fallback;
     return NULL;
 }
 
-static void any_build(struct work *w, struct rule **rules, size_t count)
-{
+static void any_build(struct work *w, struct rule **rules, size_t count) {
     const struct backend *fallback = first_fallback(w);
     if (!count && !fallback)
         return;
@@ -247,8 +246,7 @@ static void any_build(struct work *w, struct rule **rules, size_t count)
     w->out->tenant.any = any;
 }
 
-void hosts_build(struct work *w)
-{
+void hosts_build(struct work *w) {
     struct tenant *tenant = &w->out->tenant;
     struct rule **sorted = stash_array(w->stash, w->rule_count + 1, sizeof *sorted);
     const char *reason;

@@ -46,7 +46,7 @@ struct compiled {
 struct entry;
 struct zone;
 struct claim {
-    struct claim *next;       /* of the same name, in the order they came */
+    struct claim *next; /* of the same name, in the order they came */
     struct claim *next_of_entry;
     struct entry *entry;
     struct zone *zone;
@@ -57,10 +57,10 @@ struct claim {
 struct place { /* the claims of one name */
     struct claim *first, *holder;
 };
-struct zone { /* a name in the tree; its parent is the name without the first label */
+struct zone {   /* a name in the tree; its parent is the name without the first label */
     char *name; /* owned */
     struct zone *parent, *child, *next, *previous;
-    struct place exact, wildcard; /* of `name` and of "*.name" */
+    struct place exact, wildcard;   /* of `name` and of "*.name" */
     char *granted_to, *granted_uid; /* owned; spec.domain of that tenant, live or gone */
 };
 
@@ -93,10 +93,11 @@ struct entry {
     bool seen;        /* since the start: a drop came, good or bad */
     bool stored;      /* its UID is in the store */
     struct model *model;
-    char *good;  /* owned; the row `good/NAME` of the model */
-    char *error; /* owned; why the newest drop is not live; NULL: it is */
+    char *good;         /* owned; the row `good/NAME` of the model */
+    char *error;        /* owned; why the newest drop is not live; NULL: it is */
     const char *domain; /* granted, in the model; NULL: none */
-    const char *domain_refusal; /* why spec.domain was not granted; NULL: it was, or none was asked for */
+    const char
+        *domain_refusal; /* why spec.domain was not granted; NULL: it was, or none was asked for */
     struct claim *claims;
     struct port *ports;
     struct resolved *resolved;
@@ -130,19 +131,25 @@ struct registry {
 /* registry.c */
 void entry_touch(struct registry *, struct entry *);
 struct entry *entry_find(const struct registry *, const char *name);
-void change_row(struct change *, const char *value, const char *key_format, ...) __attribute__((format(printf, 3, 4)));
+void change_row(struct change *, const char *value, const char *key_format, ...)
+    __attribute__((format(printf, 3, 4)));
 uint64_t registry_random(struct registry *);
-bool domain_possible(const struct registry *, const struct entry *, const char *domain, const char **ret_refusal);
+bool domain_possible(const struct registry *, const struct entry *, const char *domain,
+                     const char **ret_refusal);
 
 /* names.c */
 struct wanted_name {
     const char *name, *ingress;
 };
-void names_update(struct registry *, struct entry *, const struct wanted_name *, size_t count, struct change *);
-bool domain_grant(struct registry *, struct entry *, const char *domain, const char **ret_refusal, struct change *);
-enum claim_state claim_judge(const struct registry *, const struct claim *, const char **ret_reason);
+void names_update(struct registry *, struct entry *, const struct wanted_name *, size_t count,
+                  struct change *);
+bool domain_grant(struct registry *, struct entry *, const char *domain, const char **ret_refusal,
+                  struct change *);
+enum claim_state claim_judge(const struct registry *, const struct claim *,
+                             const char **ret_reason);
 /* May a rule of this entry speak for this host? */
-enum claim_state host_judge(const struct registry *, const struct entry *, const char *host, const char **ret_reason);
+enum claim_state host_judge(const struct registry *, const struct entry *, const char *host,
+                            const char **ret_reason);
 const struct place *place_find(const struct registry *, const char *name);
 const char *claim_name(const struct claim *, char text[256]);
 /* The tenant whose domain this name lies in, live or gone; or NULL. */
@@ -154,7 +161,7 @@ void names_fini(struct registry *);
 /* ports.c */
 struct wanted_port {
     const char *slot;
-    uint16_t asked;    /* by number; 0: any */
+    uint16_t asked;  /* by number; 0: any */
     uint16_t number; /* given; 0: refused, and then: */
     const char *refusal;
     /* what it is for */
@@ -162,12 +169,14 @@ struct wanted_port {
     uint16_t container_port;
     const struct backend *backend;
 };
-void ports_update(struct registry *, struct entry *, struct wanted_port *, size_t count, int64_t now, struct stash *,
-                  struct change *);
+void ports_update(struct registry *, struct entry *, struct wanted_port *, size_t count,
+                  int64_t now, struct stash *, struct change *);
 /* The tenant is gone: its numbers are held for nobody. */
 void ports_retire(struct entry *, int64_t now, struct change *);
-size_t ports_tick(struct registry *, int64_t now, struct change *); /* how many numbers became free */
-void ports_row(struct registry *, uint16_t number, struct entry *, const char *slot, int64_t held_until);
+size_t ports_tick(struct registry *, int64_t now,
+                  struct change *); /* how many numbers became free */
+void ports_row(struct registry *, uint16_t number, struct entry *, const char *slot,
+               int64_t held_until);
 void ports_fini(struct registry *);
 
 /* workloads.c: what carries labels, whichever file it came from */
@@ -177,7 +186,7 @@ struct workload {
     const char *file;
     struct spot at;
     const struct dict *labels, *annotations;
-    const struct pod_object *pod;         /* or */
+    const struct pod_object *pod; /* or */
     const struct compose_service *compose;
 };
 size_t workloads_list(struct stash *, const struct model *, struct workload **ret);

@@ -7,11 +7,10 @@
 #include <stddef.h>
 
 #define AT(type, member) offsetof(struct type, member)
-#define END_OF_ROWS                                                                                                    \
-    {                                                                                                                  \
-        .name = NULL                                                                                                   \
-    }
-#define SCHEMA(what, rest) static const struct schema what##_schema = {what##_rows, sizeof(struct what), rest}
+#define END_OF_ROWS \
+    { .name = NULL }
+#define SCHEMA(what, rest) \
+    static const struct schema what##_schema = {what##_rows, sizeof(struct what), rest}
 
 static const struct field owner_ref_rows[] = {
     {.name = "kind", .type = FIELD_TEXT, .offset = AT(owner_ref, kind), .required = true},
@@ -26,18 +25,25 @@ static const struct field metadata_rows[] = {
     {.name = "generateName", .type = FIELD_TEXT, .offset = AT(metadata, generate_name)},
     {.name = "labels", .type = FIELD_DICT, .offset = AT(metadata, labels)},
     {.name = "annotations", .type = FIELD_DICT, .offset = AT(metadata, annotations)},
-    {.name = "ownerReferences", .type = FIELD_OBJECTS, .offset = AT(metadata, owners), .schema = &owner_ref_schema},
+    {.name = "ownerReferences",
+     .type = FIELD_OBJECTS,
+     .offset = AT(metadata, owners),
+     .schema = &owner_ref_schema},
     END_OF_ROWS,
 };
-SCHEMA(metadata, "uid resourceVersion generation creationTimestamp deletionTimestamp deletionGracePeriodSeconds "
-                 "finalizers managedFields selfLink");
+SCHEMA(
+    metadata,
+    "uid resourceVersion generation creationTimestamp deletionTimestamp deletionGracePeriodSeconds "
+    "finalizers managedFields selfLink");
 
-#define HEAD(what)                                                                                                     \
-    {.name = "apiVersion", .type = FIELD_TEXT, .offset = AT(what, head.api_version), .required = true},                \
-        {.name = "kind", .type = FIELD_TEXT, .offset = AT(what, head.kind), .required = true},                         \
-    {                                                                                                                  \
-        .name = "metadata", .type = FIELD_OBJECT, .offset = AT(what, head.metadata), .schema = &metadata_schema,       \
-        .required = true                                                                                               \
+#define HEAD(what)                                                                               \
+    {.name = "apiVersion",                                                                       \
+     .type = FIELD_TEXT,                                                                         \
+     .offset = AT(what, head.api_version),                                                       \
+     .required = true},                                                                          \
+        {.name = "kind", .type = FIELD_TEXT, .offset = AT(what, head.kind), .required = true}, { \
+        .name = "metadata", .type = FIELD_OBJECT, .offset = AT(what, head.metadata),             \
+        .schema = &metadata_schema, .required = true                                             \
     }
 
 /* ---- Tenant ---- */
@@ -53,9 +59,21 @@ SCHEMA(network_spec, NULL);
 
 enum { AT_MOST = 1000000000 };
 static const struct field limits_spec_rows[] = {
-    {.name = "connections", .type = FIELD_INT, .offset = AT(limits_spec, connections), .min = 1, .max = AT_MOST},
-    {.name = "newConnectionsPerSecond", .type = FIELD_INT, .offset = AT(limits_spec, new_connections), .min = 1, .max = AT_MOST},
-    {.name = "requestsPerSecond", .type = FIELD_INT, .offset = AT(limits_spec, requests), .min = 1, .max = AT_MOST},
+    {.name = "connections",
+     .type = FIELD_INT,
+     .offset = AT(limits_spec, connections),
+     .min = 1,
+     .max = AT_MOST},
+    {.name = "newConnectionsPerSecond",
+     .type = FIELD_INT,
+     .offset = AT(limits_spec, new_connections),
+     .min = 1,
+     .max = AT_MOST},
+    {.name = "requestsPerSecond",
+     .type = FIELD_INT,
+     .offset = AT(limits_spec, requests),
+     .min = 1,
+     .max = AT_MOST},
     {.name = "bandwidth", .type = FIELD_RATE, .offset = AT(limits_spec, bandwidth)},
     END_OF_ROWS,
 };
@@ -64,16 +82,30 @@ SCHEMA(limits_spec, NULL);
 static const struct field tenant_spec_rows[] = {
     {.name = "domain", .type = FIELD_TEXT, .offset = AT(tenant_spec, domain)},
     {.name = "domains", .type = FIELD_TEXTS, .offset = AT(tenant_spec, domains)},
-    {.name = "rawPorts", .type = FIELD_INT, .offset = AT(tenant_spec, raw_ports), .max = 65535, .fallback = -1},
-    {.name = "network", .type = FIELD_OBJECT, .offset = AT(tenant_spec, network), .schema = &network_spec_schema},
-    {.name = "limits", .type = FIELD_OBJECT, .offset = AT(tenant_spec, limits), .schema = &limits_spec_schema},
+    {.name = "rawPorts",
+     .type = FIELD_INT,
+     .offset = AT(tenant_spec, raw_ports),
+     .max = 65535,
+     .fallback = -1},
+    {.name = "network",
+     .type = FIELD_OBJECT,
+     .offset = AT(tenant_spec, network),
+     .schema = &network_spec_schema},
+    {.name = "limits",
+     .type = FIELD_OBJECT,
+     .offset = AT(tenant_spec, limits),
+     .schema = &limits_spec_schema},
     END_OF_ROWS,
 };
 SCHEMA(tenant_spec, NULL);
 
 static const struct field tenant_object_rows[] = {
     HEAD(tenant_object),
-    {.name = "spec", .type = FIELD_OBJECT, .offset = AT(tenant_object, spec), .schema = &tenant_spec_schema, .required = true},
+    {.name = "spec",
+     .type = FIELD_OBJECT,
+     .offset = AT(tenant_object, spec),
+     .schema = &tenant_spec_schema,
+     .required = true},
     END_OF_ROWS,
 };
 SCHEMA(tenant_object, "status");
@@ -81,7 +113,11 @@ SCHEMA(tenant_object, "status");
 /* ---- Ingress ---- */
 
 static const struct field service_ref_port_rows[] = {
-    {.name = "number", .type = FIELD_INT, .offset = AT(service_ref_port, number), .min = 1, .max = 65535},
+    {.name = "number",
+     .type = FIELD_INT,
+     .offset = AT(service_ref_port, number),
+     .min = 1,
+     .max = 65535},
     {.name = "name", .type = FIELD_TEXT, .offset = AT(service_ref_port, name)},
     END_OF_ROWS,
 };
@@ -89,7 +125,11 @@ SCHEMA(service_ref_port, NULL);
 
 static const struct field service_ref_rows[] = {
     {.name = "name", .type = FIELD_TEXT, .offset = AT(service_ref, name), .required = true},
-    {.name = "port", .type = FIELD_OBJECT, .offset = AT(service_ref, port), .schema = &service_ref_port_schema, .required = true},
+    {.name = "port",
+     .type = FIELD_OBJECT,
+     .offset = AT(service_ref, port),
+     .schema = &service_ref_port_schema,
+     .required = true},
     END_OF_ROWS,
 };
 SCHEMA(service_ref, NULL);
@@ -98,30 +138,50 @@ static const struct field backend_resource_rows[] = {END_OF_ROWS};
 SCHEMA(backend_resource, "*");
 
 static const struct field backend_ref_rows[] = {
-    {.name = "service", .type = FIELD_OBJECT, .offset = AT(backend_ref, service), .schema = &service_ref_schema},
-    {.name = "resource", .type = FIELD_OBJECT, .offset = AT(backend_ref, resource), .schema = &backend_resource_schema},
+    {.name = "service",
+     .type = FIELD_OBJECT,
+     .offset = AT(backend_ref, service),
+     .schema = &service_ref_schema},
+    {.name = "resource",
+     .type = FIELD_OBJECT,
+     .offset = AT(backend_ref, resource),
+     .schema = &backend_resource_schema},
     END_OF_ROWS,
 };
 SCHEMA(backend_ref, NULL);
 
 static const struct field ingress_path_rows[] = {
     {.name = "path", .type = FIELD_TEXT, .offset = AT(ingress_path, path)},
-    {.name = "pathType", .type = FIELD_TEXT, .offset = AT(ingress_path, type), .required = true,
+    {.name = "pathType",
+     .type = FIELD_TEXT,
+     .offset = AT(ingress_path, type),
+     .required = true,
      .choices = "Exact Prefix ImplementationSpecific"},
-    {.name = "backend", .type = FIELD_OBJECT, .offset = AT(ingress_path, backend), .schema = &backend_ref_schema, .required = true},
+    {.name = "backend",
+     .type = FIELD_OBJECT,
+     .offset = AT(ingress_path, backend),
+     .schema = &backend_ref_schema,
+     .required = true},
     END_OF_ROWS,
 };
 SCHEMA(ingress_path, NULL);
 
 static const struct field ingress_http_rows[] = {
-    {.name = "paths", .type = FIELD_OBJECTS, .offset = AT(ingress_http, paths), .schema = &ingress_path_schema, .required = true},
+    {.name = "paths",
+     .type = FIELD_OBJECTS,
+     .offset = AT(ingress_http, paths),
+     .schema = &ingress_path_schema,
+     .required = true},
     END_OF_ROWS,
 };
 SCHEMA(ingress_http, NULL);
 
 static const struct field ingress_rule_rows[] = {
     {.name = "host", .type = FIELD_TEXT, .offset = AT(ingress_rule, host)},
-    {.name = "http", .type = FIELD_OBJECT, .offset = AT(ingress_rule, http), .schema = &ingress_http_schema},
+    {.name = "http",
+     .type = FIELD_OBJECT,
+     .offset = AT(ingress_rule, http),
+     .schema = &ingress_http_schema},
     END_OF_ROWS,
 };
 SCHEMA(ingress_rule, NULL);
@@ -134,16 +194,28 @@ static const struct field ingress_tls_rows[] = {
 SCHEMA(ingress_tls, NULL);
 
 static const struct field ingress_spec_rows[] = {
-    {.name = "defaultBackend", .type = FIELD_OBJECT, .offset = AT(ingress_spec, fallback), .schema = &backend_ref_schema},
-    {.name = "tls", .type = FIELD_OBJECTS, .offset = AT(ingress_spec, tls), .schema = &ingress_tls_schema},
-    {.name = "rules", .type = FIELD_OBJECTS, .offset = AT(ingress_spec, rules), .schema = &ingress_rule_schema},
+    {.name = "defaultBackend",
+     .type = FIELD_OBJECT,
+     .offset = AT(ingress_spec, fallback),
+     .schema = &backend_ref_schema},
+    {.name = "tls",
+     .type = FIELD_OBJECTS,
+     .offset = AT(ingress_spec, tls),
+     .schema = &ingress_tls_schema},
+    {.name = "rules",
+     .type = FIELD_OBJECTS,
+     .offset = AT(ingress_spec, rules),
+     .schema = &ingress_rule_schema},
     END_OF_ROWS,
 };
 SCHEMA(ingress_spec, "ingressClassName");
 
 static const struct field ingress_object_rows[] = {
     HEAD(ingress_object),
-    {.name = "spec", .type = FIELD_OBJECT, .offset = AT(ingress_object, spec), .schema = &ingress_spec_schema},
+    {.name = "spec",
+     .type = FIELD_OBJECT,
+     .offset = AT(ingress_object, spec),
+     .schema = &ingress_spec_schema},
     END_OF_ROWS,
 };
 SCHEMA(ingress_object, "status");
@@ -152,30 +224,56 @@ SCHEMA(ingress_object, "status");
 
 static const struct field service_port_rows[] = {
     {.name = "name", .type = FIELD_TEXT, .offset = AT(service_port, name)},
-    {.name = "protocol", .type = FIELD_TEXT, .offset = AT(service_port, protocol), .choices = "TCP UDP SCTP"},
+    {.name = "protocol",
+     .type = FIELD_TEXT,
+     .offset = AT(service_port, protocol),
+     .choices = "TCP UDP SCTP"},
     {.name = "appProtocol", .type = FIELD_TEXT, .offset = AT(service_port, app_protocol)},
-    {.name = "port", .type = FIELD_INT, .offset = AT(service_port, port), .min = 1, .max = 65535, .required = true},
+    {.name = "port",
+     .type = FIELD_INT,
+     .offset = AT(service_port, port),
+     .min = 1,
+     .max = 65535,
+     .required = true},
     {.name = "targetPort", .type = FIELD_PORT_REF, .offset = AT(service_port, target)},
-    {.name = "nodePort", .type = FIELD_INT, .offset = AT(service_port, node_port), .min = 0, .max = 65535},
+    {.name = "nodePort",
+     .type = FIELD_INT,
+     .offset = AT(service_port, node_port),
+     .min = 0,
+     .max = 65535},
     END_OF_ROWS,
 };
 SCHEMA(service_port, NULL);
 
 static const struct field service_spec_rows[] = {
-    {.name = "type", .type = FIELD_TEXT, .offset = AT(service_spec, type), .choices = "ClusterIP NodePort LoadBalancer ExternalName"},
+    {.name = "type",
+     .type = FIELD_TEXT,
+     .offset = AT(service_spec, type),
+     .choices = "ClusterIP NodePort LoadBalancer ExternalName"},
     {.name = "externalName", .type = FIELD_TEXT, .offset = AT(service_spec, external_name)},
     {.name = "selector", .type = FIELD_DICT, .offset = AT(service_spec, selector)},
-    {.name = "ports", .type = FIELD_OBJECTS, .offset = AT(service_spec, ports), .schema = &service_port_schema},
-    {.name = "publishNotReadyAddresses", .type = FIELD_BOOL, .offset = AT(service_spec, publish_not_ready)},
+    {.name = "ports",
+     .type = FIELD_OBJECTS,
+     .offset = AT(service_spec, ports),
+     .schema = &service_port_schema},
+    {.name = "publishNotReadyAddresses",
+     .type = FIELD_BOOL,
+     .offset = AT(service_spec, publish_not_ready)},
     END_OF_ROWS,
 };
-SCHEMA(service_spec, "clusterIP clusterIPs externalIPs externalTrafficPolicy healthCheckNodePort internalTrafficPolicy "
-                     "ipFamilies ipFamilyPolicy loadBalancerClass loadBalancerIP loadBalancerSourceRanges "
-                     "sessionAffinity sessionAffinityConfig allocateLoadBalancerNodePorts trafficDistribution");
+SCHEMA(service_spec,
+       "clusterIP clusterIPs externalIPs externalTrafficPolicy healthCheckNodePort "
+       "internalTrafficPolicy "
+       "ipFamilies ipFamilyPolicy loadBalancerClass loadBalancerIP loadBalancerSourceRanges "
+       "sessionAffinity sessionAffinityConfig allocateLoadBalancerNodePorts trafficDistribution");
 
 static const struct field service_object_rows[] = {
     HEAD(service_object),
-    {.name = "spec", .type = FIELD_OBJECT, .offset = AT(service_object, spec), .schema = &service_spec_schema, .required = true},
+    {.name = "spec",
+     .type = FIELD_OBJECT,
+     .offset = AT(service_object, spec),
+     .schema = &service_spec_schema,
+     .required = true},
     END_OF_ROWS,
 };
 SCHEMA(service_object, "status");
@@ -184,36 +282,61 @@ SCHEMA(service_object, "status");
 
 static const struct field container_port_rows[] = {
     {.name = "name", .type = FIELD_TEXT, .offset = AT(container_port, name)},
-    {.name = "protocol", .type = FIELD_TEXT, .offset = AT(container_port, protocol), .choices = "TCP UDP SCTP"},
-    {.name = "containerPort", .type = FIELD_INT, .offset = AT(container_port, port), .min = 1, .max = 65535, .required = true},
+    {.name = "protocol",
+     .type = FIELD_TEXT,
+     .offset = AT(container_port, protocol),
+     .choices = "TCP UDP SCTP"},
+    {.name = "containerPort",
+     .type = FIELD_INT,
+     .offset = AT(container_port, port),
+     .min = 1,
+     .max = 65535,
+     .required = true},
     END_OF_ROWS,
 };
 SCHEMA(container_port, "hostIP hostPort");
 
 static const struct field container_rows[] = {
     {.name = "name", .type = FIELD_TEXT, .offset = AT(container, name), .required = true},
-    {.name = "ports", .type = FIELD_OBJECTS, .offset = AT(container, ports), .schema = &container_port_schema},
+    {.name = "ports",
+     .type = FIELD_OBJECTS,
+     .offset = AT(container, ports),
+     .schema = &container_port_schema},
     END_OF_ROWS,
 };
-SCHEMA(container, "args command env envFrom image imagePullPolicy lifecycle livenessProbe readinessProbe resizePolicy "
-                  "resources restartPolicy securityContext startupProbe stdin stdinOnce terminationMessagePath "
-                  "terminationMessagePolicy tty volumeDevices volumeMounts workingDir");
+SCHEMA(
+    container,
+    "args command env envFrom image imagePullPolicy lifecycle livenessProbe readinessProbe "
+    "resizePolicy "
+    "resources restartPolicy securityContext startupProbe stdin stdinOnce terminationMessagePath "
+    "terminationMessagePolicy tty volumeDevices volumeMounts workingDir");
 
 static const struct field pod_spec_rows[] = {
-    {.name = "containers", .type = FIELD_OBJECTS, .offset = AT(pod_spec, containers), .schema = &container_schema},
+    {.name = "containers",
+     .type = FIELD_OBJECTS,
+     .offset = AT(pod_spec, containers),
+     .schema = &container_schema},
     END_OF_ROWS,
 };
-SCHEMA(pod_spec, "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks "
-                 "ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostUsers hostname imagePullSecrets "
-                 "initContainers nodeName nodeSelector os overhead preemptionPolicy priority priorityClassName "
-                 "readinessGates resourceClaims resources restartPolicy runtimeClassName schedulerName "
-                 "schedulingGates securityContext serviceAccount serviceAccountName setHostnameAsFQDN "
-                 "shareProcessNamespace subdomain terminationGracePeriodSeconds tolerations "
-                 "topologySpreadConstraints volumes");
+SCHEMA(
+    pod_spec,
+    "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig dnsPolicy "
+    "enableServiceLinks "
+    "ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostUsers hostname "
+    "imagePullSecrets "
+    "initContainers nodeName nodeSelector os overhead preemptionPolicy priority priorityClassName "
+    "readinessGates resourceClaims resources restartPolicy runtimeClassName schedulerName "
+    "schedulingGates securityContext serviceAccount serviceAccountName setHostnameAsFQDN "
+    "shareProcessNamespace subdomain terminationGracePeriodSeconds tolerations "
+    "topologySpreadConstraints volumes");
 
 static const struct field condition_rows[] = {
     {.name = "type", .type = FIELD_TEXT, .offset = AT(condition, type), .required = true},
-    {.name = "status", .type = FIELD_TEXT, .offset = AT(condition, status), .required = true, .choices = "True False Unknown"},
+    {.name = "status",
+     .type = FIELD_TEXT,
+     .offset = AT(condition, status),
+     .required = true,
+     .choices = "True False Unknown"},
     END_OF_ROWS,
 };
 SCHEMA(condition, "lastProbeTime lastTransitionTime message reason observedGeneration");
@@ -226,18 +349,35 @@ SCHEMA(pod_ip, NULL);
 
 static const struct field pod_status_rows[] = {
     {.name = "podIP", .type = FIELD_TEXT, .offset = AT(pod_status, ip)},
-    {.name = "podIPs", .type = FIELD_OBJECTS, .offset = AT(pod_status, ips), .schema = &pod_ip_schema},
-    {.name = "phase", .type = FIELD_TEXT, .offset = AT(pod_status, phase), .choices = "Pending Running Succeeded Failed Unknown"},
-    {.name = "conditions", .type = FIELD_OBJECTS, .offset = AT(pod_status, conditions), .schema = &condition_schema},
+    {.name = "podIPs",
+     .type = FIELD_OBJECTS,
+     .offset = AT(pod_status, ips),
+     .schema = &pod_ip_schema},
+    {.name = "phase",
+     .type = FIELD_TEXT,
+     .offset = AT(pod_status, phase),
+     .choices = "Pending Running Succeeded Failed Unknown"},
+    {.name = "conditions",
+     .type = FIELD_OBJECTS,
+     .offset = AT(pod_status, conditions),
+     .schema = &condition_schema},
     END_OF_ROWS,
 };
-SCHEMA(pod_status, "containerStatuses ephemeralContainerStatuses hostIP hostIPs initContainerStatuses message "
-                   "nominatedNodeName observedGeneration qosClass reason resize resourceClaimStatuses startTime");
+SCHEMA(
+    pod_status,
+    "containerStatuses ephemeralContainerStatuses hostIP hostIPs initContainerStatuses message "
+    "nominatedNodeName observedGeneration qosClass reason resize resourceClaimStatuses startTime");
 
 static const struct field pod_object_rows[] = {
     HEAD(pod_object),
-    {.name = "spec", .type = FIELD_OBJECT, .offset = AT(pod_object, spec), .schema = &pod_spec_schema},
-    {.name = "status", .type = FIELD_OBJECT, .offset = AT(pod_object, status), .schema = &pod_status_schema},
+    {.name = "spec",
+     .type = FIELD_OBJECT,
+     .offset = AT(pod_object, spec),
+     .schema = &pod_spec_schema},
+    {.name = "status",
+     .type = FIELD_OBJECT,
+     .offset = AT(pod_object, status),
+     .schema = &pod_status_schema},
     END_OF_ROWS,
 };
 SCHEMA(pod_object, NULL);
@@ -252,31 +392,54 @@ SCHEMA(target_ref, "apiVersion fieldPath kind namespace resourceVersion uid");
 
 static const struct field subset_address_rows[] = {
     {.name = "ip", .type = FIELD_TEXT, .offset = AT(subset_address, ip), .required = true},
-    {.name = "targetRef", .type = FIELD_OBJECT, .offset = AT(subset_address, target), .schema = &target_ref_schema},
+    {.name = "targetRef",
+     .type = FIELD_OBJECT,
+     .offset = AT(subset_address, target),
+     .schema = &target_ref_schema},
     END_OF_ROWS,
 };
 SCHEMA(subset_address, "hostname nodeName");
 
 static const struct field endpoint_port_rows[] = {
     {.name = "name", .type = FIELD_TEXT, .offset = AT(endpoint_port, name)},
-    {.name = "protocol", .type = FIELD_TEXT, .offset = AT(endpoint_port, protocol), .choices = "TCP UDP SCTP"},
+    {.name = "protocol",
+     .type = FIELD_TEXT,
+     .offset = AT(endpoint_port, protocol),
+     .choices = "TCP UDP SCTP"},
     {.name = "appProtocol", .type = FIELD_TEXT, .offset = AT(endpoint_port, app_protocol)},
-    {.name = "port", .type = FIELD_INT, .offset = AT(endpoint_port, port), .min = 1, .max = 65535, .required = true},
+    {.name = "port",
+     .type = FIELD_INT,
+     .offset = AT(endpoint_port, port),
+     .min = 1,
+     .max = 65535,
+     .required = true},
     END_OF_ROWS,
 };
 SCHEMA(endpoint_port, NULL);
 
 static const struct field subset_rows[] = {
-    {.name = "addresses", .type = FIELD_OBJECTS, .offset = AT(subset, addresses), .schema = &subset_address_schema},
-    {.name = "notReadyAddresses", .type = FIELD_OBJECTS, .offset = AT(subset, not_ready), .schema = &subset_address_schema},
-    {.name = "ports", .type = FIELD_OBJECTS, .offset = AT(subset, ports), .schema = &endpoint_port_schema},
+    {.name = "addresses",
+     .type = FIELD_OBJECTS,
+     .offset = AT(subset, addresses),
+     .schema = &subset_address_schema},
+    {.name = "notReadyAddresses",
+     .type = FIELD_OBJECTS,
+     .offset = AT(subset, not_ready),
+     .schema = &subset_address_schema},
+    {.name = "ports",
+     .type = FIELD_OBJECTS,
+     .offset = AT(subset, ports),
+     .schema = &endpoint_port_schema},
     END_OF_ROWS,
 };
 SCHEMA(subset, NULL);
 
 static const struct field endpoints_object_rows[] = {
     HEAD(endpoints_object),
-    {.name = "subsets", .type = FIELD_OBJECTS, .offset = AT(endpoints_object, subsets), .schema = &subset_schema},
+    {.name = "subsets",
+     .type = FIELD_OBJECTS,
+     .offset = AT(endpoints_object, subsets),
+     .schema = &subset_schema},
     END_OF_ROWS,
 };
 SCHEMA(endpoints_object, NULL);
@@ -288,18 +451,37 @@ static const struct field slice_conditions_rows[] = {
 SCHEMA(slice_conditions, "serving terminating");
 
 static const struct field slice_endpoint_rows[] = {
-    {.name = "addresses", .type = FIELD_TEXTS, .offset = AT(slice_endpoint, addresses), .required = true},
-    {.name = "conditions", .type = FIELD_OBJECT, .offset = AT(slice_endpoint, conditions), .schema = &slice_conditions_schema},
-    {.name = "targetRef", .type = FIELD_OBJECT, .offset = AT(slice_endpoint, target), .schema = &target_ref_schema},
+    {.name = "addresses",
+     .type = FIELD_TEXTS,
+     .offset = AT(slice_endpoint, addresses),
+     .required = true},
+    {.name = "conditions",
+     .type = FIELD_OBJECT,
+     .offset = AT(slice_endpoint, conditions),
+     .schema = &slice_conditions_schema},
+    {.name = "targetRef",
+     .type = FIELD_OBJECT,
+     .offset = AT(slice_endpoint, target),
+     .schema = &target_ref_schema},
     END_OF_ROWS,
 };
 SCHEMA(slice_endpoint, "deprecatedTopology hints hostname nodeName zone");
 
 static const struct field slice_object_rows[] = {
     HEAD(slice_object),
-    {.name = "addressType", .type = FIELD_TEXT, .offset = AT(slice_object, address_type), .required = true, .choices = "IPv4 IPv6 FQDN"},
-    {.name = "endpoints", .type = FIELD_OBJECTS, .offset = AT(slice_object, endpoints), .schema = &slice_endpoint_schema},
-    {.name = "ports", .type = FIELD_OBJECTS, .offset = AT(slice_object, ports), .schema = &endpoint_port_schema},
+    {.name = "addressType",
+     .type = FIELD_TEXT,
+     .offset = AT(slice_object, address_type),
+     .required = true,
+     .choices = "IPv4 IPv6 FQDN"},
+    {.name = "endpoints",
+     .type = FIELD_OBJECTS,
+     .offset = AT(slice_object, endpoints),
+     .schema = &slice_endpoint_schema},
+    {.name = "ports",
+     .type = FIELD_OBJECTS,
+     .offset = AT(slice_object, ports),
+     .schema = &endpoint_port_schema},
     END_OF_ROWS,
 };
 SCHEMA(slice_object, NULL);
@@ -323,7 +505,10 @@ SCHEMA(image_spec, "*");
 
 static const struct field image_object_rows[] = {
     HEAD(image_object),
-    {.name = "spec", .type = FIELD_OBJECT, .offset = AT(image_object, spec), .schema = &image_spec_schema},
+    {.name = "spec",
+     .type = FIELD_OBJECT,
+     .offset = AT(image_object, spec),
+     .schema = &image_spec_schema},
     END_OF_ROWS,
 };
 SCHEMA(image_object, "status");

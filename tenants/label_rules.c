@@ -26,13 +26,11 @@ struct asks {
 
 enum { PIECES_MAX = 8, VALUE_MAX = 8192 };
 
-static bool value_bounded(const char *value)
-{
+static bool value_bounded(const char *value) {
     return strnlen(value, VALUE_MAX + 1) <= VALUE_MAX;
 }
 
-static size_t pieces_of(const struct dict *dict)
-{
+static size_t pieces_of(const struct dict *dict) {
     size_t count = 0;
     for (size_t i = 0; i < dict->count; i++)
         if (label_is_ours(dict->item[i].key.text))
@@ -40,27 +38,27 @@ static size_t pieces_of(const struct dict *dict)
     return count;
 }
 
-size_t label_pieces(const struct workload *workload)
-{
+size_t label_pieces(const struct workload *workload) {
     return pieces_of(workload->labels) + pieces_of(workload->annotations);
 }
 
-static const char *share_of(struct work *w, const struct ask *ask)
-{
+static const char *share_of(struct work *w, const struct ask *ask) {
     const struct label *label = &ask->label;
     const char *host = label->scheme == LABEL_TCP ? ask->workload->group : label->host;
-    const char *kind = label->scheme == LABEL_TCP ? "tcp" : label->scheme == LABEL_TLS ? "tls" : "http";
+    const char *kind = label->scheme == LABEL_TCP   ? "tcp"
+                       : label->scheme == LABEL_TLS ? "tls"
+                                                    : "http";
     return stash_format(w->stash, "%s %s %s %u", kind, host, label->path, label->port);
 }
 
-static void ask_add(struct work *w, struct asks *asks, const struct workload *workload, const struct word_pair *pair,
-                    const char *piece, size_t length)
-{
-    struct ask ask = {.workload = workload, .key = pair->key.text, .at = pair->value.at, .order = asks->count};
+static void ask_add(struct work *w, struct asks *asks, const struct workload *workload,
+                    const struct word_pair *pair, const char *piece, size_t length) {
+    struct ask ask = {
+        .workload = workload, .key = pair->key.text, .at = pair->value.at, .order = asks->count};
     const char *why = NULL, *domain = w->entry->domain;
     if (!label_parse(w->stash, pair->key.text, piece, length, domain, &ask.label, &why)) {
-        event_add(w, workload->object, workload->file, ask.at, "BadLabel", "%.60s=%.200s: %s", pair->key.text,
-                  pair->value.text, why);
+        event_add(w, workload->object, workload->file, ask.at, "BadLabel", "%.60s=%.200s: %s",
+                  pair->key.text, pair->value.text, why);
         return;
     }
     ask.share = share_of(w, &ask);
@@ -68,8 +66,8 @@ static void ask_add(struct work *w, struct asks *asks, const struct workload *wo
     asks->item[asks->count++] = ask;
 }
 
-static void dict_ask(struct work *w, struct asks *asks, const struct workload *workload, const struct dict *dict)
-{
+static void dict_ask(struct work *w, struct asks *asks, const struct workload *workload,
+                     const struct dict *dict) {
     const char *piece;
     size_t length;
     for (size_t i = 0; i < dict->count; i++) {
@@ -83,12 +81,12 @@ static void dict_ask(struct work *w, struct asks *asks, const struct workload *w
             pieces++;
         }
         if (!pieces)
-            ask_add(w, asks, workload, pair, "", 0); /* an empty or endless value is a mistake worth its event */
+            ask_add(w, asks, workload, pair, "",
+                    0); /* an empty or endless value is a mistake worth its event */
     }
 }
 
-static int ask_order(const void *left, const void *right)
-{
+static int ask_order(const void *left, const void *right) {
     const struct ask *a = left, *b = right;
     int order = strcmp(a->share, b->share);
     return order ? order : (a->order > b->order) - (a->order < b->order);
@@ -96,10 +94,11 @@ static int ask_order(const void *left, const void *right)
 
 /* ---- backends of labels ---- */
 
-static void compose_endpoints(struct work *w, struct backend *backend, const struct compose_service *service)
-{
+static void compose_endpoints(struct work *w, struct backend *backend,
+                              const struct compose_service *service) {
     for (size_t i = 0; i < service->addresses.count; i++)
-        endpoint_add(w, backend, service->addresses.item[i].text, NULL, backend->port, service->name, NULL);
+        endpoint_add(w, backend, service->addresses.item[i].text, NULL, backend->port,
+                     service->name, NULL);
     if (service->addresses.count)
         return;
     const struct resolved *resolved = w->entry->resolved;
@@ -109,29 +108,29 @@ static void compose_endpoints(struct work *w, struct backend *backend, const str
         endpoint_add(w, backend, NULL, &resolved->address[i], backend->port, service->name, NULL);
     if (!resolved || !resolved->count)
         endpoint_add(w, backend, NULL, NULL, 0, service->name,
-                     resolved && resolved->address ? "its name has no address" : "waiting for its address");
+                     resolved && resolved->address ? "its name has no address"
+                                                   : "waiting for its address");
 }
 
-static void workload_endpoints(struct work *w, struct backend *backend, const struct workload *workload)
-{
+static void workload_endpoints(struct work *w, struct backend *backend,
+                               const struct workload *workload) {
     if (workload->compose)
         compose_endpoints(w, backend, workload->compose);
     else
-        endpoint_add(w, backend, pod_ip_text(workload->pod), NULL, backend->port, workload->pod->head.name,
-                     pod_not_ready(workload->pod));
+        endpoint_add(w, backend, pod_ip_text(workload->pod), NULL, backend->port,
+                     workload->pod->head.name, pod_not_ready(workload->pod));
 }
 
 /* The same workloads at the same port are the same backend, whatever the host: connections are pooled per backend. */
-static const char *members_key(struct work *w, const struct ask *ask, size_t count)
-{
-    const char *key = stash_format(w->stash, "label %u %d", ask->label.port, ask->label.scheme >= LABEL_TLS);
+static const char *members_key(struct work *w, const struct ask *ask, size_t count) {
+    const char *key =
+        stash_format(w->stash, "label %u %d", ask->label.port, ask->label.scheme >= LABEL_TLS);
     for (size_t i = 0; i < count && i < 64; i++)
         key = stash_format(w->stash, "%s %s", key, ask[i].workload->object);
     return count > 64 ? stash_format(w->stash, "%s %s", key, ask->share) : key;
 }
 
-static const struct backend *asks_backend(struct work *w, const struct ask *ask, size_t count)
-{
+static const struct backend *asks_backend(struct work *w, const struct ask *ask, size_t count) {
     const char *key = members_key(w, ask, count);
     struct backend *backend = table_get(&w->backends, key);
     enum app_protocol protocol = ask->label.scheme >= LABEL_TLS ? APP_TCP : APP_HTTP;
@@ -145,8 +144,7 @@ static const struct backend *asks_backend(struct work *w, const struct ask *ask,
 
 /* ---- rules of labels ---- */
 
-static void ask_rule(struct work *w, const struct ask *ask, const struct backend *backend)
-{
+static void ask_rule(struct work *w, const struct ask *ask, const struct backend *backend) {
     const struct label *label = &ask->label;
     struct rule *rule = rule_add(w);
     rule->host = label->host;
@@ -164,8 +162,7 @@ static void ask_rule(struct work *w, const struct ask *ask, const struct backend
     rule->at = ask->at;
 }
 
-static void ask_port(struct work *w, const struct ask *ask, const struct backend *backend)
-{
+static void ask_port(struct work *w, const struct ask *ask, const struct backend *backend) {
     port_want(w, (struct wanted_port){
                      .slot = stash_format(w->stash, "%s:%u", ask->workload->group, ask->label.port),
                      .service = ask->workload->group,
@@ -175,15 +172,15 @@ static void ask_port(struct work *w, const struct ask *ask, const struct backend
                  });
 }
 
-static void asks_take(struct work *w, const struct ask *ask, size_t count)
-{
+static void asks_take(struct work *w, const struct ask *ask, size_t count) {
     const struct backend *backend = asks_backend(w, ask, count);
     if (ask->label.scheme == LABEL_TCP) {
         ask_port(w, ask, backend);
         return;
     }
     bool http = false, https = false;
-    for (size_t i = 0; i < count; i++) { /* once per scheme; they differ only in what plain HTTP gets */
+    for (size_t i = 0; i < count;
+         i++) { /* once per scheme; they differ only in what plain HTTP gets */
         bool *said = ask[i].label.scheme == LABEL_HTTP ? &http : &https;
         if (!*said)
             ask_rule(w, &ask[i], backend);
@@ -191,8 +188,7 @@ static void asks_take(struct work *w, const struct ask *ask, size_t count)
     }
 }
 
-void label_rules_gather(struct work *w)
-{
+void label_rules_gather(struct work *w) {
     struct asks asks = {0};
     for (size_t i = 0; i < w->workload_count; i++) {
         dict_ask(w, &asks, &w->workload[i], w->workload[i].labels);

@@ -8,22 +8,19 @@
 #include <string.h>
 
 static const char prefix[] = "kr.ingress.";
-static const char *const schemes[] = {[LABEL_HTTP] = "http", [LABEL_HTTPS] = "https", [LABEL_TLS] = "tls",
-                                      [LABEL_TCP] = "tcp"};
+static const char *const schemes[] = {
+    [LABEL_HTTP] = "http", [LABEL_HTTPS] = "https", [LABEL_TLS] = "tls", [LABEL_TCP] = "tcp"};
 enum { LABEL_PATH_MAX = 4096 };
 
-const char *label_scheme_name(enum label_scheme scheme)
-{
+const char *label_scheme_name(enum label_scheme scheme) {
     return schemes[scheme];
 }
 
-bool label_is_ours(const char *key)
-{
+bool label_is_ours(const char *key) {
     return !strncmp(key, prefix, sizeof prefix - 1);
 }
 
-bool label_next(const char **at, const char **ret_piece, size_t *ret_length)
-{
+bool label_next(const char **at, const char **ret_piece, size_t *ret_length) {
     static const char separators[] = ", \t\r\n";
     *at += strspn(*at, separators);
     *ret_piece = *at;
@@ -32,8 +29,7 @@ bool label_next(const char **at, const char **ret_piece, size_t *ret_length)
     return *ret_length > 0;
 }
 
-static bool port_parse(const char *key, uint16_t *ret, const char **ret_why)
-{
+static bool port_parse(const char *key, uint16_t *ret, const char **ret_why) {
     const char *digits = key + sizeof prefix - 1;
     size_t length = strspn(digits, "0123456789");
     long port = length && length <= 5 && !digits[length] ? strtol(digits, NULL, 10) : 0;
@@ -44,11 +40,12 @@ static bool port_parse(const char *key, uint16_t *ret, const char **ret_why)
     return true;
 }
 
-static bool scheme_parse(const char **at, const char *end, enum label_scheme *ret, const char **ret_why)
-{
+static bool scheme_parse(const char **at, const char *end, enum label_scheme *ret,
+                         const char **ret_why) {
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         size_t length = strlen(schemes[i]);
-        if ((size_t)(end - *at) < length + 3 || strncmp(*at, schemes[i], length) || strncmp(*at + length, "://", 3))
+        if ((size_t)(end - *at) < length + 3 || strncmp(*at, schemes[i], length) ||
+            strncmp(*at + length, "://", 3))
             continue;
         *ret = (enum label_scheme)i;
         *at += length + 3;
@@ -59,12 +56,13 @@ static bool scheme_parse(const char **at, const char *end, enum label_scheme *re
 }
 
 /* "nginx.*" is nginx.<domain>, "*" the domain itself, "*.*" any one label below it. */
-static const char *host_expand(struct stash *stash, const char *host, const char *domain, const char **ret_why)
-{
+static const char *host_expand(struct stash *stash, const char *host, const char *domain,
+                               const char **ret_why) {
     size_t length = strlen(host);
     if (!length || host[length - 1] != '*')
         return host;
-    *ret_why = "a host that ends in `*` needs the tenant to have a domain (spec.domain of its Tenant)";
+    *ret_why =
+        "a host that ends in `*` needs the tenant to have a domain (spec.domain of its Tenant)";
     if (length > 1 && host[length - 2] != '.') {
         *ret_why = "a `*` in a host must be a label of its own";
         return NULL;
@@ -72,9 +70,8 @@ static const char *host_expand(struct stash *stash, const char *host, const char
     return domain && *domain ? stash_format(stash, "%.*s%s", (int)length - 1, host, domain) : NULL;
 }
 
-static bool host_parse(struct stash *stash, const char *text, size_t length, const char *domain, struct label *label,
-                       const char **ret_why)
-{
+static bool host_parse(struct stash *stash, const char *text, size_t length, const char *domain,
+                       struct label *label, const char **ret_why) {
     if (!length || length > HOSTNAME_MAX + 1) {
         *ret_why = length ? "the host is longer than 253 characters" : "the host is missing";
         return false;
@@ -83,7 +80,8 @@ static bool host_parse(struct stash *stash, const char *text, size_t length, con
         *ret_why = "the host must be a plain name, without port or user";
         return false;
     }
-    const char *why = NULL, *host = host_expand(stash, stash_slice(stash, text, length), domain, ret_why);
+    const char *why = NULL,
+               *host = host_expand(stash, stash_slice(stash, text, length), domain, ret_why);
     if (!host)
         return false;
     label->host = hostname_normalise(stash, host, true, &why);
@@ -92,25 +90,26 @@ static bool host_parse(struct stash *stash, const char *text, size_t length, con
     return label->host != NULL;
 }
 
-static bool path_parse(struct stash *stash, const char *text, size_t length, struct label *label, const char **ret_why)
-{
-    *ret_why = length > LABEL_PATH_MAX ? "the path is longer than 4096 bytes"
-                                       : "the path must hold no `?`, `#`, `\\` or control character";
+static bool path_parse(struct stash *stash, const char *text, size_t length, struct label *label,
+                       const char **ret_why) {
+    *ret_why = length > LABEL_PATH_MAX
+                   ? "the path is longer than 4096 bytes"
+                   : "the path must hold no `?`, `#`, `\\` or control character";
     if (length > LABEL_PATH_MAX)
         return false;
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)text[i] <= 0x20 || text[i] == 0x7f || strchr("?#\\", text[i]))
             return false;
     label->path = length ? stash_slice(stash, text, length) : "/";
-    *ret_why = strstr(label->path, "//") || strstr(label->path, "/./") || strstr(label->path, "/../")
-                   ? "the path must hold no `//`, `/./` or `/../`"
-                   : NULL;
+    *ret_why =
+        strstr(label->path, "//") || strstr(label->path, "/./") || strstr(label->path, "/../")
+            ? "the path must hold no `//`, `/./` or `/../`"
+            : NULL;
     return !*ret_why;
 }
 
-bool label_parse(struct stash *stash, const char *key, const char *piece, size_t length, const char *domain,
-                 struct label *ret, const char **ret_why)
-{
+bool label_parse(struct stash *stash, const char *key, const char *piece, size_t length,
+                 const char *domain, struct label *ret, const char **ret_why) {
     const char *at = piece, *end = piece + length;
     struct label label = {0};
     if (!port_parse(key, &label.port, ret_why) || !scheme_parse(&at, end, &label.scheme, ret_why))

@@ -20,6 +20,6 @@ bool label_is_ours(const char *key);
  * The piece is *ret_piece, *ret_length. */
 bool label_next(const char **at, const char **ret_piece, size_t *ret_length);
 /* `piece` is one of those. `domain`: the tenant's, or NULL. False: *ret_why is a sentence about it. */
-bool label_parse(struct stash *, const char *key, const char *piece, size_t length, const char *domain,
-                 struct label *ret, const char **ret_why);
+bool label_parse(struct stash *, const char *key, const char *piece, size_t length,
+                 const char *domain, struct label *ret, const char **ret_why);
 const char *label_scheme_name(enum label_scheme);

@@ -19,13 +19,11 @@ static const char taken[] = "taken";
 
 /* ---- the tree ---- */
 
-static struct zone *zone_find(const struct registry *registry, const char *name)
-{
+static struct zone *zone_find(const struct registry *registry, const char *name) {
     return table_get(&registry->zones, name);
 }
 
-static struct zone *zone_need(struct registry *registry, const char *name)
-{
+static struct zone *zone_need(struct registry *registry, const char *name) {
     struct zone *zone = zone_find(registry, name);
     if (zone)
         return zone;
@@ -44,9 +42,9 @@ static struct zone *zone_need(struct registry *registry, const char *name)
     return zone;
 }
 
-static void zone_tidy(struct registry *registry, struct zone *zone)
-{
-    while (zone && !zone->child && !zone->exact.first && !zone->wildcard.first && !zone->granted_to) {
+static void zone_tidy(struct registry *registry, struct zone *zone) {
+    while (zone && !zone->child && !zone->exact.first && !zone->wildcard.first &&
+           !zone->granted_to) {
         struct zone *parent = zone->parent;
         if (zone->previous)
             zone->previous->next = zone->next;
@@ -61,26 +59,22 @@ static void zone_tidy(struct registry *registry, struct zone *zone)
     }
 }
 
-static struct place *claim_place(const struct claim *claim)
-{
+static struct place *claim_place(const struct claim *claim) {
     return claim->wildcard ? &claim->zone->wildcard : &claim->zone->exact;
 }
 
-const struct place *place_find(const struct registry *registry, const char *name)
-{
+const struct place *place_find(const struct registry *registry, const char *name) {
     bool wildcard = hostname_is_wildcard(name);
     struct zone *zone = zone_find(registry, wildcard ? name + 2 : name);
     return !zone ? NULL : wildcard ? &zone->wildcard : &zone->exact;
 }
 
-const char *claim_name(const struct claim *claim, char text[256])
-{
+const char *claim_name(const struct claim *claim, char text[256]) {
     snprintf(text, 256, "%s%s", claim->wildcard ? "*." : "", claim->zone->name);
     return text;
 }
 
-const struct zone *domain_above(const struct registry *registry, const char *name)
-{
+const struct zone *domain_above(const struct registry *registry, const char *name) {
     for (const char *at = name; at && *at; at = strchr(at, '.') ? strchr(at, '.') + 1 : NULL) {
         const struct zone *zone = zone_find(registry, at);
         if (zone && zone->granted_to)
@@ -91,50 +85,47 @@ const struct zone *domain_above(const struct registry *registry, const char *nam
 
 /* ---- judging ---- */
 
-static bool in_own_domain(const struct entry *entry, const char *name)
-{
+static bool in_own_domain(const struct entry *entry, const char *name) {
     return entry->domain && hostname_under(name, entry->domain);
 }
 
-static bool vouched(const struct entry *entry, const char *name)
-{
-    const struct tenant_spec *spec = entry->model && entry->model->tenant ? entry->model->tenant->spec : NULL;
+static bool vouched(const struct entry *entry, const char *name) {
+    const struct tenant_spec *spec =
+        entry->model && entry->model->tenant ? entry->model->tenant->spec : NULL;
     for (size_t i = 0; spec && i < spec->domains.count; i++)
         if (hostname_covers(spec->domains.item[i].text, name))
             return true;
     return false;
 }
 
-static const char *platform_refusal(const struct registry *registry, const char *name)
-{
+static const char *platform_refusal(const struct registry *registry, const char *name) {
     for (size_t i = 0; i < registry->zone_count; i++)
         if (hostname_under(name, registry->zone_name[i]))
-            return "lies under one of the platform's zones, where only a tenant's own domain routes";
+            return "lies under one of the platform's zones, where only a tenant's own domain "
+                   "routes";
     return hostname_refusal(name);
 }
 
 /* Somebody else's domain holds this name, or lies right under this wildcard. */
-static bool in_foreign_domain(const struct registry *registry, const struct claim *claim)
-{
+static bool in_foreign_domain(const struct registry *registry, const struct claim *claim) {
     const struct zone *domain = domain_above(registry, claim->zone->name);
     if (domain && strcmp(domain->granted_to, claim->entry->name))
         return true;
-    for (const struct zone *child = claim->wildcard ? claim->zone->child : NULL; child; child = child->next)
+    for (const struct zone *child = claim->wildcard ? claim->zone->child : NULL; child;
+         child = child->next)
         if (child->granted_to && strcmp(child->granted_to, claim->entry->name))
             return true;
     return false;
 }
 
-static bool under_foreign_wildcard(const struct claim *claim)
-{
+static bool under_foreign_wildcard(const struct claim *claim) {
     const struct zone *above = claim->wildcard ? NULL : claim->zone->parent;
     return above && above->wildcard.holder && above->wildcard.holder->entry != claim->entry;
 }
 
 /* Could this claim hold its place if it were free? Who holds already is not asked about a wildcard that came later. */
 static enum claim_state claim_eligible(const struct registry *registry, const struct claim *claim,
-                                       const char **ret_reason)
-{
+                                       const char **ret_reason) {
     char text[256];
     const char *name = claim_name(claim, text);
     *ret_reason = NULL;
@@ -142,15 +133,16 @@ static enum claim_state claim_eligible(const struct registry *registry, const st
         return CLAIM_VERIFIED;
     *ret_reason = platform_refusal(registry, name);
     bool holds = claim_place(claim)->holder == claim;
-    if (!*ret_reason && (in_foreign_domain(registry, claim) || (!holds && under_foreign_wildcard(claim))))
+    if (!*ret_reason &&
+        (in_foreign_domain(registry, claim) || (!holds && under_foreign_wildcard(claim))))
         *ret_reason = taken;
     if (*ret_reason)
         return CLAIM_CONFLICT;
     return vouched(claim->entry, name) ? CLAIM_VERIFIED : CLAIM_PENDING;
 }
 
-enum claim_state claim_judge(const struct registry *registry, const struct claim *claim, const char **ret_reason)
-{
+enum claim_state claim_judge(const struct registry *registry, const struct claim *claim,
+                             const char **ret_reason) {
     const struct claim *holder = claim_place(claim)->holder;
     *ret_reason = NULL;
     if (holder == claim)
@@ -162,8 +154,7 @@ enum claim_state claim_judge(const struct registry *registry, const struct claim
     return CLAIM_CONFLICT;
 }
 
-static const struct claim *claim_of(const struct place *place, const struct entry *entry)
-{
+static const struct claim *claim_of(const struct place *place, const struct entry *entry) {
     const struct claim *claim = place ? place->first : NULL;
     while (claim && claim->entry != entry)
         claim = claim->next;
@@ -171,31 +162,33 @@ static const struct claim *claim_of(const struct place *place, const struct entr
 }
 
 /* Exactly this name held by the entry, or nobody else while the entry's wildcard covers it. */
-static bool host_held(const struct registry *registry, const struct entry *entry, const char *host)
-{
+static bool host_held(const struct registry *registry, const struct entry *entry,
+                      const char *host) {
     const struct place *place = place_find(registry, host);
     const char *dot = strchr(host, '.');
     if (place && place->holder)
         return place->holder->entry == entry;
-    const struct zone *above = dot && !hostname_is_wildcard(host) ? zone_find(registry, dot + 1) : NULL;
+    const struct zone *above =
+        dot && !hostname_is_wildcard(host) ? zone_find(registry, dot + 1) : NULL;
     return above && above->wildcard.holder && above->wildcard.holder->entry == entry;
 }
 
-enum claim_state host_judge(const struct registry *registry, const struct entry *entry, const char *host,
-                            const char **ret_reason)
-{
+enum claim_state host_judge(const struct registry *registry, const struct entry *entry,
+                            const char *host, const char **ret_reason) {
     *ret_reason = NULL;
     if (in_own_domain(entry, host) || host_held(registry, entry, host))
         return CLAIM_VERIFIED;
     const struct place *place = place_find(registry, host);
     const char *dot = strchr(host, '.');
-    const struct zone *above = dot && !hostname_is_wildcard(host) ? zone_find(registry, dot + 1) : NULL;
+    const struct zone *above =
+        dot && !hostname_is_wildcard(host) ? zone_find(registry, dot + 1) : NULL;
     const struct claim *claim = claim_of(place, entry);
     if (!claim && !(place && place->holder) && above)
         claim = claim_of(&above->wildcard, entry);
     if (claim)
         return claim_judge(registry, claim, ret_reason);
-    const struct zone *domain = domain_above(registry, hostname_is_wildcard(host) ? host + 2 : host);
+    const struct zone *domain =
+        domain_above(registry, hostname_is_wildcard(host) ? host + 2 : host);
     bool foreign = domain && strcmp(domain->granted_to, entry->name);
     *ret_reason = platform_refusal(registry, host);
     if (!*ret_reason && (foreign || (place && place->holder)))
@@ -208,22 +201,22 @@ enum claim_state host_judge(const struct registry *registry, const struct entry 
 
 /* ---- electing ---- */
 
-static void holder_row(const struct claim *claim, struct change *change, bool held)
-{
+static void holder_row(const struct claim *claim, struct change *change, bool held) {
     char text[256];
-    json_t *value = json_pack("{ssssss}", "tenant", claim->entry->name, "uid", claim->entry->uid, "ingress",
-                              claim->ingress);
+    json_t *value = json_pack("{ssssss}", "tenant", claim->entry->name, "uid", claim->entry->uid,
+                              "ingress", claim->ingress);
     char *dump = json_dumps(value, JSON_COMPACT);
     change_row(change, held ? dump : NULL, "name/%s", claim_name(claim, text));
     free(dump);
     json_decref(value);
 }
 
-static struct claim *place_choose(const struct registry *registry, const struct place *place)
-{
+static struct claim *place_choose(const struct registry *registry, const struct place *place) {
     const char *reason;
-    if (place->holder && (!place->holder->entry->live || claim_eligible(registry, place->holder, &reason) == CLAIM_VERIFIED))
-        return place->holder; /* not live yet: remembered from before a restart, its drop is still to come */
+    if (place->holder && (!place->holder->entry->live ||
+                          claim_eligible(registry, place->holder, &reason) == CLAIM_VERIFIED))
+        return place
+            ->holder; /* not live yet: remembered from before a restart, its drop is still to come */
     for (struct claim *claim = place->first; claim; claim = claim->next)
         if (claim->entry->live && claim_eligible(registry, claim, &reason) == CLAIM_VERIFIED)
             return claim;
@@ -232,8 +225,7 @@ static struct claim *place_choose(const struct registry *registry, const struct 
 
 /* True when the place changed hands. `gone`: the holder was just taken out of the list, and is still readable. */
 static bool place_elect(struct registry *registry, struct place *place, const struct claim *gone,
-                        struct change *change)
-{
+                        struct change *change) {
     struct claim *before = place->holder, *now = place_choose(registry, place);
     place->holder = now;
     if (before == now && !gone)
@@ -250,8 +242,8 @@ static bool place_elect(struct registry *registry, struct place *place, const st
 }
 
 /* After a place changed hands, those whose eligibility hangs on it: exact names under a wildcard, and the other way round. */
-static void place_ripple(struct registry *registry, struct zone *zone, bool wildcard, struct change *change)
-{
+static void place_ripple(struct registry *registry, struct zone *zone, bool wildcard,
+                         struct change *change) {
     if (!wildcard) {
         const struct claim *above = zone->parent ? zone->parent->wildcard.holder : NULL;
         if (above)
@@ -263,17 +255,15 @@ static void place_ripple(struct registry *registry, struct zone *zone, bool wild
             place_elect(registry, &child->exact, NULL, change);
 }
 
-static void place_renew(struct registry *registry, struct zone *zone, bool wildcard, const struct claim *gone,
-                        struct change *change)
-{
+static void place_renew(struct registry *registry, struct zone *zone, bool wildcard,
+                        const struct claim *gone, struct change *change) {
     if (place_elect(registry, wildcard ? &zone->wildcard : &zone->exact, gone, change))
         place_ripple(registry, zone, wildcard, change);
 }
 
 /* ---- an entry's claims ---- */
 
-static struct claim *claim_find(const struct entry *entry, const char *name, const char *ingress)
-{
+static struct claim *claim_find(const struct entry *entry, const char *name, const char *ingress) {
     char text[256];
     for (struct claim *claim = entry->claims; claim; claim = claim->next_of_entry)
         if (!strcmp(claim->ingress, ingress) && !strcmp(claim_name(claim, text), name))
@@ -281,8 +271,8 @@ static struct claim *claim_find(const struct entry *entry, const char *name, con
     return NULL;
 }
 
-static struct claim *claim_add(struct registry *registry, struct entry *entry, const char *name, const char *ingress)
-{
+static struct claim *claim_add(struct registry *registry, struct entry *entry, const char *name,
+                               const char *ingress) {
     struct claim *claim = calloc(1, sizeof *claim);
     if (!claim || !(claim->ingress = strdup(ingress)))
         abort();
@@ -299,8 +289,7 @@ static struct claim *claim_add(struct registry *registry, struct entry *entry, c
 }
 
 /* Takes a claim out of its place; the place finds another holder. */
-static void claim_drop(struct registry *registry, struct claim *claim, struct change *change)
-{
+static void claim_drop(struct registry *registry, struct claim *claim, struct change *change) {
     struct place *place = claim_place(claim);
     struct claim **at = &place->first;
     while (*at != claim)
@@ -316,8 +305,8 @@ static void claim_drop(struct registry *registry, struct claim *claim, struct ch
     free(claim);
 }
 
-static void claims_drop_unwanted(struct registry *registry, struct entry *entry, struct change *change)
-{
+static void claims_drop_unwanted(struct registry *registry, struct entry *entry,
+                                 struct change *change) {
     for (struct claim **at = &entry->claims, *claim; (claim = *at);) {
         if (claim->wanted) {
             at = &claim->next_of_entry;
@@ -328,9 +317,8 @@ static void claims_drop_unwanted(struct registry *registry, struct entry *entry,
     }
 }
 
-void names_update(struct registry *registry, struct entry *entry, const struct wanted_name *wanted, size_t count,
-                  struct change *change)
-{
+void names_update(struct registry *registry, struct entry *entry, const struct wanted_name *wanted,
+                  size_t count, struct change *change) {
     struct table known = {0};
     struct stash *stash = stash_new();
     char text[256];
@@ -343,7 +331,8 @@ void names_update(struct registry *registry, struct entry *entry, const struct w
         const char *key = stash_format(stash, "%s %s", wanted[i].name, wanted[i].ingress);
         struct claim *claim = table_get(&known, key);
         if (!claim)
-            table_put(&known, key, claim = claim_add(registry, entry, wanted[i].name, wanted[i].ingress));
+            table_put(&known, key,
+                      claim = claim_add(registry, entry, wanted[i].name, wanted[i].ingress));
         claim->wanted = true;
     }
     table_fini(&known);
@@ -356,8 +345,7 @@ void names_update(struct registry *registry, struct entry *entry, const struct w
 /* ---- domains ---- */
 
 /* Anything in this tree that is another tenant's: its domain, or a name it holds. */
-static bool tree_is_foreign(const struct zone *zone, const struct entry *entry)
-{
+static bool tree_is_foreign(const struct zone *zone, const struct entry *entry) {
     if (zone->granted_to && strcmp(zone->granted_to, entry->name))
         return true;
     if (zone->exact.holder && zone->exact.holder->entry != entry)
@@ -370,8 +358,8 @@ static bool tree_is_foreign(const struct zone *zone, const struct entry *entry)
     return false;
 }
 
-static const char *domain_refusal(const struct registry *registry, const struct entry *entry, const char *domain)
-{
+static const char *domain_refusal(const struct registry *registry, const struct entry *entry,
+                                  const char *domain) {
     const struct zone *above = domain_above(registry, domain), *own = zone_find(registry, domain);
     const char *dot = strchr(domain, '.');
     const struct zone *parent = dot ? zone_find(registry, dot + 1) : NULL;
@@ -391,14 +379,12 @@ static const char *domain_refusal(const struct registry *registry, const struct 
 }
 
 bool domain_possible(const struct registry *registry, const struct entry *entry, const char *domain,
-                     const char **ret_refusal)
-{
+                     const char **ret_refusal) {
     *ret_refusal = domain_refusal(registry, entry, domain);
     return !*ret_refusal;
 }
 
-static void domain_keep(struct zone *zone, const char *tenant, const char *uid)
-{
+static void domain_keep(struct zone *zone, const char *tenant, const char *uid) {
     free(zone->granted_to);
     free(zone->granted_uid);
     zone->granted_to = strdup(tenant);
@@ -409,9 +395,8 @@ static void domain_keep(struct zone *zone, const char *tenant, const char *uid)
 
 /* What is given stays the tenant's name's, also when the tenant goes: others' CNAMEs may still point there. The operator
  * who makes a tenant of that name again may give it the domain again; nobody else gets it. */
-bool domain_grant(struct registry *registry, struct entry *entry, const char *domain, const char **ret_refusal,
-                  struct change *change)
-{
+bool domain_grant(struct registry *registry, struct entry *entry, const char *domain,
+                  const char **ret_refusal, struct change *change) {
     *ret_refusal = domain_refusal(registry, entry, domain);
     if (*ret_refusal)
         return false;
@@ -429,13 +414,13 @@ bool domain_grant(struct registry *registry, struct entry *entry, const char *do
 
 /* ---- from the store, and the end ---- */
 
-void domain_row(struct registry *registry, const char *domain, const char *tenant, const char *uid)
-{
+void domain_row(struct registry *registry, const char *domain, const char *tenant,
+                const char *uid) {
     domain_keep(zone_need(registry, domain), tenant, uid);
 }
 
-void names_row(struct registry *registry, const char *name, struct entry *entry, const char *ingress)
-{
+void names_row(struct registry *registry, const char *name, struct entry *entry,
+               const char *ingress) {
     if (claim_find(entry, name, ingress))
         return;
     struct claim *claim = claim_add(registry, entry, name, ingress);
@@ -444,8 +429,7 @@ void names_row(struct registry *registry, const char *name, struct entry *entry,
         place->holder = claim;
 }
 
-void names_fini(struct registry *registry)
-{
+void names_fini(struct registry *registry) {
     struct zone *zone;
     for (size_t at = 0; (zone = table_next(&registry->zones, &at));) {
         free(zone->name);

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool address_parse(const char *text, uint16_t port, union address *ret)
-{
+bool address_parse(const char *text, uint16_t port, union address *ret) {
     union address address;
     memset(&address, 0, sizeof address);
     if (inet_pton(AF_INET, text, &address.v4.sin_addr) == 1) {
@@ -26,14 +25,12 @@ bool address_parse(const char *text, uint16_t port, union address *ret)
     return true;
 }
 
-uint16_t address_port(const union address *address)
-{
+uint16_t address_port(const union address *address) {
     return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port);
 }
 
 /* The bare address in the form of a prefix: ::ffff:10.0.0.1 is 10.0.0.1, or it would slip past the rules for IPv4. */
-static struct prefix address_bare(const union address *address)
-{
+static struct prefix address_bare(const union address *address) {
     struct prefix bare = {.family = AF_INET, .bits = 32};
     if (address->any.sa_family == AF_INET) {
         memcpy(bare.addr, &address->v4.sin_addr, 4);
@@ -46,41 +43,36 @@ static struct prefix address_bare(const union address *address)
     return bare;
 }
 
-bool address_same(const union address *a, const union address *b)
-{
+bool address_same(const union address *a, const union address *b) {
     struct prefix left = address_bare(a), right = address_bare(b);
     return address_port(a) == address_port(b) && !memcmp(&left, &right, sizeof left);
 }
 
-void address_print(const union address *address, char text[ADDRESS_TEXT_MAX])
-{
+void address_print(const union address *address, char text[ADDRESS_TEXT_MAX]) {
     char bare[INET6_ADDRSTRLEN] = "?";
     bool six = address->any.sa_family == AF_INET6;
-    inet_ntop(address->any.sa_family, six ? (const void *)&address->v6.sin6_addr : (const void *)&address->v4.sin_addr,
+    inet_ntop(address->any.sa_family,
+              six ? (const void *)&address->v6.sin6_addr : (const void *)&address->v4.sin_addr,
               bare, sizeof bare);
     snprintf(text, ADDRESS_TEXT_MAX, six ? "[%s]:%u" : "%s:%u", bare, address_port(address));
 }
 
-static bool bits_match(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
+static bool bits_match(const uint8_t *a, const uint8_t *b, unsigned bits) {
     unsigned bytes = bits / 8, rest = bits % 8;
     return !memcmp(a, b, bytes) && (!rest || !((a[bytes] ^ b[bytes]) >> (8 - rest)));
 }
 
-static bool prefix_holds(const struct prefix *outer, const struct prefix *inner)
-{
+static bool prefix_holds(const struct prefix *outer, const struct prefix *inner) {
     return outer->family == inner->family && outer->bits <= inner->bits &&
            bits_match(outer->addr, inner->addr, outer->bits);
 }
 
-bool prefix_contains(const struct prefix *prefix, const union address *address)
-{
+bool prefix_contains(const struct prefix *prefix, const union address *address) {
     struct prefix bare = address_bare(address);
     return prefix_holds(prefix, &bare);
 }
 
-bool prefix_parse(const char *text, struct prefix *ret)
-{
+bool prefix_parse(const char *text, struct prefix *ret) {
     char bare[INET6_ADDRSTRLEN];
     const char *slash = strchr(text, '/');
     size_t length = slash ? (size_t)(slash - text) : strlen(text);
@@ -91,7 +83,8 @@ bool prefix_parse(const char *text, struct prefix *ret)
     memcpy(bare, text, length);
     bare[length] = 0;
     if (!address_parse(bare, 0, &address) ||
-        (slash && (!slash[1] || strlen(slash + 1) > 3 || slash[1 + strspn(slash + 1, "0123456789")])))
+        (slash &&
+         (!slash[1] || strlen(slash + 1) > 3 || slash[1 + strspn(slash + 1, "0123456789")])))
         return false;
     prefix = address_bare(&address);
     unsigned bits = slash ? (unsigned)atoi(slash + 1) : prefix.bits;
@@ -106,21 +99,37 @@ bool prefix_parse(const char *text, struct prefix *ret)
     return true;
 }
 
-#define V4(a, b, c, d, n)                                                                                              \
-    {                                                                                                                  \
-        AF_INET, n, { a, b, c, d }                                                                                     \
+#define V4(a, b, c, d, n) \
+    {                     \
+        AF_INET, n, {     \
+            a, b, c, d    \
+        }                 \
     }
-#define V6(n, ...)                                                                                                     \
-    {                                                                                                                  \
-        AF_INET6, n, { __VA_ARGS__ }                                                                                   \
+#define V6(n, ...)      \
+    {                   \
+        AF_INET6, n, {  \
+            __VA_ARGS__ \
+        }               \
     }
 
 /* What clouds answer secrets on, what is no host, and IPv6 that carries an IPv4 address we would not see. */
 static const struct prefix never[] = {
-    V4(169, 254, 169, 254, 32), V4(169, 254, 170, 2, 32), V4(169, 254, 170, 23, 32), V4(169, 254, 169, 123, 32),
-    V4(169, 254, 169, 253, 32), V4(100, 100, 100, 200, 32), V4(192, 0, 0, 192, 32), V4(168, 63, 129, 16, 32),
-    V4(0, 0, 0, 0, 8), V4(224, 0, 0, 0, 3), V6(32, 0xfd, 0x00, 0x0e, 0xc2), V6(8, 0xff),
-    V6(128, 0), V6(96, 0x00, 0x64, 0xff, 0x9b), V6(16, 0x20, 0x02), V6(128, 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe),
+    V4(169, 254, 169, 254, 32),
+    V4(169, 254, 170, 2, 32),
+    V4(169, 254, 170, 23, 32),
+    V4(169, 254, 169, 123, 32),
+    V4(169, 254, 169, 253, 32),
+    V4(100, 100, 100, 200, 32),
+    V4(192, 0, 0, 192, 32),
+    V4(168, 63, 129, 16, 32),
+    V4(0, 0, 0, 0, 8),
+    V4(224, 0, 0, 0, 3),
+    V6(32, 0xfd, 0x00, 0x0e, 0xc2),
+    V6(8, 0xff),
+    V6(128, 0),
+    V6(96, 0x00, 0x64, 0xff, 0x9b),
+    V6(16, 0x20, 0x02),
+    V6(128, 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe),
     V6(128, 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54),
 };
 /* Reachable only when the operator wrote a prefix inside that range: 0.0.0.0/0 does not mean them. */
@@ -131,8 +140,8 @@ static const struct prefix delicate[] = {
     V6(10, 0xfe, 0x80),
 };
 
-static bool listed(const struct prefix *list, size_t count, const struct prefix *bare, const struct prefix **ret_match)
-{
+static bool listed(const struct prefix *list, size_t count, const struct prefix *bare,
+                   const struct prefix **ret_match) {
     for (size_t i = 0; i < count; i++)
         if (prefix_holds(&list[i], bare)) {
             *ret_match = &list[i];
@@ -141,8 +150,7 @@ static bool listed(const struct prefix *list, size_t count, const struct prefix 
     return false;
 }
 
-static const char *range_refusal(const struct network *network, const struct prefix *bare)
-{
+static const char *range_refusal(const struct network *network, const struct prefix *bare) {
     const struct prefix *range = NULL, *match;
     if (listed(never, sizeof never / sizeof *never, bare, &match))
         return "the address is never dialled (metadata service, multicast or no host)";
@@ -150,42 +158,39 @@ static const char *range_refusal(const struct network *network, const struct pre
         return "the tenant has no network.allow";
     listed(delicate, sizeof delicate / sizeof *delicate, bare, &range);
     for (size_t i = 0; i < network->allow_count; i++)
-        if (prefix_holds(&network->allow[i], bare) && (!range || prefix_holds(range, &network->allow[i])))
+        if (prefix_holds(&network->allow[i], bare) &&
+            (!range || prefix_holds(range, &network->allow[i])))
             return NULL;
     return range ? "loopback and link-local addresses need a prefix of their own in network.allow"
                  : "the address lies outside network.allow";
 }
 
-bool network_allows(const struct network *network, const union address *address)
-{
+bool network_allows(const struct network *network, const union address *address) {
     struct prefix bare = address_bare(address);
     return !range_refusal(network, &bare);
 }
 
-static bool bare_is_any(const struct prefix *bare)
-{
+static bool bare_is_any(const struct prefix *bare) {
     static const uint8_t zero[16];
     return !memcmp(bare->addr, zero, sizeof zero);
 }
 
 /* A listener on 0.0.0.0 or [::] answers on every address of the machine; which those are is not known here but for
  * loopback, so the edge names its others one by one. [::] takes IPv4 as well. */
-static bool own_matches(const union address *own, const union address *address)
-{
+static bool own_matches(const union address *own, const union address *address) {
     struct prefix listener = address_bare(own), bare = address_bare(address);
     const struct prefix *range;
     if (address_port(own) != address_port(address))
         return false;
     if (!bare_is_any(&listener))
         return !memcmp(&listener, &bare, sizeof bare);
-    bool loopback = listed(delicate, sizeof delicate / sizeof *delicate, &bare, &range) && bare.addr[0] != 169 &&
-                    bare.addr[0] != 0xfe;
+    bool loopback = listed(delicate, sizeof delicate / sizeof *delicate, &bare, &range) &&
+                    bare.addr[0] != 169 && bare.addr[0] != 0xfe;
     return loopback && (listener.family == bare.family || listener.family == AF_INET6);
 }
 
-const char *network_refusal(const struct network *network, const union address *own, size_t own_count,
-                            const union address *address)
-{
+const char *network_refusal(const struct network *network, const union address *own,
+                            size_t own_count, const union address *address) {
     struct prefix bare = address_bare(address);
     for (size_t i = 0; i < own_count; i++)
         if (own_matches(&own[i], address))

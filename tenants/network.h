@@ -15,4 +15,5 @@ void address_print(const union address *, char text[ADDRESS_TEXT_MAX]);
 /* "10.11.0.0/16"; bits below the prefix must be zero. */
 bool prefix_parse(const char *text, struct prefix *ret);
 /* NULL: may be dialled. Else the reason. `own`: the edge's listeners. */
-const char *network_refusal(const struct network *, const union address *own, size_t own_count, const union address *);
+const char *network_refusal(const struct network *, const union address *own, size_t own_count,
+                            const union address *);

@@ -6,8 +6,7 @@
 
 enum { EVENTS_MAX = 1000 };
 
-static int64_t event_since(const struct work *w, const char *object, const char *message)
-{
+static int64_t event_since(const struct work *w, const char *object, const char *message) {
     const struct compiled *before = w->entry->compiled;
     for (size_t i = 0; before && i < before->event_count; i++)
         if (!strcmp(before->event[i].object, object) && !strcmp(before->event[i].message, message))
@@ -15,9 +14,8 @@ static int64_t event_since(const struct work *w, const char *object, const char 
     return w->now;
 }
 
-void event_add(struct work *w, const char *object, const char *file, struct spot at, const char *reason,
-               const char *format, ...)
-{
+void event_add(struct work *w, const char *object, const char *file, struct spot at,
+               const char *reason, const char *format, ...) {
     struct compiled *out = w->out;
     if (out->event_count >= EVENTS_MAX)
         return;

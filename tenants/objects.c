@@ -10,64 +10,62 @@
 #include <stdlib.h>
 #include <string.h>
 
-void list_add(struct stash *stash, struct list *list, void *item)
-{
+void list_add(struct stash *stash, struct list *list, void *item) {
     list->item = stash_room(stash, list->item, list->count, sizeof *list->item);
     list->item[list->count++] = item;
 }
 
-static const char *index_key(struct stash *stash, const char *kind, const char *name)
-{
+static const char *index_key(struct stash *stash, const char *kind, const char *name) {
     return stash_format(stash, "%s/%s", kind, name);
 }
 
-void *model_find(const struct model *model, const char *kind, const char *name)
-{
+void *model_find(const struct model *model, const char *kind, const char *name) {
     char key[320];
     int length = snprintf(key, sizeof key, "%s/%s", kind, name);
     return length < (int)sizeof key ? table_get(&model->index, key) : NULL;
 }
 
 /* False when another object of this drop has the name. */
-static bool object_index(struct reader *r, struct model *model, struct object *object)
-{
+static bool object_index(struct reader *r, struct model *model, struct object *object) {
     const char *key = index_key(r->stash, object->kind.text, object->name);
     const struct object *other = table_get(&model->index, key);
     if (!other) {
         table_put(&model->index, key, object);
         return true;
     }
-    reader_error(r, object->at, "%s is here twice: first at %s:%u:%u", key, other->file, other->at.line,
-                 other->at.column);
+    reader_error(r, object->at, "%s is here twice: first at %s:%u:%u", key, other->file,
+                 other->at.line, other->at.column);
     return false;
 }
 
 /* The grant comes from a file only the operator writes; what an API or the tenant may write is KIND.NAME.yaml. */
-static void tenant_take(struct reader *r, struct model *model, struct tenant_object *tenant, const char *file_name)
-{
+static void tenant_take(struct reader *r, struct model *model, struct tenant_object *tenant,
+                        const char *file_name) {
     if (model->folder && strcmp(file_name, "tenant.yaml")) {
         reader_warning(r, tenant->head.at, "kind: Tenant is honoured only in tenant.yaml: ignored");
         model->ignored_tenant = tenant;
         return;
     }
     if (tenant->head.name && strcmp(tenant->head.name, model->tenant_name))
-        reader_error(r, tenant->head.metadata->name.at, "metadata.name: must be `%s`, as the %s is called",
-                     model->tenant_name, model->folder ? "folder" : "file");
+        reader_error(r, tenant->head.metadata->name.at,
+                     "metadata.name: must be `%s`, as the %s is called", model->tenant_name,
+                     model->folder ? "folder" : "file");
     if (model->tenant)
-        reader_error(r, tenant->head.at, "a second Tenant: first at %s:%u:%u", model->tenant->head.file,
-                     model->tenant->head.at.line, model->tenant->head.at.column);
+        reader_error(r, tenant->head.at, "a second Tenant: first at %s:%u:%u",
+                     model->tenant->head.file, model->tenant->head.at.line,
+                     model->tenant->head.at.column);
     else
         model->tenant = tenant;
 }
 
-static bool head_good(struct reader *r, struct object *object)
-{
+static bool head_good(struct reader *r, struct object *object) {
     if (!object->metadata || !object->metadata->name.text)
         return false; /* said by the rows */
     object->name = object->metadata->name.text;
     if (!object_name_good(object->name)) {
         reader_error(r, object->metadata->name.at,
-                     "metadata.name: `%s` must be lower-case letters, digits, `-`, `_` and `.`, at most 253, and start and "
+                     "metadata.name: `%s` must be lower-case letters, digits, `-`, `_` and `.`, at "
+                     "most 253, and start and "
                      "end with a letter or digit",
                      object->name);
         object->name = NULL;
@@ -78,9 +76,8 @@ static bool head_good(struct reader *r, struct object *object)
     return object->name != NULL;
 }
 
-static void object_take(struct reader *r, struct model *model, const struct kind *kind, const struct yaml_node *node,
-                        const char *file_name)
-{
+static void object_take(struct reader *r, struct model *model, const struct kind *kind,
+                        const struct yaml_node *node, const char *file_name) {
     struct object *object = stash_alloc(r->stash, kind->schema->size);
     fields_read(r, kind->schema, node, object);
     object->file = r->file;
@@ -92,25 +89,29 @@ static void object_take(struct reader *r, struct model *model, const struct kind
         list_add(r->stash, (struct list *)((char *)model + kind->list), object);
 }
 
-static void node_take(struct reader *, struct model *, const struct yaml_node *, const char *file_name, bool nested);
+static void node_take(struct reader *, struct model *, const struct yaml_node *,
+                      const char *file_name, bool nested);
 
-static void list_take(struct reader *r, struct model *model, const struct yaml_node *node, const char *file_name)
-{
+static void list_take(struct reader *r, struct model *model, const struct yaml_node *node,
+                      const char *file_name) {
     const struct yaml_node *items = yaml_get(node, "items");
     if (items && items->kind != YAML_LIST && items->kind != YAML_NULL)
-        diags_add(r->diags, DIAG_ERROR, r->file, items->line, items->column, "items: must be a list");
+        diags_add(r->diags, DIAG_ERROR, r->file, items->line, items->column,
+                  "items: must be a list");
     for (size_t i = 0; items && items->kind == YAML_LIST && i < items->count; i++)
         node_take(r, model, items->item[i], file_name, true);
 }
 
-static void kind_complain(struct reader *r, const struct yaml_node *node, const char *version, const char *kind)
-{
+static void kind_complain(struct reader *r, const struct yaml_node *node, const char *version,
+                          const char *kind) {
     const struct yaml_node *key = yaml_get(node, "kind");
-    struct spot at = key ? (struct spot){key->line, key->column} : (struct spot){node->line, node->column};
+    struct spot at =
+        key ? (struct spot){key->line, key->column} : (struct spot){node->line, node->column};
     char known[256] = "";
     for (const struct kind *k = kinds; k->name; k++) {
         if (!strcmp(k->name, kind)) {
-            reader_error(r, at, "%s has apiVersion %s here, not `%s`", kind, k->api_version, version);
+            reader_error(r, at, "%s has apiVersion %s here, not `%s`", kind, k->api_version,
+                         version);
             return;
         }
         size_t used = strlen(known);
@@ -122,19 +123,19 @@ static void kind_complain(struct reader *r, const struct yaml_node *node, const 
         reader_error(r, at, "kind is missing; supported are %s and List", known);
 }
 
-static const char *scalar_text(const struct yaml_node *node)
-{
+static const char *scalar_text(const struct yaml_node *node) {
     return node && node->kind == YAML_SCALAR ? node->text : "";
 }
 
-static void node_take(struct reader *r, struct model *model, const struct yaml_node *node, const char *file_name,
-                      bool nested)
-{
+static void node_take(struct reader *r, struct model *model, const struct yaml_node *node,
+                      const char *file_name, bool nested) {
     if (node->kind != YAML_MAP) {
-        diags_add(r->diags, DIAG_ERROR, r->file, node->line, node->column, "an object (apiVersion, kind, …) is expected");
+        diags_add(r->diags, DIAG_ERROR, r->file, node->line, node->column,
+                  "an object (apiVersion, kind, …) is expected");
         return;
     }
-    const char *kind = scalar_text(yaml_get(node, "kind")), *version = scalar_text(yaml_get(node, "apiVersion"));
+    const char *kind = scalar_text(yaml_get(node, "kind")),
+               *version = scalar_text(yaml_get(node, "apiVersion"));
     if (!strcmp(kind, "List") && !nested) {
         list_take(r, model, node, file_name);
         return;
@@ -147,8 +148,7 @@ static void node_take(struct reader *r, struct model *model, const struct yaml_n
     kind_complain(r, node, version, kind);
 }
 
-static void source_take(struct reader *r, struct model *model, const struct source *source)
-{
+static void source_take(struct reader *r, struct model *model, const struct source *source) {
     const struct yaml_limits limits = YAML_LIMITS_DEFAULT;
     struct yaml_docs *docs = &model->docs[model->doc_count];
     if (!yaml_parse(r->file, source->text, source->length, &limits, r->diags, docs))
@@ -163,30 +163,31 @@ static void source_take(struct reader *r, struct model *model, const struct sour
 
 enum { SOURCES_MAX = 1000, SOURCES_BYTES_MAX = 16 << 20 };
 
-static void size_check(const struct drop *drop, struct diags *diags)
-{
+static void size_check(const struct drop *drop, struct diags *diags) {
     size_t bytes = 0;
     for (size_t i = 0; i < drop->source_count; i++)
         bytes += drop->source[i].length;
     if (drop->source_count > SOURCES_MAX)
-        diags_add(diags, DIAG_ERROR, drop->source[0].path, 0, 0, "more than %d files for one tenant", SOURCES_MAX);
+        diags_add(diags, DIAG_ERROR, drop->source[0].path, 0, 0,
+                  "more than %d files for one tenant", SOURCES_MAX);
     if (bytes > SOURCES_BYTES_MAX)
         diags_add(diags, DIAG_ERROR, drop->source[0].path, 0, 0, "more than 16 MiB for one tenant");
 }
 
-static void grant_warn(struct reader *r, const struct drop *drop, const struct model *model)
-{
+static void grant_warn(struct reader *r, const struct drop *drop, const struct model *model) {
     struct spot none = {0, 0};
-    r->file = model->tenant ? model->tenant->head.file : drop->source_count ? drop->source[0].path : drop->tenant;
+    r->file = model->tenant        ? model->tenant->head.file
+              : drop->source_count ? drop->source[0].path
+                                   : drop->tenant;
     const struct tenant_spec *spec = model->tenant ? model->tenant->spec : NULL;
     if (!model->tenant)
-        reader_warning(r, none, "no kind: Tenant: %s has no domain, and no pod of it is reachable", drop->tenant);
+        reader_warning(r, none, "no kind: Tenant: %s has no domain, and no pod of it is reachable",
+                       drop->tenant);
     else if (spec && (!spec->network || !spec->network->allow.count))
         reader_warning(r, spec->at, "no network.allow: no pod of %s is reachable", drop->tenant);
 }
 
-struct model *model_parse(const struct drop *drop, struct diags *diags)
-{
+struct model *model_parse(const struct drop *drop, struct diags *diags) {
     size_t errors = diags->errors;
     struct stash *stash = stash_new();
     struct model *model = stash_alloc(stash, sizeof *model);
@@ -197,7 +198,8 @@ struct model *model_parse(const struct drop *drop, struct diags *diags)
     struct reader reader = {.diags = diags, .stash = stash};
     if (!tenant_name_good(drop->tenant))
         diags_add(diags, DIAG_ERROR, drop->source_count ? drop->source[0].path : "", 0, 0,
-                  "`%s` cannot name a tenant: lower-case letters, digits and `-`, at most 63, no `-` at the ends",
+                  "`%s` cannot name a tenant: lower-case letters, digits and `-`, at most 63, no "
+                  "`-` at the ends",
                   drop->tenant);
     size_check(drop, diags);
     for (size_t i = 0; i < drop->source_count && i < SOURCES_MAX; i++) {
@@ -212,8 +214,7 @@ struct model *model_parse(const struct drop *drop, struct diags *diags)
     return NULL;
 }
 
-void model_free(struct model *model)
-{
+void model_free(struct model *model) {
     if (!model)
         return;
     for (size_t i = 0; i < model->doc_count; i++)

@@ -60,14 +60,14 @@ struct service_ref {
         struct spot at;
         int64_t number;
         struct word name;
-    } *port;
+    } * port;
 };
 struct backend_ref {
     struct spot at;
     struct service_ref *service;
     struct backend_resource {
         struct spot at;
-    } *resource;
+    } * resource;
 };
 struct ingress_path {
     struct spot at;
@@ -197,9 +197,9 @@ struct secret_object {
     struct object head;
     struct word type;
     struct dict data, string_data;
-    const char *chain_pem, *key_pem;      /* decoded; NULL when not of type kubernetes.io/tls */
-    struct certificate_facts *facts;      /* or NULL, and then: */
-    const char *why;                      /* it is unusable */
+    const char *chain_pem, *key_pem; /* decoded; NULL when not of type kubernetes.io/tls */
+    struct certificate_facts *facts; /* or NULL, and then: */
+    const char *why;                 /* it is unusable */
 };
 struct image_spec {
     struct spot at;
@@ -227,7 +227,7 @@ struct model {
     size_t doc_count;
     bool folder;
     const char *tenant_name;
-    struct tenant_object *tenant; /* or NULL */
+    struct tenant_object *tenant;               /* or NULL */
     const struct tenant_object *ignored_tenant; /* one outside tenant.yaml: it has an event */
     struct list ingresses, services, pods, endpoints, slices, secrets, images, compose;
     struct table index; /* "Service/echo" -> struct object */

@@ -12,31 +12,30 @@
 
 enum { HOLD_SECONDS = 24 * 3600 };
 
-static struct port **port_at(const struct registry *registry, uint16_t number)
-{
+static struct port **port_at(const struct registry *registry, uint16_t number) {
     bool inside = registry->port && number >= registry->port_low && number <= registry->port_high;
     return inside ? &registry->port[number - registry->port_low] : NULL;
 }
 
-static void port_write(const struct port *port, struct change *change)
-{
-    json_t *value = port->entry ? json_pack("{sssssssI}", "tenant", port->entry->name, "uid", port->entry->uid, "slot",
-                                            port->slot, "until", (json_int_t)port->held_until)
-                                : json_pack("{sssI}", "slot", port->slot, "until", (json_int_t)port->held_until);
+static void port_write(const struct port *port, struct change *change) {
+    json_t *value =
+        port->entry
+            ? json_pack("{sssssssI}", "tenant", port->entry->name, "uid", port->entry->uid, "slot",
+                        port->slot, "until", (json_int_t)port->held_until)
+            : json_pack("{sssI}", "slot", port->slot, "until", (json_int_t)port->held_until);
     char *dump = json_dumps(value, JSON_COMPACT);
     change_row(change, dump, "port/%u", port->number);
     free(dump);
     json_decref(value);
 }
 
-static void port_release(struct port *port, int64_t now, struct change *change)
-{
+static void port_release(struct port *port, int64_t now, struct change *change) {
     port->held_until = now + HOLD_SECONDS;
     port_write(port, change);
 }
 
-static struct port *port_new(struct registry *registry, struct entry *entry, const char *slot, uint16_t number)
-{
+static struct port *port_new(struct registry *registry, struct entry *entry, const char *slot,
+                             uint16_t number) {
     struct port *port = calloc(1, sizeof *port);
     if (!port || !(port->slot = strdup(slot)))
         abort();
@@ -51,8 +50,7 @@ static struct port *port_new(struct registry *registry, struct entry *entry, con
     return port;
 }
 
-static void port_free(struct registry *registry, struct port *port)
-{
+static void port_free(struct registry *registry, struct port *port) {
     struct port **at = port->entry ? &port->entry->ports : NULL;
     while (at && *at != port)
         at = &(*at)->next_of_entry;
@@ -65,8 +63,7 @@ static void port_free(struct registry *registry, struct port *port)
     free(port);
 }
 
-static struct port *port_of_slot(const struct entry *entry, const char *slot, uint16_t asked)
-{
+static struct port *port_of_slot(const struct entry *entry, const char *slot, uint16_t asked) {
     struct port *found = NULL;
     for (struct port *port = entry->ports; port; port = port->next_of_entry) {
         if (strcmp(port->slot, slot) || (asked && port->number != asked))
@@ -78,8 +75,7 @@ static struct port *port_of_slot(const struct entry *entry, const char *slot, ui
 }
 
 /* At random, then the next free one: a number must not tell how many tenants there are. */
-static uint16_t number_choose(struct registry *registry)
-{
+static uint16_t number_choose(struct registry *registry) {
     size_t count = registry->port ? (size_t)(registry->port_high - registry->port_low) + 1 : 0;
     size_t start = count ? registry_random(registry) % count : 0;
     for (size_t i = 0; i < count; i++) {
@@ -90,38 +86,35 @@ static uint16_t number_choose(struct registry *registry)
     return 0;
 }
 
-static unsigned quota_of(const struct registry *registry, const struct entry *entry)
-{
+static unsigned quota_of(const struct registry *registry, const struct entry *entry) {
     const struct tenant_spec *spec = entry->model->tenant ? entry->model->tenant->spec : NULL;
     return spec && spec->raw_ports >= 0 ? (unsigned)spec->raw_ports : registry->ports_per_tenant;
 }
 
-static unsigned ports_count(const struct entry *entry, bool held)
-{
+static unsigned ports_count(const struct entry *entry, bool held) {
     unsigned count = 0;
     for (const struct port *port = entry->ports; port; port = port->next_of_entry)
         count += held ? port->held_until != 0 : 1;
     return count;
 }
 
-static const char *quota_refusal(const struct entry *entry, unsigned quota, struct stash *stash)
-{
+static const char *quota_refusal(const struct entry *entry, unsigned quota, struct stash *stash) {
     unsigned held = ports_count(entry, true);
     if (!held)
         return stash_format(stash, "the quota of %u raw ports is used up", quota);
-    return stash_format(stash, "the quota of %u raw ports is used up (%u of them held for 24 h after release)", quota,
-                        held);
+    return stash_format(
+        stash, "the quota of %u raw ports is used up (%u of them held for 24 h after release)",
+        quota, held);
 }
 
-static void port_give(struct registry *registry, struct entry *entry, struct wanted_port *wanted, unsigned quota,
-                      struct stash *stash, struct change *change)
-{
+static void port_give(struct registry *registry, struct entry *entry, struct wanted_port *wanted,
+                      unsigned quota, struct stash *stash, struct change *change) {
     struct port **asked = wanted->asked ? port_at(registry, wanted->asked) : NULL;
     if (!registry->port)
         wanted->refusal = "this edge has no raw TCP ports (raw_tcp.ports)";
     else if (wanted->asked && !asked)
-        wanted->refusal = stash_format(stash, "nodePort %u is outside the pool %u-%u", wanted->asked,
-                                       registry->port_low, registry->port_high);
+        wanted->refusal = stash_format(stash, "nodePort %u is outside the pool %u-%u",
+                                       wanted->asked, registry->port_low, registry->port_high);
     else if (ports_count(entry, false) >= quota)
         wanted->refusal = quota_refusal(entry, quota, stash);
     else if (asked && *asked)
@@ -133,8 +126,8 @@ static void port_give(struct registry *registry, struct entry *entry, struct wan
 }
 
 /* The ports a wanted slot has already, also a held one: it comes back to its service. */
-static void ports_keep(struct entry *entry, struct wanted_port *wanted, size_t count, struct change *change)
-{
+static void ports_keep(struct entry *entry, struct wanted_port *wanted, size_t count,
+                       struct change *change) {
     for (struct port *port = entry->ports; port; port = port->next_of_entry)
         port->wanted = false;
     for (size_t i = 0; i < count; i++) {
@@ -150,9 +143,8 @@ static void ports_keep(struct entry *entry, struct wanted_port *wanted, size_t c
     }
 }
 
-static void newest_refuse(struct entry *entry, struct wanted_port *wanted, size_t count, unsigned quota, int64_t now,
-                          struct stash *stash, struct change *change)
-{
+static void newest_refuse(struct entry *entry, struct wanted_port *wanted, size_t count,
+                          unsigned quota, int64_t now, struct stash *stash, struct change *change) {
     struct port *newest = NULL;
     for (struct port *port = entry->ports; port; port = port->next_of_entry)
         if (port->wanted && (!newest || port->order > newest->order))
@@ -168,17 +160,15 @@ static void newest_refuse(struct entry *entry, struct wanted_port *wanted, size_
     }
 }
 
-static unsigned ports_wanted(const struct entry *entry)
-{
+static unsigned ports_wanted(const struct entry *entry) {
     unsigned count = 0;
     for (const struct port *port = entry->ports; port; port = port->next_of_entry)
         count += port->wanted;
     return count;
 }
 
-void ports_update(struct registry *registry, struct entry *entry, struct wanted_port *wanted, size_t count, int64_t now,
-                  struct stash *stash, struct change *change)
-{
+void ports_update(struct registry *registry, struct entry *entry, struct wanted_port *wanted,
+                  size_t count, int64_t now, struct stash *stash, struct change *change) {
     unsigned quota = quota_of(registry, entry);
     ports_keep(entry, wanted, count, change);
     for (struct port *port = entry->ports; port; port = port->next_of_entry)
@@ -194,8 +184,7 @@ void ports_update(struct registry *registry, struct entry *entry, struct wanted_
     }
 }
 
-void ports_retire(struct entry *entry, int64_t now, struct change *change)
-{
+void ports_retire(struct entry *entry, int64_t now, struct change *change) {
     while (entry->ports) {
         struct port *port = entry->ports;
         entry->ports = port->next_of_entry;
@@ -207,8 +196,7 @@ void ports_retire(struct entry *entry, int64_t now, struct change *change)
     }
 }
 
-size_t ports_tick(struct registry *registry, int64_t now, struct change *change)
-{
+size_t ports_tick(struct registry *registry, int64_t now, struct change *change) {
     size_t freed = 0;
     size_t count = registry->port ? (size_t)(registry->port_high - registry->port_low) + 1 : 0;
     for (size_t i = 0; i < count; i++) {
@@ -222,16 +210,15 @@ size_t ports_tick(struct registry *registry, int64_t now, struct change *change)
     return freed;
 }
 
-void ports_row(struct registry *registry, uint16_t number, struct entry *entry, const char *slot, int64_t held_until)
-{
+void ports_row(struct registry *registry, uint16_t number, struct entry *entry, const char *slot,
+               int64_t held_until) {
     struct port **at = port_at(registry, number);
     if (!at || *at) /* the pool was made smaller: its numbers are gone */
         return;
     port_new(registry, entry, slot, number)->held_until = held_until;
 }
 
-void ports_fini(struct registry *registry)
-{
+void ports_fini(struct registry *registry) {
     size_t count = registry->port ? (size_t)(registry->port_high - registry->port_low) + 1 : 0;
     for (size_t i = 0; i < count; i++)
         if (registry->port[i])

@@ -14,8 +14,7 @@
 
 /* ---- memory that must be had ---- */
 
-static void *grown(void *array, size_t count, size_t size)
-{
+static void *grown(void *array, size_t count, size_t size) {
     if (count && (count & (count - 1)))
         return array;
     array = reallocarray(array, count ? count * 2 : 1, size);
@@ -24,8 +23,7 @@ static void *grown(void *array, size_t count, size_t size)
     return array;
 }
 
-static char *copied(const char *text)
-{
+static char *copied(const char *text) {
     char *copy = strdup(text);
     if (!copy)
         abort();
@@ -34,8 +32,7 @@ static char *copied(const char *text)
 
 /* ---- changes ---- */
 
-void change_row(struct change *change, const char *value, const char *key_format, ...)
-{
+void change_row(struct change *change, const char *value, const char *key_format, ...) {
     char *key = NULL;
     va_list list;
     va_start(list, key_format);
@@ -47,31 +44,31 @@ void change_row(struct change *change, const char *value, const char *key_format
     change->row[change->row_count++].value = value ? copied(value) : NULL;
 }
 
-static void change_tenant(struct change *change, const char *name, struct tenant *tenant)
-{
+static void change_tenant(struct change *change, const char *name, struct tenant *tenant) {
     change->tenant = grown(change->tenant, change->tenant_count, sizeof *change->tenant);
     change->tenant[change->tenant_count].name = name;
     change->tenant[change->tenant_count++].tenant = tenant;
 }
 
-static void change_lookup(struct change *change, const struct entry *entry, const char *name)
-{
+static void change_lookup(struct change *change, const struct entry *entry, const char *name) {
     const struct tenant_spec *spec = entry->model->tenant ? entry->model->tenant->spec : NULL;
     const struct network_spec *network = spec ? spec->network : NULL;
     change->lookup = grown(change->lookup, change->lookup_count, sizeof *change->lookup);
     change->lookup[change->lookup_count].tenant = entry->name;
     change->lookup[change->lookup_count].name = copied(name);
-    change->lookup[change->lookup_count].dns = network && network->dns.text ? copied(network->dns.text) : NULL;
-    change->lookup[change->lookup_count++].netns = network && network->netns.text ? copied(network->netns.text) : NULL;
+    change->lookup[change->lookup_count].dns =
+        network && network->dns.text ? copied(network->dns.text) : NULL;
+    change->lookup[change->lookup_count++].netns =
+        network && network->netns.text ? copied(network->netns.text) : NULL;
 }
 
-void change_fini(struct change *change)
-{
+void change_fini(struct change *change) {
     for (size_t i = 0; i < change->tenant_count; i++)
         tenant_free(change->tenant[i].tenant);
     for (size_t i = 0; i < change->row_count; i++) {
         if (change->row[i].value)
-            explicit_bzero(change->row[i].value, strlen(change->row[i].value)); /* a good drop may hold private keys */
+            explicit_bzero(change->row[i].value,
+                           strlen(change->row[i].value)); /* a good drop may hold private keys */
         free(change->row[i].key);
         free(change->row[i].value);
     }
@@ -86,8 +83,7 @@ void change_fini(struct change *change)
     *change = (struct change){0};
 }
 
-static void change_begin(struct registry *registry, struct change *change)
-{
+static void change_begin(struct registry *registry, struct change *change) {
     *change = (struct change){0};
     stash_free(registry->scratch);
     registry->scratch = stash_new();
@@ -95,8 +91,7 @@ static void change_begin(struct registry *registry, struct change *change)
 
 /* ---- the registry ---- */
 
-static char **texts_copied(const char *const *list, size_t count)
-{
+static char **texts_copied(const char *const *list, size_t count) {
     char **copy = calloc(count + 1, sizeof *copy);
     if (!copy)
         abort();
@@ -105,8 +100,7 @@ static char **texts_copied(const char *const *list, size_t count)
     return copy;
 }
 
-struct registry *registry_new(const struct registry_conf *conf)
-{
+struct registry *registry_new(const struct registry_conf *conf) {
     struct registry *registry = calloc(1, sizeof *registry);
     size_t pool = conf->port_low ? (size_t)(conf->port_high - conf->port_low) + 1 : 0;
     if (!registry)
@@ -130,8 +124,7 @@ struct registry *registry_new(const struct registry_conf *conf)
     return registry;
 }
 
-uint64_t registry_random(struct registry *registry)
-{
+uint64_t registry_random(struct registry *registry) {
     uint64_t value;
     if (registry->random)
         return registry->random(registry->random_context);
@@ -140,15 +133,13 @@ uint64_t registry_random(struct registry *registry)
     return value;
 }
 
-static void resolved_free(struct resolved *resolved)
-{
+static void resolved_free(struct resolved *resolved) {
     free(resolved->name);
     free(resolved->address);
     free(resolved);
 }
 
-static void entry_free(struct entry *entry)
-{
+static void entry_free(struct entry *entry) {
     for (struct claim *claim = entry->claims, *next; claim; claim = next) {
         next = claim->next_of_entry;
         free(claim->ingress);
@@ -169,8 +160,7 @@ static void entry_free(struct entry *entry)
     free(entry);
 }
 
-void registry_free(struct registry *registry)
-{
+void registry_free(struct registry *registry) {
     struct entry *entry;
     if (!registry)
         return;
@@ -193,25 +183,23 @@ void registry_free(struct registry *registry)
 
 /* ---- entries ---- */
 
-struct entry *entry_find(const struct registry *registry, const char *name)
-{
+struct entry *entry_find(const struct registry *registry, const char *name) {
     return table_get(&registry->entries, name);
 }
 
-static char *uid_new(struct registry *registry)
-{
+static char *uid_new(struct registry *registry) {
     uint64_t high = registry_random(registry), low = registry_random(registry);
     char *uid = NULL; /* RFC 9562 version 4 */
-    if (asprintf(&uid, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(high >> 32), (unsigned)(high >> 16) & 0xffff,
-                 (unsigned)high & 0xfff, 0x8000 | ((unsigned)(low >> 48) & 0x3fff),
+    if (asprintf(&uid, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(high >> 32),
+                 (unsigned)(high >> 16) & 0xffff, (unsigned)high & 0xfff,
+                 0x8000 | ((unsigned)(low >> 48) & 0x3fff),
                  (unsigned long long)(low & 0xffffffffffffu)) < 0)
         abort();
     return uid;
 }
 
 /* `uid` NULL: a new one. */
-static struct entry *entry_need(struct registry *registry, const char *name, const char *uid)
-{
+static struct entry *entry_need(struct registry *registry, const char *name, const char *uid) {
     struct entry *entry = entry_find(registry, name);
     if (entry)
         return entry;
@@ -225,8 +213,7 @@ static struct entry *entry_need(struct registry *registry, const char *name, con
     return entry;
 }
 
-void entry_touch(struct registry *registry, struct entry *entry)
-{
+void entry_touch(struct registry *registry, struct entry *entry) {
     if (entry->touched || !entry->live)
         return;
     entry->touched = true;
@@ -234,17 +221,17 @@ void entry_touch(struct registry *registry, struct entry *entry)
     registry->touched[registry->touched_count++] = entry;
 }
 
-static void entry_compile(struct registry *registry, struct entry *entry, int64_t now, struct change *change)
-{
-    struct compiled *before = entry->compiled, *compiled = tenant_compile(registry, entry, now, change);
+static void entry_compile(struct registry *registry, struct entry *entry, int64_t now,
+                          struct change *change) {
+    struct compiled *before = entry->compiled,
+                    *compiled = tenant_compile(registry, entry, now, change);
     atomic_fetch_add(&compiled->holders, 1); /* one for the views, one for the caller */
     entry->compiled = compiled;
     compiled_unref(before);
     change_tenant(change, entry->name, &compiled->tenant);
 }
 
-static void touched_compile(struct registry *registry, int64_t now, struct change *change)
-{
+static void touched_compile(struct registry *registry, int64_t now, struct change *change) {
     for (size_t i = 0; i < registry->touched_count; i++) {
         struct entry *entry = registry->touched[i];
         entry->touched = false;
@@ -256,16 +243,14 @@ static void touched_compile(struct registry *registry, int64_t now, struct chang
 
 /* ---- names of compose services that need an address ---- */
 
-static struct resolved *resolved_find(const struct entry *entry, const char *name)
-{
+static struct resolved *resolved_find(const struct entry *entry, const char *name) {
     struct resolved *resolved = entry->resolved;
     while (resolved && strcmp(resolved->name, name))
         resolved = resolved->next;
     return resolved;
 }
 
-static struct resolved *resolved_need(struct entry *entry, const char *name)
-{
+static struct resolved *resolved_need(struct entry *entry, const char *name) {
     struct resolved *resolved = resolved_find(entry, name);
     if (resolved)
         return resolved;
@@ -278,8 +263,7 @@ static struct resolved *resolved_need(struct entry *entry, const char *name)
     return resolved;
 }
 
-static void lookups_renew(struct entry *entry, struct change *change)
-{
+static void lookups_renew(struct entry *entry, struct change *change) {
     struct stash *stash = stash_new();
     struct workload *workload;
     size_t count = workloads_list(stash, entry->model, &workload);
@@ -304,8 +288,7 @@ static void lookups_renew(struct entry *entry, struct change *change)
 
 /* ---- put ---- */
 
-static void domain_renew(struct registry *registry, struct entry *entry, struct change *change)
-{
+static void domain_renew(struct registry *registry, struct entry *entry, struct change *change) {
     const struct tenant_spec *spec = entry->model->tenant ? entry->model->tenant->spec : NULL;
     const char *domain = spec ? spec->domain.text : NULL;
     entry->domain = NULL;
@@ -314,8 +297,7 @@ static void domain_renew(struct registry *registry, struct entry *entry, struct 
         entry->domain = domain;
 }
 
-static void claims_renew(struct registry *registry, struct entry *entry, struct change *change)
-{
+static void claims_renew(struct registry *registry, struct entry *entry, struct change *change) {
     struct stash *stash = stash_new();
     struct wanted_name *wanted;
     size_t count = wanted_names(stash, entry, &wanted);
@@ -323,9 +305,8 @@ static void claims_renew(struct registry *registry, struct entry *entry, struct 
     stash_free(stash);
 }
 
-static void entry_adopt(struct registry *registry, struct entry *entry, struct model *model, int64_t now,
-                        struct change *change)
-{
+static void entry_adopt(struct registry *registry, struct entry *entry, struct model *model,
+                        int64_t now, struct change *change) {
     struct model *before = entry->model;
     entry->model = model;
     entry->live = true;
@@ -340,15 +321,13 @@ static void entry_adopt(struct registry *registry, struct entry *entry, struct m
     touched_compile(registry, now, change);
 }
 
-static void error_set(struct entry *entry, char *error)
-{
+static void error_set(struct entry *entry, char *error) {
     free(entry->error);
     entry->error = error;
 }
 
 /* One line with the first mistakes: the whole list was the caller's to show. */
-static char *error_text(const struct diags *diags, size_t from)
-{
+static char *error_text(const struct diags *diags, size_t from) {
     char *text = NULL;
     size_t length = 0, said = 0;
     FILE *out = open_memstream(&text, &length);
@@ -358,7 +337,8 @@ static char *error_text(const struct diags *diags, size_t from)
         const struct diag *diag = &diags->item[i];
         if (diag->level != DIAG_ERROR)
             continue;
-        fprintf(out, "%s%s:%u:%u: %s", said++ ? "; " : "", diag->file, diag->line, diag->column, diag->message);
+        fprintf(out, "%s%s:%u:%u: %s", said++ ? "; " : "", diag->file, diag->line, diag->column,
+                diag->message);
     }
     if (diags->errors > said)
         fprintf(out, "; %zu errors in all", diags->errors);
@@ -368,8 +348,8 @@ static char *error_text(const struct diags *diags, size_t from)
 }
 
 /* After a restart the newest drop may be broken; what served before it is in the rows. */
-static void entry_recover(struct registry *registry, struct entry *entry, int64_t now, struct change *change)
-{
+static void entry_recover(struct registry *registry, struct entry *entry, int64_t now,
+                          struct change *change) {
     struct good_drop good;
     struct diags diags = DIAGS_INIT;
     if (entry->live || !entry->good || !good_drop_read(entry->name, entry->good, &good))
@@ -381,8 +361,7 @@ static void entry_recover(struct registry *registry, struct entry *entry, int64_
     good_drop_fini(&good);
 }
 
-static void good_renew(struct entry *entry, const struct drop *drop, struct change *change)
-{
+static void good_renew(struct entry *entry, const struct drop *drop, struct change *change) {
     char *good = good_drop_text(drop);
     if (good && (!entry->good || strcmp(entry->good, good)))
         change_row(change, good, "good/%s", entry->name);
@@ -391,17 +370,15 @@ static void good_renew(struct entry *entry, const struct drop *drop, struct chan
     entry->good = good ? good : entry->good;
 }
 
-bool registry_check(struct registry *registry, const struct drop *drop, struct diags *diags)
-{
+bool registry_check(struct registry *registry, const struct drop *drop, struct diags *diags) {
     (void)registry;
     struct model *model = model_parse(drop, diags);
     model_free(model);
     return model != NULL;
 }
 
-bool registry_put(struct registry *registry, const struct drop *drop, int64_t now, struct diags *diags,
-                  struct change *ret)
-{
+bool registry_put(struct registry *registry, const struct drop *drop, int64_t now,
+                  struct diags *diags, struct change *ret) {
     size_t before = diags->count;
     change_begin(registry, ret);
     struct model *model = model_parse(drop, diags);
@@ -419,8 +396,7 @@ bool registry_put(struct registry *registry, const struct drop *drop, int64_t no
     return true;
 }
 
-void registry_error(struct registry *registry, const char *tenant, const char *message)
-{
+void registry_error(struct registry *registry, const char *tenant, const char *message) {
     struct entry *entry = entry_need(registry, tenant, NULL);
     entry->seen = true;
     error_set(entry, copied(message));
@@ -428,8 +404,8 @@ void registry_error(struct registry *registry, const char *tenant, const char *m
 
 /* ---- remove ---- */
 
-static void entry_remove(struct registry *registry, struct entry *entry, int64_t now, struct change *change)
-{
+static void entry_remove(struct registry *registry, struct entry *entry, int64_t now,
+                         struct change *change) {
     entry->live = false;
     names_update(registry, entry, NULL, 0, change);
     ports_retire(entry, now, change);
@@ -442,8 +418,8 @@ static void entry_remove(struct registry *registry, struct entry *entry, int64_t
     entry_free(entry);
 }
 
-void registry_remove(struct registry *registry, const char *tenant, int64_t now, struct change *ret)
-{
+void registry_remove(struct registry *registry, const char *tenant, int64_t now,
+                     struct change *ret) {
     change_begin(registry, ret);
     struct entry *entry = entry_find(registry, tenant);
     if (!entry)
@@ -454,8 +430,7 @@ void registry_remove(struct registry *registry, const char *tenant, int64_t now,
 
 /* ---- start, time, answers ---- */
 
-void registry_loaded(struct registry *registry, int64_t now, struct change *ret)
-{
+void registry_loaded(struct registry *registry, int64_t now, struct change *ret) {
     struct entry *entry, **list = calloc(registry->entries.count + 1, sizeof *list);
     size_t count = 0;
     change_begin(registry, ret);
@@ -473,15 +448,15 @@ void registry_loaded(struct registry *registry, int64_t now, struct change *ret)
     touched_compile(registry, now, ret);
 }
 
-static bool addresses_same(const struct resolved *resolved, const union address *address, size_t count)
-{
+static bool addresses_same(const struct resolved *resolved, const union address *address,
+                           size_t count) {
     return resolved->address && resolved->count == count &&
            (!count || !memcmp(resolved->address, address, count * sizeof *address));
 }
 
-void registry_resolved(struct registry *registry, const char *tenant, const char *name, const union address *address,
-                       size_t count, int64_t now, struct change *ret)
-{
+void registry_resolved(struct registry *registry, const char *tenant, const char *name,
+                       const union address *address, size_t count, int64_t now,
+                       struct change *ret) {
     change_begin(registry, ret);
     struct entry *entry = entry_find(registry, tenant);
     struct resolved *resolved = entry ? resolved_find(entry, name) : NULL;
@@ -498,8 +473,7 @@ void registry_resolved(struct registry *registry, const char *tenant, const char
     touched_compile(registry, now, ret);
 }
 
-void registry_tick(struct registry *registry, int64_t now, struct change *ret)
-{
+void registry_tick(struct registry *registry, int64_t now, struct change *ret) {
     struct entry *entry;
     change_begin(registry, ret);
     size_t freed = ports_tick(registry, now, ret);
@@ -507,7 +481,8 @@ void registry_tick(struct registry *registry, int64_t now, struct change *ret)
         const char *refusal;
         if (!entry->live)
             continue;
-        if (entry->domain_refusal && domain_possible(registry, entry, entry->model->tenant->spec->domain.text, &refusal)) {
+        if (entry->domain_refusal &&
+            domain_possible(registry, entry, entry->model->tenant->spec->domain.text, &refusal)) {
             domain_renew(registry, entry, ret);
             claims_renew(registry, entry, ret);
             entry_touch(registry, entry);
@@ -520,12 +495,12 @@ void registry_tick(struct registry *registry, int64_t now, struct change *ret)
 
 /* ---- rows ---- */
 
-void registry_row(struct registry *registry, const char *key, const char *value)
-{
+void registry_row(struct registry *registry, const char *key, const char *value) {
     struct row row;
     if (!row_read(key, value, &row))
         return;
-    struct entry *entry = row.kind == ROW_DOMAIN || !row.tenant ? NULL : entry_need(registry, row.tenant, row.uid);
+    struct entry *entry =
+        row.kind == ROW_DOMAIN || !row.tenant ? NULL : entry_need(registry, row.tenant, row.uid);
     if (entry && row.kind == ROW_TENANT && row.uid) {
         free(entry->uid); /* other rows of the tenant may have come before this one */
         entry->uid = copied(row.uid);

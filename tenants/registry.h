@@ -20,13 +20,13 @@ struct registry_conf {
     size_t address_count;
     uint16_t port_low, port_high; /* raw_tcp.ports; both 0: no raw ports */
     unsigned ports_per_tenant;    /* quota when a Tenant says nothing */
-    const union address *own; /* the edge's own listeners: never a pod, whatever `allow` says */
+    const union address *own;     /* the edge's own listeners: never a pod, whatever `allow` says */
     size_t own_count;
     uint64_t (*random)(void *); /* for UIDs and port numbers; NULL: getrandom(2) */
     void *random_context;
 };
 
-struct source { /* one file of a drop */
+struct source {       /* one file of a drop */
     const char *path; /* as shown in messages: conf.d/acme/web.yaml */
     const char *name; /* last component: decides tenant.yaml, compose.yaml */
     const char *text;
@@ -42,20 +42,21 @@ struct drop {
 /* What a call changed. Rows first into the store (one transaction), then the tenants into the directory. */
 struct change {
     struct {
-        const char *name;       /* valid until the next call */
-        struct tenant *tenant;  /* compiled, now the caller's; NULL: remove it */
-    } *tenant;
+        const char *name;      /* valid until the next call */
+        struct tenant *tenant; /* compiled, now the caller's; NULL: remove it */
+    } * tenant;
     size_t tenant_count;
     struct {
         char *key, *value; /* value NULL: delete the row */
-    } *row;
+    } * row;
     size_t row_count;
     struct {
         const char *tenant;
-        char *name; /* a service name that needs an address inside the tenant's network; answer with registry_resolved */
-        char *dns;  /* network.dns, or NULL: the system's resolver */
+        char *
+            name; /* a service name that needs an address inside the tenant's network; answer with registry_resolved */
+        char *dns;   /* network.dns, or NULL: the system's resolver */
         char *netns; /* or NULL */
-    } *lookup;
+    } * lookup;
     size_t lookup_count;
 };
 void change_fini(struct change *); /* frees also tenants not taken (taken: set .tenant = NULL) */
@@ -76,14 +77,15 @@ bool registry_check(struct registry *, const struct drop *, struct diags *);
  * (registry_error keeps it); its last good state stays: also when that is only in the rows, as after a restart; `ret` then
  * holds the tenant as its last good drop made it, so `ret` is to be used whatever the answer. True: live; objects that cannot be given have states and events.
  * `now` in Unix seconds. */
-bool registry_put(struct registry *, const struct drop *, int64_t now, struct diags *, struct change *ret);
+bool registry_put(struct registry *, const struct drop *, int64_t now, struct diags *,
+                  struct change *ret);
 /* The tenant's files are gone. */
 void registry_remove(struct registry *, const char *tenant, int64_t now, struct change *ret);
 /* Something outside the YAML is wrong (both NAME.yaml and NAME/): shown, changes nothing. */
 void registry_error(struct registry *, const char *tenant, const char *message);
 /* Addresses of a name asked for in change.lookup; none: unknown name. Also again when they changed. */
-void registry_resolved(struct registry *, const char *tenant, const char *name, const union address *, size_t count,
-                       int64_t now, struct change *ret);
+void registry_resolved(struct registry *, const char *tenant, const char *name,
+                       const union address *, size_t count, int64_t now, struct change *ret);
 /* Time passes: port numbers held after release, back-offs. Call about once a minute. */
 void registry_tick(struct registry *, int64_t now, struct change *ret);
 

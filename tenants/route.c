@@ -8,14 +8,12 @@
 #include <string.h>
 
 /* Upstream: /foo matches /foo, /foo/ and /foo/bar, never /foobar; the final '/' of the rule means nothing. */
-static size_t prefix_length(const struct route *route)
-{
+static size_t prefix_length(const struct route *route) {
     size_t length = route->path_length;
     return length && route->path[length - 1] == '/' ? length - 1 : length;
 }
 
-static bool route_matches(const struct route *route, const char *path, size_t path_length)
-{
+static bool route_matches(const struct route *route, const char *path, size_t path_length) {
     if (route->type == PATH_EXACT)
         return route->path_length == path_length && !memcmp(route->path, path, path_length);
     size_t length = prefix_length(route);
@@ -23,8 +21,7 @@ static bool route_matches(const struct route *route, const char *path, size_t pa
            (path_length == length || path[length] == '/');
 }
 
-static const struct route *scan(const struct host *host, const char *path, size_t path_length)
-{
+static const struct route *scan(const struct host *host, const char *path, size_t path_length) {
     for (unsigned i = 0; i < host->route_count; i++)
         if (route_matches(&host->route[i], path, path_length))
             return &host->route[i];
@@ -32,9 +29,8 @@ static const struct route *scan(const struct host *host, const char *path, size_
 }
 
 /* Of [low, high), sorted by falling length and then rising bytes: the one with exactly this text. */
-static const struct route *halve(const struct host *host, unsigned low, unsigned high, bool exact, const char *path,
-                                 size_t length)
-{
+static const struct route *halve(const struct host *host, unsigned low, unsigned high, bool exact,
+                                 const char *path, size_t length) {
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
         const struct route *route = &host->route[middle];
@@ -50,8 +46,7 @@ static const struct route *halve(const struct host *host, unsigned low, unsigned
     return NULL;
 }
 
-static unsigned exact_count(const struct host *host)
-{
+static unsigned exact_count(const struct host *host) {
     unsigned low = 0, high = host->route_count;
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
@@ -63,8 +58,7 @@ static unsigned exact_count(const struct host *host)
     return low;
 }
 
-static const struct route *search(const struct host *host, const char *path, size_t path_length)
-{
+static const struct route *search(const struct host *host, const char *path, size_t path_length) {
     unsigned exacts = exact_count(host);
     const struct route *found = halve(host, 0, exacts, true, path, path_length);
     for (size_t length = path_length; !found; length--) {
@@ -76,15 +70,16 @@ static const struct route *search(const struct host *host, const char *path, siz
     return found;
 }
 
-static const struct route *host_route(const struct host *host, const char *path, size_t path_length)
-{
+static const struct route *host_route(const struct host *host, const char *path,
+                                      size_t path_length) {
     enum { FEW = 16 };
-    return !host ? NULL : host->route_count <= FEW ? scan(host, path, path_length) : search(host, path, path_length);
+    return !host                      ? NULL
+           : host->route_count <= FEW ? scan(host, path, path_length)
+                                      : search(host, path, path_length);
 }
 
 static bool answer(struct route_answer *ret, const struct host *host, const struct route *route,
-                   const struct backend *fallback)
-{
+                   const struct backend *fallback) {
     if (!route && !fallback)
         return false;
     *ret = (struct route_answer){ROUTE_FOUND, host, route, route ? route->backend : fallback};
@@ -92,25 +87,25 @@ static bool answer(struct route_answer *ret, const struct host *host, const stru
 }
 
 /* The host's rules, then rules for any host, then the defaultBackend of the host's Ingress, then any defaultBackend. */
-void route_find(const struct tenant *tenant, const struct host *host, const char *path, size_t path_length,
-                struct route_answer *ret)
-{
+void route_find(const struct tenant *tenant, const struct host *host, const char *path,
+                size_t path_length, struct route_answer *ret) {
     const struct host *any = tenant->any;
     if (answer(ret, host, host_route(host, path, path_length), NULL) ||
         answer(ret, any, host_route(any, path, path_length), NULL) ||
-        answer(ret, host, NULL, host ? host->fallback : NULL) || answer(ret, any, NULL, any ? any->fallback : NULL))
+        answer(ret, host, NULL, host ? host->fallback : NULL) ||
+        answer(ret, any, NULL, any ? any->fallback : NULL))
         return;
     bool rules = host || any;
-    *ret = (struct route_answer){rules ? ROUTE_NO_RULE_FOR_PATH : ROUTE_NO_RULE_FOR_HOST, host ? host : any, NULL, NULL};
+    *ret = (struct route_answer){rules ? ROUTE_NO_RULE_FOR_PATH : ROUTE_NO_RULE_FOR_HOST,
+                                 host ? host : any, NULL, NULL};
 }
 
-static bool named(const char *name, const char *sni, size_t length)
-{
+static bool named(const char *name, const char *sni, size_t length) {
     return !strncmp(name, sni, length) && !name[length];
 }
 
-const struct certificate *tenant_certificate(const struct tenant *tenant, const char *sni, size_t sni_length)
-{
+const struct certificate *tenant_certificate(const struct tenant *tenant, const char *sni,
+                                             size_t sni_length) {
     const char *dot = memchr(sni, '.', sni_length);
     const struct certificate *wildcard = NULL;
     size_t rest = dot ? sni_length - (size_t)(dot - sni) : 0;

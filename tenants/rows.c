@@ -6,16 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const prefixes[] = {[ROW_TENANT] = "tenant/", [ROW_GOOD] = "good/", [ROW_DOMAIN] = "domain/",
-                                       [ROW_NAME] = "name/", [ROW_PORT] = "port/"};
+static const char *const prefixes[] = {[ROW_TENANT] = "tenant/",
+                                       [ROW_GOOD] = "good/",
+                                       [ROW_DOMAIN] = "domain/",
+                                       [ROW_NAME] = "name/",
+                                       [ROW_PORT] = "port/"};
 
-static const char *text_of(const json_t *object, const char *key)
-{
+static const char *text_of(const json_t *object, const char *key) {
     return json_string_value(json_object_get(object, key));
 }
 
-static bool kind_read(const char *key, struct row *row)
-{
+static bool kind_read(const char *key, struct row *row) {
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         size_t length = strlen(prefixes[i]);
         if (strncmp(key, prefixes[i], length) || !key[length])
@@ -27,8 +28,7 @@ static bool kind_read(const char *key, struct row *row)
     return false;
 }
 
-static bool dns_name_good(const char *name)
-{
+static bool dns_name_good(const char *name) {
     const char *why;
     struct stash *stash = stash_new();
     const char *normal = hostname_normalise(stash, name, true, &why);
@@ -37,15 +37,15 @@ static bool dns_name_good(const char *name)
     return good;
 }
 
-static bool row_complete(struct row *row)
-{
+static bool row_complete(struct row *row) {
     switch (row->kind) {
     case ROW_TENANT:
     case ROW_GOOD:
         row->tenant = row->name;
         return tenant_name_good(row->tenant) && (row->kind == ROW_GOOD || row->uid);
     case ROW_DOMAIN:
-        return row->tenant && row->uid && dns_name_good(row->name) && !hostname_is_wildcard(row->name);
+        return row->tenant && row->uid && dns_name_good(row->name) &&
+               !hostname_is_wildcard(row->name);
     case ROW_NAME:
         return row->tenant && row->uid && row->ingress && dns_name_good(row->name);
     case ROW_PORT:
@@ -55,8 +55,7 @@ static bool row_complete(struct row *row)
     return false;
 }
 
-bool row_read(const char *key, const char *value, struct row *ret)
-{
+bool row_read(const char *key, const char *value, struct row *ret) {
     struct row row = {0};
     if (!kind_read(key, &row) || !(row.value = json_loads(value, 0, NULL)))
         return false;
@@ -73,13 +72,11 @@ bool row_read(const char *key, const char *value, struct row *ret)
     return true;
 }
 
-void row_fini(struct row *row)
-{
+void row_fini(struct row *row) {
     json_decref(row->value);
 }
 
-void row_tenant(struct change *change, const struct entry *entry, int64_t now)
-{
+void row_tenant(struct change *change, const struct entry *entry, int64_t now) {
     json_t *value = json_pack("{sssI}", "uid", entry->uid, "since", (json_int_t)now);
     char *dump = json_dumps(value, JSON_COMPACT);
     change_row(change, dump, "tenant/%s", entry->name);
@@ -89,9 +86,9 @@ void row_tenant(struct change *change, const struct entry *entry, int64_t now)
 
 /* ---- the last good drop ---- */
 
-char *good_drop_text(const struct drop *drop)
-{
-    json_t *sources = json_array(), *all = json_pack("{sbso}", "folder", drop->folder, "sources", sources);
+char *good_drop_text(const struct drop *drop) {
+    json_t *sources = json_array(),
+           *all = json_pack("{sbso}", "folder", drop->folder, "sources", sources);
     bool good = all != NULL;
     for (size_t i = 0; good && i < drop->source_count; i++) {
         const struct source *source = &drop->source[i];
@@ -104,20 +101,19 @@ char *good_drop_text(const struct drop *drop)
     return text;
 }
 
-bool good_drop_read(const char *tenant, const char *text, struct good_drop *ret)
-{
+bool good_drop_read(const char *tenant, const char *text, struct good_drop *ret) {
     json_t *all = json_loads(text, 0, NULL), *sources = json_object_get(all, "sources"), *item;
     size_t i, count = json_array_size(sources);
     struct source *source = calloc(count + 1, sizeof *source);
     bool good = source && count;
-    json_array_foreach(sources, i, item)
-    {
+    json_array_foreach(sources, i, item) {
         if (!good || !text_of(item, "path") || !text_of(item, "name") || !text_of(item, "text")) {
             good = false;
             break;
         }
-        source[i] = (struct source){text_of(item, "path"), text_of(item, "name"), text_of(item, "text"),
-                                    json_string_length(json_object_get(item, "text"))};
+        source[i] =
+            (struct source){text_of(item, "path"), text_of(item, "name"), text_of(item, "text"),
+                            json_string_length(json_object_get(item, "text"))};
     }
     if (!good) {
         free(source);
@@ -129,8 +125,7 @@ bool good_drop_read(const char *tenant, const char *text, struct good_drop *ret)
     return true;
 }
 
-void good_drop_fini(struct good_drop *good)
-{
+void good_drop_fini(struct good_drop *good) {
     free(good->source);
     json_decref(good->value);
 }

@@ -6,16 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct rule *rule_add(struct work *w)
-{
+struct rule *rule_add(struct work *w) {
     w->rule = stash_room(w->stash, w->rule, w->rule_count, sizeof *w->rule);
     struct rule *rule = &w->rule[w->rule_count++];
     *rule = (struct rule){.host = "", .order = w->rule_count};
     return rule;
 }
 
-static bool tls_covers(const struct ingress_spec *spec, const char *host)
-{
+static bool tls_covers(const struct ingress_spec *spec, const char *host) {
     for (size_t i = 0; i < spec->tls.count; i++) {
         const struct words *hosts = &((struct ingress_tls *)spec->tls.item)[i].hosts;
         for (size_t j = 0; j < hosts->count; j++)
@@ -26,29 +24,31 @@ static bool tls_covers(const struct ingress_spec *spec, const char *host)
 }
 
 static const struct backend *ref_backend(struct work *w, const struct ingress_object *ingress,
-                                         const struct backend_ref *ref)
-{
+                                         const struct backend_ref *ref) {
     if (!ref)
         return NULL;
     const struct service_ref *service = ref->service;
     if (service && service->name.text && service->port)
-        return backend_of_service(w, service->name.text, service->port->number, service->port->name.text);
-    event_add(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file, ref->at,
-              "ResourceBackend", "a backend must be a service; resource backends are not supported");
+        return backend_of_service(w, service->name.text, service->port->number,
+                                  service->port->name.text);
+    event_add(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file,
+              ref->at, "ResourceBackend",
+              "a backend must be a service; resource backends are not supported");
     struct backend *backend = backend_new(w, "resource", 0, APP_HTTP);
     if (backend)
         backend->reason = "resource backends are not supported";
     return backend;
 }
 
-static enum path_type path_type_of(const char *name)
-{
-    return !strcmp(name, "Exact") ? PATH_EXACT : !strcmp(name, "Prefix") ? PATH_PREFIX : PATH_IMPLEMENTATION_SPECIFIC;
+static enum path_type path_type_of(const char *name) {
+    return !strcmp(name, "Exact")    ? PATH_EXACT
+           : !strcmp(name, "Prefix") ? PATH_PREFIX
+                                     : PATH_IMPLEMENTATION_SPECIFIC;
 }
 
-static void rule_take(struct work *w, const struct ingress_object *ingress, const struct ingress_rule *from,
-                      const struct ingress_path *path, const struct backend *fallback)
-{
+static void rule_take(struct work *w, const struct ingress_object *ingress,
+                      const struct ingress_rule *from, const struct ingress_path *path,
+                      const struct backend *fallback) {
     const struct backend *backend = path ? ref_backend(w, ingress, path->backend) : NULL;
     struct rule *rule = rule_add(w);
     rule->host = from->host.text ? stash_text(w->stash, from->host.text) : "";
@@ -68,8 +68,7 @@ static void rule_take(struct work *w, const struct ingress_object *ingress, cons
     rule->at = path ? path->at : from->at;
 }
 
-static void ingress_take(struct work *w, const struct ingress_object *ingress)
-{
+static void ingress_take(struct work *w, const struct ingress_object *ingress) {
     const struct ingress_spec *spec = ingress->spec;
     const struct backend *fallback = spec ? ref_backend(w, ingress, spec->fallback) : NULL;
     struct ingress_note *note = &w->out->ingress[w->out->ingress_count++];
@@ -83,19 +82,19 @@ static void ingress_take(struct work *w, const struct ingress_object *ingress)
             rule_take(w, ingress, rule, NULL, fallback);
     }
     if (ingress->passthrough && spec && spec->fallback && !spec->rules.count)
-        event_add(w, stash_format(w->stash, "Ingress/%s", note->name), ingress->head.file, ingress->head.at,
-                  "NoHost", "tls-passthrough needs rules with a host: SNI is all that can be seen");
+        event_add(w, stash_format(w->stash, "Ingress/%s", note->name), ingress->head.file,
+                  ingress->head.at, "NoHost",
+                  "tls-passthrough needs rules with a host: SNI is all that can be seen");
 }
 
-static int ingress_order(const void *left, const void *right)
-{
-    const struct ingress_object *a = *(struct ingress_object *const *)left, *b = *(struct ingress_object *const *)right;
+static int ingress_order(const void *left, const void *right) {
+    const struct ingress_object *a = *(struct ingress_object *const *)left,
+                                *b = *(struct ingress_object *const *)right;
     return strcmp(a->head.name, b->head.name);
 }
 
 /* Label rules belong to the Ingress `default` and stand behind what is written there. */
-void rules_gather(struct work *w)
-{
+void rules_gather(struct work *w) {
     size_t count = w->model->ingresses.count;
     const struct ingress_object **sorted = stash_array(w->stash, count + 1, sizeof *sorted);
     w->out->ingress = stash_array(w->stash, count + 1, sizeof *w->out->ingress);

@@ -9,16 +9,15 @@
 #include "tenants/work.h"
 #include <string.h>
 
-static bool facts_cover(const struct certificate_facts *facts, const char *host)
-{
+static bool facts_cover(const struct certificate_facts *facts, const char *host) {
     for (size_t i = 0; i < facts->name_count; i++)
         if (hostname_covers(facts->name[i], host))
             return true;
     return false;
 }
 
-static struct certificate *certificate_need(struct work *w, const struct secret_object *secret, struct table *known)
-{
+static struct certificate *certificate_need(struct work *w, const struct secret_object *secret,
+                                            struct table *known) {
     struct tenant *tenant = &w->out->tenant;
     struct certificate *certificate = table_get(known, secret->head.name);
     if (certificate)
@@ -28,16 +27,19 @@ static struct certificate *certificate_need(struct work *w, const struct secret_
     for (size_t i = 0; i < secret->facts->name_count; i++)
         name[i] = stash_text(w->stash, secret->facts->name[i]);
     *certificate = (struct certificate){
-        .secret = stash_text(w->stash, secret->head.name), .name = name, .name_count = secret->facts->name_count,
-        .chain_pem = stash_text(w->stash, secret->chain_pem), .key_pem = stash_text(w->stash, secret->key_pem),
-        .not_after = secret->facts->not_after, .issuer = stash_text(w->stash, secret->facts->issuer),
+        .secret = stash_text(w->stash, secret->head.name),
+        .name = name,
+        .name_count = secret->facts->name_count,
+        .chain_pem = stash_text(w->stash, secret->chain_pem),
+        .key_pem = stash_text(w->stash, secret->key_pem),
+        .not_after = secret->facts->not_after,
+        .issuer = stash_text(w->stash, secret->facts->issuer),
     };
     table_put(known, certificate->secret, certificate);
     return certificate;
 }
 
-static void host_add(struct work *w, struct certificate *certificate, const char *host)
-{
+static void host_add(struct work *w, struct certificate *certificate, const char *host) {
     const char **list = (const char **)(void *)certificate->host;
     for (size_t i = 0; i < certificate->host_count; i++)
         if (!strcmp(list[i], host))
@@ -47,23 +49,23 @@ static void host_add(struct work *w, struct certificate *certificate, const char
     certificate->host = list;
 }
 
-static void host_take(struct work *w, const struct ingress_object *ingress, const struct secret_object *secret,
-                      struct certificate *certificate, const struct word *host)
-{
+static void host_take(struct work *w, const struct ingress_object *ingress,
+                      const struct secret_object *secret, struct certificate *certificate,
+                      const struct word *host) {
     const char *reason;
     if (host_judge(w->registry, w->entry, host->text, &reason) != CLAIM_VERIFIED)
         return; /* said where the claim stands */
     if (facts_cover(secret->facts, host->text))
         host_add(w, certificate, host->text);
     else
-        event_add(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file, host->at,
-                  "CertificateMismatch", "the certificate in Secret %s does not name %s", secret->head.name, host->text);
+        event_add(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file,
+                  host->at, "CertificateMismatch", "the certificate in Secret %s does not name %s",
+                  secret->head.name, host->text);
 }
 
 /* Upstream: hosts left out mean all of them. Here: the hosts of this Ingress's rules that the certificate names. */
-static void rule_hosts_take(struct work *w, const struct ingress_object *ingress, const struct secret_object *secret,
-                            struct certificate *certificate)
-{
+static void rule_hosts_take(struct work *w, const struct ingress_object *ingress,
+                            const struct secret_object *secret, struct certificate *certificate) {
     const struct items *rules = &ingress->spec->rules;
     for (size_t i = 0; i < rules->count; i++) {
         const struct word *host = &((struct ingress_rule *)rules->item)[i].host;
@@ -72,17 +74,20 @@ static void rule_hosts_take(struct work *w, const struct ingress_object *ingress
     }
 }
 
-static void tls_take(struct work *w, const struct ingress_object *ingress, const struct ingress_tls *tls,
-                     struct table *known)
-{
+static void tls_take(struct work *w, const struct ingress_object *ingress,
+                     const struct ingress_tls *tls, struct table *known) {
     const char *object = stash_format(w->stash, "Ingress/%s", ingress->head.name);
-    const struct secret_object *secret = tls->secret.text ? model_find(w->model, "Secret", tls->secret.text) : NULL;
+    const struct secret_object *secret =
+        tls->secret.text ? model_find(w->model, "Secret", tls->secret.text) : NULL;
     if (!tls->secret.text)
         return;
     if (!secret || !secret->facts) {
-        event_add(w, object, ingress->head.file, tls->secret.at, secret ? "SecretUnusable" : "SecretNotFound",
-                  "Secret %s %s%s", tls->secret.text, secret ? "cannot be used: " : "not found",
-                  !secret ? "" : secret->why ? secret->why : "it is not of type kubernetes.io/tls");
+        event_add(w, object, ingress->head.file, tls->secret.at,
+                  secret ? "SecretUnusable" : "SecretNotFound", "Secret %s %s%s", tls->secret.text,
+                  secret ? "cannot be used: " : "not found",
+                  !secret       ? ""
+                  : secret->why ? secret->why
+                                : "it is not of type kubernetes.io/tls");
         return;
     }
     struct certificate *certificate = certificate_need(w, secret, known);
@@ -92,11 +97,11 @@ static void tls_take(struct work *w, const struct ingress_object *ingress, const
         rule_hosts_take(w, ingress, secret, certificate);
 }
 
-void certificates_build(struct work *w)
-{
+void certificates_build(struct work *w) {
     struct tenant *tenant = &w->out->tenant;
     struct table known = {0};
-    tenant->certificate = stash_array(w->stash, w->model->secrets.count + 1, sizeof *tenant->certificate);
+    tenant->certificate =
+        stash_array(w->stash, w->model->secrets.count + 1, sizeof *tenant->certificate);
     for (size_t i = 0; i < w->model->ingresses.count; i++) {
         const struct ingress_object *ingress = w->model->ingresses.item[i];
         for (size_t j = 0; ingress->spec && j < ingress->spec->tls.count; j++)
@@ -106,7 +111,7 @@ void certificates_build(struct work *w)
     for (size_t i = 0; i < w->model->secrets.count; i++) {
         const struct secret_object *secret = w->model->secrets.item[i];
         if (secret->why)
-            event_add(w, stash_format(w->stash, "Secret/%s", secret->head.name), secret->head.file, secret->head.at,
-                      "Unusable", "%s", secret->why);
+            event_add(w, stash_format(w->stash, "Secret/%s", secret->head.name), secret->head.file,
+                      secret->head.at, "Unusable", "%s", secret->why);
     }
 }

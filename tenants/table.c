@@ -7,8 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-static uint64_t text_hash(uint64_t seed, const char *text, size_t length)
-{
+static uint64_t text_hash(uint64_t seed, const char *text, size_t length) {
     uint64_t hash = seed ^ 0xcbf29ce484222325u;
     for (size_t i = 0; i < length; i++)
         hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
@@ -16,29 +15,26 @@ static uint64_t text_hash(uint64_t seed, const char *text, size_t length)
     return hash ^ (hash >> 29);
 }
 
-static size_t slot_find(const struct table *table, const char *key, size_t length, uint64_t hash)
-{
+static size_t slot_find(const struct table *table, const char *key, size_t length, uint64_t hash) {
     size_t at = hash & (table->room - 1);
     for (; table->slot[at].key; at = (at + 1) & (table->room - 1))
-        if (table->slot[at].hash == hash && !strncmp(table->slot[at].key, key, length) && !table->slot[at].key[length])
+        if (table->slot[at].hash == hash && !strncmp(table->slot[at].key, key, length) &&
+            !table->slot[at].key[length])
             break;
     return at;
 }
 
-void *table_get_slice(const struct table *table, const char *key, size_t length)
-{
+void *table_get_slice(const struct table *table, const char *key, size_t length) {
     if (!table->count)
         return NULL;
     return table->slot[slot_find(table, key, length, text_hash(table->seed, key, length))].value;
 }
 
-void *table_get(const struct table *table, const char *key)
-{
+void *table_get(const struct table *table, const char *key) {
     return table_get_slice(table, key, strlen(key));
 }
 
-static void table_grow(struct table *table)
-{
+static void table_grow(struct table *table) {
     struct table old = *table;
     if (!old.room && getrandom(&table->seed, sizeof table->seed, GRND_NONBLOCK) < 0)
         table->seed = (uintptr_t)table;
@@ -56,8 +52,7 @@ static void table_grow(struct table *table)
     free(old.slot);
 }
 
-void table_put(struct table *table, const char *key, void *value)
-{
+void table_put(struct table *table, const char *key, void *value) {
     if (table->count * 4 >= table->room * 3)
         table_grow(table);
     uint64_t hash = text_hash(table->seed, key, strlen(key));
@@ -66,8 +61,7 @@ void table_put(struct table *table, const char *key, void *value)
     table->slot[at] = (struct table_slot){key, value, hash};
 }
 
-void table_drop(struct table *table, const char *key)
-{
+void table_drop(struct table *table, const char *key) {
     size_t mask = table->room - 1;
     if (!table_get(table, key))
         return;
@@ -83,8 +77,7 @@ void table_drop(struct table *table, const char *key)
     table->count--;
 }
 
-void *table_next(const struct table *table, size_t *at)
-{
+void *table_next(const struct table *table, size_t *at) {
     while (*at < table->room) {
         const struct table_slot *slot = &table->slot[(*at)++];
         if (slot->key)
@@ -93,8 +86,7 @@ void *table_next(const struct table *table, size_t *at)
     return NULL;
 }
 
-void table_fini(struct table *table)
-{
+void table_fini(struct table *table) {
     free(table->slot);
     *table = (struct table){0};
 }

@@ -16,19 +16,18 @@ struct line {
     int cells; /* ended by a tab; cell[cells] is the rest */
 };
 
-static int glyphs(const char *text, int length)
-{
+static int glyphs(const char *text, int length) {
     int count = 0;
     for (int i = 0; i < length; i++)
         count += (text[i] & 0xc0) != 0x80;
     return count;
 }
 
-static const char *line_cut(const char *text, struct line *line)
-{
+static const char *line_cut(const char *text, struct line *line) {
     const char *end = text + strcspn(text, "\n");
     for (const char *at = text;; at++) {
-        const char *tab = line->cells < COLUMNS_MAX - 1 ? memchr(at, '\t', (size_t)(end - at)) : NULL;
+        const char *tab =
+            line->cells < COLUMNS_MAX - 1 ? memchr(at, '\t', (size_t)(end - at)) : NULL;
         line->cell[line->cells] = at;
         line->length[line->cells] = (int)((tab ? tab : end) - at);
         if (!tab)
@@ -39,8 +38,7 @@ static const char *line_cut(const char *text, struct line *line)
     return *end ? end + 1 : end;
 }
 
-static void columns_set(struct line *line, size_t first, size_t last, int column)
-{
+static void columns_set(struct line *line, size_t first, size_t last, int column) {
     for (size_t i = first; i < last; i++) {
         size_t end = i;
         int width = 0;
@@ -58,19 +56,18 @@ static void columns_set(struct line *line, size_t first, size_t last, int column
     }
 }
 
-static void line_print(const struct line *line, FILE *out)
-{
+static void line_print(const struct line *line, FILE *out) {
     int blanks = 0; /* printed only when something follows: no line ends in blanks */
     for (int i = 0; i <= line->cells; i++) {
         if (line->length[i])
             fprintf(out, "%*s%.*s", blanks, "", line->length[i], line->cell[i]);
-        blanks = (line->length[i] ? 0 : blanks) + line->width[i] - glyphs(line->cell[i], line->length[i]);
+        blanks = (line->length[i] ? 0 : blanks) + line->width[i] -
+                 glyphs(line->cell[i], line->length[i]);
     }
     fputc('\n', out);
 }
 
-char *tabs_expand(const char *text)
-{
+char *tabs_expand(const char *text) {
     size_t count = 0, length = 0;
     char *expanded = NULL;
     for (const char *at = text; *at; at++)

@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * view.c - what `ringress get` prints, as JSON with the field names of the interface. Read-only; live figures are the edge's.
  */
+#include "tenants/view.h"
 #include "tenants/inside.h"
 #include "tenants/network.h"
-#include "tenants/view.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 /* ---- tenants, by name ---- */
 
-static int entry_order(const void *left, const void *right)
-{
+static int entry_order(const void *left, const void *right) {
     const struct entry *a = *(struct entry *const *)left, *b = *(struct entry *const *)right;
     return strcmp(a->name, b->name);
 }
 
 typedef void entry_view_fn(const struct registry *, const struct entry *, json_t *array);
 
-static json_t *view(const struct registry *registry, const char *tenant, entry_view_fn *one)
-{
+static json_t *view(const struct registry *registry, const char *tenant, entry_view_fn *one) {
     json_t *array = json_array();
     struct entry *entry = tenant ? entry_find(registry, tenant) : NULL, **list;
     size_t count = 0;
@@ -39,38 +37,34 @@ static json_t *view(const struct registry *registry, const char *tenant, entry_v
     return array;
 }
 
-static json_t *text_or_null(const char *text)
-{
+static json_t *text_or_null(const char *text) {
     json_t *value = text ? json_string(text) : json_null();
     return value ? value : json_null(); /* not UTF-8 */
 }
 
-static void put(json_t *object, const char *key, json_t *value)
-{
+static void put(json_t *object, const char *key, json_t *value) {
     json_object_set_new(object, key, value);
 }
 
-json_t *time_json(int64_t seconds)
-{
+json_t *time_json(int64_t seconds) {
     char text[32];
     struct tm when;
     time_t at = (time_t)seconds;
-    if (!seconds || !gmtime_r(&at, &when) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &when))
+    if (!seconds || !gmtime_r(&at, &when) ||
+        !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &when))
         return json_null();
     return json_string(text);
 }
 
 /* ---- tenants ---- */
 
-const char *entry_state(const struct entry *entry)
-{
+const char *entry_state(const struct entry *entry) {
     if (entry->error)
         return entry->live ? "stale" : "error";
     return entry->domain_refusal ? "error" : "ok";
 }
 
-static void tenant_view(const struct registry *registry, const struct entry *entry, json_t *array)
-{
+static void tenant_view(const struct registry *registry, const struct entry *entry, json_t *array) {
     json_t *object = json_object();
     (void)registry;
     put(object, "tenant", json_string(entry->name));
@@ -79,23 +73,22 @@ static void tenant_view(const struct registry *registry, const struct entry *ent
     if (entry->error || !entry->domain_refusal)
         put(object, "error", text_or_null(entry->error));
     else
-        put(object, "error", json_sprintf("spec.domain %s is not given: %s",
-                                          entry->model->tenant->spec->domain.text, entry->domain_refusal));
+        put(object, "error",
+            json_sprintf("spec.domain %s is not given: %s", entry->model->tenant->spec->domain.text,
+                         entry->domain_refusal));
     put(object, "uid", json_string(entry->uid));
     put(object, "connections", json_integer(0));
     put(object, "requests", json_integer(0));
     json_array_append_new(array, object);
 }
 
-json_t *view_tenants(const struct registry *registry, const char *tenant)
-{
+json_t *view_tenants(const struct registry *registry, const char *tenant) {
     return view(registry, tenant, tenant_view);
 }
 
 /* ---- routes ---- */
 
-static void route_view(const struct entry *entry, const struct route_note *note, json_t *array)
-{
+static void route_view(const struct entry *entry, const struct route_note *note, json_t *array) {
     json_t *object = json_object();
     put(object, "tenant", json_string(entry->name));
     put(object, "host", text_or_null(*note->host ? note->host : "*"));
@@ -111,36 +104,33 @@ static void route_view(const struct entry *entry, const struct route_note *note,
     json_array_append_new(array, object);
 }
 
-static void routes_view(const struct registry *registry, const struct entry *entry, json_t *array)
-{
+static void routes_view(const struct registry *registry, const struct entry *entry, json_t *array) {
     (void)registry;
     for (size_t i = 0; entry->compiled && i < entry->compiled->route_count; i++)
         route_view(entry, &entry->compiled->route[i], array);
 }
 
-json_t *view_routes(const struct registry *registry, const char *tenant)
-{
+json_t *view_routes(const struct registry *registry, const char *tenant) {
     return view(registry, tenant, routes_view);
 }
 
 /* ---- domains ---- */
 
-static json_t *claim_reason(const struct claim *claim, enum claim_state state, const char *reason)
-{
+static json_t *claim_reason(const struct claim *claim, enum claim_state state, const char *reason) {
     char text[256];
     const char *domain = claim->entry->domain;
     if (state != CLAIM_PENDING)
         return text_or_null(reason);
     claim_name(claim, text);
     if (!domain)
-        return json_sprintf("not verified: the tenant has no domain that a CNAME of %s could lead to", text);
+        return json_sprintf(
+            "not verified: the tenant has no domain that a CNAME of %s could lead to", text);
     return json_sprintf("not verified yet: add `%s CNAME %s.`", text, domain);
 }
 
-json_t *claim_json(const struct registry *registry, const struct claim *claim)
-{
-    static const char *const states[] = {[CLAIM_VERIFIED] = "verified", [CLAIM_PENDING] = "pending",
-                                         [CLAIM_CONFLICT] = "conflict"};
+json_t *claim_json(const struct registry *registry, const struct claim *claim) {
+    static const char *const states[] = {
+        [CLAIM_VERIFIED] = "verified", [CLAIM_PENDING] = "pending", [CLAIM_CONFLICT] = "conflict"};
     char text[256];
     const char *reason;
     enum claim_state state = claim_judge(registry, claim, &reason);
@@ -153,12 +143,12 @@ json_t *claim_json(const struct registry *registry, const struct claim *claim)
     return object;
 }
 
-static void unbound_view(const struct registry *registry, const struct entry *entry, const struct route_note *note,
-                         json_t *seen, json_t *array)
-{
+static void unbound_view(const struct registry *registry, const struct entry *entry,
+                         const struct route_note *note, json_t *seen, json_t *array) {
     const char *reason;
     const struct place *place = place_find(registry, note->host);
-    enum claim_state state = *note->host ? host_judge(registry, entry, note->host, &reason) : CLAIM_VERIFIED;
+    enum claim_state state =
+        *note->host ? host_judge(registry, entry, note->host, &reason) : CLAIM_VERIFIED;
     for (const struct claim *claim = place ? place->first : NULL; claim; claim = claim->next)
         if (claim->entry == entry)
             return; /* is listed as a claim */
@@ -174,16 +164,16 @@ static void unbound_view(const struct registry *registry, const struct entry *en
     json_array_append_new(array, object);
 }
 
-static int claim_order(const void *left, const void *right)
-{
+static int claim_order(const void *left, const void *right) {
     char a[256], b[256];
-    const struct claim *first = *(struct claim *const *)left, *second = *(struct claim *const *)right;
+    const struct claim *first = *(struct claim *const *)left,
+                       *second = *(struct claim *const *)right;
     int order = strcmp(claim_name(first, a), claim_name(second, b));
     return order ? order : strcmp(first->ingress, second->ingress);
 }
 
-static void domains_view(const struct registry *registry, const struct entry *entry, json_t *array)
-{
+static void domains_view(const struct registry *registry, const struct entry *entry,
+                         json_t *array) {
     size_t count = 0;
     json_t *seen = json_object();
     for (const struct claim *claim = entry->claims; claim; claim = claim->next_of_entry)
@@ -202,17 +192,15 @@ static void domains_view(const struct registry *registry, const struct entry *en
     free(list);
 }
 
-json_t *view_domains(const struct registry *registry, const char *tenant)
-{
+json_t *view_domains(const struct registry *registry, const char *tenant) {
     return view(registry, tenant, domains_view);
 }
 
 /* ---- ports ---- */
 
-json_t *port_json(const struct entry *entry, const struct raw_port *port)
-{
-    static const char *const states[] = {[RAW_PORT_OPEN] = "open", [RAW_PORT_REFUSED] = "refused",
-                                         [RAW_PORT_SHUT] = "shut"};
+json_t *port_json(const struct entry *entry, const struct raw_port *port) {
+    static const char *const states[] = {
+        [RAW_PORT_OPEN] = "open", [RAW_PORT_REFUSED] = "refused", [RAW_PORT_SHUT] = "shut"};
     json_t *object = json_object();
     put(object, "tenant", json_string(entry->name));
     put(object, "service", text_or_null(port->service));
@@ -224,23 +212,20 @@ json_t *port_json(const struct entry *entry, const struct raw_port *port)
     return object;
 }
 
-static void ports_view(const struct registry *registry, const struct entry *entry, json_t *array)
-{
+static void ports_view(const struct registry *registry, const struct entry *entry, json_t *array) {
     (void)registry;
     for (size_t i = 0; entry->compiled && i < entry->compiled->tenant.raw_port_count; i++)
         json_array_append_new(array, port_json(entry, &entry->compiled->tenant.raw_port[i]));
 }
 
-json_t *view_ports(const struct registry *registry, const char *tenant)
-{
+json_t *view_ports(const struct registry *registry, const char *tenant) {
     return view(registry, tenant, ports_view);
 }
 
 /* ---- backends ---- */
 
-static void endpoint_view(const struct entry *entry, const struct backend *backend, const struct endpoint *endpoint,
-                          json_t *array)
-{
+static void endpoint_view(const struct entry *entry, const struct backend *backend,
+                          const struct endpoint *endpoint, json_t *array) {
     char text[ADDRESS_TEXT_MAX];
     json_t *object = json_object();
     put(object, "tenant", json_string(entry->name));
@@ -260,8 +245,8 @@ static void endpoint_view(const struct entry *entry, const struct backend *backe
     json_array_append_new(array, object);
 }
 
-static void backends_view(const struct registry *registry, const struct entry *entry, json_t *array)
-{
+static void backends_view(const struct registry *registry, const struct entry *entry,
+                          json_t *array) {
     (void)registry;
     for (size_t i = 0; entry->compiled && i < entry->compiled->tenant.backend_count; i++) {
         const struct backend *backend = &entry->compiled->tenant.backend[i];
@@ -272,23 +257,21 @@ static void backends_view(const struct registry *registry, const struct entry *e
     }
 }
 
-json_t *view_backends(const struct registry *registry, const char *tenant)
-{
+json_t *view_backends(const struct registry *registry, const char *tenant) {
     return view(registry, tenant, backends_view);
 }
 
 /* ---- certificates ---- */
 
-static json_t *texts_json(const char *const *list, size_t count)
-{
+static json_t *texts_json(const char *const *list, size_t count) {
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(array, text_or_null(list[i]));
     return array;
 }
 
-static void certificate_view(const struct entry *entry, const struct certificate *certificate, json_t *array)
-{
+static void certificate_view(const struct entry *entry, const struct certificate *certificate,
+                             json_t *array) {
     bool expired = certificate->not_after && certificate->not_after < (int64_t)entry->since;
     json_t *object = json_object();
     put(object, "names", texts_json(certificate->name, certificate->name_count));
@@ -298,27 +281,28 @@ static void certificate_view(const struct entry *entry, const struct certificate
     put(object, "notAfter", time_json(certificate->not_after));
     put(object, "source", json_string("secret"));
     put(object, "secret", text_or_null(certificate->secret));
-    put(object, "state", json_string(expired ? "expired" : certificate->host_count ? "ok" : "unused"));
+    put(object, "state",
+        json_string(expired                   ? "expired"
+                    : certificate->host_count ? "ok"
+                                              : "unused"));
     put(object, "nextAction", text_or_null(expired ? "renew the Secret" : NULL));
     json_array_append_new(array, object);
 }
 
-static void certificates_view(const struct registry *registry, const struct entry *entry, json_t *array)
-{
+static void certificates_view(const struct registry *registry, const struct entry *entry,
+                              json_t *array) {
     (void)registry;
     for (size_t i = 0; entry->compiled && i < entry->compiled->tenant.certificate_count; i++)
         certificate_view(entry, &entry->compiled->tenant.certificate[i], array);
 }
 
-json_t *view_certificates(const struct registry *registry, const char *tenant)
-{
+json_t *view_certificates(const struct registry *registry, const char *tenant) {
     return view(registry, tenant, certificates_view);
 }
 
 /* ---- events ---- */
 
-static void event_view(const struct entry *entry, const struct event *event, json_t *array)
-{
+static void event_view(const struct entry *entry, const struct event *event, json_t *array) {
     json_t *object = json_object();
     put(object, "tenant", json_string(entry->name));
     put(object, "type", json_string("Warning"));
@@ -331,17 +315,20 @@ static void event_view(const struct entry *entry, const struct event *event, jso
     json_array_append_new(array, object);
 }
 
-static void events_view(const struct registry *registry, const struct entry *entry, json_t *array)
-{
+static void events_view(const struct registry *registry, const struct entry *entry, json_t *array) {
     (void)registry;
     if (entry->error)
-        event_view(entry, &(struct event){.object = "Tenant", .reason = "Invalid", .message = entry->error, .file = "",
-                                          .since = entry->since}, array);
+        event_view(entry,
+                   &(struct event){.object = "Tenant",
+                                   .reason = "Invalid",
+                                   .message = entry->error,
+                                   .file = "",
+                                   .since = entry->since},
+                   array);
     for (size_t i = 0; entry->compiled && i < entry->compiled->event_count; i++)
         event_view(entry, &entry->compiled->event[i], array);
 }
 
-json_t *view_events(const struct registry *registry, const char *tenant)
-{
+json_t *view_events(const struct registry *registry, const char *tenant) {
     return view(registry, tenant, events_view);
 }

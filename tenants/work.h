@@ -9,7 +9,7 @@
 #include "tenants/inside.h"
 #include "tenants/labels.h"
 
-struct rule { /* one path of one host, before it is known whether it may route */
+struct rule {         /* one path of one host, before it is known whether it may route */
     const char *host; /* "" for rules without one */
     const char *path; /* NULL: the host alone, for its defaultBackend */
     enum path_type type;
@@ -42,12 +42,13 @@ struct work {
 };
 
 /* notes.c */
-void event_add(struct work *, const char *object, const char *file, struct spot, const char *reason, const char *format,
-               ...) __attribute__((format(printf, 6, 7)));
+void event_add(struct work *, const char *object, const char *file, struct spot, const char *reason,
+               const char *format, ...) __attribute__((format(printf, 6, 7)));
 /* service.c */
-const struct backend *backend_of_service(struct work *, const char *service, int64_t number, const char *port_name);
-void endpoint_add(struct work *, struct backend *, const char *ip, const union address *, uint16_t port,
-                  const char *pod, const char *not_ready);
+const struct backend *backend_of_service(struct work *, const char *service, int64_t number,
+                                         const char *port_name);
+void endpoint_add(struct work *, struct backend *, const char *ip, const union address *,
+                  uint16_t port, const char *pod, const char *not_ready);
 void backend_finish(struct backend *);
 struct backend *backend_new(struct work *, const char *service, uint16_t port, enum app_protocol);
 void node_ports_want(struct work *);

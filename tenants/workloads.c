@@ -7,18 +7,17 @@
 #include "tenants/work.h"
 #include <string.h>
 
-static const char *pod_group(struct stash *stash, const struct pod_object *pod)
-{
+static const char *pod_group(struct stash *stash, const struct pod_object *pod) {
     const struct metadata *meta = pod->head.metadata;
     if (meta->owners.count)
         return ((struct owner_ref *)meta->owners.item)[0].name.text;
     const char *base = meta->generate_name.text;
     size_t length = base ? strlen(base) : 0;
-    return length > 1 ? stash_slice(stash, base, length - (base[length - 1] == '-')) : pod->head.name;
+    return length > 1 ? stash_slice(stash, base, length - (base[length - 1] == '-'))
+                      : pod->head.name;
 }
 
-static struct workload workload_of_pod(struct stash *stash, const struct pod_object *pod)
-{
+static struct workload workload_of_pod(struct stash *stash, const struct pod_object *pod) {
     return (struct workload){
         .object = stash_format(stash, "Pod/%s", pod->head.name),
         .group = stash_text(stash, pod_group(stash, pod)),
@@ -30,8 +29,8 @@ static struct workload workload_of_pod(struct stash *stash, const struct pod_obj
     };
 }
 
-static struct workload workload_of_compose(struct stash *stash, const struct compose_service *service)
-{
+static struct workload workload_of_compose(struct stash *stash,
+                                           const struct compose_service *service) {
     static const struct dict none;
     return (struct workload){
         .object = stash_format(stash, "compose/%s", service->name),
@@ -44,17 +43,16 @@ static struct workload workload_of_compose(struct stash *stash, const struct com
     };
 }
 
-static bool has_labels(const struct dict *dict)
-{
+static bool has_labels(const struct dict *dict) {
     for (size_t i = 0; i < dict->count; i++)
         if (label_is_ours(dict->item[i].key.text))
             return true;
     return false;
 }
 
-size_t workloads_list(struct stash *stash, const struct model *model, struct workload **ret)
-{
-    struct workload *list = stash_array(stash, model->pods.count + model->compose.count + 1, sizeof *list);
+size_t workloads_list(struct stash *stash, const struct model *model, struct workload **ret) {
+    struct workload *list =
+        stash_array(stash, model->pods.count + model->compose.count + 1, sizeof *list);
     size_t count = 0;
     for (size_t i = 0; i < model->pods.count; i++) {
         const struct pod_object *pod = model->pods.item[i];

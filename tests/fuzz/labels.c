@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * labels.c - any "key=value" as a label: it parses to a port, a host and a path that hold what they promise, or says why not.
  */
-#include "tenants/hostname.h"
 #include "tenants/labels.h"
+#include "tenants/hostname.h"
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void label_hold(const struct label *label)
-{
+static void label_hold(const struct label *label) {
     if (!label->port || !label->path || label->path[0] != '/')
         abort();
     if ((label->scheme == LABEL_TCP) != (label->host == NULL))
@@ -24,8 +23,7 @@ static void label_hold(const struct label *label)
     stash_free(stash);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct stash *stash = stash_new();
     char *text = stash_slice(stash, (const char *)data, size);
     char *equals = strchr(text, '=');

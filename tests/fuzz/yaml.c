@@ -9,8 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void views_read(const struct registry *registry)
-{
+static void views_read(const struct registry *registry) {
     json_decref(view_tenants(registry, NULL));
     json_decref(view_routes(registry, NULL));
     json_decref(view_domains(registry, NULL));
@@ -23,8 +22,7 @@ static void views_read(const struct registry *registry)
     free(explain_name(registry, "web.example.com"));
 }
 
-static void tenant_read(const struct change *change)
-{
+static void tenant_read(const struct change *change) {
     static const char *const paths[] = {"/", "/foo", "/foo/bar"};
     for (size_t i = 0; i < change->tenant_count; i++) {
         const struct tenant *tenant = change->tenant[i].tenant;
@@ -37,11 +35,12 @@ static void tenant_read(const struct change *change)
     }
 }
 
-static void drop_put(struct registry *registry, const char *file, bool folder, const char *text, size_t size)
-{
+static void drop_put(struct registry *registry, const char *file, bool folder, const char *text,
+                     size_t size) {
     static const char grant[] = "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: acme}\n"
                                 "spec: {domain: acme.1d.pt, network: {allow: [10.0.0.0/8]}}\n";
-    struct source source[] = {{file, file, text, size}, {"tenant.yaml", "tenant.yaml", grant, sizeof grant - 1}};
+    struct source source[] = {{file, file, text, size},
+                              {"tenant.yaml", "tenant.yaml", grant, sizeof grant - 1}};
     struct drop drop = {"acme", folder, source, folder ? 2 : 1};
     struct diags diags = DIAGS_INIT;
     struct change change;
@@ -56,10 +55,12 @@ static void drop_put(struct registry *registry, const char *file, bool folder, c
     views_read(registry);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char *const zones[] = {"1d.pt"};
-    struct registry_conf conf = {.zones = zones, .zone_count = 1, .port_low = 28000, .port_high = 28015,
+    struct registry_conf conf = {.zones = zones,
+                                 .zone_count = 1,
+                                 .port_low = 28000,
+                                 .port_high = 28015,
                                  .ports_per_tenant = 4};
     struct registry *registry = registry_new(&conf);
     struct change change;
