@@ -51,7 +51,9 @@ def handshake(wire, context, name, cut):
         first = False
         if done:
             return Inside(wire, tls, incoming, outgoing)
-        incoming.write(wire.sock.recv(65536))
+        data = wire.sock.recv(65536)
+        assert data, "closed in the middle of the handshake"
+        incoming.write(data)
 
 
 class Inside:

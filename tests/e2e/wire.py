@@ -74,11 +74,16 @@ class Wire:
         return bool(data)
 
     def need(self, length):
-        while len(self.buffer) < length:
-            if not self.fill():
-                raise Closed(f"ended after {self.buffer!r}, needed {length} bytes")
-        data, self.buffer = self.buffer[:length], self.buffer[length:]
-        return data
+        pieces, have = [self.buffer], len(self.buffer)
+        while have < length:
+            data = self.sock.recv(262144)
+            if not data:
+                raise Closed(f"ended after {have} bytes of {length}: {b''.join(pieces)[:1000]!r}")
+            pieces.append(data)
+            have += len(data)
+        data = b"".join(pieces)
+        self.buffer = data[length:]
+        return data[:length]
 
     def until(self, mark):
         while mark not in self.buffer:
@@ -116,6 +121,8 @@ class Wire:
         if not self.buffer and not self.fill():
             return None
         message = Message(*self.read_head())
+        if message.get("expect") == "100-continue":
+            self.send("HTTP/1.1 100 Continue\r\n\r\n")
         if (message.get("transfer-encoding") or "").lower() == "chunked":
             message.body, message.trailers = self.read_chunked()
         else:
