@@ -8,10 +8,10 @@
 
 struct answer {
     int status;
-    bool head_only;    /* the request was HEAD */
-    bool close;        /* Connection: close */
-    bool http_1_0;     /* the client speaks 1.0: keep-alive must be said */
-    int retry_after;   /* seconds, 0: none */
+    bool head_only;  /* the request was HEAD */
+    bool close;      /* Connection: close */
+    bool http_1_0;   /* the client speaks 1.0: keep-alive must be said */
+    int retry_after; /* seconds, 0: none */
     time_t date;
     const char *location; /* 308; NULL: none */
     size_t location_length;

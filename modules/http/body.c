@@ -11,7 +11,8 @@ static void note(struct body_out *o, int result) {
 static void write_slice(struct body_out *o, struct buf *buf, const uint8_t *at, size_t length) {
     if (buf)
         buf_ref(buf);
-    note(o, stream_write(o->to, (struct slice){.buf = buf, .data = at, .length = (uint32_t)length}));
+    note(o,
+         stream_write(o->to, (struct slice){.buf = buf, .data = at, .length = (uint32_t)length}));
 }
 
 void body_flush(struct body_out *o, uint32_t end) {
@@ -46,7 +47,8 @@ static size_t chunk_line(struct body_out *o, size_t length, char line[24]) {
 
 void body_part(struct body_out *o, const struct slice *source, const uint8_t *at, size_t length) {
     char line[24];
-    size_t from = o->chunked ? chunk_line(o, length, line) : sizeof line, extra = sizeof line - from;
+    size_t from = o->chunked ? chunk_line(o, length, line) : sizeof line,
+           extra = sizeof line - from;
     struct head *h = o->head;
     if (h->buf && length <= BODY_SMALL && h->room - h->used >= extra + length) {
         memcpy(h->data + h->used, line + from, extra);

@@ -44,7 +44,8 @@ static bool head_move(struct worker *worker, struct head *h, size_t need) {
 
 static bool request_head_grow(struct head *h, size_t need) {
     struct message *m = (struct message *)((char *)h - offsetof(struct message, head));
-    return head_move(exchange_of_request(m)->worker, h, need); /* `home` stays: the exchange lies there */
+    return head_move(exchange_of_request(m)->worker, h,
+                     need); /* `home` stays: the exchange lies there */
 }
 
 static bool response_head_grow(struct head *h, size_t need) {
@@ -108,7 +109,8 @@ void exchange_drop(struct exchange *ex) {
 
 static bool client_keeps(const struct exchange *ex) {
     const struct message *m = &ex->request;
-    return m->complete && !m->close && (!m->http_1_0 || m->keep_alive) && !conn_draining(ex->hc->conn);
+    return m->complete && !m->close && (!m->http_1_0 || m->keep_alive) &&
+           !conn_draining(ex->hc->conn);
 }
 
 /* "https://host/path?query": the host as normalised, the target as it would have been forwarded. */
@@ -119,7 +121,8 @@ static void location_set(const struct exchange *ex, struct answer *a, char *out,
     if (conf && conf->https_port && conf->https_port != 443)
         snprintf(port, sizeof port, ":%d", (int)conf->https_port);
     int n = snprintf(out, room, "https://%.*s%s%.*s", ex->host_length, ex->host, port,
-                     m->head.data[m->target] == '*' ? 0 : (int)m->target_length, (char *)m->head.data + m->target);
+                     m->head.data[m->target] == '*' ? 0 : (int)m->target_length,
+                     (char *)m->head.data + m->target);
     a->location = out;
     a->location_length = (size_t)n;
 }
@@ -171,7 +174,8 @@ static bool response_head_make(struct exchange *ex) {
     if (!buf)
         return false;
     buf->used = BUF_SIZE;
-    ex->response.head = (struct head){.data = buf->data, .room = BUF_SIZE, .buf = buf, .grow = response_head_grow};
+    ex->response.head =
+        (struct head){.data = buf->data, .room = BUF_SIZE, .buf = buf, .grow = response_head_grow};
     ex->down = (struct body_out){.to = ex->hc->client, .head = &ex->response.head};
     response_expect(ex);
     return true;
@@ -190,14 +194,16 @@ static int pod_open(struct exchange *ex) {
     if (!pod)
         return 503;
     pod_attach(ex, pod);
-    ex->up = (struct body_out){.to = pod, .head = &ex->request.head, .chunked = ex->request.framing == FRAMING_CHUNKED};
+    ex->up = (struct body_out){
+        .to = pod, .head = &ex->request.head, .chunked = ex->request.framing == FRAMING_CHUNKED};
     ex->request.keep_trailers = ex->up.chunked;
     return response_head_make(ex) ? 0 : 503;
 }
 
 /* RFC 9110 section 9.2.2 */
 static bool is_idempotent(uint8_t method) {
-    return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_PUT || method == HTTP_DELETE || method == HTTP_OPTIONS;
+    return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_PUT ||
+           method == HTTP_DELETE || method == HTTP_OPTIONS;
 }
 
 /* Never reached the pod, or met a kept connection that was just ending: may be sent once more if we still have all of it. */
@@ -342,7 +348,8 @@ static int response_head_done(struct message *m) {
     if (m->status == 101 && (!ex->request.upgrade || !ex->request_done || ex->hc->eof))
         return 502; /* nobody asked, or who asked has ended */
     bool last = ex->hc->eof && !ex->hc->hold;
-    struct delivery d = {.http_1_0 = ex->request.http_1_0, .keep = client_keeps(ex) && ex->request_done && !last};
+    struct delivery d = {.http_1_0 = ex->request.http_1_0,
+                         .keep = client_keeps(ex) && ex->request_done && !last};
     enum framing framing;
     if (!response_finish(m, &d, &framing))
         return 502;

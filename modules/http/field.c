@@ -89,11 +89,28 @@ bool field_is(const uint8_t *name, size_t length, const char *lower, size_t lowe
 }
 
 bool field_fits_trailer(const uint8_t *name, size_t length) {
-    static const char *const refused[] = {
-        "age",         "authorization", "cache-control", "content-encoding", "content-range", "content-type", "cookie",
-        "date",        "expires",       "if-match",      "if-modified-since", "if-none-match", "if-range",
-        "if-unmodified-since", "location", "max-forwards", "pragma", "range", "retry-after", "vary", "warning",
-        "www-authenticate"};
+    static const char *const refused[] = {"age",
+                                          "authorization",
+                                          "cache-control",
+                                          "content-encoding",
+                                          "content-range",
+                                          "content-type",
+                                          "cookie",
+                                          "date",
+                                          "expires",
+                                          "if-match",
+                                          "if-modified-since",
+                                          "if-none-match",
+                                          "if-range",
+                                          "if-unmodified-since",
+                                          "location",
+                                          "max-forwards",
+                                          "pragma",
+                                          "range",
+                                          "retry-after",
+                                          "vary",
+                                          "warning",
+                                          "www-authenticate"};
     if (field_classify(name, length) != FIELD_PLAIN)
         return false;
     for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum field {
-    FIELD_PLAIN,             /* none of our business: passed on */
+    FIELD_PLAIN, /* none of our business: passed on */
     FIELD_HOST,
     FIELD_CONTENT_LENGTH,    /* framing: typed, written anew */
     FIELD_TRANSFER_ENCODING, /* framing: typed, written anew */
@@ -15,7 +15,7 @@ enum field {
     FIELD_UPGRADE,
     FIELD_TE,
     FIELD_EXPECT,
-    FIELD_HOP, /* hop-by-hop without a meaning to us: dropped */
+    FIELD_HOP,           /* hop-by-hop without a meaning to us: dropped */
     FIELD_FORWARDED_FOR, /* this and below: believed only from a trusted proxy */
     FIELD_FORWARDED_PROTO,
     FIELD_FORWARDED_HOST,

@@ -38,7 +38,8 @@ bool head_next(const struct head *h, uint32_t at, struct head_field *ret) {
     return true;
 }
 
-bool head_find(const struct head *h, uint32_t from, const char *lower, size_t length, struct head_field *ret) {
+bool head_find(const struct head *h, uint32_t from, const char *lower, size_t length,
+               struct head_field *ret) {
     struct head_field f;
     for (; head_next(h, from, &f); from = f.end)
         if (field_is(h->data + f.at, f.name_length, lower, length)) {

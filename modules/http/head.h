@@ -42,7 +42,8 @@ struct head_field {
 /* The field that starts at `at`; false at the end. */
 bool head_next(const struct head *, uint32_t at, struct head_field *ret);
 /* The first field of that name (lower case) at or after `from`. */
-bool head_find(const struct head *, uint32_t from, const char *lower, size_t length, struct head_field *ret);
+bool head_find(const struct head *, uint32_t from, const char *lower, size_t length,
+               struct head_field *ret);
 /* Takes away every field of that name; returns how many. */
 unsigned head_remove(struct head *, uint32_t from, const char *lower, size_t length);
 

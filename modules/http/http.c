@@ -34,7 +34,9 @@ static void hold_free(struct http_conn *hc) {
 static bool hold_grow(struct http_conn *hc) {
     struct hold *old = hc->hold;
     uint32_t room = old ? old->room * 2 : 6;
-    struct hold *hold = old && old->end >= HOLD_MAX ? NULL : worker_alloc(worker_of(hc), sizeof *hold + room * sizeof *hold->item);
+    struct hold *hold = old && old->end >= HOLD_MAX
+                            ? NULL
+                            : worker_alloc(worker_of(hc), sizeof *hold + room * sizeof *hold->item);
     if (!hold)
         return false;
     *hold = (struct hold){.room = room};
@@ -159,7 +161,8 @@ static void pace_one(struct stream *s, bool want, bool is) {
 
 static void pace(struct http_conn *hc) {
     struct exchange *ex = hc->exchange;
-    bool client = (hc->hold && hc->hold->end - hc->hold->first >= HOLD_PAUSE) || (ex && ex->up.full);
+    bool client =
+        (hc->hold && hc->hold->end - hc->hold->first >= HOLD_PAUSE) || (ex && ex->up.full);
     bool pod = ex && ex->pod && hc->full;
     pace_one(hc->client, client, hc->client_paused);
     if (ex && ex->pod)
@@ -172,7 +175,8 @@ static void pace(struct http_conn *hc) {
 static bool is_over(const struct http_conn *hc) {
     if (!hc->eof || is_holding(hc))
         return false;
-    return hc->state <= CLIENT_HEAD || hc->state == CLIENT_LINGER || (hc->exchange && !hc->exchange->request_done);
+    return hc->state <= CLIENT_HEAD || hc->state == CLIENT_LINGER ||
+           (hc->exchange && !hc->exchange->request_done);
 }
 
 void http_continue(struct http_conn *hc) {
@@ -281,7 +285,8 @@ static const struct stream_events client_events = {
 
 static enum verdict http_on_stream(struct conn *conn, void *state, struct stream *stream) {
     struct http_conn *hc = state;
-    *hc = (struct http_conn){.conn = conn, .client = stream, .first = true, .tls = conn_is_tls(conn)};
+    *hc =
+        (struct http_conn){.conn = conn, .client = stream, .first = true, .tls = conn_is_tls(conn)};
     hc->trust = edge_trusts_proxy(conn);
     hc->peer_length = (uint8_t)strnlen(conn_peer(conn, hc->peer), sizeof hc->peer);
     timer_init(&hc->timer, on_time);
@@ -306,14 +311,21 @@ static void http_on_drain(struct conn *conn, void *state) {
 }
 
 static const struct conf_field http_fields[] = {
-    {.name = "https_port", .type = CONF_INT, .offset = offsetof(struct http_conf, https_port), .min = 1, .max = 65535,
-     .fallback = "443", .doc = "the port that clients reach https on, named in redirects unless it is 443"},
+    {.name = "https_port",
+     .type = CONF_INT,
+     .offset = offsetof(struct http_conf, https_port),
+     .min = 1,
+     .max = 65535,
+     .fallback = "443",
+     .doc = "the port that clients reach https on, named in redirects unless it is 443"},
     CONF_END,
 };
 
-RINGRESS_MODULE(.name = "http", .version = "1", .summary = "HTTP/1.1 reverse proxy by host and path",
-                .listeners = LISTENER_HTTP | LISTENER_HTTPS, .conf = http_fields, .conf_size = sizeof(struct http_conf),
-                .conn_size = sizeof(struct http_conn), .alpn = "http/1.1", .on_stream = http_on_stream,
-                .on_close = http_on_close, .on_drain = http_on_drain);
+RINGRESS_MODULE(.name = "http", .version = "1",
+                .summary = "HTTP/1.1 reverse proxy by host and path",
+                .listeners = LISTENER_HTTP | LISTENER_HTTPS, .conf = http_fields,
+                .conf_size = sizeof(struct http_conf), .conn_size = sizeof(struct http_conn),
+                .alpn = "http/1.1", .on_stream = http_on_stream, .on_close = http_on_close,
+                .on_drain = http_on_drain);
 
 _Static_assert(sizeof(struct http_conn) <= 192, "an idle connection is nearly free");

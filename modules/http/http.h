@@ -19,14 +19,15 @@ struct http_conf {
     int64_t https_port;
 };
 
-#define CLIENT_STATES(X)                                                                                                 \
-    X(IDLE, idle, "between requests; the first waits for `header`, later ones for `keepalive`")                        \
-    X(HEAD, head, "a request's head is coming in; `header` from its first byte")                                       \
-    X(SEND, send, "a request's body is on its way to the pod; `body_idle` between pieces")                             \
-    X(WAIT, wait, "the pod has the whole request; `response` until its answer begins")                                 \
-    X(PASS, pass, "the response is on its way to the client; `body_idle` between pieces")                              \
-    X(LINGER, linger, "answered and shut down; input is discarded until the client ends, 2 s at most")                 \
-    X(TUNNEL, tunnel, "after 101: the host joins the two streams")                                                     \
+#define CLIENT_STATES(X)                                                                        \
+    X(IDLE, idle, "between requests; the first waits for `header`, later ones for `keepalive`") \
+    X(HEAD, head, "a request's head is coming in; `header` from its first byte")                \
+    X(SEND, send, "a request's body is on its way to the pod; `body_idle` between pieces")      \
+    X(WAIT, wait, "the pod has the whole request; `response` until its answer begins")          \
+    X(PASS, pass, "the response is on its way to the client; `body_idle` between pieces")       \
+    X(LINGER, linger,                                                                           \
+      "answered and shut down; input is discarded until the client ends, 2 s at most")          \
+    X(TUNNEL, tunnel, "after 101: the host joins the two streams")                              \
     X(GONE, gone, "given back to the host")
 
 enum client_state {
@@ -37,14 +38,15 @@ enum client_state {
 
 enum {
     LINGER_MS = 2000,
-    HOLD_PAUSE = 8,      /* slices held back before the client is paused */
-    HOLD_MAX = 1024,     /* slices held back before the client is cut */
-    TRIES_MAX = 3,       /* pods asked for one request */
-    INTERIM_MAX = 32,    /* 1xx responses to one request */
+    HOLD_PAUSE = 8,   /* slices held back before the client is paused */
+    HOLD_MAX = 1024,  /* slices held back before the client is cut */
+    TRIES_MAX = 3,    /* pods asked for one request */
+    INTERIM_MAX = 32, /* 1xx responses to one request */
     RETRY_AFTER_S = 5,
 };
 
-struct hold { /* received, not yet used: pipelined requests, a body whose pod is not yet connected */
+struct
+    hold { /* received, not yet used: pipelined requests, a body whose pod is not yet connected */
     uint32_t first, end, room;
     struct slice item[];
 };
@@ -59,12 +61,12 @@ struct http_conn {
     struct hold *hold;
     uint8_t state; /* enum client_state; moved by http_enter */
     uint8_t peer_length;
-    bool timed : 1;  /* this state's time runs */
-    bool first : 1;  /* no request yet */
-    bool trust : 1;  /* the peer is a trusted proxy */
+    bool timed : 1; /* this state's time runs */
+    bool first : 1; /* no request yet */
+    bool trust : 1; /* the peer is a trusted proxy */
     bool tls : 1;
-    bool eof : 1;    /* the client has finished writing */
-    bool full : 1;   /* the client's stream asked for a pause */
+    bool eof : 1;  /* the client has finished writing */
+    bool full : 1; /* the client's stream asked for a pause */
     bool client_paused : 1, pod_paused : 1;
     char peer[46];
 };
@@ -81,13 +83,13 @@ struct exchange {
     struct body_out up, down;
     uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */
     uint8_t tries, interims;
-    bool connected : 1;     /* the connection to the pod is up */
-    bool reused : 1;        /* it has served others before */
-    bool held : 1;          /* the request's body waits for it */
-    bool request_done : 1;  /* the whole request was received */
-    bool pod_spoke : 1;     /* a byte of an answer came: no second try */
-    bool delivering : 1;    /* the final response's head is on its way: no other answer */
-    bool keep : 1;          /* the client's connection stays open after this */
+    bool connected : 1;    /* the connection to the pod is up */
+    bool reused : 1;       /* it has served others before */
+    bool held : 1;         /* the request's body waits for it */
+    bool request_done : 1; /* the whole request was received */
+    bool pod_spoke : 1;    /* a byte of an answer came: no second try */
+    bool delivering : 1;   /* the final response's head is on its way: no other answer */
+    bool keep : 1;         /* the client's connection stays open after this */
     char host[254];
     uint8_t host_length;
 };

@@ -82,7 +82,8 @@ static int status_line_begin(struct message *m) {
     m->status = m->parser.status_code;
     if (m->status < 100 || m->status > 999)
         return refuse(m, 502);
-    if (!head_puts(&m->head, "HTTP/1.1 ") || !head_put_number(&m->head, m->status) || !head_puts(&m->head, " "))
+    if (!head_puts(&m->head, "HTTP/1.1 ") || !head_put_number(&m->head, m->status) ||
+        !head_puts(&m->head, " "))
         return no_memory(m);
     return 0;
 }
@@ -139,8 +140,10 @@ static int trailer_done(struct message *m, size_t name_length) {
     return 0;
 }
 
-static int field_done(struct message *m, enum field field, const uint8_t *value, size_t length, bool *keep) {
-    bool disguised = field != FIELD_PLAIN && field_is_disguised(m->head.data + m->name, m->value - 2 - m->name);
+static int field_done(struct message *m, enum field field, const uint8_t *value, size_t length,
+                      bool *keep) {
+    bool disguised =
+        field != FIELD_PLAIN && field_is_disguised(m->head.data + m->name, m->value - 2 - m->name);
     if (disguised && field <= FIELD_EXPECT) /* Content_Length: some pod may read it as framing */
         return 400;
     if (disguised) {

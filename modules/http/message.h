@@ -14,10 +14,10 @@
 #include <llhttp.h>
 
 enum {
-    HEAD_MAX = 32 * 1024,   /* bytes of a head or of trailers as received: 431 */
-    TARGET_MAX = 8 * 1024,  /* 414 */
-    FIELDS_MAX = 100,       /* 431 */
-    EXTENSIONS_MAX = 4096,  /* bytes of chunk extensions in one message: 400 */
+    HEAD_MAX = 32 * 1024,  /* bytes of a head or of trailers as received: 431 */
+    TARGET_MAX = 8 * 1024, /* 414 */
+    FIELDS_MAX = 100,      /* 431 */
+    EXTENSIONS_MAX = 4096, /* bytes of chunk extensions in one message: 400 */
 };
 
 enum framing { FRAMING_NONE, FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE };
@@ -35,22 +35,24 @@ struct message_sink {
     /* The head is judged and good. 0, MESSAGE_PAUSE, or the status to refuse it with. */
     int (*head_done)(struct message *);
     void (*body)(struct message *, const uint8_t *at, size_t length);
-    void (*body_last)(struct message *); /* chunked: the last chunk's size has come, trailers follow; may be NULL */
+    void (*body_last)(
+        struct message
+            *); /* chunked: the last chunk's size has come, trailers follow; may be NULL */
 };
 
 struct message {
     llhttp_t parser; /* first: the callbacks find us by it */
     const struct message_sink *sink;
     struct head head;
-    uint64_t length;     /* FRAMING_LENGTH */
-    uint32_t start;      /* where in head this message begins */
-    uint32_t target;     /* request: where the target begins, its whole length, that of its path */
+    uint64_t length; /* FRAMING_LENGTH */
+    uint32_t start;  /* where in head this message begins */
+    uint32_t target; /* request: where the target begins, its whole length, that of its path */
     uint32_t target_length, path_length;
-    uint32_t fields;     /* where the fields begin */
+    uint32_t fields;      /* where the fields begin */
     uint32_t name, value; /* the field that is being read */
     uint32_t host, host_length;
     uint32_t forwarded_for_end; /* where the last X-Forwarded-For's value ends, or 0 */
-    uint32_t raw;        /* bytes of head or trailers taken */
+    uint32_t raw;               /* bytes of head or trailers taken */
     uint16_t extensions;
     uint16_t refusal;
     uint16_t status; /* response */
@@ -86,9 +88,11 @@ void message_places_find(struct message *);
 
 /* request.c, response.c: a start line is whole / a field is whole / all fields are there. 0 or the status to refuse with. */
 int request_target_done(struct message *);
-int request_field_done(struct message *, enum field, const uint8_t *value, size_t length, bool *ret_keep);
+int request_field_done(struct message *, enum field, const uint8_t *value, size_t length,
+                       bool *ret_keep);
 int request_judge(struct message *);
-int response_field_done(struct message *, enum field, const uint8_t *value, size_t length, bool *ret_keep);
+int response_field_done(struct message *, enum field, const uint8_t *value, size_t length,
+                        bool *ret_keep);
 int response_judge(struct message *);
 
 /* What goes behind the judged fields of a request on its way to a pod. */

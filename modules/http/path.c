@@ -20,8 +20,8 @@ static int hex_value(char c) {
 
 /* RFC 3986 section 2.3 */
 static bool is_unreserved(int c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
 }
 
 /* Nothing to do for nearly every path: no '%', no '\', no "//", no "/." */
@@ -73,7 +73,8 @@ static size_t segment_end(const char *path, size_t length, size_t at, size_t *re
 }
 
 static bool is_dots(const char *segment, size_t length) {
-    return (length == 1 && segment[0] == '.') || (length == 2 && segment[0] == '.' && segment[1] == '.');
+    return (length == 1 && segment[0] == '.') ||
+           (length == 2 && segment[0] == '.' && segment[1] == '.');
 }
 
 static bool is_dots_with_parameters(const char *segment, size_t length) {

@@ -25,7 +25,8 @@ static bool target_is_clean(const uint8_t *target, size_t length) {
 static int absolute_form(struct message *m, uint8_t *authority, size_t *ret_authority) {
     uint8_t *target = m->head.data + m->target;
     size_t scheme = strncasecmp((char *)target, "http://", 7) == 0 ? 7 : 8;
-    if (m->target_length <= scheme || (scheme == 8 && strncasecmp((char *)target, "https://", 8) != 0))
+    if (m->target_length <= scheme ||
+        (scheme == 8 && strncasecmp((char *)target, "https://", 8) != 0))
         return 400;
     size_t rest = m->target_length - scheme, length = 0;
     while (length < rest && target[scheme + length] != '/' && target[scheme + length] != '?')
@@ -112,7 +113,8 @@ static int host_field(struct message *m, const uint8_t *value, size_t length, bo
     m->host_seen = true;
     if (m->absolute) {
         *keep = false;
-        return m->host_length == length && strncasecmp((const char *)m->head.data + m->host, (const char *)value, length) == 0
+        return m->host_length == length && strncasecmp((const char *)m->head.data + m->host,
+                                                       (const char *)value, length) == 0
                    ? 0
                    : 400;
     }
@@ -142,7 +144,8 @@ static void connection_field(struct message *m, const uint8_t *value, size_t len
 }
 
 /* RFC 9112 section 6.1: nothing but one "chunked", and never in HTTP/1.0. */
-static int transfer_encoding_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
+static int transfer_encoding_field(struct message *m, const uint8_t *value, size_t length,
+                                   bool *keep) {
     *keep = false;
     if (m->transfer_encoding || m->parser.http_minor == 0 || !field_is(value, length, "chunked", 7))
         return 400;
@@ -157,7 +160,8 @@ static void upgrade_field(struct message *m, const uint8_t *value, size_t length
     const uint8_t *at = value, *element;
     for (size_t size; list_next(&at, value + length, &element, &size);)
         for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
-            if (size >= strlen(refused[i]) && strncasecmp((const char *)element, refused[i], strlen(refused[i])) == 0)
+            if (size >= strlen(refused[i]) &&
+                strncasecmp((const char *)element, refused[i], strlen(refused[i])) == 0)
                 *keep = false;
     m->upgrade_seen |= *keep;
 }
@@ -179,7 +183,8 @@ static int expect_field(struct message *m, const uint8_t *value, size_t length, 
     return 0;
 }
 
-static void forwarded_field(struct message *m, enum field field, const uint8_t *value, size_t length, bool *keep) {
+static void forwarded_field(struct message *m, enum field field, const uint8_t *value,
+                            size_t length, bool *keep) {
     bool empty = length == 0;
     *keep = m->trust && !empty;
     if (!*keep)
@@ -191,7 +196,8 @@ static void forwarded_field(struct message *m, enum field field, const uint8_t *
     m->has_request_id |= field == FIELD_REQUEST_ID;
 }
 
-int request_field_done(struct message *m, enum field field, const uint8_t *value, size_t length, bool *ret_keep) {
+int request_field_done(struct message *m, enum field field, const uint8_t *value, size_t length,
+                       bool *ret_keep) {
     switch (field) {
     case FIELD_HOST:
         return host_field(m, value, length, ret_keep);
@@ -247,15 +253,16 @@ static bool forwarded_for_put(struct message *m, const struct forwarding *f) {
         int n = snprintf(more, sizeof more, ", %.*s", (int)f->peer_length, f->peer);
         return head_insert(&m->head, m->forwarded_for_end, more, (size_t)n);
     }
-    return head_puts(&m->head, "X-Forwarded-For: ") && head_put(&m->head, f->peer, f->peer_length) &&
-           head_puts(&m->head, "\r\n");
+    return head_puts(&m->head, "X-Forwarded-For: ") &&
+           head_put(&m->head, f->peer, f->peer_length) && head_puts(&m->head, "\r\n");
 }
 
 static bool forwarded_host_put(struct message *m) {
     struct head *h = &m->head;
     if (!head_reserve(h, m->host_length + 32)) /* so that the source does not move under us */
         return false;
-    return head_puts(h, "X-Forwarded-Host: ") && head_put(h, h->data + m->host, m->host_length) && head_puts(h, "\r\n");
+    return head_puts(h, "X-Forwarded-Host: ") && head_put(h, h->data + m->host, m->host_length) &&
+           head_puts(h, "\r\n");
 }
 
 static bool request_id_put(struct head *h, const uint64_t id[2]) {
@@ -273,7 +280,8 @@ static bool request_framing_put(struct message *m) {
     if (m->framing == FRAMING_CHUNKED)
         return head_puts(h, "Transfer-Encoding: chunked\r\n");
     if (m->framing == FRAMING_LENGTH)
-        return head_puts(h, "Content-Length: ") && head_put_number(h, m->length) && head_puts(h, "\r\n");
+        return head_puts(h, "Content-Length: ") && head_put_number(h, m->length) &&
+               head_puts(h, "\r\n");
     return true;
 }
 
@@ -293,9 +301,11 @@ bool request_finish(struct message *m, const struct forwarding *f) {
     struct head *h = &m->head;
     if (!m->has_forwarded_host && !forwarded_host_put(m))
         return false;
-    if (!m->has_proto && !(f->tls ? head_puts(h, "X-Forwarded-Proto: https\r\n") : head_puts(h, "X-Forwarded-Proto: http\r\n")))
+    if (!m->has_proto && !(f->tls ? head_puts(h, "X-Forwarded-Proto: https\r\n")
+                                  : head_puts(h, "X-Forwarded-Proto: http\r\n")))
         return false;
     if (!m->has_request_id && !request_id_put(h, f->id))
         return false;
-    return forwarded_for_put(m, f) && request_framing_put(m) && request_connection_put(m) && head_puts(h, "\r\n");
+    return forwarded_for_put(m, f) && request_framing_put(m) && request_connection_put(m) &&
+           head_puts(h, "\r\n");
 }

@@ -16,7 +16,8 @@ bool response_has_body(const struct message *m) {
     return m->method != HTTP_HEAD && m->status >= 200 && m->status != 204 && m->status != 304;
 }
 
-static int transfer_encoding_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
+static int transfer_encoding_field(struct message *m, const uint8_t *value, size_t length,
+                                   bool *keep) {
     *keep = false;
     if (m->transfer_encoding || m->parser.http_minor == 0 || !field_is(value, length, "chunked", 7))
         return 502;
@@ -76,7 +77,8 @@ static bool cookie_is_ours(const struct message *m, const uint8_t *value, size_t
     return true;
 }
 
-int response_field_done(struct message *m, enum field field, const uint8_t *value, size_t length, bool *ret_keep) {
+int response_field_done(struct message *m, enum field field, const uint8_t *value, size_t length,
+                        bool *ret_keep) {
     switch (field) {
     case FIELD_TRANSFER_ENCODING:
         return transfer_encoding_field(m, value, length, ret_keep);
@@ -107,9 +109,11 @@ int response_judge(struct message *m) {
     if ((m->parser.flags & F_TRANSFER_ENCODING) && m->framing != FRAMING_CHUNKED)
         return 502;
     /* RFC 9112 section 6.1: no framing in 1xx, no coding in 204; a length that says 0 is common there and harmless */
-    if (m->status < 200 && m->framing != FRAMING_CLOSE && !(m->framing == FRAMING_LENGTH && m->length == 0))
+    if (m->status < 200 && m->framing != FRAMING_CLOSE &&
+        !(m->framing == FRAMING_LENGTH && m->length == 0))
         return 502;
-    if (m->status == 204 && (m->framing == FRAMING_CHUNKED || (m->framing == FRAMING_LENGTH && m->length)))
+    if (m->status == 204 &&
+        (m->framing == FRAMING_CHUNKED || (m->framing == FRAMING_LENGTH && m->length)))
         return 502;
     if (m->status == 101 && (!m->upgrade || !m->upgrade_seen))
         return 502;
@@ -126,7 +130,8 @@ static bool response_framing_put(struct message *m, struct delivery *d, enum fra
     struct head *h = &m->head;
     *ret_out = FRAMING_NONE;
     if (!response_has_body(m))
-        return m->framing != FRAMING_LENGTH || m->status < 200 || m->status == 204 || length_put(h, m->length);
+        return m->framing != FRAMING_LENGTH || m->status < 200 || m->status == 204 ||
+               length_put(h, m->length);
     if (m->framing == FRAMING_LENGTH) {
         *ret_out = FRAMING_LENGTH;
         return length_put(h, m->length);
@@ -143,7 +148,8 @@ static bool response_framing_put(struct message *m, struct delivery *d, enum fra
 static bool response_connection_put(struct message *m, const struct delivery *d) {
     struct head *h = &m->head;
     if (m->upgrade_seen)
-        return d->keep || m->status == 101 ? head_puts(h, "Connection: upgrade\r\n") : head_puts(h, "Connection: close, upgrade\r\n");
+        return d->keep || m->status == 101 ? head_puts(h, "Connection: upgrade\r\n")
+                                           : head_puts(h, "Connection: close, upgrade\r\n");
     if (m->status < 200)
         return true;
     if (!d->keep)
@@ -152,5 +158,6 @@ static bool response_connection_put(struct message *m, const struct delivery *d)
 }
 
 bool response_finish(struct message *m, struct delivery *d, enum framing *ret_out) {
-    return response_framing_put(m, d, ret_out) && response_connection_put(m, d) && head_puts(&m->head, "\r\n");
+    return response_framing_put(m, d, ret_out) && response_connection_put(m, d) &&
+           head_puts(&m->head, "\r\n");
 }

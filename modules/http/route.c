@@ -8,7 +8,8 @@
 #include "modules/http/http.h"
 #include "modules/http/path.h"
 
-static const char *view_header(const struct request_view *view, const char *name, size_t *ret_length) {
+static const char *view_header(const struct request_view *view, const char *name,
+                               size_t *ret_length) {
     const struct message *m = view->request;
     char lower[128];
     size_t length = strlen(name);
@@ -45,7 +46,8 @@ static int modules_ask(struct exchange *ex, const struct name_entry **entry) {
         return view.reject_status >= 400 && view.reject_status <= 599 ? view.reject_status : 403;
     if (!view.route_host[0])
         return 0;
-    const struct name_entry *other = names_find(view.route_host, strnlen(view.route_host, sizeof view.route_host));
+    const struct name_entry *other =
+        names_find(view.route_host, strnlen(view.route_host, sizeof view.route_host));
     if (!other || other->version->account != (*entry)->version->account)
         return 404;
     *entry = other;
@@ -91,7 +93,8 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
 int exchange_route(struct exchange *ex) {
     struct message *m = &ex->request;
     struct conn *conn = ex->hc->conn;
-    ex->host_length = (uint8_t)name_normalise((const char *)m->head.data + m->host, m->host_length, ex->host);
+    ex->host_length =
+        (uint8_t)name_normalise((const char *)m->head.data + m->host, m->host_length, ex->host);
     if (ex->host_length == 0)
         return 400;
     const struct name_entry *entry = names_find(ex->host, ex->host_length);

@@ -19,10 +19,10 @@ struct pipe {
     struct delivery delivery; /* of a response */
     enum framing framing_out;
     enum step step;
-    size_t used;   /* bytes of the input that are the message's */
-    char *sent;    /* framing and all */
+    size_t used; /* bytes of the input that are the message's */
+    char *sent;  /* framing and all */
     size_t sent_length, sent_room;
-    char *body;    /* as parsed */
+    char *body; /* as parsed */
     size_t body_length, body_room;
 };
 
@@ -94,13 +94,15 @@ static void pipe_body_last(struct message *m) {
     body_last(&((struct pipe *)m)->out);
 }
 
-static const struct message_sink pipe_sink = {.head_done = pipe_head_done, .body = pipe_body, .body_last = pipe_body_last};
+static const struct message_sink pipe_sink = {
+    .head_done = pipe_head_done, .body = pipe_body, .body_last = pipe_body_last};
 
 static void pipe_init(struct pipe *p, bool request) {
     memset(p, 0, sizeof *p);
     p->buf = (struct buf){.refs = 1, .data = malloc(BUF_SIZE)};
     p->stream = (struct stream){.ops = &pipe_ops, .user = p};
-    p->message.head = (struct head){.data = p->buf.data, .room = BUF_SIZE, .buf = &p->buf, .grow = pipe_head_grow};
+    p->message.head = (struct head){
+        .data = p->buf.data, .room = BUF_SIZE, .buf = &p->buf, .grow = pipe_head_grow};
     p->out = (struct body_out){.to = &p->stream, .head = &p->message.head};
     message_init(&p->message, request, &pipe_sink);
     grow_put(&p->sent, &p->sent_length, &p->sent_room, "", 0);
@@ -143,7 +145,8 @@ static void pipe_feed(struct pipe *p, const uint8_t *data, size_t size, size_t p
         p->step = STEP_DONE;
     if (p->step == STEP_DONE)
         pipe_end(p);
-    must(p->message.complete || p->sent_length == 0); /* nothing goes out before all of the head was judged */
+    must(p->message.complete ||
+         p->sent_length == 0); /* nothing goes out before all of the head was judged */
 }
 
 static void pipe_fini(struct pipe *p) {
@@ -186,8 +189,12 @@ static const char *head_check(const struct pipe *p) {
         must((*at == '\n') == (at > p->sent && at[-1] == '\r'));
         must(*at != '\n' || (at[1] != ' ' && at[1] != '\t'));
     }
-    must(lines_count(p->sent, end, "content-length:") + lines_count(p->sent, end, "transfer-encoding:") <= 1);
-    must(lines_count(p->sent, end, "transfer_encoding:") + lines_count(p->sent, end, "content_length:") == 0);
+    must(lines_count(p->sent, end, "content-length:") +
+             lines_count(p->sent, end, "transfer-encoding:") <=
+         1);
+    must(lines_count(p->sent, end, "transfer_encoding:") +
+             lines_count(p->sent, end, "content_length:") ==
+         0);
     must(lines_count(p->sent, end, "connection:") <= 1);
     must(lines_count(p->sent, end, "keep-alive:") + lines_count(p->sent, end, "proxy-") == 0);
     return end + 2;

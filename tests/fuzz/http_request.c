@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void sent_check(const struct pipe *p) {
     const char *end = head_check(p);
     must(lines_count(p->sent, end, "host:") == 1);
-    must(lines_count(p->sent, end, "x-forwarded-for:") == 1 && lines_count(p->sent, end, "x-request-id:") == 1);
+    must(lines_count(p->sent, end, "x-forwarded-for:") == 1 &&
+         lines_count(p->sent, end, "x-request-id:") == 1);
     struct pipe pod;
     pipe_init(&pod, true);
     pod.message.trust = true;

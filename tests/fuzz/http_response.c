@@ -22,7 +22,8 @@ static void sent_check(const struct pipe *p, uint8_t how) {
     struct pipe client;
     const char *end = head_check(p);
     bool until_close = p->framing_out == FRAMING_CLOSE;
-    must(!until_close || (!p->delivery.keep && lines_count(p->sent, end, "connection: close") == 1));
+    must(!until_close ||
+         (!p->delivery.keep && lines_count(p->sent, end, "connection: close") == 1));
     must(!until_close || (how & 2));
     response_init(&client, how);
     pipe_feed(&client, (const uint8_t *)p->sent, p->sent_length, 97, until_close);

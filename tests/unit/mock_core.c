@@ -218,8 +218,8 @@ void mock_unblock(struct mock_end *end) {
 
 /* ---- pods ---- */
 
-struct stream *upstream_open(struct worker *w, struct upstream_set *set, bool fresh, const struct upstream *avoid,
-                             int *ret_error) {
+struct stream *upstream_open(struct worker *w, struct upstream_set *set, bool fresh,
+                             const struct upstream *avoid, int *ret_error) {
     (void)w;
     (void)set;
     if (mock.open_error || mock.pods == MOCK_PODS) {
@@ -307,10 +307,13 @@ static struct route acme_routes[] = {
     {.type = PATH_PREFIX, .path = "/api", .path_length = 4, .backend = &backend_ready},
     {.type = PATH_PREFIX, .path = "/a", .path_length = 2, .backend = &backend_ready},
 };
-static struct route open_routes[] = {{.type = PATH_PREFIX, .path = "/", .path_length = 1, .backend = &backend_ready}};
-static const struct host host_paths = {.name = "paths.example", .route = acme_routes, .route_count = 3};
+static struct route open_routes[] = {
+    {.type = PATH_PREFIX, .path = "/", .path_length = 1, .backend = &backend_ready}};
+static const struct host host_paths = {
+    .name = "paths.example", .route = acme_routes, .route_count = 3};
 static const struct host host_open = {.name = "a.example", .route = open_routes, .route_count = 1};
-static const struct host host_tls = {.name = "tls.example", .route = open_routes, .route_count = 1, .redirect = true};
+static const struct host host_tls = {
+    .name = "tls.example", .route = open_routes, .route_count = 1, .redirect = true};
 static const struct tenant acme = {.name = "acme", .uid = "1", .domain = "acme.zone.example"};
 static const struct tenant other = {.name = "other", .uid = "2", .domain = "other.zone.example"};
 static uint32_t pins[2];
@@ -321,9 +324,9 @@ static const struct {
     const char *name;
     struct name_entry entry;
 } names[] = {
-    {"a.example", {&acme_version, &host_open}},       {"paths.example", {&acme_version, &host_paths}},
-    {"tls.example", {&acme_version, &host_tls}},      {"bare.example", {&acme_version, NULL}},
-    {"127.0.0.1", {&acme_version, &host_open}},       {"other.example", {&other_version, &host_open}},
+    {"a.example", {&acme_version, &host_open}},  {"paths.example", {&acme_version, &host_paths}},
+    {"tls.example", {&acme_version, &host_tls}}, {"bare.example", {&acme_version, NULL}},
+    {"127.0.0.1", {&acme_version, &host_open}},  {"other.example", {&other_version, &host_open}},
 };
 
 const struct name_entry *names_find(const char *name, size_t length) {
@@ -352,15 +355,19 @@ size_t name_normalise(const char *host, size_t length, char out[254]) {
     return n;
 }
 
-void route_find(const struct tenant *t, const struct host *host, const char *path, size_t length, struct route_answer *ret) {
+void route_find(const struct tenant *t, const struct host *host, const char *path, size_t length,
+                struct route_answer *ret) {
     (void)t;
-    *ret = (struct route_answer){.why = host ? ROUTE_NO_RULE_FOR_PATH : ROUTE_NO_RULE_FOR_HOST, .host = host};
+    *ret = (struct route_answer){.why = host ? ROUTE_NO_RULE_FOR_PATH : ROUTE_NO_RULE_FOR_HOST,
+                                 .host = host};
     backend_ready.host_set = mock.no_set ? NULL : some_set;
     for (unsigned i = 0; host && i < host->route_count; i++) {
         const struct route *r = &host->route[i];
         size_t n = r->path_length;
-        if (n == 1 || (length >= n && memcmp(path, r->path, n) == 0 && (length == n || path[n] == '/'))) {
-            *ret = (struct route_answer){.why = ROUTE_FOUND, .host = host, .route = r, .backend = r->backend};
+        if (n == 1 ||
+            (length >= n && memcmp(path, r->path, n) == 0 && (length == n || path[n] == '/'))) {
+            *ret = (struct route_answer){
+                .why = ROUTE_FOUND, .host = host, .route = r, .backend = r->backend};
             return;
         }
     }

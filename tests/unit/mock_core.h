@@ -12,7 +12,7 @@
 
 enum { MOCK_PODS = 16, MOCK_QUEUE = 4096 };
 
-struct mock_end { /* one stream, and what became of it; outlives the stream */
+struct mock_end {          /* one stream, and what became of it; outlives the stream */
     struct stream *stream; /* NULL once closed, kept or joined */
     char *out;             /* what was written to it, so far as turns have sent it */
     size_t out_length, out_room;
@@ -58,8 +58,8 @@ struct mock {
 extern struct mock mock;
 
 void mock_start(const struct ringress_module *);
-void mock_stop(void); /* checks that nothing is left */
-void mock_connect(const char *sni); /* a client; NULL: plain */
+void mock_stop(void);                                              /* checks that nothing is left */
+void mock_connect(const char *sni);                                /* a client; NULL: plain */
 void mock_say(struct mock_end *, const void *data, size_t length); /* one slice arrives */
 void mock_say_eof(struct mock_end *);
 void mock_fail(struct mock_end *, int error);

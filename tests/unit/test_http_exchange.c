@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#define FWD(host)                                                                                                      \
-    "X-Forwarded-Host: " host "\r\nX-Forwarded-Proto: http\r\n"                                                        \
+#define FWD(host)                                               \
+    "X-Forwarded-Host: " host "\r\nX-Forwarded-Proto: http\r\n" \
     "X-Request-Id: 00000000000000000000000000000000\r\nX-Forwarded-For: 192.0.2.1\r\n"
 #define HOST "Host: a.example\r\n"
 #define GET "GET / HTTP/1.1\r\n" HOST
@@ -24,8 +24,9 @@
 #define CHUNKED "Transfer-Encoding: chunked\r\n"
 #define CLOSE "Connection: close\r\n"
 #define END "\r\n"
-#define ERR(status, length, more, body)                                                                                \
-    "HTTP/1.1 " status "\r\nContent-Type: text/plain\r\nContent-Length: " #length "\r\n" more "\r\n" body "\n"
+#define ERR(status, length, more, body)                                                       \
+    "HTTP/1.1 " status "\r\nContent-Type: text/plain\r\nContent-Length: " #length "\r\n" more \
+    "\r\n" body "\n"
 #define E400 ERR("400 Bad Request", 16, CLOSE, "400 Bad Request")
 #define E502(more) ERR("502 Bad Gateway", 16, more, "502 Bad Gateway")
 
@@ -126,119 +127,217 @@ struct story {
 };
 
 static const struct story stories[] = {
-    {"a get", GET END, GET FWD("a.example") END, OK CL(2) END "hi", OK CL(2) END "hi", STAYS, true, 0, 0},
-    {"empty lines before a request", "\r\n\r\n" GET END, GET FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"value space is trimmed", GET "A:  b c \t \r\nB:\r\n" END, GET "A: b c\r\nB: \r\n" FWD("a.example") END, OK CL(0) END,
+    {"a get", GET END, GET FWD("a.example") END, OK CL(2) END "hi", OK CL(2) END "hi", STAYS, true,
+     0, 0},
+    {"empty lines before a request", "\r\n\r\n" GET END, GET FWD("a.example") END, OK CL(0) END,
      OK CL(0) END, STAYS, true, 0, 0},
-    {"hop by hop request fields", GET "Connection: x-gone, keep-alive\r\nX-Gone: 1\r\nKeep-Alive: 5\r\nProxy-Authorization: b\r\n"
+    {"value space is trimmed", GET "A:  b c \t \r\nB:\r\n" END,
+     GET "A: b c\r\nB: \r\n" FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+    {"hop by hop request fields",
+     GET
+     "Connection: x-gone, keep-alive\r\nX-Gone: 1\r\nKeep-Alive: 5\r\nProxy-Authorization: b\r\n"
      "Proxy: evil\r\nTrailer: x\r\nx-stays: 2\r\nUpgrade: websocket\r\nHTTP2-Settings: A\r\n" END,
      GET "x-stays: 2\r\n" FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"nominated before and after", GET "X-Gone: 1\r\nA: b\r\nConnection: a, X-GONE\r\nX-gone: 2\r\n" END, GET FWD("a.example") END, OK CL(0) END,
-     OK CL(0) END, STAYS, true, 0, 0},
-    {"host can not be nominated away", GET "Connection: host, x-forwarded-for\r\n" END, GET FWD("a.example") END, OK CL(0) END, OK CL(0) END,
+    {"nominated before and after",
+     GET "X-Gone: 1\r\nA: b\r\nConnection: a, X-GONE\r\nX-gone: 2\r\n" END,
+     GET FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+    {"host can not be nominated away", GET "Connection: host, x-forwarded-for\r\n" END,
+     GET FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+    {"te trailers", GET "TE: gzip, trailers\r\nConnection: TE\r\n" END,
+     GET FWD("a.example") "TE: trailers\r\nConnection: TE\r\n" END, OK CL(0) END, OK CL(0) END,
      STAYS, true, 0, 0},
-    {"te trailers", GET "TE: gzip, trailers\r\nConnection: TE\r\n" END, GET FWD("a.example") "TE: trailers\r\nConnection: TE\r\n" END,
-     OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"a stranger's forwarded fields", GET "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nForwarded: for=x\r\nX-Real-IP: 8\r\n"
-     "X_Forwarded_For: 2\r\nX-Request-Id: abc\r\nX-Forwarded-Port: 1\r\n" END, GET FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"a trusted proxy's forwarded fields", GET "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Request-Id: abc\r\nA: b\r\n" END,
-     GET "X-Forwarded-For: 1.1.1.1, 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Request-Id: abc\r\nA: b\r\nX-Forwarded-Host: a.example\r\n" END,
+    {"a stranger's forwarded fields",
+     GET
+     "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nForwarded: for=x\r\nX-Real-IP: 8\r\n"
+     "X_Forwarded_For: 2\r\nX-Request-Id: abc\r\nX-Forwarded-Port: 1\r\n" END,
+     GET FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+    {"a trusted proxy's forwarded fields",
+     GET
+     "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Request-Id: abc\r\nA: b\r\n" END,
+     GET "X-Forwarded-For: 1.1.1.1, 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Request-Id: "
+         "abc\r\nA: b\r\nX-Forwarded-Host: a.example\r\n" END,
      OK CL(0) END, OK CL(0) END, STAYS, true, 0, true},
-    {"a trusted proxy's list in two lines, moved by what Connection names", GET "X-Gone: 1\r\nX-Forwarded-For: 1.1.1.1\r\nConnection: x-gone\r\n"
-     "X-Forwarded-For: 2.2.2.2\r\nX-Forwarded-Proto: https\r\nX-Request-Id: abc\r\nX-Forwarded-Host: h\r\n" END,
-     GET "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2, 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Request-Id: abc\r\nX-Forwarded-Host: h\r\n" END,
+    {"a trusted proxy's list in two lines, moved by what Connection names",
+     GET "X-Gone: 1\r\nX-Forwarded-For: 1.1.1.1\r\nConnection: x-gone\r\n"
+         "X-Forwarded-For: 2.2.2.2\r\nX-Forwarded-Proto: https\r\nX-Request-Id: "
+         "abc\r\nX-Forwarded-Host: h\r\n" END,
+     GET "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2, 192.0.2.1\r\nX-Forwarded-Proto: "
+         "https\r\nX-Request-Id: abc\r\nX-Forwarded-Host: h\r\n" END,
      OK CL(0) END, OK CL(0) END, STAYS, true, 0, true},
     {"absolute form", "GET HTTP://A.example:80/x?y HTTP/1.1\r\nHost: a.example:80\r\n" END,
-     "GET /x?y HTTP/1.1\r\nHost: A.example:80\r\n" FWD("A.example:80") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"absolute form without path", "GET http://a.example?q HTTP/1.1\r\n" HOST END, "GET /?q HTTP/1.1\r\n" HOST FWD("a.example") END,
-     OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"options star", "OPTIONS * HTTP/1.1\r\n" HOST END, "OPTIONS * HTTP/1.1\r\n" HOST FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"options absolute", "OPTIONS http://a.example HTTP/1.1\r\n" HOST END, "OPTIONS * HTTP/1.1\r\n" HOST FWD("a.example") END, OK CL(0) END,
+     "GET /x?y HTTP/1.1\r\nHost: A.example:80\r\n" FWD("A.example:80") END, OK CL(0) END,
      OK CL(0) END, STAYS, true, 0, 0},
-    {"path is normalised", "GET /a/%2e%2E/%7eb/./c?d=/../e HTTP/1.1\r\n" HOST END, "GET /~b/c?d=/../e HTTP/1.1\r\n" HOST FWD("a.example") END,
-     OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"empty segments stay", "GET //a//b HTTP/1.1\r\n" HOST END, "GET //a//b HTTP/1.1\r\n" HOST FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"a small body", "POST / HTTP/1.1\r\n" HOST CL(5) END "12345", "POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(5) END "12345", OK CL(0) END,
+    {"absolute form without path", "GET http://a.example?q HTTP/1.1\r\n" HOST END,
+     "GET /?q HTTP/1.1\r\n" HOST FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0,
+     0},
+    {"options star", "OPTIONS * HTTP/1.1\r\n" HOST END,
+     "OPTIONS * HTTP/1.1\r\n" HOST FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0,
+     0},
+    {"options absolute", "OPTIONS http://a.example HTTP/1.1\r\n" HOST END,
+     "OPTIONS * HTTP/1.1\r\n" HOST FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0,
+     0},
+    {"path is normalised", "GET /a/%2e%2E/%7eb/./c?d=/../e HTTP/1.1\r\n" HOST END,
+     "GET /~b/c?d=/../e HTTP/1.1\r\n" HOST FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS,
+     true, 0, 0},
+    {"empty segments stay", "GET //a//b HTTP/1.1\r\n" HOST END,
+     "GET //a//b HTTP/1.1\r\n" HOST FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true,
+     0, 0},
+    {"a small body", "POST / HTTP/1.1\r\n" HOST CL(5) END "12345",
+     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(5) END "12345", OK CL(0) END, OK CL(0) END,
+     STAYS, true, 0, 0},
+    {"a body of length 0", "POST / HTTP/1.1\r\n" HOST CL(0) END,
+     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(0) END, OK CL(0) END, OK CL(0) END, STAYS, true,
+     0, 0},
+    {"a chunked body",
+     "POST / HTTP/1.1\r\n" HOST CHUNKED END "3\r\nabc\r\n02;x=y;z=\"q\\\"\"\r\nde\r\n0\r\n\r\n",
+     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CHUNKED END "abcde<end>\r\n", OK CL(0) END,
      OK CL(0) END, STAYS, true, 0, 0},
-    {"a body of length 0", "POST / HTTP/1.1\r\n" HOST CL(0) END, "POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(0) END, OK CL(0) END,
+    {"trailers of a request",
+     "POST / HTTP/1.1\r\n" HOST CHUNKED END
+     "1\r\nx\r\n0\r\nX-Sum: 9\r\nHost: evil\r\nAuthorization: no\r\nX_Forwarded-For: 1\r\n\r\n",
+     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CHUNKED END "x<end>X-Sum: 9\r\n\r\n", OK CL(0) END,
      OK CL(0) END, STAYS, true, 0, 0},
-    {"a chunked body", "POST / HTTP/1.1\r\n" HOST CHUNKED END "3\r\nabc\r\n02;x=y;z=\"q\\\"\"\r\nde\r\n0\r\n\r\n",
-     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CHUNKED END "abcde<end>\r\n", OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"trailers of a request", "POST / HTTP/1.1\r\n" HOST CHUNKED END "1\r\nx\r\n0\r\nX-Sum: 9\r\nHost: evil\r\nAuthorization: no\r\nX_Forwarded-For: 1\r\n\r\n",
-     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CHUNKED END "x<end>X-Sum: 9\r\n\r\n", OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"connection close", GET CLOSE END, GET FWD("a.example") END, OK CL(2) END "hi", OK CL(2) CLOSE END "hi", CLOSES, true, 0, 0},
-    {"http/1.0", "GET / HTTP/1.0\r\n" HOST END, GET FWD("a.example") END, OK CL(2) END "hi", OK CL(2) CLOSE END "hi", CLOSES, true, 0, 0},
-    {"http/1.0 keep-alive", "GET / HTTP/1.0\r\n" HOST "Connection: Keep-Alive\r\n" END, GET FWD("a.example") END, OK CL(2) END "hi",
-     OK CL(2) "Connection: keep-alive\r\n" END "hi", STAYS, true, 0, 0},
-    {"http/1.0 and a chunked response", "GET / HTTP/1.0\r\n" HOST "Connection: keep-alive\r\n" END, GET FWD("a.example") END,
-     OK CHUNKED END "2\r\nhi\r\n0\r\nT: x\r\n\r\n", OK CLOSE END "hi", CLOSES, true, 0, 0},
-    {"expect of http/1.0 is dropped", "POST / HTTP/1.0\r\n" HOST "Expect: 100-continue\r\n" CL(1) END "x",
-     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(1) END "x", OK CL(0) END, OK CL(0) CLOSE END, CLOSES, true, 0, 0},
-    {"an upgrade of http/1.0 is dropped", "GET / HTTP/1.0\r\n" HOST "Connection: upgrade\r\nUpgrade: websocket\r\n" END, GET FWD("a.example") END,
-     OK CL(0) END, OK CL(0) CLOSE END, CLOSES, true, 0, 0},
-    {"h2c is not asked for", GET "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: websocket, h2c\r\nHTTP2-Settings: A\r\n" END, GET FWD("a.example") END,
-     OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"an upgrade with a body is none", "POST / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: websocket\r\n" CL(1) END "x",
-     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(1) END "x", OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"an upgrade that is declined", GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" END, GET "Upgrade: websocket\r\n" FWD("a.example") "Connection: upgrade\r\n" END,
-     OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
-    {"426 keeps its Upgrade", GET END, GET FWD("a.example") END, "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: upgrade\r\n" CL(0) END,
-     "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n" CL(0) "Connection: upgrade\r\n" END, STAYS, true, 0, 0},
-    {"chunked response", GET END, GET FWD("a.example") END, OK CHUNKED END "3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n", OK CHUNKED END "abcd<end>\r\n", STAYS, true, 0, 0},
-    {"empty chunked response", GET END, GET FWD("a.example") END, OK CHUNKED END "0\r\n\r\n", OK CHUNKED END "<end>\r\n", STAYS, true, 0, 0},
-    {"trailers of a response", GET END, GET FWD("a.example") END, OK "Trailer: X-T\r\n" CHUNKED END "1\r\na\r\n0\r\nX-T: 1\r\nSet-Cookie: a\r\nY: 2\r\n\r\n",
+    {"connection close", GET CLOSE END, GET FWD("a.example") END, OK CL(2) END "hi",
+     OK CL(2) CLOSE END "hi", CLOSES, true, 0, 0},
+    {"http/1.0", "GET / HTTP/1.0\r\n" HOST END, GET FWD("a.example") END, OK CL(2) END "hi",
+     OK CL(2) CLOSE END "hi", CLOSES, true, 0, 0},
+    {"http/1.0 keep-alive", "GET / HTTP/1.0\r\n" HOST "Connection: Keep-Alive\r\n" END,
+     GET FWD("a.example") END, OK CL(2) END "hi", OK CL(2) "Connection: keep-alive\r\n" END "hi",
+     STAYS, true, 0, 0},
+    {"http/1.0 and a chunked response", "GET / HTTP/1.0\r\n" HOST "Connection: keep-alive\r\n" END,
+     GET FWD("a.example") END, OK CHUNKED END "2\r\nhi\r\n0\r\nT: x\r\n\r\n", OK CLOSE END "hi",
+     CLOSES, true, 0, 0},
+    {"expect of http/1.0 is dropped",
+     "POST / HTTP/1.0\r\n" HOST "Expect: 100-continue\r\n" CL(1) END "x",
+     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(1) END "x", OK CL(0) END, OK CL(0) CLOSE END,
+     CLOSES, true, 0, 0},
+    {"an upgrade of http/1.0 is dropped",
+     "GET / HTTP/1.0\r\n" HOST "Connection: upgrade\r\nUpgrade: websocket\r\n" END,
+     GET FWD("a.example") END, OK CL(0) END, OK CL(0) CLOSE END, CLOSES, true, 0, 0},
+    {"h2c is not asked for",
+     GET
+     "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: websocket, h2c\r\nHTTP2-Settings: A\r\n" END,
+     GET FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+    {"an upgrade with a body is none",
+     "POST / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: websocket\r\n" CL(1) END "x",
+     "POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(1) END "x", OK CL(0) END, OK CL(0) END, STAYS,
+     true, 0, 0},
+    {"an upgrade that is declined", GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" END,
+     GET "Upgrade: websocket\r\n" FWD("a.example") "Connection: upgrade\r\n" END, OK CL(0) END,
+     OK CL(0) END, STAYS, true, 0, 0},
+    {"426 keeps its Upgrade", GET END, GET FWD("a.example") END,
+     "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: upgrade\r\n" CL(0) END,
+     "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n" CL(0) "Connection: upgrade\r\n" END,
+     STAYS, true, 0, 0},
+    {"chunked response", GET END, GET FWD("a.example") END,
+     OK CHUNKED END "3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n", OK CHUNKED END "abcd<end>\r\n", STAYS, true,
+     0, 0},
+    {"empty chunked response", GET END, GET FWD("a.example") END, OK CHUNKED END "0\r\n\r\n",
+     OK CHUNKED END "<end>\r\n", STAYS, true, 0, 0},
+    {"trailers of a response", GET END, GET FWD("a.example") END,
+     OK "Trailer: X-T\r\n" CHUNKED END "1\r\na\r\n0\r\nX-T: 1\r\nSet-Cookie: a\r\nY: 2\r\n\r\n",
      OK CHUNKED END "a<end>X-T: 1\r\nY: 2\r\n\r\n", STAYS, true, 0, 0},
-    {"until close becomes chunked", GET END, GET FWD("a.example") END, OK END "hello", OK CHUNKED END "hello<end>\r\n", STAYS, false, true, 0},
-    {"until close with nothing", GET END, GET FWD("a.example") END, OK END, OK CHUNKED END "<end>\r\n", STAYS, false, true, 0},
-    {"until close to http/1.0", "GET / HTTP/1.0\r\n" HOST END, GET FWD("a.example") END, "HTTP/1.0 200 OK\r\n" END "hello", OK CLOSE END "hello", CLOSES, false, true, 0},
+    {"until close becomes chunked", GET END, GET FWD("a.example") END, OK END "hello",
+     OK CHUNKED END "hello<end>\r\n", STAYS, false, true, 0},
+    {"until close with nothing", GET END, GET FWD("a.example") END, OK END,
+     OK CHUNKED END "<end>\r\n", STAYS, false, true, 0},
+    {"until close to http/1.0", "GET / HTTP/1.0\r\n" HOST END, GET FWD("a.example") END,
+     "HTTP/1.0 200 OK\r\n" END "hello", OK CLOSE END "hello", CLOSES, false, true, 0},
     {"hop by hop response fields", GET END, GET FWD("a.example") END,
-     OK "Connection: x-a\r\nKeep-Alive: timeout=5\r\nX-A: 1\r\nX-B: 2\r\nUpgrade: h2c\r\nProxy-Authenticate: x\r\n" CL(0) END, OK "X-B: 2\r\n" CL(0) END, STAYS, true, 0, 0},
-    {"pod says close", GET END, GET FWD("a.example") END, OK CL(1) CLOSE END "a", OK CL(1) END "a", STAYS, false, 0, 0},
-    {"pod speaks 1.0", GET END, GET FWD("a.example") END, "HTTP/1.0 200 Fine\r\n" CL(1) END "a", "HTTP/1.1 200 Fine\r\n" CL(1) END "a", STAYS, false, 0, 0},
-    {"pod speaks 1.0 keep-alive", GET END, GET FWD("a.example") END, "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" CL(1) END "a", OK CL(1) END "a", STAYS, true, 0, 0},
-    {"no reason phrase", GET END, GET FWD("a.example") END, "HTTP/1.1 404\r\n" CL(0) END, "HTTP/1.1 404 \r\n" CL(0) END, STAYS, true, 0, 0},
-    {"head", "HEAD / HTTP/1.1\r\n" HOST END, "HEAD / HTTP/1.1\r\n" HOST FWD("a.example") END, OK CL(500) END, OK CL(500) END, STAYS, true, 0, 0},
-    {"head of something chunked", "HEAD / HTTP/1.1\r\n" HOST END, "HEAD / HTTP/1.1\r\n" HOST FWD("a.example") END, OK CHUNKED END, OK END, STAYS, true, 0, 0},
-    {"204", GET END, GET FWD("a.example") END, "HTTP/1.1 204 No Content\r\n" END, "HTTP/1.1 204 No Content\r\n" END, STAYS, true, 0, 0},
-    {"204 with a length of 0", GET END, GET FWD("a.example") END, "HTTP/1.1 204 No Content\r\n" CL(0) END, "HTTP/1.1 204 No Content\r\n" END, STAYS, true, 0, 0},
-    {"304 with a length", GET END, GET FWD("a.example") END, "HTTP/1.1 304 Not Modified\r\n" CL(9) END, "HTTP/1.1 304 Not Modified\r\n" CL(9) END, STAYS, true, 0, 0},
-    {"100 and 103 are passed on", "POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n" CL(2) END "ab",
+     OK "Connection: x-a\r\nKeep-Alive: timeout=5\r\nX-A: 1\r\nX-B: 2\r\nUpgrade: "
+        "h2c\r\nProxy-Authenticate: x\r\n" CL(0) END,
+     OK "X-B: 2\r\n" CL(0) END, STAYS, true, 0, 0},
+    {"pod says close", GET END, GET FWD("a.example") END, OK CL(1) CLOSE END "a", OK CL(1) END "a",
+     STAYS, false, 0, 0},
+    {"pod speaks 1.0", GET END, GET FWD("a.example") END, "HTTP/1.0 200 Fine\r\n" CL(1) END "a",
+     "HTTP/1.1 200 Fine\r\n" CL(1) END "a", STAYS, false, 0, 0},
+    {"pod speaks 1.0 keep-alive", GET END, GET FWD("a.example") END,
+     "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" CL(1) END "a", OK CL(1) END "a", STAYS, true,
+     0, 0},
+    {"no reason phrase", GET END, GET FWD("a.example") END, "HTTP/1.1 404\r\n" CL(0) END,
+     "HTTP/1.1 404 \r\n" CL(0) END, STAYS, true, 0, 0},
+    {"head", "HEAD / HTTP/1.1\r\n" HOST END, "HEAD / HTTP/1.1\r\n" HOST FWD("a.example") END,
+     OK CL(500) END, OK CL(500) END, STAYS, true, 0, 0},
+    {"head of something chunked", "HEAD / HTTP/1.1\r\n" HOST END,
+     "HEAD / HTTP/1.1\r\n" HOST FWD("a.example") END, OK CHUNKED END, OK END, STAYS, true, 0, 0},
+    {"204", GET END, GET FWD("a.example") END, "HTTP/1.1 204 No Content\r\n" END,
+     "HTTP/1.1 204 No Content\r\n" END, STAYS, true, 0, 0},
+    {"204 with a length of 0", GET END, GET FWD("a.example") END,
+     "HTTP/1.1 204 No Content\r\n" CL(0) END, "HTTP/1.1 204 No Content\r\n" END, STAYS, true, 0, 0},
+    {"304 with a length", GET END, GET FWD("a.example") END,
+     "HTTP/1.1 304 Not Modified\r\n" CL(9) END, "HTTP/1.1 304 Not Modified\r\n" CL(9) END, STAYS,
+     true, 0, 0},
+    {"100 and 103 are passed on",
+     "POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n" CL(2) END "ab",
      "POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n" FWD("a.example") CL(2) END "ab",
-     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nConnection: y\r\nY: z\r\n\r\n" OK CL(1) END "a",
-     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" OK CL(1) END "a", STAYS, true, 0, 0},
-    {"http/1.0 gets no 1xx", "GET / HTTP/1.0\r\n" HOST END, GET FWD("a.example") END, "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 x\r\n\r\n" OK CL(1) END "a",
+     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nConnection: y\r\nY: "
+     "z\r\n\r\n" OK CL(1) END "a",
+     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" OK CL(1) END "a",
+     STAYS, true, 0, 0},
+    {"http/1.0 gets no 1xx", "GET / HTTP/1.0\r\n" HOST END, GET FWD("a.example") END,
+     "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 x\r\n\r\n" OK CL(1) END "a",
      OK CL(1) CLOSE END "a", CLOSES, true, 0, 0},
-    {"data behind the response", GET END, GET FWD("a.example") END, OK CL(1) END "ab", OK CL(1) END "a", STAYS, false, 0, 0},
+    {"data behind the response", GET END, GET FWD("a.example") END, OK CL(1) END "ab",
+     OK CL(1) END "a", STAYS, false, 0, 0},
     {"a cookie above the tenant's domain", GET END, GET FWD("a.example") END,
-     OK "Set-Cookie: a=b; domain = .Zone.example ; Secure\r\nSet-Cookie: c=d; Domain=acme.zone.example\r\nSet-Cookie: e=f; Path=/; Domain=other.example\r\n" CL(0) END,
-     OK "Set-Cookie: c=d; Domain=acme.zone.example\r\nSet-Cookie: e=f; Path=/; Domain=other.example\r\n" CL(0) END, STAYS, true, 0, 0},
-    {"a cookie for a public suffix", GET END, GET FWD("a.example") END, OK "Set-Cookie: a=b;Domain=example\r\n" CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+     OK "Set-Cookie: a=b; domain = .Zone.example ; Secure\r\nSet-Cookie: c=d; "
+        "Domain=acme.zone.example\r\nSet-Cookie: e=f; Path=/; Domain=other.example\r\n" CL(0) END,
+     OK "Set-Cookie: c=d; Domain=acme.zone.example\r\nSet-Cookie: e=f; Path=/; "
+        "Domain=other.example\r\n" CL(0) END,
+     STAYS, true, 0, 0},
+    {"a cookie for a public suffix", GET END, GET FWD("a.example") END,
+     OK "Set-Cookie: a=b;Domain=example\r\n" CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
     /* what breaks */
-    {"pod ends before its response", GET END, GET FWD("a.example") END, "", E502(""), STAYS, false, true, 0},
-    {"pod ends in its head", GET END, GET FWD("a.example") END, OK "A: b", E502(""), STAYS, false, true, 0},
-    {"pod speaks no HTTP", GET END, GET FWD("a.example") END, "SSH-2.0-x\r\n", E502(""), STAYS, false, 0, 0},
-    {"pod speaks RTSP", GET END, GET FWD("a.example") END, "RTSP/1.1 200 OK\r\n" CL(0) END, E502(""), STAYS, false, 0, 0},
-    {"pod speaks HTTP/2", GET END, GET FWD("a.example") END, "HTTP/2.0 200 OK\r\n" CL(0) END, E502(""), STAYS, false, 0, 0},
-    {"two lengths", GET END, GET FWD("a.example") END, OK CL(1) CL(1) END "a", E502(""), STAYS, false, 0, 0},
-    {"length and coding", GET END, GET FWD("a.example") END, OK CL(1) CHUNKED END "1", E502(""), STAYS, false, 0, 0},
-    {"coding and length", GET END, GET FWD("a.example") END, OK CHUNKED CL(1) END "1", E502(""), STAYS, false, 0, 0},
-    {"a list of lengths", GET END, GET FWD("a.example") END, OK "Content-Length: 1, 1\r\n" END "1", E502(""), STAYS, false, 0, 0},
-    {"a negative length", GET END, GET FWD("a.example") END, OK "Content-Length: -1\r\n" END "1", E502(""), STAYS, false, 0, 0},
-    {"gzip, chunked", GET END, GET FWD("a.example") END, OK "Transfer-Encoding: gzip, chunked\r\n" END "0\r\n\r\n", E502(""), STAYS, false, 0, 0},
-    {"chunked, gzip", GET END, GET FWD("a.example") END, OK "Transfer-Encoding: chunked, gzip\r\n" END "x", E502(""), STAYS, false, 0, 0},
-    {"an empty coding", GET END, GET FWD("a.example") END, OK "Transfer-Encoding:\r\n" END "x", E502(""), STAYS, false, 0, 0},
-    {"coding in 1.0", GET END, GET FWD("a.example") END, "HTTP/1.0 200 OK\r\n" CHUNKED END "0\r\n\r\n", E502(""), STAYS, false, 0, 0},
-    {"a disguised length", GET END, GET FWD("a.example") END, OK "Content_Length: 4\r\n" CL(0) END, E502(""), STAYS, false, 0, 0},
-    {"a folded line", GET END, GET FWD("a.example") END, OK "A: b\r\n c\r\n" CL(0) END, E502(""), STAYS, false, 0, 0},
-    {"bare LF", GET END, GET FWD("a.example") END, "HTTP/1.1 200 OK\nContent-Length: 0\n\n", E502(""), STAYS, false, 0, 0},
-    {"a control byte in the reason", GET END, GET FWD("a.example") END, "HTTP/1.1 200 O\x01K\r\n" CL(0) END, E502(""), STAYS, false, 0, 0},
-    {"space before the colon", GET END, GET FWD("a.example") END, OK "Content-Length : 0\r\n" END, E502(""), STAYS, false, 0, 0},
-    {"204 with a body", GET END, GET FWD("a.example") END, "HTTP/1.1 204 No Content\r\n" CL(3) END "abc", E502(""), STAYS, false, 0, 0},
-    {"101 that nobody asked for", GET END, GET FWD("a.example") END, "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", E502(""), STAYS, false, 0, 0},
-    {"101 without Upgrade", GET "Upgrade: x\r\nConnection: upgrade\r\n" END, GET "Upgrade: x\r\n" FWD("a.example") "Connection: upgrade\r\n" END,
+    {"pod ends before its response", GET END, GET FWD("a.example") END, "", E502(""), STAYS, false,
+     true, 0},
+    {"pod ends in its head", GET END, GET FWD("a.example") END, OK "A: b", E502(""), STAYS, false,
+     true, 0},
+    {"pod speaks no HTTP", GET END, GET FWD("a.example") END, "SSH-2.0-x\r\n", E502(""), STAYS,
+     false, 0, 0},
+    {"pod speaks RTSP", GET END, GET FWD("a.example") END, "RTSP/1.1 200 OK\r\n" CL(0) END,
+     E502(""), STAYS, false, 0, 0},
+    {"pod speaks HTTP/2", GET END, GET FWD("a.example") END, "HTTP/2.0 200 OK\r\n" CL(0) END,
+     E502(""), STAYS, false, 0, 0},
+    {"two lengths", GET END, GET FWD("a.example") END, OK CL(1) CL(1) END "a", E502(""), STAYS,
+     false, 0, 0},
+    {"length and coding", GET END, GET FWD("a.example") END, OK CL(1) CHUNKED END "1", E502(""),
+     STAYS, false, 0, 0},
+    {"coding and length", GET END, GET FWD("a.example") END, OK CHUNKED CL(1) END "1", E502(""),
+     STAYS, false, 0, 0},
+    {"a list of lengths", GET END, GET FWD("a.example") END, OK "Content-Length: 1, 1\r\n" END "1",
+     E502(""), STAYS, false, 0, 0},
+    {"a negative length", GET END, GET FWD("a.example") END, OK "Content-Length: -1\r\n" END "1",
+     E502(""), STAYS, false, 0, 0},
+    {"gzip, chunked", GET END, GET FWD("a.example") END,
+     OK "Transfer-Encoding: gzip, chunked\r\n" END "0\r\n\r\n", E502(""), STAYS, false, 0, 0},
+    {"chunked, gzip", GET END, GET FWD("a.example") END,
+     OK "Transfer-Encoding: chunked, gzip\r\n" END "x", E502(""), STAYS, false, 0, 0},
+    {"an empty coding", GET END, GET FWD("a.example") END, OK "Transfer-Encoding:\r\n" END "x",
+     E502(""), STAYS, false, 0, 0},
+    {"coding in 1.0", GET END, GET FWD("a.example") END,
+     "HTTP/1.0 200 OK\r\n" CHUNKED END "0\r\n\r\n", E502(""), STAYS, false, 0, 0},
+    {"a disguised length", GET END, GET FWD("a.example") END, OK "Content_Length: 4\r\n" CL(0) END,
+     E502(""), STAYS, false, 0, 0},
+    {"a folded line", GET END, GET FWD("a.example") END, OK "A: b\r\n c\r\n" CL(0) END, E502(""),
+     STAYS, false, 0, 0},
+    {"bare LF", GET END, GET FWD("a.example") END, "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+     E502(""), STAYS, false, 0, 0},
+    {"a control byte in the reason", GET END, GET FWD("a.example") END,
+     "HTTP/1.1 200 O\x01K\r\n" CL(0) END, E502(""), STAYS, false, 0, 0},
+    {"space before the colon", GET END, GET FWD("a.example") END, OK "Content-Length : 0\r\n" END,
+     E502(""), STAYS, false, 0, 0},
+    {"204 with a body", GET END, GET FWD("a.example") END,
+     "HTTP/1.1 204 No Content\r\n" CL(3) END "abc", E502(""), STAYS, false, 0, 0},
+    {"101 that nobody asked for", GET END, GET FWD("a.example") END,
+     "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", E502(""), STAYS,
+     false, 0, 0},
+    {"101 without Upgrade", GET "Upgrade: x\r\nConnection: upgrade\r\n" END,
+     GET "Upgrade: x\r\n" FWD("a.example") "Connection: upgrade\r\n" END,
      "HTTP/1.1 101 Switching\r\n\r\n", E502(""), STAYS, false, 0, 0},
-    {"1xx with a body", GET END, GET FWD("a.example") END, "HTTP/1.1 103 Early Hints\r\n" CL(3) END "abc", E502(""), STAYS, false, 0, 0},
-    {"a status below 100", GET END, GET FWD("a.example") END, "HTTP/1.1 099 x\r\n" CL(0) END, E502(""), STAYS, false, 0, 0},
+    {"1xx with a body", GET END, GET FWD("a.example") END,
+     "HTTP/1.1 103 Early Hints\r\n" CL(3) END "abc", E502(""), STAYS, false, 0, 0},
+    {"a status below 100", GET END, GET FWD("a.example") END, "HTTP/1.1 099 x\r\n" CL(0) END,
+     E502(""), STAYS, false, 0, 0},
 };
 
 static void story_play(const struct story *s, size_t client_step, size_t pod_step, bool reuse) {
@@ -317,94 +416,183 @@ static const struct {
     const char *request, *answer;
 } refused[] = {
 #define BAD(text) {text, "400 Bad Request"},
-    BAD("GET / HTTP/1.1\r\n\r\n")
-    BAD("GET / HTTP/1.0\r\n\r\n")
-    BAD(GET HOST END)
-    BAD("GET / HTTP/1.1\r\nHost:\r\n\r\n")
-    BAD("GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
-    BAD("GET / HTTP/1.1\r\nHost: a.example, b.example\r\n\r\n")
-    BAD("GET / HTTP/1.1\r\nHost: a.example:x\r\n\r\n")
-    BAD("GET http://a.example/ HTTP/1.1\r\n\r\n")
-    BAD("GET http://a.example/ HTTP/1.1\r\nHost: b.example\r\n\r\n")
-    BAD("GET http://u@a.example/ HTTP/1.1\r\nHost: u@a.example\r\n\r\n")
-    BAD("GET ftp://a.example/ HTTP/1.1\r\n" HOST END)
-    BAD("GET http:/// HTTP/1.1\r\n" HOST END)
-    BAD("GET * HTTP/1.1\r\n" HOST END)
-    BAD("OPTIONS *x HTTP/1.1\r\n" HOST END)
-    BAD("GET a.example HTTP/1.1\r\n" HOST END)
-    BAD("GET /#x HTTP/1.1\r\n" HOST END)
-    BAD("GET /?a#x HTTP/1.1\r\n" HOST END)
-    BAD("GET /\x7f HTTP/1.1\r\n" HOST END)
-    BAD("GET /\xc3\xa9 HTTP/1.1\r\n" HOST END)
-    BAD("GET /\t HTTP/1.1\r\n" HOST END)
-    BAD("GET /a b HTTP/1.1\r\n" HOST END)
-    BAD("GET /%zz HTTP/1.1\r\n" HOST END)
-    BAD("GET /%2 HTTP/1.1\r\n" HOST END)
-    BAD("GET /%00 HTTP/1.1\r\n" HOST END)
-    BAD("GET /../a HTTP/1.1\r\n" HOST END)
-    BAD("GET /a/%2e%2e/%2e%2e/b HTTP/1.1\r\n" HOST END)
-    BAD("GET /a//../b HTTP/1.1\r\n" HOST END)
-    BAD("GET /a/..%2fb HTTP/1.1\r\n" HOST END)
-    BAD("GET /a%2f../b HTTP/1.1\r\n" HOST END)
-    BAD("GET /a/..%5Cb HTTP/1.1\r\n" HOST END)
-    BAD("GET /a/..\\b HTTP/1.1\r\n" HOST END)
-    BAD("GET /a/..;x/b HTTP/1.1\r\n" HOST END)
-    BAD("GET / HTTP/0.9\r\n" HOST END)
-    BAD("GET /\r\n")
-    BAD("GET / HTTP/1.2\r\n" HOST END)
-    BAD("GET / RTSP/1.0\r\n" HOST END)
-    BAD("SOURCE / ICE/1.0\r\n" HOST END)
-    BAD("get / HTTP/1.1\r\n" HOST END)
-    BAD("FOO / HTTP/1.1\r\n" HOST END)
-    BAD("GET / http/1.1\r\n" HOST END)
-    BAD("GET / HTTP/1.1\n" HOST END)
-    BAD("GET / HTTP/1.1\r" HOST END)
-    BAD("GET / HTTP/1.1 \r\n" HOST END)
-    BAD("GET / HTTP/1.1\r\n " HOST END)
-    BAD(GET "A: b\n" END)
-    BAD(GET "A: b\rC: d\r\n" END)
-    BAD(GET "A: b\r\n c\r\n" END)
-    BAD(GET "A: b\r\n\tc\r\n" END)
-    BAD(GET "A : b\r\n" END)
-    BAD(GET "A\t: b\r\n" END)
-    BAD(GET " A: b\r\n" END)
-    BAD(GET ": b\r\n" END)
-    BAD(GET "A\r\n" END)
-    BAD(GET "A\x01: b\r\n" END)
-    BAD(GET "A(: b\r\n" END)
-    BAD(GET "A: \x01\r\n" END)
-    BAD(GET "A: \x7f\r\n" END)
-    BAD(GET "\xc3\xa9: b\r\n" END)
-    BAD(GET CL(1) CL(1) END "a")
-    BAD(GET CL(1) CL(2) END "ab")
-    BAD(GET CL(+1) END "a")
-    BAD(GET CL(-1) END "a")
-    BAD(GET CL(0x1) END "a")
-    BAD(GET CL(1a) END "a")
-    BAD(GET CL(1 1) END "a")
-    BAD(GET "Content-Length: 1,1\r\n" END "a")
-    BAD(GET "Content-Length:\r\n" END "a")
-    BAD(GET CL(99999999999999999999) END "a")
-    BAD(GET CL(1) CHUNKED END "0\r\n\r\n")
-    BAD(GET CHUNKED CL(1) END "0\r\n\r\n")
-    BAD(GET CHUNKED CHUNKED END "0\r\n\r\n")
-    BAD(GET "Transfer-Encoding: gzip\r\n" END)
-    BAD(GET "Transfer-Encoding: gzip, chunked\r\n" END "0\r\n\r\n")
-    BAD(GET "Transfer-Encoding: chunked, gzip\r\n" END "0\r\n\r\n")
-    BAD(GET "Transfer-Encoding: chunked, chunked\r\n" END "0\r\n\r\n")
-    BAD(GET "Transfer-Encoding: identity\r\n" END)
-    BAD(GET "Transfer-Encoding:\r\n" END)
-    BAD(GET "Transfer-Encoding: xchunked\r\n" END)
-    BAD(GET "Transfer-Encoding: chunked;q=1\r\n" END "0\r\n\r\n")
-    BAD(GET "Transfer-Encoding: \"chunked\"\r\n" END "0\r\n\r\n")
-    BAD(GET "Transfer-Encoding: \vchunked\r\n" END "0\r\n\r\n")
-    BAD(GET "Transfer-Encoding : chunked\r\n" END "0\r\n\r\n")
-    BAD(GET "Transfer_Encoding: chunked\r\n" END "0\r\n\r\n")
-    BAD(GET "transfer-encoding_: chunked\r\nTransfer_encoding: x\r\n" END)
-    BAD(GET "Content_Length: 1\r\n" END "a")
-    BAD("POST / HTTP/1.0\r\n" HOST CHUNKED END "0\r\n\r\n")
-    BAD("GET / HTTP/1.1\r\nHost: a.example\r\nho_st: x\r\nHost : b\r\n\r\n")
-    {"CONNECT a.example:443 HTTP/1.1\r\n" HOST END, "405 Method Not Allowed"},
+    BAD("GET / HTTP/1.1\r\n\r\n") BAD("GET / HTTP/1.0\r\n\r\n") BAD(GET HOST END) BAD(
+        "GET / HTTP/1.1\r\nHost:\r\n\r\n") BAD("GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+        BAD("GET / HTTP/1.1\r\nHost: a.example, b.example\r\n\r\n") BAD("GET / HTTP/1.1\r\nHost: "
+                                                                        "a.example:x\r\n\r\n") BAD(
+            "GET http://a.example/ HTTP/1.1\r\n\r\n") BAD("GET http://a.example/ HTTP/1.1\r\nHost: "
+                                                          "b.example\r\n\r\n")
+            BAD("GET http://u@a.example/ HTTP/1.1\r\nHost: u@a.example\r\n\r\n") BAD(
+                "GET ftp://a.example/ HTTP/1.1\r\n" HOST
+                    END) BAD("GET http:/// HTTP/1.1\r\n" HOST
+                                 END) BAD("GET * HTTP/1.1\r\n" HOST
+                                              END) BAD("OPTIONS *x HTTP/1.1\r\n" HOST END)
+                BAD("GET a.example HTTP/1.1\r\n" HOST END) BAD("GET /#x HTTP/1.1\r\n" HOST END) BAD(
+                    "GET /?a#x HTTP/1.1\r\n" HOST
+                        END) BAD("GET /\x7f HTTP/1.1\r\n" HOST
+                                     END) BAD("GET /\xc3\xa9 HTTP/1.1\r\n" HOST
+                                                  END) BAD("GET /\t HTTP/1.1\r\n" HOST END)
+                    BAD("GET /a b HTTP/1.1\r\n" HOST END) BAD("GET /%zz HTTP/1.1\r\n" HOST END) BAD(
+                        "GET /%2 HTTP/1.1\r\n" HOST
+                            END) BAD("GET /%00 HTTP/1.1\r\n" HOST
+                                         END) BAD("GET /../a HTTP/1.1\r\n" HOST
+                                                      END) BAD("GET /a/%2e%2e/%2e%2e/b "
+                                                               "HTTP/1.1\r\n" HOST
+                                                                   END) BAD("GET /a//../b "
+                                                                            "HTTP/1.1\r\n" HOST END)
+                        BAD("GET /a/..%2fb HTTP/1.1\r\n" HOST END) BAD("GET /a%2f../b "
+                                                                       "HTTP/1.1\r\n" HOST END) BAD(
+                            "GET /a/..%5Cb HTTP/1.1\r\n" HOST
+                                END) BAD("GET /a/..\\b HTTP/1.1\r\n" HOST
+                                             END) BAD("GET /a/..;x/b HTTP/1.1\r\n" HOST
+                                                          END) BAD("GET / HTTP/0.9\r\n" HOST END) BAD("GET /\r\n")
+                            BAD("GET / HTTP/1.2\r\n" HOST END) BAD("GET / RTSP/1.0\r\n" HOST END) BAD(
+                                "SOURCE / ICE/1.0\r\n" HOST
+                                    END) BAD("get / HTTP/1.1\r\n" HOST
+                                                 END) BAD("FOO / HTTP/1.1\r\n" HOST END)
+                                BAD("GET / http/1.1\r\n" HOST END) BAD("GET / HTTP/1.1\n" HOST END) BAD(
+                                    "GET / HTTP/1.1\r" HOST
+                                        END) BAD("GET / HTTP/1.1 \r\n" HOST
+                                                     END) BAD("GET / HTTP/1.1\r\n " HOST
+                                                                  END) BAD(GET "A: b\n" END)
+                                    BAD(GET "A: b\rC: d\r\n" END) BAD(GET "A: b\r\n c\r\n" END) BAD(
+                                        GET
+                                        "A: b\r\n\tc\r\n" END) BAD(GET "A : b\r\n" END)
+                                        BAD(GET "A\t: b\r\n" END) BAD(GET " A: b\r\n" END) BAD(
+                                            GET
+                                            ": b\r\n" END)
+                                            BAD(GET "A\r\n" END) BAD(GET "A\x01: b\r\n" END) BAD(
+                                                GET
+                                                "A(: b\r\n" END) BAD(GET "A: \x01\r\n" END)
+                                                BAD(GET "A: \x7f\r\n" END) BAD(GET "\xc3\xa9: "
+                                                                                   "b\r\n" END) BAD(
+                                                    GET CL(1) CL(1)
+                                                        END
+                                                    "a") BAD(GET CL(1) CL(2) END
+                                                             "ab") BAD(GET CL(+1) END "a")
+                                                    BAD(GET CL(-1) END
+                                                        "a") BAD(GET CL(0x1) END
+                                                                 "a") BAD(GET CL(1a) END
+                                                                          "a") BAD(GET CL(1 1) END
+                                                                                   "a") BAD(GET "Co"
+                                                                                                "nt"
+                                                                                                "en"
+                                                                                                "t-"
+                                                                                                "Le"
+                                                                                                "ng"
+                                                                                                "th"
+                                                                                                ": "
+                                                                                                "1,"
+                                                                                                "1"
+                                                                                                "\r"
+                                                                                                "\n" END "a")
+                                                        BAD(GET "Content-Length:\r\n" END "a") BAD(
+                                                            GET CL(99999999999999999999)
+                                                                END
+                                                            "a") BAD(GET CL(1) CHUNKED END
+                                                                     "0\r\n\r\n") BAD(GET CHUNKED
+                                                                                          CL(
+                                                                                              1) END "0\r\n\r\n")
+                                                            BAD(GET CHUNKED CHUNKED END
+                                                                "0\r\n\r\n") BAD(GET "Transfer-"
+                                                                                     "Encoding: "
+                                                                                     "gzip\r\n" END)
+                                                                BAD(GET "Transfer-Encoding: gzip, "
+                                                                        "chunked\r\n" END "0\r\n\r"
+                                                                                          "\n") BAD(
+                                                                    GET
+                                                                    "Transfer-Encoding: chunked, "
+                                                                    "gzip\r\n" END
+                                                                    "0\r\n\r\n") BAD(GET
+                                                                                     "Transfer-"
+                                                                                     "Encoding: "
+                                                                                     "chunked, "
+                                                                                     "chunked\r"
+                                                                                     "\n" END
+                                                                                     "0\r\n\r\n")
+                                                                    BAD(GET "Transfer-Encoding: "
+                                                                            "identity\r\n" END) BAD(
+                                                                        GET
+                                                                        "Transfer-Encoding:"
+                                                                        "\r\n" END) BAD(GET "Transf"
+                                                                                            "er-"
+                                                                                            "Encodi"
+                                                                                            "ng: "
+                                                                                            "xchunk"
+                                                                                            "ed\r"
+                                                                                            "\n" END)
+                                                                        BAD(GET "Transfer-Encoding:"
+                                                                                " chunked;q="
+                                                                                "1\r\n" END "0\r\n"
+                                                                                            "\r\n") BAD(
+                                                                            GET
+                                                                            "Transfer-Encoding: "
+                                                                            "\"chunked\"\r\n" END
+                                                                            "0\r\n\r\n") BAD(GET
+                                                                                             "Trans"
+                                                                                             "fer-"
+                                                                                             "Encod"
+                                                                                             "ing: "
+                                                                                             "\vchu"
+                                                                                             "nked"
+                                                                                             "\r"
+                                                                                             "\n" END "0\r\n\r\n")
+                                                                            BAD(GET "Transfer-"
+                                                                                    "Encoding : "
+                                                                                    "chunked\r"
+                                                                                    "\n" END "0\r\n"
+                                                                                             "\r\n") BAD(
+                                                                                GET
+                                                                                "Transfer_Encoding:"
+                                                                                " chunked\r\n" END
+                                                                                "0\r\n\r\n")
+                                                                                BAD(GET "transfer-"
+                                                                                        "encoding_:"
+                                                                                        " chunked\r"
+                                                                                        "\nTransfer"
+                                                                                        "_encoding:"
+                                                                                        " x\r"
+                                                                                        "\n" END) BAD(
+                                                                                    GET
+                                                                                    "Content_"
+                                                                                    "Length: "
+                                                                                    "1\r\n" END
+                                                                                    "a")
+                                                                                    BAD("POST / "
+                                                                                        "HTTP/"
+                                                                                        "1."
+                                                                                        "0\r\n" HOST
+                                                                                            CHUNKED
+                                                                                                END
+                                                                                        "0\r\n\r\n")
+                                                                                        BAD("GET / "
+                                                                                            "HTTP/"
+                                                                                            "1."
+                                                                                            "1\r\nH"
+                                                                                            "ost: "
+                                                                                            "a."
+                                                                                            "exampl"
+                                                                                            "e\r\nh"
+                                                                                            "o_st: "
+                                                                                            "x\r\nH"
+                                                                                            "ost : "
+                                                                                            "b\r\n"
+                                                                                            "\r\n"){
+                                                                                            "CONNEC"
+                                                                                            "T "
+                                                                                            "a."
+                                                                                            "exampl"
+                                                                                            "e:443 "
+                                                                                            "HTTP/"
+                                                                                            "1."
+                                                                                            "1\r"
+                                                                                            "\n" HOST
+                                                                                                END,
+                                                                                            "405 "
+                                                                                            "Method"
+                                                                                            " Not "
+                                                                                            "Allowe"
+                                                                                            "d"},
     {"TRACE / HTTP/1.1\r\n" HOST END, "405 Method Not Allowed"},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505 HTTP Version Not Supported"},
     {"GET / HTTP/2.0\r\n" HOST END, "505 HTTP Version Not Supported"},
@@ -423,7 +611,8 @@ static void malformed_requests_are_refused_and_no_pod_sees_them(void **state) {
             say(&mock.client, refused[i].request, steps[n]);
             say(&mock.client, GET END GET END, steps[n]);
             const char *answer = plain(&mock.client);
-            if (mock.pods || strncmp(answer, line, strlen(line)) != 0 || strstr(answer + 1, "HTTP/1.1 "))
+            if (mock.pods || strncmp(answer, line, strlen(line)) != 0 ||
+                strstr(answer + 1, "HTTP/1.1 "))
                 fail_msg("not refused: %s -> %s", refused[i].request, answer);
             assert_non_null(strstr(answer, CLOSE));
             ending_check(CLOSES);
@@ -431,10 +620,27 @@ static void malformed_requests_are_refused_and_no_pod_sees_them(void **state) {
         }
 }
 
-static const char *const bad_bodies[] = {
-    "x\r\n", "-1\r\n", "+1\r\na\r\n", "0x1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n", "1\na\r\n", "1\r\nab\r\n", "1\r\na\n0\r\n\r\n", "1\r\na\r0\r\n\r\n",
-    "1;\r\na\r\n", "1; a\r\na\r\n", "1;a=\"b\r\na\r\n", "1;\x01\r\na\r\n", "10000000000000000\r\n", "1\r\na\r\n0\r\nA : b\r\n\r\n",
-    "0\r\nA: b\r\n c\r\n\r\n", "0\r\nContent-Length: 5\r\n\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n", "\r\n", ";a\r\n"};
+static const char *const bad_bodies[] = {"x\r\n",
+                                         "-1\r\n",
+                                         "+1\r\na\r\n",
+                                         "0x1\r\na\r\n",
+                                         " 1\r\na\r\n",
+                                         "1 \r\na\r\n",
+                                         "1\na\r\n",
+                                         "1\r\nab\r\n",
+                                         "1\r\na\n0\r\n\r\n",
+                                         "1\r\na\r0\r\n\r\n",
+                                         "1;\r\na\r\n",
+                                         "1; a\r\na\r\n",
+                                         "1;a=\"b\r\na\r\n",
+                                         "1;\x01\r\na\r\n",
+                                         "10000000000000000\r\n",
+                                         "1\r\na\r\n0\r\nA : b\r\n\r\n",
+                                         "0\r\nA: b\r\n c\r\n\r\n",
+                                         "0\r\nContent-Length: 5\r\n\r\n",
+                                         "0\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                         "\r\n",
+                                         ";a\r\n"};
 
 static void malformed_chunks_are_refused_and_never_completed(void **state) {
     (void)state;
@@ -488,7 +694,8 @@ static char *repeat(const char *text, size_t times) {
     return all;
 }
 
-static void limit_play(const char *before, const char *text, size_t times, const char *after, const char *status) {
+static void limit_play(const char *before, const char *text, size_t times, const char *after,
+                       const char *status) {
     char *middle = repeat(text, times);
     for (size_t n = 0; n < 3; n++) {
         mock_start(&ringress_module);
@@ -552,7 +759,8 @@ static void endless_chunk_extensions_are_refused(void **state) {
     mock_connect(NULL);
     say(&mock.client, "POST / HTTP/1.1\r\n" HOST CHUNKED END, 1000);
     for (int i = 0; i < 100; i++)
-        say(&mock.client, "1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=b\r\nx\r\n", 1000);
+        say(&mock.client,
+            "1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=b\r\nx\r\n", 1000);
     assert_string_equal(plain(&mock.client), E400);
     mock_stop();
 }
@@ -575,7 +783,8 @@ static void answer_play(const char *sni, const char *request, const char *answer
 #define E404 ERR("404 Not Found", 14, "", "404 Not Found")
 #define E421 ERR("421 Misdirected Request", 24, "", "421 Misdirected Request")
 #define E503 ERR("503 Service Unavailable", 24, "Retry-After: 5\r\n", "503 Service Unavailable")
-#define REDIRECT(to) ERR("308 Permanent Redirect", 23, "Location: " to "\r\n", "308 Permanent Redirect")
+#define REDIRECT(to) \
+    ERR("308 Permanent Redirect", 23, "Location: " to "\r\n", "308 Permanent Redirect")
 
 static void names_and_paths_without_a_rule_are_404(void **state) {
     (void)state;
@@ -619,7 +828,8 @@ static void sni_of_one_tenant_with_host_of_another_is_421(void **state) {
 static void plain_http_is_redirected_where_asked(void **state) {
     (void)state;
     mock_start(&ringress_module);
-    answer_play(NULL, "GET /a/../b?c=d HTTP/1.1\r\nHost: TLS.example:8080\r\n\r\n", REDIRECT("https://tls.example/b?c=d"));
+    answer_play(NULL, "GET /a/../b?c=d HTTP/1.1\r\nHost: TLS.example:8080\r\n\r\n",
+                REDIRECT("https://tls.example/b?c=d"));
     mock_connect("tls.example");
     say(&mock.client, "GET / HTTP/1.1\r\nHost: tls.example\r\n\r\n", 1000);
     assert_int_equal(mock.pods, 1);
@@ -628,7 +838,8 @@ static void plain_http_is_redirected_where_asked(void **state) {
 
 static void routes_match_the_normalised_path_without_empty_segments(void **state) {
     (void)state;
-    const char *const targets[] = {"/api", "/api/x", "//api", "/x/../api", "/%61pi", "/api?x", "/a", "/a//b"};
+    const char *const targets[] = {"/api",   "/api/x", "//api", "/x/../api",
+                                   "/%61pi", "/api?x", "/a",    "/a//b"};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
         char text[200];
         mock_start(&ringress_module);
@@ -670,7 +881,8 @@ static void a_refused_upload_is_answered_and_the_connection_closed(void **state)
     mock_connect(NULL);
     say(&mock.client, "POST / HTTP/1.1\r\nHost: nobody.example\r\n" CL(1000000) END "abc", 1000);
     assert_string_equal(plain(&mock.client), ERR("404 Not Found", 14, CLOSE, "404 Not Found"));
-    assert_true(mock.client.shutdown && !mock.client.closed); /* reads on, lest RST overtakes the answer */
+    assert_true(mock.client.shutdown &&
+                !mock.client.closed); /* reads on, lest RST overtakes the answer */
     say(&mock.client, "more", 1);
     mock_wait(LINGER_MS + 100);
     assert_true(mock.client.closed);
@@ -684,8 +896,12 @@ static void pipelined_requests_are_answered_in_order(void **state) {
     for (size_t n = 0; n < STEPS; n++) {
         mock_start(&ringress_module);
         mock_connect(NULL);
-        say(&mock.client, "GET /1 HTTP/1.1\r\n" HOST END "GET /2 HTTP/1.1\r\nHost: nobody.example\r\n\r\n" "POST /3 HTTP/1.1\r\n" HOST CL(3) END "abc"
-            "GET /4 HTTP/1.1\r\n" HOST CLOSE END "GET /5 HTTP/1.1\r\n" HOST END, steps[n]);
+        say(&mock.client,
+            "GET /1 HTTP/1.1\r\n" HOST END "GET /2 HTTP/1.1\r\nHost: nobody.example\r\n\r\n"
+            "POST /3 HTTP/1.1\r\n" HOST CL(3) END "abc"
+                                                  "GET /4 HTTP/1.1\r\n" HOST CLOSE END
+                                                  "GET /5 HTTP/1.1\r\n" HOST END,
+            steps[n]);
         assert_int_equal(mock.pods, 1); /* serial */
         say(&mock.pod[0], OK CL(1) END "1", 1000);
         assert_int_equal(mock.pods, 2);
@@ -694,7 +910,8 @@ static void pipelined_requests_are_answered_in_order(void **state) {
         assert_int_equal(mock.pods, 3);
         say(&mock.pod[2], OK CL(1) END "4", 1000);
         assert_int_equal(mock.pods, 3); /* nothing after close */
-        assert_string_equal(plain(&mock.client), OK CL(1) END "1" E404 OK CL(1) END "3" OK CL(1) CLOSE END "4");
+        assert_string_equal(plain(&mock.client),
+                            OK CL(1) END "1" E404 OK CL(1) END "3" OK CL(1) CLOSE END "4");
         ending_check(CLOSES);
         mock_stop();
     }
@@ -727,7 +944,8 @@ static void timeouts_answer_or_close(void **state) {
     mock_wait(9000);
     say(&mock.client, "GET / HT", 1000);
     mock_wait(1001); /* from the connection's opening, not from its first byte */
-    assert_string_equal(plain(&mock.client), ERR("408 Request Timeout", 20, CLOSE, "408 Request Timeout"));
+    assert_string_equal(plain(&mock.client),
+                        ERR("408 Request Timeout", 20, CLOSE, "408 Request Timeout"));
     ending_check(CLOSES);
 
     mock_connect(NULL);
@@ -736,7 +954,8 @@ static void timeouts_answer_or_close(void **state) {
     mock_wait(60000);
     assert_int_equal(mock.client.out_length, 0);
     mock_wait(1001);
-    assert_string_equal(plain(&mock.client), ERR("504 Gateway Timeout", 20, "", "504 Gateway Timeout"));
+    assert_string_equal(plain(&mock.client),
+                        ERR("504 Gateway Timeout", 20, "", "504 Gateway Timeout"));
     assert_true(mock.pod[0].reset && mock.upstream[0].error == -ETIMEDOUT);
     mock_wait(74000); /* keep-alive */
     assert_true(mock.conn_open);
@@ -810,7 +1029,8 @@ static void a_half_closed_client_gets_its_responses(void **state) {
 
 static void a_client_that_ends_in_a_request_is_let_go(void **state) {
     (void)state;
-    const char *const parts[] = {"G", "GET / HTTP/1.1\r\nHost", "POST / HTTP/1.1\r\n" HOST CL(3) END "ab"};
+    const char *const parts[] = {"G", "GET / HTTP/1.1\r\nHost",
+                                 "POST / HTTP/1.1\r\n" HOST CL(3) END "ab"};
     for (int i = 0; i < 3; i++) {
         mock_start(&ringress_module);
         mock_connect(NULL);
@@ -840,7 +1060,9 @@ static void a_client_that_breaks_frees_the_pod(void **state) {
 
 static void a_pod_that_breaks_mid_body_cuts_the_client(void **state) {
     (void)state;
-    const char *const answers[] = {OK CL(5) END "ab", OK CHUNKED END "5\r\nab", OK CHUNKED END "2\r\nab\r\n", OK CHUNKED END "2\r\nab\r\n0\r\nA: b", OK CL(5) END};
+    const char *const answers[] = {OK CL(5) END "ab", OK CHUNKED END "5\r\nab",
+                                   OK CHUNKED END "2\r\nab\r\n",
+                                   OK CHUNKED END "2\r\nab\r\n0\r\nA: b", OK CL(5) END};
     for (int i = 0; i < 5; i++)
         for (int how = 0; how < 2; how++) {
             mock_start(&ringress_module);
@@ -927,7 +1149,9 @@ static void a_pod_that_can_not_be_reached_is_replaced_by_another(void **state) {
         mock_start(&ringress_module);
         mock.upstreams = 3;
         mock_connect(NULL);
-        const char *const requests[] = {"POST / HTTP/1.1\r\n" HOST CL(3) END "abc", "POST / HTTP/1.1\r\n" HOST CHUNKED END "3\r\nabc\r\n0\r\n\r\n",
+        const char *const requests[] = {"POST / HTTP/1.1\r\n" HOST CL(3) END "abc",
+                                        "POST / HTTP/1.1\r\n" HOST CHUNKED END
+                                        "3\r\nabc\r\n0\r\n\r\n",
                                         "POST / HTTP/1.1\r\n" HOST CL(2000) END};
         char *big = repeat("x", 2000);
         say(&mock.client, requests[body], 1000);
@@ -938,7 +1162,9 @@ static void a_pod_that_can_not_be_reached_is_replaced_by_another(void **state) {
         assert_int_equal(mock.upstream[0].reports, 1);
         assert_ptr_not_equal(mock.pod[1].upstream, mock.pod[0].upstream);
         pod_up(1);
-        assert_non_null(strstr(plain(&mock.pod[1]), body == 0 ? "\r\n\r\nabc" : body == 1 ? "\r\n\r\nabc<end>" : big));
+        assert_non_null(strstr(plain(&mock.pod[1]), body == 0   ? "\r\n\r\nabc"
+                                                    : body == 1 ? "\r\n\r\nabc<end>"
+                                                                : big));
         say(&mock.pod[1], OK CL(0) END, 1000);
         assert_string_equal(plain(&mock.client), OK CL(0) END);
         mock_stop();
@@ -1034,7 +1260,8 @@ static void a_pod_that_does_not_read_pauses_the_client(void **state) {
     say(&mock.pod[0], OK CL(0) END, 1000);
     assert_string_equal(plain(&mock.client), OK CL(0) END);
     assert_true(mock.pod[0].kept);
-    assert_int_equal(mock.pod[0].out_length, strlen("POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(3145728) END) + TOTAL);
+    assert_int_equal(mock.pod[0].out_length,
+                     strlen("POST / HTTP/1.1\r\n" HOST FWD("a.example") CL(3145728) END) + TOTAL);
     assert_int_equal(mock.client.pauses, 1);
     mock_stop();
     free(block);
@@ -1104,18 +1331,25 @@ static void big_bodies_are_passed_on_in_the_buffers_they_came_in(void **state) {
 
 /* ---- tunnels ---- */
 
-#define SWITCH "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+#define SWITCH \
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
 
 static void a_websocket_is_joined_after_101_only(void **state) {
     (void)state;
     for (size_t n = 0; n < STEPS; n++) {
         mock_start(&ringress_module);
         mock_connect(NULL);
-        say(&mock.client, GET "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n" END "early\r\n\r\nGET /admin HTTP/1.1\r\n\r\n", steps[n]);
+        say(&mock.client,
+            GET "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n" END
+                "early\r\n\r\nGET /admin HTTP/1.1\r\n\r\n",
+            steps[n]);
         assert_null(strstr(mock.pod[0].out, "early"));
-        say(&mock.pod[0], "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", steps[n]);
+        say(&mock.pod[0],
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            steps[n]);
         assert_true(mock.pod[0].joined && mock.client.joined);
-        assert_non_null(strstr(mock.pod[0].out, "\r\n\r\nearly\r\n\r\nGET /admin HTTP/1.1\r\n\r\n"));
+        assert_non_null(
+            strstr(mock.pod[0].out, "\r\n\r\nearly\r\n\r\nGET /admin HTTP/1.1\r\n\r\n"));
         assert_string_equal(plain(&mock.client), SWITCH);
         mock_stop();
     }
@@ -1136,7 +1370,9 @@ static void early_bytes_of_a_declined_upgrade_are_a_request_of_their_own(void **
     (void)state;
     mock_start(&ringress_module);
     mock_connect(NULL);
-    say(&mock.client, GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" END "GET /admin HTTP/1.1\r\n" HOST END, 1000);
+    say(&mock.client,
+        GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" END "GET /admin HTTP/1.1\r\n" HOST END,
+        1000);
     say(&mock.pod[0], "HTTP/1.1 403 No\r\n" CL(0) END, 1000);
     assert_null(strstr(mock.pod[0].out, "admin"));
     assert_int_equal(mock.pods, 2);
