@@ -118,13 +118,12 @@ static struct seg *seg_new(struct worker *w, struct segs *q, struct slice s) {
     return g;
 }
 
-/* Room behind the last slice that only this queue can see. */
-static size_t segs_room(const struct segs *q, size_t busy) {
+/* Room behind the last slice that only this queue can see. Its front may be on its way out meanwhile: a send has its own
+ * length, and segs_pop takes only what was sent. */
+static size_t segs_room(const struct segs *q) {
     if (!q->last || !q->last->slice.buf || q->last->slice.buf->refs != 1)
         return 0;
     const struct slice *s = &q->last->slice;
-    if (q->bytes - s->length < busy)
-        return 0; /* at least its first byte is being sent: its length must not change */
     return (size_t)(s->buf->data + BUF_SIZE - (s->data + s->length));
 }
 
@@ -137,12 +136,12 @@ static void segs_append(struct segs *q, const void *data, size_t length) {
 
 enum { SMALL = 1024 };
 
-bool segs_add(struct worker *w, struct segs *q, struct slice s, size_t busy) {
+bool segs_add(struct worker *w, struct segs *q, struct slice s) {
     if (s.length == 0) {
         slice_drop(w, &s);
         return true;
     }
-    if (s.length <= SMALL && segs_room(q, busy) >= s.length) {
+    if (s.length <= SMALL && segs_room(q) >= s.length) {
         segs_append(q, s.data, s.length);
         slice_drop(w, &s);
         return true;
@@ -153,10 +152,10 @@ bool segs_add(struct worker *w, struct segs *q, struct slice s, size_t busy) {
     return false;
 }
 
-bool segs_add_copy(struct worker *w, struct segs *q, const void *data, size_t length, size_t busy) {
+bool segs_add_copy(struct worker *w, struct segs *q, const void *data, size_t length) {
     const uint8_t *p = data;
     while (length) {
-        size_t room = segs_room(q, busy);
+        size_t room = segs_room(q);
         if (!room) {
             struct buf *b = buf_get(w);
             if (!b)

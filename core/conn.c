@@ -10,6 +10,7 @@
  */
 #include "core/conn.h"
 #include "core/process.h"
+#include "core/records.h"
 #include "core/relay.h"
 #include "core/tls.h"
 #include <arpa/inet.h>
@@ -175,7 +176,7 @@ void conn_resume(struct conn *c) {
 
 static void ask_data(struct stream *s, void *user, struct slice slice) {
     struct conn *c = user;
-    if (!segs_add(s->worker, &c->peek, slice, 0) || (c->peek.bytes > CONN_PEEK_MOST && c->state == CONN_ASK)) {
+    if (!segs_add(s->worker, &c->peek, slice) || (c->peek.bytes > CONN_PEEK_MOST && c->state == CONN_ASK)) {
         conn_close(c, true);
         return;
     }
@@ -241,8 +242,24 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         conn_close(c, true);
 }
 
+/* What was peeked at is for wolfSSL now, which does not take a message header that records cut (core/records.h). */
+static void peek_mend(struct conn *c) {
+    uint8_t scratch[CONN_PEEK_MOST], joined[CONN_PEEK_MOST];
+    struct worker *w = c->sock.owner.worker;
+    const uint8_t *data = peek_view(c, scratch);
+    if (!records_cut_header(data, c->peek.bytes))
+        return;
+    size_t length = records_join(data, c->peek.bytes, joined);
+    segs_drop(w, &c->peek);
+    if (!segs_add_copy(w, &c->peek, joined, length, 0))
+        conn_close(c, true);
+}
+
 static void conn_handshake(struct conn *c) {
     struct slice s;
+    peek_mend(c);
+    if (c->state == CONN_CLOSE)
+        return;
     c->state = CONN_TLS;
     stream_consume(tls_stream(c->tls), &ask_events, c);
     while (segs_take(c->sock.owner.worker, &c->peek, &s))

@@ -220,7 +220,7 @@ static int sock_write(struct stream *stream, struct slice slice) {
         return -EPIPE;
     }
     unsigned before = s->queue.count;
-    return sock_wrote(s, before, segs_add(s->owner.worker, &s->queue, slice, s->sending));
+    return sock_wrote(s, before, segs_add(s->owner.worker, &s->queue, slice));
 }
 
 static int sock_write_copy(struct stream *stream, const void *data, size_t length) {
@@ -228,7 +228,7 @@ static int sock_write_copy(struct stream *stream, const void *data, size_t lengt
     if (!sock_writable(s))
         return -EPIPE;
     unsigned before = s->queue.count;
-    return sock_wrote(s, before, segs_add_copy(s->owner.worker, &s->queue, data, length, s->sending));
+    return sock_wrote(s, before, segs_add_copy(s->owner.worker, &s->queue, data, length));
 }
 
 static size_t sock_queued(const struct stream *stream) {

@@ -273,14 +273,14 @@ static int tls_write(struct stream *s, struct slice slice) {
         slice_drop(s->worker, &slice);
         return -EPIPE;
     }
-    return tls_wrote(t, segs_add(s->worker, &t->outbox, slice, 0));
+    return tls_wrote(t, segs_add(s->worker, &t->outbox, slice));
 }
 
 static int tls_write_copy(struct stream *s, const void *data, size_t length) {
     struct tls *t = tls_of(s);
     if (t->broken || t->shut || t->closed || !t->open)
         return -EPIPE;
-    return tls_wrote(t, segs_add_copy(s->worker, &t->outbox, data, length, 0));
+    return tls_wrote(t, segs_add_copy(s->worker, &t->outbox, data, length));
 }
 
 static size_t tls_queued(const struct stream *s) {
@@ -382,7 +382,7 @@ struct stream *tls_stream(struct tls *t) {
 }
 
 void tls_feed(struct tls *t, struct slice slice) {
-    if (!segs_add(t->stream.worker, &t->inbox, slice, 0))
+    if (!segs_add(t->stream.worker, &t->inbox, slice))
         tls_break(t, -ENOMEM);
 }
 
@@ -422,6 +422,7 @@ void tls_ticket_context(struct WOLFSSL *ssl, const char **ret, size_t *ret_lengt
 }
 
 void tls_prepare_context(struct WOLFSSL_CTX *ctx) {
+    wolfSSL_CTX_new_rng(ctx); /* one generator per context, that is per worker, instead of one per connection */
     wolfSSL_CTX_SetIORecv(ctx, wire_recv);
     wolfSSL_CTX_SetIOSend(ctx, wire_send);
     tickets_use(ctx);

@@ -129,9 +129,9 @@ static inline void flush_later(struct worker *w, struct flush *f) {
 void flush_forget(struct worker *, struct flush *); /* before its memory goes */
 
 /* Adds a slice (its reference moves in); false: no memory, the slice was dropped. Small slices are copied into the last
- * buffer when it has room and no one else uses it, unless that link is one of the first `busy` bytes (being sent). */
-bool segs_add(struct worker *, struct segs *, struct slice, size_t busy);
-bool segs_add_copy(struct worker *, struct segs *, const void *data, size_t length, size_t busy);
+ * buffer when it has room and no one else uses it. */
+bool segs_add(struct worker *, struct segs *, struct slice);
+bool segs_add_copy(struct worker *, struct segs *, const void *data, size_t length);
 /* Forgets the first `bytes`. */
 void segs_pop(struct worker *, struct segs *, size_t bytes);
 /* Takes the first slice out; false when empty. */

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * test_connections.c - the product's connection code (conn, sock, relay, upstream, buf, timer, worker, op: the very objects
+ * that are linked into it) over a seeded fake kernel.
+ *
+ * Each story is run for many seeds; a failing one is repeated with RINGRESS_SIM_SEED=N. Under AddressSanitizer every
+ * object is its own allocation, so that an owner freed too early, twice or never is found.
+ *
+ * link: -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=aligned_alloc
+ */
+#include "core/conn.h"
+#include "core/directory.h"
+#include "core/pod.h"
+#include "core/process.h"
+#include "fake_kernel.h"
+#include "fake_modules.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { TURNS_MOST = 60000, PODS = 3 };
+
+static struct world {
+    struct worker *w;
+    struct owner owner; /* of the accept */
+    struct op accept;
+    struct version version;
+    struct upstream *pod[PODS];
+    struct upstream_set *set;
+    bool released;
+    unsigned closed; /* on_close calls */
+} world;
+
+/* ---- the module of the stories: some connections are relayed at once, some after their first bytes were seen ---- */
+
+static enum verdict story_accept(struct conn *c, void *state) {
+    unsigned *mood = state;
+    *mood = (unsigned)(worker_random(conn_worker(c)) % 4);
+    if (*mood)
+        return VERDICT_PASS;
+    conn_relay(c, &world.version, world.set);
+    return VERDICT_WAIT;
+}
+
+static enum verdict story_bytes(struct conn *c, void *state, const uint8_t *data, size_t length) {
+    const unsigned *mood = state;
+    (void)data;
+    if (length < *mood * 2)
+        return VERDICT_WAIT;
+    if (*mood == 3 && worker_random(conn_worker(c)) % 8 == 0) {
+        conn_last_words(c, "no", 0);
+        return VERDICT_REJECT;
+    }
+    conn_relay(c, &world.version, world.set);
+    return VERDICT_WAIT;
+}
+
+static void story_close(struct conn *c, void *state) {
+    (void)c;
+    (void)state;
+    world.closed++;
+}
+
+static const struct ringress_module story_module = {
+    .name = "story",
+    .listeners = LISTENER_RAW,
+    .conn_size = 16,
+    .on_accept = story_accept,
+    .on_bytes = story_bytes,
+    .on_close = story_close,
+};
+
+/* ---- a world around one worker ---- */
+
+static void accept_done(struct op *op, const struct completion *c) {
+    struct world *s = container_of(op, struct world, accept);
+    if (c->res >= 0)
+        conn_new(s->w, c->res, LISTENER_RAW, 28000);
+    if (!op->armed && !s->owner.dying)
+        ring_accept(s->w->ring, op, FAKE_LISTENER);
+}
+
+static void accept_released(struct owner *o) {
+    container_of(o, struct world, owner)->released = true;
+}
+
+static bool world_pods(struct tenant *t) {
+    world.set = calloc(1, sizeof *world.set + PODS * sizeof *world.set->member);
+    for (unsigned i = 0; i < PODS && world.set; i++) {
+        union address a = {.v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(80 + i))}};
+        world.pod[i] = upstream_new("pod", &a, &t->network, process.nobody, 1);
+        if (!world.pod[i])
+            return false;
+        world.set->member[world.set->count++] = world.pod[i];
+    }
+    return world.set;
+}
+
+static bool world_up(const struct fake_plan *plan) {
+    static struct tenant tenant = {.name = "acme", .uid = "1"};
+    static struct worker *worker;
+    struct err err;
+    memset(&world, 0, sizeof world);
+    fake_start(plan);
+    fake_module = &story_module;
+    process.conf.timeouts = (struct timeouts){10000, 60000, 5000, 60000, 75000, 30000};
+    process.workers = 1;
+    process.connections_max = 1000;
+    process.worker = &worker;
+    process.nobody = account_new("", 1);
+    struct worker_conf conf = {.nobody = process.nobody, .seed = plan->seed, .buffer_memory = 8 << 20};
+    if (!process.nobody || !world_pods(&tenant) || !worker_new(&conf, &world.w, &err))
+        return false;
+    worker = world.w;
+    world.version = (struct version){.tenant = &tenant, .account = process.nobody};
+    world.version.pins = calloc(16, sizeof *world.version.pins);
+    if (!world.version.pins)
+        return false;
+    owner_init(&world.owner, world.w, process.nobody, accept_released);
+    op_init(&world.accept, &world.owner, accept_done);
+    ring_accept(world.w->ring, &world.accept, FAKE_LISTENER);
+    return true;
+}
+
+static void world_turns(unsigned most, bool until_done) {
+    for (unsigned i = 0; i < most; i++) {
+        if (until_done && fake_clients_done() && !world.w->conn_count && !world.w->upstream_count)
+            return;
+        assert_int_equal(worker_turn(world.w, 1000000), 0);
+    }
+    if (until_done)
+        fail_msg("connections are still there after %u turns", most);
+}
+
+/* Stops accepting, ends what is left, and checks that all was given back. */
+static void world_end(void) {
+    fake_fail_at(0);
+    ring_cancel(world.w->ring, &world.accept);
+    owner_end(&world.owner);
+    for (unsigned i = 0; i < TURNS_MOST && (!world.released || world.w->conn_count || world.w->upstream_count); i++) {
+        conns_reset(world.w);
+        assert_int_equal(worker_turn(world.w, 1000000), 0);
+    }
+    assert_true(world.released);
+    assert_int_equal(world.w->conn_count, 0);
+    assert_int_equal(world.w->upstream_count, 0);
+    assert_int_equal(world.w->in_use, 0);
+    assert_int_equal(world.version.pins[0], 0);
+    assert_int_equal(process.nobody->w[0].connections, 0);
+    assert_int_equal(process.nobody->w[0].buffers, 0);
+    fake_assert_clean();
+}
+
+static void world_down(void) {
+    if (world.w)
+        worker_end(world.w);
+    for (unsigned i = 0; i < PODS; i++)
+        if (world.pod[i])
+            upstream_free(world.pod[i]);
+    free(world.set);
+    free(world.version.pins);
+    account_unref(process.nobody);
+    process.nobody = NULL;
+}
+
+static unsigned story(const struct fake_plan *plan) {
+    assert_true(world_up(plan));
+    world_turns(TURNS_MOST, true);
+    unsigned pairs = fake_assert_delivered();
+    world_end();
+    world_down();
+    return pairs;
+}
+
+static void stories(struct fake_plan plan, unsigned seeds, unsigned pairs_least) {
+    unsigned pairs = 0;
+    const char *only = getenv("RINGRESS_SIM_SEED");
+    for (unsigned seed = 1; seed <= seeds; seed++) {
+        plan.seed = only ? strtoull(only, NULL, 10) : seed;
+        fprintf(stderr, "seed %llu\r", (unsigned long long)plan.seed);
+        pairs += story(&plan);
+        if (only)
+            return;
+    }
+    assert_true(pairs >= pairs_least); /* the story did take place */
+}
+
+/* ---- claims ---- */
+
+static void every_byte_and_fin_arrives_in_any_order_of_completions(void **unused) {
+    (void)unused;
+    stories((struct fake_plan){.clients = 20, .stream_most = 400000, .end_one_in = 20, .bundles = true}, 60, 600);
+}
+
+static void the_same_without_bundles(void **unused) {
+    (void)unused;
+    stories((struct fake_plan){.clients = 20, .stream_most = 400000, .end_one_in = 20}, 60, 600);
+}
+
+static void short_sends_lose_and_repeat_nothing(void **unused) {
+    (void)unused;
+    stories((struct fake_plan){.clients = 20, .stream_most = 400000, .short_one_in = 3, .bundles = true}, 60, 600);
+}
+
+static void resets_refusals_and_mute_pods_free_every_owner_once(void **unused) {
+    (void)unused;
+    stories((struct fake_plan){.clients = 30,
+                               .stream_most = 200000,
+                               .reset_one_in = 2,
+                               .refuse_one_in = 3,
+                               .mute_one_in = 4,
+                               .short_one_in = 10,
+                               .end_one_in = 5,
+                               .bundles = true},
+            150, 100);
+}
+
+static void a_worker_that_ends_in_mid_flight_releases_everything(void **unused) {
+    (void)unused;
+    for (unsigned seed = 1; seed <= 150; seed++) {
+        struct fake_plan plan = {.seed = seed, .clients = 30, .stream_most = 300000, .reset_one_in = 5, .mute_one_in = 5,
+                                 .end_one_in = 7, .bundles = seed % 2 == 0};
+        assert_true(world_up(&plan));
+        world_turns(seed, false);
+        world_end();
+        world_down();
+    }
+}
+
+static void a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark(void **unused) {
+    (void)unused;
+    for (unsigned seed = 1; seed <= 10; seed++) {
+        struct fake_plan plan = {.seed = seed, .clients = 4, .stream_most = 64 << 20, .pods_never_read = true, .bundles = true};
+        assert_true(world_up(&plan));
+        for (unsigned i = 0; i < 4000; i++) {
+            assert_int_equal(worker_turn(world.w, 1000000), 0);
+            /* A receive or two may come after the mark was passed; nothing may come after that. */
+            assert_true(fake_backlog() <= 4 * (STREAM_HIGH + 4 * RECV_CAP));
+        }
+        world_end();
+        world_down();
+    }
+}
+
+static void the_kth_fallible_call_may_fail_for_every_k(void **unused) {
+    (void)unused;
+    struct fake_plan plan = {.seed = 7, .clients = 6, .stream_most = 60000, .end_one_in = 10, .bundles = true};
+    unsigned k = 1, calls;
+    do {
+        /* Failing while the world is made: it says so, and is taken down as far as it came. */
+        fake_start(&plan);
+        bool up = false;
+        memset(&world, 0, sizeof world);
+        process.nobody = NULL;
+        up = world_up(&plan);
+        if (up) {
+            fake_fail_at(k);
+            world_turns(TURNS_MOST, true);
+            calls = fake_fail_at(0);
+            world_end();
+        } else {
+            calls = k;
+        }
+        world_down();
+        k++;
+    } while (k <= calls + 1 && k < 4000);
+    assert_true(k > 20);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_byte_and_fin_arrives_in_any_order_of_completions),
+        cmocka_unit_test(the_same_without_bundles),
+        cmocka_unit_test(short_sends_lose_and_repeat_nothing),
+        cmocka_unit_test(resets_refusals_and_mute_pods_free_every_owner_once),
+        cmocka_unit_test(a_worker_that_ends_in_mid_flight_releases_everything),
+        cmocka_unit_test(a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark),
+        cmocka_unit_test(the_kth_fallible_call_may_fail_for_every_k),
+    };
+    return cmocka_run_group_tests_name("connections", tests, NULL, NULL);
+}
