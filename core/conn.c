@@ -251,7 +251,7 @@ static void peek_mend(struct conn *c) {
         return;
     size_t length = records_join(data, c->peek.bytes, joined);
     segs_drop(w, &c->peek);
-    if (!segs_add_copy(w, &c->peek, joined, length, 0))
+    if (!segs_add_copy(w, &c->peek, joined, length))
         conn_close(c, true);
 }
 
