@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * control.c - from files to what is served.
+ *
+ *   files of a tenant -> registry -> rows, compiled tenants (queued) -> rows committed -> published -> ports
+ *
+ * A tenant whose files are what they were is not touched. What several drops of one moment change shares one commit.
+ * Rows that can't be committed are kept and tried again; serving goes on.
+ */
+#include "edge/drop.h"
+#include "edge/edge.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOG_DIAGS_MAX = 20 };
+
+struct known {       /* a tenant that has something in conf.d */
+    uint64_t digest; /* of what was last put; 0: nothing was */
+    bool here;       /* while rescanning */
+    bool blamed;     /* said once, not with every rescan */
+};
+
+/* --- what a registry call changed ------------------------------------------------------------*/
+
+static void queue_add(struct edge *e, const char *name, struct tenant *tenant) {
+    struct queued *q = calloc(1, sizeof *q);
+    char *copy = strdup(name);
+    if (!q || !copy) { /* the next drop of this tenant will do */
+        log_write(0, "tenant %s: out of memory, its change is not live", name);
+        free(q);
+        free(copy);
+        tenant_free(tenant);
+        return;
+    }
+    *q = (struct queued){.name = copy, .tenant = tenant};
+    *e->last = q;
+    e->last = &q->next;
+}
+
+static void lookups_take(struct edge *e, const struct change *c, const char *put) {
+    if (put)
+        lookups_begin(e->lookups, put);
+    for (size_t i = 0; i < c->lookup_count; i++)
+        lookups_add(e->lookups, c->lookup[i].tenant, c->lookup[i].name, c->lookup[i].dns,
+                    c->lookup[i].netns);
+    if (put)
+        lookups_end(e->lookups, put);
+}
+
+/* `put`: the tenant whose drop or removal this is, so that `c` holds all look-ups it still needs; NULL: none. */
+static void change_take(struct edge *e, struct change *c, const char *put) {
+    for (size_t i = 0; i < c->row_count; i++)
+        store_put(&e->store, c->row[i].key, c->row[i].value);
+    for (size_t i = 0; i < c->tenant_count; i++) {
+        queue_add(e, c->tenant[i].name, c->tenant[i].tenant);
+        c->tenant[i].tenant = NULL;
+    }
+    lookups_take(e, c, put);
+    change_fini(c);
+}
+
+static void commit(struct edge *e) {
+    struct err err;
+    if (store_commit(&e->store, &err)) {
+        if (e->store_failed)
+            log_write(2, "state: written again");
+        e->store_failed = false;
+        return;
+    }
+    if (!e->store_failed)
+        log_write(0, "%s; %zu rows wait, serving goes on", err.text, store_pending(&e->store));
+    e->store_failed = true;
+}
+
+static void queued_publish(struct edge *e, struct queued *q) {
+    if (q->tenant)
+        publish(q->tenant);
+    else
+        unpublish(q->name);
+    struct version *v = q->tenant ? published(q->name) : NULL;
+    ports_follow(&e->ports, q->name, v ? v->tenant : NULL);
+    log_write(e->serving ? 2 : 3, "tenant %s: %s", q->name, q->tenant ? "live" : "removed");
+}
+
+void control_flush(struct edge *e) {
+    commit(e);
+    for (struct queued *q = e->first, *next; q; q = next) {
+        next = q->next;
+        queued_publish(e, q);
+        free(q->name);
+        free(q);
+    }
+    e->first = NULL;
+    e->last = &e->first;
+}
+
+/* --- one tenant ------------------------------------------------------------------------------*/
+
+static void diags_log(const char *tenant, const struct diags *d, size_t from) {
+    for (size_t i = from; i < d->count && i < from + LOG_DIAGS_MAX; i++)
+        log_write(d->item[i].level == DIAG_ERROR ? 0 : 1, "tenant %s: %s:%u:%u: %s", tenant,
+                  d->item[i].file, d->item[i].line, d->item[i].column, d->item[i].message);
+    if (d->count > from + LOG_DIAGS_MAX)
+        log_write(1, "tenant %s: and %zu more", tenant, d->count - from - LOG_DIAGS_MAX);
+}
+
+static struct known *known_get(struct edge *e, const char *tenant) {
+    struct known *k = map_get(&e->tenants, tenant);
+    if (k)
+        return k;
+    k = calloc(1, sizeof *k);
+    if (k && map_put(&e->tenants, tenant, k))
+        return k;
+    free(k);
+    return NULL;
+}
+
+static void tenant_remove(struct edge *e, const char *tenant, struct reload_result *r) {
+    struct change change = {0};
+    free(map_remove(&e->tenants, tenant));
+    registry_remove(e->registry, tenant, time(NULL), &change);
+    change_take(e, &change, tenant);
+    r->changed++;
+}
+
+static void tenant_put(struct edge *e, const struct drop_files *f, struct reload_result *r) {
+    struct change change = {0};
+    size_t from = r->diags.count;
+    bool good = registry_put(e->registry, &f->drop, time(NULL), &r->diags, &change);
+    diags_log(f->tenant, &r->diags, from);
+    change_take(e, &change, good || change.lookup_count ? f->tenant : NULL);
+    r->changed++;
+    r->failed += !good;
+    if (!good)
+        log_write(0, "tenant %s: not taken over; %s", f->tenant,
+                  published(f->tenant) ? "its last good state serves" : "nothing of it serves");
+}
+
+static void tenant_blame(struct edge *e, struct known *k, const char *tenant, const char *message,
+                         struct reload_result *r) {
+    registry_error(e->registry, tenant, message);
+    diags_add(&r->diags, DIAG_ERROR, "", 0, 0, "tenant %s: %s", tenant, message);
+    if (!k->blamed)
+        log_write(0, "tenant %s: %s", tenant, message);
+    k->blamed = true;
+    k->digest = 0;
+    r->failed++;
+}
+
+void control_load(struct edge *e, const char *tenant, struct reload_result *r) {
+    struct drop_files files;
+    struct err err;
+    struct known *k;
+    enum drop_found found = drop_read(e->conf->conf_d, tenant, &files, &err);
+    if (found == DROP_NONE) {
+        if (map_get(&e->tenants, tenant))
+            tenant_remove(e, tenant, r);
+        return;
+    }
+    k = known_get(e, tenant);
+    if (k && found == DROP_FAILED) {
+        tenant_blame(e, k, tenant, err.text, r);
+    } else if (k && k->digest != files.digest) {
+        k->digest = files.digest;
+        k->blamed = false;
+        tenant_put(e, &files, r);
+    }
+    if (found == DROP_READ)
+        drop_free(&files);
+}
+
+/* --- all of them -----------------------------------------------------------------------------*/
+
+/* The names first: removing one moves others in the map. */
+static char **gone_list(struct edge *e, size_t *ret_count) {
+    char **gone = calloc(e->tenants.count + 1, sizeof *gone);
+    *ret_count = 0;
+    for (size_t i = 0; gone && i < e->tenants.room; i++) {
+        struct known *k = e->tenants.slot[i].value;
+        if (e->tenants.slot[i].key && !k->here &&
+            (gone[*ret_count] = strdup(e->tenants.slot[i].key)))
+            ++*ret_count;
+    }
+    return gone;
+}
+
+static void gone_remove(struct edge *e, struct reload_result *r) {
+    size_t count;
+    char **gone = gone_list(e, &count);
+    for (size_t i = 0; gone && i < count; i++) {
+        if (!watch_busy(&e->watch, gone[i]))
+            control_load(e, gone[i], r);
+        free(gone[i]);
+    }
+    free(gone);
+}
+
+static bool rescan(struct edge *e, struct reload_result *r, struct err *err) {
+    struct map names = {0};
+    bool good = drop_list(e->conf->conf_d, &names, e, err);
+    for (size_t i = 0; i < e->tenants.room; i++)
+        if (e->tenants.slot[i].key)
+            ((struct known *)e->tenants.slot[i].value)->here = false;
+    for (size_t i = 0; good && i < names.room; i++) {
+        if (!names.slot[i].key)
+            continue;
+        if (!watch_busy(&e->watch, names.slot[i].key))
+            control_load(e, names.slot[i].key, r);
+        struct known *k = map_get(&e->tenants, names.slot[i].key);
+        if (k)
+            k->here = true;
+    }
+    if (good)
+        gone_remove(e, r);
+    r->tenants = names.count;
+    map_fini(&names);
+    return good;
+}
+
+bool control_rescan(struct edge *e, struct reload_result *ret, struct err *err) {
+    struct reload_result own = {.diags = DIAGS_INIT};
+    struct reload_result *r = ret ? ret : &own;
+    bool good = rescan(e, r, err);
+    control_flush(e);
+    if (!good)
+        log_write(0, "%s; the tenants stay as they are", err->text);
+    diags_fini(&own.diags);
+    return good;
+}
+
+/* --- the watcher, look-ups, time -------------------------------------------------------------*/
+
+static void settled(void *user, const char *tenant) {
+    struct reload_result r = {.diags = DIAGS_INIT};
+    control_load(user, tenant, &r);
+    diags_fini(&r.diags);
+}
+
+static void settled_flush(void *user) {
+    control_flush(user);
+}
+
+static void settled_rescan(void *user) {
+    struct err err;
+    control_rescan(user, NULL, &err);
+}
+
+static void name_answered(void *user, const char *tenant, const char *name,
+                          const union address *address, size_t count) {
+    struct edge *e = user;
+    struct change change = {0};
+    registry_resolved(e->registry, tenant, name, address, count, time(NULL), &change);
+    change_take(e, &change, NULL);
+    control_flush(e);
+}
+
+void control_beat(struct edge *e) {
+    struct change change = {0};
+    publish_reap();
+    e->beats++;
+    if (e->beats % 10 == 0 && store_pending(&e->store) && store_reachable(&e->store))
+        commit(e);
+    if (e->beats % 50 == 0)
+        ports_retry(&e->ports);
+    if (e->beats % 600 == 0) {
+        registry_tick(e->registry, time(NULL), &change);
+        change_take(e, &change, NULL);
+        control_flush(e);
+    }
+}
+
+/* --- start and end ---------------------------------------------------------------------------*/
+
+static void row_load(void *user, const char *key, const char *value) {
+    registry_row(((struct edge *)user)->registry, key, value);
+}
+
+static void store_start(struct edge *e) {
+    struct err err;
+    if (store_open(&e->store, e->conf->state, &err) && store_load(&e->store, row_load, e, &err))
+        return;
+    e->store_failed = true;
+    log_write(0, "%s", err.text);
+    log_write(0, "serving without state: port numbers, claims and last good drops are not kept, "
+                 "and a broken drop has nothing to fall back to");
+}
+
+static bool registry_start(struct edge *e, struct err *err) {
+    const struct edge_conf *c = e->conf;
+    size_t own_count;
+    union address *own = own_addresses(c, &own_count);
+    e->registry = registry_new(&(struct registry_conf){
+        .zones = c->zones.item,
+        .zone_count = c->zones.count,
+        .addresses = c->addresses.item,
+        .address_count = c->addresses.count,
+        .port_low = c->port_low,
+        .port_high = c->port_high,
+        .ports_per_tenant = (unsigned)c->raw_tcp.per_tenant,
+        .own = own,
+        .own_count = own_count,
+    });
+    free(own);
+    return e->registry || err_set(err, "out of memory");
+}
+
+bool control_start(struct edge *e, struct err *err) {
+    static const struct watch_events events = {settled, settled_flush, settled_rescan};
+    const struct edge_conf *c = e->conf;
+    struct change change = {0};
+    e->last = &e->first;
+    e->lookups = lookups_new(&e->loop, c->dns.servers.item, c->dns.servers.count, name_answered, e);
+    if (!e->lookups || !ports_init(&e->ports, &c->raw_address, c->port_low, c->port_high))
+        return err_set(err, "out of memory");
+    if (!registry_start(e, err))
+        return false;
+    store_start(e);
+    watch_init(&e->watch, &e->loop, c->conf_d, &events, e);
+    struct reload_result r = {.diags = DIAGS_INIT};
+    bool good = rescan(e, &r, err); /* one commit for all, below */
+    diags_fini(&r.diags);
+    if (!good)
+        return false;
+    registry_loaded(e->registry, time(NULL), &change);
+    change_take(e, &change, NULL);
+    control_flush(e);
+    log_write(2, "%zu tenants read, %zu live, %zu with errors", r.tenants, published_count(),
+              r.failed);
+    return true;
+}
+
+void control_fini(struct edge *e) {
+    struct err err;
+    if (!e->lookups)
+        return;
+    lookups_free(e->lookups);
+    if (e->watch.events)
+        watch_fini(&e->watch);
+    if (store_pending(&e->store) && !store_commit(&e->store, &err))
+        log_write(0, "%s; %zu rows are lost", err.text, store_pending(&e->store));
+    store_close(&e->store);
+    ports_fini(&e->ports);
+    for (size_t i = 0; i < e->tenants.room; i++)
+        free(e->tenants.slot[i].value);
+    map_fini(&e->tenants);
+    if (e->registry)
+        registry_free(e->registry);
+    json_decref(e->certificates);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * edge.h - the running edge, as the files of the control thread share it. One thread, no locks.
+ *
+ *   conf.d --watch--> control --registry--> rows -> store, tenants -> publish -> ports
+ *                                  ^ lookups         admin, metrics read
+ */
+#pragma once
+#include "core/control.h"
+#include "edge/conf.h"
+#include "edge/lookup.h"
+#include "edge/ports.h"
+#include "edge/store.h"
+#include "edge/watch.h"
+#include "tenants/registry.h"
+#include <time.h>
+
+struct queued { /* a tenant that changed, until its rows are on disk */
+    struct queued *next;
+    char *name;
+    struct tenant *tenant; /* NULL: it is gone */
+};
+
+struct edge {
+    struct edge_conf *conf;
+    struct loop loop;
+    struct registry *registry;
+    struct store store;
+    struct watch watch;
+    struct lookups *lookups;
+    struct ports ports;
+    struct listener **listener; /* http and https */
+    size_t listener_count;
+    struct map tenants; /* name -> struct known *, of conf.d */
+    struct queued *first, **last;
+    json_t *certificates; /* the operator's, as `get certificates` shows them */
+    struct admin *admin;
+    struct loop_timer beat; /* 100 ms */
+    unsigned beats;
+    time_t started;
+    bool serving;      /* listeners accept */
+    bool store_failed; /* said once, not with every commit */
+    bool drain;        /* the loop ended to drain */
+    bool stop_now;
+};
+
+/* ---- control.c: from files to what is served ---- */
+struct reload_result {
+    size_t tenants, changed, failed;
+    struct diags diags;
+};
+/* Reads the tenant's files and puts them into the registry; what follows from it is queued. */
+void control_load(struct edge *, const char *tenant, struct reload_result *);
+/* Rows to disk, then the queued tenants into the directory, their ports opened and closed. */
+void control_flush(struct edge *);
+/* All of conf.d: what is new, changed or gone. `ret` may be NULL; its diags are then only logged. */
+bool control_rescan(struct edge *, struct reload_result *ret, struct err *);
+/* At start: rows, then all of conf.d. */
+bool control_start(struct edge *, struct err *);
+void control_beat(struct edge *); /* every 100 ms */
+void control_fini(struct edge *);
+
+/* ---- operator.c: tls.certificates ---- */
+/* Reads all of them; adds what is wrong to `diags`. With `use`, and nothing wrong, they replace those in use. */
+bool operator_load(const struct edge_conf *, struct edge *use, struct diags *);
+
+/* ---- listeners.c ---- */
+bool listeners_open(struct edge *, struct err *);
+void listeners_start(struct edge *);
+void listeners_close(struct edge *);
+/* Every address the edge itself answers on, for registry_conf.own; malloc'd. */
+union address *own_addresses(const struct edge_conf *, size_t *ret_count);

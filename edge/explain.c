@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * explain.c - who answers a URL, and why: the data path's own functions, asked on the control thread.
+ *
+ *   URL -> name_normalise -> names_find -> route_find -> backend -> pods
+ *
+ * What comes out is an object for programs with the story for people in `text`.
+ */
+#include "edge/address.h"
+#include "edge/admin.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum scheme { SCHEME_HTTP, SCHEME_HTTPS, SCHEME_TLS, SCHEME_TCP, SCHEME_NONE };
+static const char *const schemes[] = {"http://", "https://", "tls://", "tcp://", NULL};
+
+struct asked {
+    enum scheme scheme;
+    char authority[512], path[8192];
+    uint16_t port;  /* as written; 0: none */
+    char host[254]; /* normalised */
+    size_t host_length;
+};
+
+struct story {
+    FILE *out;
+    char *text;
+    size_t length;
+    json_t *object;
+};
+
+__attribute__((format(printf, 3, 4))) static void tell(struct story *s, const char *label,
+                                                       const char *format, ...) {
+    va_list args;
+    fprintf(s->out, "%-10s", label);
+    va_start(args, format);
+    vfprintf(s->out, format, args);
+    va_end(args);
+    fputc('\n', s->out);
+}
+
+static void set_text(struct story *s, const char *key, const char *text) {
+    json_t *value = text ? json_string(text) : json_null();
+    json_object_set_new(s->object, key, value ? value : json_null());
+}
+
+/* The last line, and the two fields a program looks at first. */
+static void conclude(struct story *s, const char *answer, int status, const char *why) {
+    json_object_set_new(s->object, "answer", json_string(answer));
+    json_object_set_new(s->object, "status", status ? json_integer(status) : json_null());
+    set_text(s, "why", why);
+    if (status)
+        tell(s, "answer", "%d, %s", status, why);
+    else
+        tell(s, "answer", "%s", why);
+}
+
+/* --- the URL ---------------------------------------------------------------------------------*/
+
+static uint16_t port_of(const char *authority) {
+    const char *colon = strrchr(authority, ':');
+    if (!colon || strchr(colon, ']') || !colon[1] || strlen(colon) > 6 ||
+        colon[1 + strspn(colon + 1, "0123456789")])
+        return 0;
+    return (uint16_t)strtoul(colon + 1, NULL, 10);
+}
+
+static bool url_parse(const char *url, struct asked *a) {
+    *a = (struct asked){.scheme = SCHEME_HTTP};
+    while (schemes[a->scheme] && strncasecmp(url, schemes[a->scheme], strlen(schemes[a->scheme])))
+        a->scheme++;
+    if (a->scheme == SCHEME_NONE && strstr(url, "://"))
+        return false;
+    const char *rest = schemes[a->scheme] ? url + strlen(schemes[a->scheme]) : url;
+    if (a->scheme == SCHEME_NONE)
+        a->scheme = SCHEME_HTTPS; /* a bare name, as browsers take it */
+    size_t length = strcspn(rest, "/?#"), path = strcspn(rest + length, "?#");
+    if (length >= sizeof a->authority || path + 1 >= sizeof a->path || memchr(rest, '@', length))
+        return false;
+    memcpy(a->authority, rest, length);
+    memcpy(a->path, path ? rest + length : "/", path ? path : 1);
+    a->port = port_of(a->authority);
+    if (a->scheme == SCHEME_TCP)
+        return a->port;
+    a->host_length = name_normalise(a->authority, length, a->host);
+    return a->host_length;
+}
+
+/* --- pods ------------------------------------------------------------------------------------*/
+
+static void pod_tell(struct story *s, json_t *pods, const struct endpoint *p) {
+    char text[ADDRESS_TEXT_MAX] = "no address";
+    if (p->addr.any.sa_family != AF_UNSPEC)
+        address_print(&p->addr, text);
+    const char *state = p->ready ? "ready" : "notReady";
+    tell(s, json_array_size(pods) ? "" : "pods", "%s  %s%s%s%s%s", text, state, *p->pod ? "  " : "",
+         p->pod, p->reason ? ": " : "", p->reason ? p->reason : "");
+    json_array_append_new(pods, json_pack("{s:s s:s s:s s:s?}", "address", text, "pod", p->pod,
+                                          "state", state, "reason", p->reason));
+}
+
+static void backend_tell(struct story *s, const struct backend *b) {
+    static const char *const protocols[] = {"http", "https", "h2c", "websocket", "tcp"};
+    json_t *pods = json_array();
+    set_text(s, "service", b->service);
+    json_object_set_new(s->object, "port", json_integer(b->port));
+    tell(s, "service", "%s:%u (%s)", b->service, b->port, protocols[b->protocol]);
+    for (unsigned i = 0; i < b->endpoint_count; i++)
+        pod_tell(s, pods, &b->endpoint[i]);
+    if (!b->endpoint_count)
+        tell(s, "pods", "none: %s", b->reason ? b->reason : "the service has no endpoint");
+    json_object_set_new(s->object, "pods", pods);
+}
+
+static void backend_conclude(struct story *s, const struct backend *b, const char *how,
+                             int status_without) {
+    char why[160];
+    backend_tell(s, b);
+    if (b->ready_count) {
+        snprintf(why, sizeof why, "%s one of %u ready pod%s", how, b->ready_count,
+                 b->ready_count == 1 ? "" : "s");
+        conclude(s, "pod", 0, why);
+    } else {
+        conclude(s, "none", status_without, "no pod is ready");
+    }
+}
+
+/* --- names -----------------------------------------------------------------------------------*/
+
+static void unknown_tell(struct story *s, struct edge *e, const struct asked *a) {
+    char *why = explain_name(e->registry, a->host);
+    tell(s, "tenant", "none");
+    set_text(s, "tenant", NULL);
+    conclude(s, "none", a->scheme == SCHEME_HTTP ? 404 : 0,
+             why ? why : "no tenant has this name: TLS alert unrecognized_name");
+    free(why);
+}
+
+static void rule_tell(struct story *s, const struct route_answer *found) {
+    static const char *const types[] = {"Exact", "Prefix", "ImplementationSpecific"};
+    const char *host = found->host && *found->host->name ? found->host->name : "*";
+    set_text(s, "rule", host);
+    if (!found->route) {
+        tell(s, "rule", "host %s, defaultBackend", host);
+        set_text(s, "path", NULL);
+        return;
+    }
+    tell(s, "rule", "host %s, path %s (%s), from %s", host, found->route->path,
+         types[found->route->type], found->route->origin);
+    set_text(s, "path", found->route->path);
+    set_text(s, "pathType", types[found->route->type]);
+    set_text(s, "ingress", found->route->ingress);
+    set_text(s, "origin", found->route->origin);
+}
+
+static void redirect_conclude(struct story *s, const struct asked *a) {
+    char why[9000];
+    snprintf(why, sizeof why, "redirect to https://%s%s", a->host, a->path);
+    conclude(s, "redirect", 308, why);
+}
+
+/* As modules/http does it: a host that redirects does so whatever the path. */
+static bool redirects(const struct asked *a, const struct host *host,
+                      const struct route_answer *found) {
+    const struct host *speaks = host ? host : found->host;
+    return a->scheme == SCHEME_HTTP && speaks && speaks->redirect;
+}
+
+static void route_tell(struct story *s, const struct tenant *t, const struct host *host,
+                       const struct asked *a) {
+    struct route_answer found;
+    route_find(t, host, a->path, strlen(a->path), &found);
+    if (found.why == ROUTE_FOUND)
+        rule_tell(s, &found);
+    if (redirects(a, host, &found)) {
+        if (found.why == ROUTE_FOUND)
+            backend_tell(s, found.backend);
+        redirect_conclude(s, a);
+    } else if (found.why == ROUTE_FOUND) {
+        backend_conclude(s, found.backend, "passed on to", 503);
+    } else if (found.why == ROUTE_NO_RULE_FOR_HOST) {
+        conclude(s, "none", 404, "the name is the tenant's, but no rule speaks for it");
+    } else {
+        set_text(s, "rule", found.host && *found.host->name ? found.host->name : "*");
+        conclude(s, "none", 404, "the host has rules, none of them for this path");
+    }
+}
+
+static void passthrough_tell(struct story *s, const struct host *host) {
+    set_text(s, "rule", host->name);
+    tell(s, "rule", "host %s, TLS passed through untouched", host->name);
+    if (host->passthrough_backend)
+        backend_conclude(s, host->passthrough_backend, "TLS ends at", 0);
+    else
+        conclude(s, "none", 0, "the rule has no backend");
+}
+
+static void certificate_tell(struct story *s, const struct tenant *t, const struct asked *a) {
+    const struct certificate *c = tenant_certificate(t, a->host, a->host_length);
+    if (c)
+        tell(s, "tls", "Secret %s", c->secret);
+    else if (operator_identity(a->host, a->host_length))
+        tell(s, "tls", "the operator's certificate");
+    else
+        tell(s, "tls", "no certificate for this name: the handshake fails");
+}
+
+static void name_tell(struct story *s, struct edge *e, const struct asked *a) {
+    const struct name_entry *entry = names_find(a->host, a->host_length);
+    set_text(s, "host", a->host);
+    if (!entry) {
+        unknown_tell(s, e, a);
+        return;
+    }
+    const struct tenant *t = entry->version->tenant;
+    const struct host *host = entry->object;
+    tell(s, "tenant", "%s", t->name);
+    set_text(s, "tenant", t->name);
+    if (a->scheme == SCHEME_HTTPS && !(host && host->passthrough))
+        certificate_tell(s, t, a);
+    if (host && host->passthrough && a->scheme != SCHEME_HTTP)
+        passthrough_tell(s, host);
+    else if (a->scheme == SCHEME_TLS)
+        conclude(s, "none", 0, "TLS of this name is not passed through; it ends at the edge");
+    else
+        route_tell(s, t, host, a);
+}
+
+static void port_tell(struct story *s, struct edge *e, const struct asked *a) {
+    const struct name_entry *entry = names_find_port(a->port);
+    const char *error = ports_error(&e->ports, a->port);
+    if (!entry) {
+        set_text(s, "tenant", NULL);
+        conclude(s, "none", 0, "no tenant holds this raw port");
+        return;
+    }
+    const struct raw_port *p = entry->object;
+    tell(s, "tenant", "%s", entry->version->tenant->name);
+    set_text(s, "tenant", entry->version->tenant->name);
+    if (!error) {
+        backend_conclude(s, p->backend, "joined to", 0);
+        return;
+    }
+    backend_tell(s, p->backend);
+    conclude(s, "none", 0, error);
+}
+
+/* --- the answer ------------------------------------------------------------------------------*/
+
+static void story_tell(struct story *s, struct edge *e, const char *url) {
+    struct asked a;
+    fprintf(s->out, "%s\n", url);
+    set_text(s, "url", url);
+    if (!url_parse(url, &a))
+        conclude(s, "none", 0, "not a URL like https://host/path, tls://host or tcp://:port");
+    else if (a.scheme == SCHEME_TCP)
+        port_tell(s, e, &a);
+    else
+        name_tell(s, e, &a);
+}
+
+json_t *explain_url(struct edge *e, const char *url) {
+    struct story s = {.object = json_object()};
+    s.out = open_memstream(&s.text, &s.length);
+    if (!s.out)
+        return s.object;
+    story_tell(&s, e, url);
+    fclose(s.out);
+    set_text(&s, "text", s.text);
+    free(s.text);
+    return s.object;
+}

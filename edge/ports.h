@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * ports.h - the listeners of raw TCP ports: those that published tenants hold, and no others.
+ */
+#pragma once
+#include "core/control.h"
+
+struct port_slot {
+    struct listener *listener;
+    char *tenant; /* whose; NULL: nobody's */
+    char *error;  /* why it is not open; tried again */
+};
+struct ports {
+    union address address;
+    uint16_t low, high;
+    struct port_slot *slot; /* low..high */
+    size_t failed;
+    bool serving;
+};
+
+bool ports_init(struct ports *, const union address *, uint16_t low, uint16_t high);
+/* What this tenant holds now, NULL: nothing any more. Opens and closes the difference. */
+void ports_follow(struct ports *, const char *name, const struct tenant *);
+void ports_serve(struct ports *); /* accept from now on */
+void ports_retry(struct ports *); /* those that could not be opened */
+/* Why this port is not open though its tenant holds it, or NULL. */
+const char *ports_error(const struct ports *, unsigned port);
+void ports_fini(struct ports *); /* closes all */

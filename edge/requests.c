@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * requests.c - what the commands ask the running edge for, one function each.
+ */
+#include "core/log.h"
+#include "edge/admin.h"
+#include "edge/command.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct request {
+    const char *word[8]; /* "" past the last */
+    const char *tenant;  /* NULL: not given */
+};
+
+static json_t *answer_data(json_t *data) {
+    return json_pack("{s:i s:o}", "exit", EXIT_GOOD, "data", data);
+}
+
+__attribute__((format(printf, 2, 3))) static json_t *answer_error(int code, const char *format,
+                                                                  ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    json_t *message = json_string(text);
+    return json_pack("{s:i s:o}", "exit", code, "error",
+                     message ? message : json_string("the question is not UTF-8"));
+}
+
+/* --- get, describe, explain ------------------------------------------------------------------*/
+
+static json_t *get(struct edge *e, const struct request *r) {
+    json_t *rows = view_of(e, r->word[0], r->tenant);
+    return rows ? answer_data(rows) : answer_error(EXIT_USAGE, "there is no kind `%s`", r->word[0]);
+}
+
+static char *describe_one(struct edge *e, const char *kind, const char *tenant, const char *name) {
+    if (!strcmp(kind, "tenant"))
+        return describe_tenant(e->registry, name);
+    if (!strcmp(kind, "domain"))
+        return describe_domain(e->registry, name);
+    if (!strcmp(kind, "ingress"))
+        return describe_ingress(e->registry, tenant, name);
+    return describe_port(e->registry, tenant, name);
+}
+
+/* Without -n: of every tenant that has one of that name. */
+static char *describe_any(struct edge *e, const char *kind, const char *name) {
+    json_t *tenants = view_tenants(e->registry, NULL), *row;
+    char *text = NULL;
+    size_t i, length;
+    FILE *out = open_memstream(&text, &length);
+    bool any = false;
+    json_array_foreach(tenants, i, row) {
+        char *one =
+            out ? describe_one(e, kind, json_string_value(json_object_get(row, "tenant")), name)
+                : NULL;
+        if (one)
+            fprintf(out, "%s%s", any ? "\n" : "", one);
+        any |= one != NULL;
+        free(one);
+    }
+    json_decref(tenants);
+    if (out)
+        fclose(out);
+    if (any)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static json_t *describe(struct edge *e, const struct request *r) {
+    const char *kind = r->word[0], *name = r->word[1];
+    bool of_tenant = !strcmp(kind, "ingress") || !strcmp(kind, "port");
+    char *text = of_tenant && !r->tenant ? describe_any(e, kind, name)
+                                         : describe_one(e, kind, r->tenant, name);
+    if (!text)
+        return answer_error(EXIT_BAD_NEWS, "no %s %s%s%s", kind, name,
+                            of_tenant && r->tenant ? " in tenant " : "",
+                            of_tenant && r->tenant ? r->tenant : "");
+    json_t *value = json_string(text);
+    free(text);
+    return json_pack("{s:i s:o}", "exit", EXIT_GOOD, "text", value ? value : json_string(""));
+}
+
+static json_t *explain(struct edge *e, const struct request *r) {
+    json_t *data = explain_url(e, r->word[0]);
+    const char *answer = json_string_value(json_object_get(data, "answer"));
+    bool good = answer && strcmp(answer, "none") != 0;
+    return json_pack("{s:i s:O s:o}", "exit", good ? EXIT_GOOD : EXIT_BAD_NEWS, "text",
+                     json_object_get(data, "text"), "data", data);
+}
+
+/* --- reload, drain ---------------------------------------------------------------------------*/
+
+static void broken_list(struct edge *e, json_t *broken) {
+    json_t *tenants = view_tenants(e->registry, NULL), *row;
+    size_t i;
+    json_array_foreach(tenants, i, row) {
+        const char *state = json_string_value(json_object_get(row, "state"));
+        const char *error = json_string_value(json_object_get(row, "error"));
+        if (state && strcmp(state, "ok") != 0)
+            json_array_append_new(broken,
+                                  json_sprintf("tenant %s: %s: %s",
+                                               json_string_value(json_object_get(row, "tenant")),
+                                               state, error ? error : ""));
+    }
+    json_decref(tenants);
+}
+
+static void certificates_reload(struct edge *e, json_t *broken) {
+    struct diags diags = DIAGS_INIT;
+    operator_load(e->conf, e, &diags);
+    for (size_t i = 0; i < diags.count; i++)
+        json_array_append_new(broken,
+                              json_sprintf("%s%s%s", diags.item[i].file,
+                                           *diags.item[i].file ? ": " : "", diags.item[i].message));
+    diags_fini(&diags);
+}
+
+static json_t *reload(struct edge *e, const struct request *r) {
+    struct reload_result result = {.diags = DIAGS_INIT};
+    struct err err;
+    json_t *broken = json_array();
+    (void)r;
+    log_open(e->conf->log.path, e->conf->log.level, &err);
+    certificates_reload(e, broken);
+    if (!control_rescan(e, &result, &err))
+        json_array_append_new(broken, json_string(err.text));
+    broken_list(e, broken);
+    diags_fini(&result.diags);
+    json_t *data = json_pack("{s:i s:i s:o}", "tenants", (int)result.tenants, "changed",
+                             (int)result.changed, "errors", broken);
+    return json_pack("{s:i s:o s:o}", "exit", json_array_size(broken) ? EXIT_BAD_NEWS : EXIT_GOOD,
+                     "data", data, "text",
+                     json_sprintf("%zu tenants, %zu changed, %zu with errors\n", result.tenants,
+                                  result.changed, json_array_size(broken)));
+}
+
+static json_t *drain(struct edge *e, const struct request *r) {
+    (void)r;
+    e->drain = true;
+    e->loop.stopped = true;
+    return json_pack("{s:i s:s s:b}", "exit", EXIT_GOOD, "text", "draining\n", "wait", true);
+}
+
+/* --- dispatch --------------------------------------------------------------------------------*/
+
+static const struct {
+    const char *command;
+    json_t *(*answer)(struct edge *, const struct request *);
+} commands[] = {
+    {"get", get},       {"describe", describe}, {"explain", explain},
+    {"reload", reload}, {"drain", drain},
+};
+
+json_t *request_answer(struct edge *e, const json_t *json) {
+    const char *command = json_string_value(json_object_get(json, "command"));
+    const json_t *words = json_object_get(json, "words");
+    struct request r = {.tenant = json_string_value(json_object_get(json, "tenant"))};
+    for (size_t i = 0; i < sizeof r.word / sizeof *r.word; i++) {
+        r.word[i] = json_string_value(json_array_get(words, i));
+        if (!r.word[i])
+            r.word[i] = "";
+    }
+    for (size_t i = 0; command && i < sizeof commands / sizeof *commands; i++)
+        if (!strcmp(commands[i].command, command))
+            return commands[i].answer(e, &r);
+    return answer_error(EXIT_USAGE, "this edge does not know the command `%s`",
+                        command ? command : "");
+}

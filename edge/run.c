@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * run.c - the life of the process: everything is ready before a listener accepts, and what runs is finished before the end.
+ *
+ *   edge.yaml, modules -> workers -> rows, conf.d -> listeners bound -> accept -> other user -> READY -> loop
+ *   SIGHUP reload    SIGTERM, SIGINT drain, once more: end at once
+ */
+#include "core/log.h"
+#include "edge/admin.h"
+#include "edge/command.h"
+#include "edge/edge.h"
+#include "edge/user.h"
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BEAT_MS = 100 };
+
+static struct edge edge;
+static struct loop_source signals;
+static volatile bool stop_early;
+
+/* --- signals and time ------------------------------------------------------------------------*/
+
+static void reload(struct edge *e) {
+    struct reload_result r = {.diags = DIAGS_INIT};
+    struct err err;
+    log_open(e->conf->log.path, e->conf->log.level, &err); /* it may have been rotated */
+    if (!operator_load(e->conf, e, &r.diags))
+        for (size_t i = 0; i < r.diags.count; i++)
+            log_write(0, "%s: %s; the certificates stay as they are", r.diags.item[i].file,
+                      r.diags.item[i].message);
+    if (control_rescan(e, &r, &err))
+        log_write(2, "reloaded: %zu tenants, %zu changed, %zu with errors", r.tenants, r.changed,
+                  r.failed);
+    diags_fini(&r.diags);
+}
+
+static void signal_ready(struct loop_source *source, short revents) {
+    struct signalfd_siginfo info;
+    (void)revents;
+    while (read(source->fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            reload(&edge);
+            continue;
+        }
+        edge.stop_now |= edge.drain;
+        edge.drain = true;
+        edge.loop.stopped = true;
+    }
+}
+
+static void signals_block(sigset_t *set) {
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, set, NULL); /* workers and all other threads inherit it */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void signals_watch(const sigset_t *set) {
+    signals = (struct loop_source){.fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC),
+                                   .events = POLLIN,
+                                   .ready = signal_ready};
+    loop_add(&edge.loop, &signals);
+}
+
+static void beat(struct loop_timer *timer) {
+    control_beat(&edge);
+    timer->due_ns = loop_now_ns() + BEAT_MS * 1000000ll;
+}
+
+/* --- start -----------------------------------------------------------------------------------*/
+
+static struct edge_conf *conf_read(const char *path) {
+    struct diags diags = DIAGS_INIT;
+    struct edge_conf *conf = edge_conf_load(path, &diags);
+    struct stat st;
+    if (conf && (stat(conf->conf_d, &st) || !S_ISDIR(st.st_mode))) {
+        diags_add(&diags, DIAG_ERROR, "", 0, 0, "conf_d: %s is not a folder", conf->conf_d);
+        edge_conf_free(conf);
+        conf = NULL;
+    }
+    diags_print(&diags, stderr);
+    diags_fini(&diags);
+    return conf;
+}
+
+static bool certificates_start(struct err *err) {
+    struct diags diags = DIAGS_INIT;
+    bool good = operator_load(edge.conf, &edge, &diags);
+    if (!good)
+        err_set(err, "tls.certificates: %s%s%s", diags.item[0].file,
+                diags.item[0].file[0] ? ": " : "", diags.item[0].message);
+    diags_fini(&diags);
+    return good;
+}
+
+static bool workers_start(struct err *err) {
+    const struct edge_conf *c = edge.conf;
+    if (!modules_up(err))
+        return false;
+    if (!core_start(
+            &(struct core_conf){
+                .workers = c->workers,
+                .timeouts = c->timeouts,
+                .trusted_proxies = c->trusted_proxy,
+                .trusted_proxy_count = c->trusted_proxy_count,
+                .tls_min_version = c->tls.min_version ? 3 : 2,
+            },
+            err))
+        return false;
+    log_write(2, "%u workers; %s", core_workers(), core_features());
+    return true;
+}
+
+static bool privileges_drop(struct err *err) {
+    struct user user;
+    const char *name = edge.conf->user;
+    if (!name)
+        return true;
+    if (!user_find(name, &user, err))
+        return false;
+    if (geteuid() == user.uid)
+        return true;
+    store_chown(&edge.store, user.uid, user.gid);
+    if (chown(edge.conf->admin.socket, user.uid, user.gid))
+        log_write(1, "%s stays root's", edge.conf->admin.socket);
+    if (!user_become(&user, err))
+        return false;
+    log_write(2, "now user %s; network namespaces of tenants can't be entered any more", name);
+    return true;
+}
+
+/* Everything, in this order; what fails ends the start. */
+static bool edge_start(struct err *err) {
+    return log_open(edge.conf->log.path, edge.conf->log.level, err) && admin_open(&edge, err) &&
+           workers_start(err) && certificates_start(err) && control_start(&edge, err) &&
+           listeners_open(&edge, err) && privileges_drop(err);
+}
+
+static void serve(void) {
+    edge.started = time(NULL);
+    listeners_start(&edge);
+    edge.beat = (struct loop_timer){.due_ns = loop_now_ns(), .fire = beat};
+    loop_add_timer(&edge.loop, &edge.beat);
+    log_write(2, "serving: %zu listeners, %zu tenants", edge.listener_count, published_count());
+    notify_send("READY=1");
+    loop_run(&edge.loop);
+}
+
+/* --- end -------------------------------------------------------------------------------------*/
+
+static void on_second_signal(int number) {
+    (void)number;
+    stop_early = true;
+}
+
+static void drain(const sigset_t *set) {
+    struct sigaction again = {.sa_handler = on_second_signal};
+    int64_t ms = edge.conf->timeouts.drain;
+    notify_send("STOPPING=1");
+    log_write(2, "draining for at most %lld ms", (long long)ms);
+    close(signals.fd);
+    sigaction(SIGTERM, &again, NULL);
+    sigaction(SIGINT, &again, NULL);
+    stop_early = edge.stop_now;
+    pthread_sigmask(SIG_UNBLOCK, set, NULL);
+    admin_shut(&edge);
+    listeners_close(&edge);
+    unsigned left = core_drain(ms, &stop_early);
+    log_write(left ? 1 : 2, left ? "%u connections were left" : "drained", left);
+}
+
+static void edge_end(void) {
+    bool started = core_workers();
+    if (edge.listener)
+        listeners_close(&edge);
+    control_fini(&edge);
+    admin_close(&edge);
+    if (started)
+        core_stop();
+    loop_fini(&edge.loop);
+    edge_conf_free(edge.conf);
+}
+
+int command_run(const struct args *args) {
+    struct err err;
+    sigset_t set;
+    if (args->words)
+        return usage_error("run takes no further words");
+    signals_block(&set);
+    edge.conf = conf_read(args->conf ? args->conf : EDGE_CONF_DEFAULT);
+    if (!edge.conf)
+        return EXIT_BAD_NEWS;
+    signals_watch(&set);
+    bool started = edge_start(&err);
+    if (started) {
+        serve();
+        drain(&set);
+    } else {
+        fprintf(stderr, "ringress: %s\n", err.text);
+    }
+    edge_end();
+    return started ? EXIT_GOOD : EXIT_BAD_NEWS;
+}

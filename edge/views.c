@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * views.c - what tenants/ knows, with the figures of this moment: connections, requests, bytes, failures, ports that could
+ * not be opened, the operator's certificates, the modules.
+ */
+#include "edge/address.h"
+#include "edge/admin.h"
+#include <string.h>
+
+static const char *text_of(const json_t *row, const char *key) {
+    const char *text = json_string_value(json_object_get(row, key));
+    return text ? text : "";
+}
+
+static void set_integer(json_t *row, const char *key, int64_t value) {
+    json_object_set_new(row, key, json_integer(value));
+}
+
+/* --- tenants ---------------------------------------------------------------------------------*/
+
+static void tenant_enliven(json_t *row) {
+    const struct version *v = published(text_of(row, "tenant"));
+    const struct account *account = v ? v->account : account_find(text_of(row, "uid"));
+    struct account_worker sum = account ? account_sum(account) : (struct account_worker){0};
+    set_integer(row, "connections", sum.connections);
+    set_integer(row, "requests", (int64_t)sum.requests);
+    set_integer(row, "connectionsTotal", (int64_t)sum.connections_total);
+    set_integer(row, "bytesIn", (int64_t)sum.bytes_in);
+    set_integer(row, "bytesOut", (int64_t)sum.bytes_out);
+    set_integer(row, "failures", (int64_t)sum.failures);
+    set_integer(row, "buffers", sum.buffers);
+    set_integer(row, "loopCycles", (int64_t)sum.loop_cycles);
+}
+
+static json_t *tenants_view(struct edge *e, const char *tenant) {
+    json_t *rows = view_tenants(e->registry, tenant), *row;
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        tenant_enliven(row);
+    }
+    return rows;
+}
+
+/* --- backends --------------------------------------------------------------------------------*/
+
+static const struct upstream *upstream_in(const struct backend *b, const char *address) {
+    char text[ADDRESS_TEXT_MAX];
+    for (unsigned i = 0; i < b->endpoint_count; i++) {
+        if (!b->endpoint[i].host_upstream)
+            continue;
+        address_print(&b->endpoint[i].addr, text);
+        if (!strcmp(text, address))
+            return b->endpoint[i].host_upstream;
+    }
+    return NULL;
+}
+
+static const struct upstream *upstream_find(const json_t *row) {
+    const struct version *v = published(text_of(row, "tenant"));
+    const char *service = text_of(row, "service"), *address = text_of(row, "address");
+    json_int_t port = json_integer_value(json_object_get(row, "port"));
+    const struct upstream *found = NULL;
+    for (size_t i = 0; v && !found && i < v->tenant->backend_count; i++) {
+        const struct backend *b = &v->tenant->backend[i];
+        if (b->port == port && !strcmp(b->service, service))
+            found = upstream_in(b, address);
+    }
+    return found;
+}
+
+static json_t *backends_view(struct edge *e, const char *tenant) {
+    json_t *rows = view_backends(e->registry, tenant), *row;
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        const struct upstream *up = upstream_find(row);
+        struct upstream_figures f = up ? upstream_sum(up) : (struct upstream_figures){0};
+        set_integer(row, "connections", f.connections);
+        set_integer(row, "failures", (int64_t)f.failures);
+    }
+    return rows;
+}
+
+/* --- ports, events ---------------------------------------------------------------------------*/
+
+static const char *port_error(const struct edge *e, const json_t *row) {
+    json_int_t port = json_integer_value(json_object_get(row, "publicPort"));
+    return ports_error(&e->ports, (unsigned)port);
+}
+
+static json_t *ports_view(struct edge *e, const char *tenant) {
+    json_t *rows = view_ports(e->registry, tenant), *row;
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        const char *error = port_error(e, row);
+        if (!error)
+            continue;
+        json_object_set_new(row, "state", json_string("shut"));
+        json_object_set_new(row, "reason", json_string(error));
+    }
+    return rows;
+}
+
+static json_t *events_view(struct edge *e, const char *tenant) {
+    json_t *rows = view_events(e->registry, tenant);
+    json_t *ports = e->ports.failed ? view_ports(e->registry, tenant) : json_array(), *row;
+    size_t i;
+    json_array_foreach(ports, i, row) {
+        if (port_error(e, row))
+            json_array_append_new(
+                rows, json_pack("{s:O s:s s:o s:s s:s s:n}", "tenant",
+                                json_object_get(row, "tenant"), "type", "Warning", "object",
+                                json_sprintf("Service %s", text_of(row, "service")), "reason",
+                                "PortNotOpen", "message", port_error(e, row), "since"));
+    }
+    json_decref(ports);
+    return rows;
+}
+
+/* --- the others ------------------------------------------------------------------------------*/
+
+static json_t *certificates_view(struct edge *e, const char *tenant) {
+    json_t *rows = view_certificates(e->registry, tenant);
+    if (!tenant && e->certificates)
+        json_array_extend(rows, e->certificates);
+    return rows;
+}
+
+static json_t *modules_view(struct edge *e, const char *tenant) {
+    json_t *rows = json_array();
+    (void)e;
+    (void)tenant;
+    for (size_t i = 0; i < modules_count(); i++) {
+        const struct ringress_module *m = modules_get(i)->module;
+        json_array_append_new(rows, json_pack("{s:s s:s? s:i s:s s:s?}", "module", m->name,
+                                              "version", m->version, "abi", (int)m->abi, "file",
+                                              modules_get(i)->file, "summary", m->summary));
+    }
+    return rows;
+}
+
+static json_t *routes_view(struct edge *e, const char *tenant) {
+    return view_routes(e->registry, tenant);
+}
+
+static json_t *domains_view(struct edge *e, const char *tenant) {
+    return view_domains(e->registry, tenant);
+}
+
+json_t *view_of(struct edge *e, const char *kind, const char *tenant) {
+    static const struct {
+        const char *kind;
+        json_t *(*view)(struct edge *, const char *);
+    } views[] = {
+        {"tenants", tenants_view}, {"routes", routes_view},     {"domains", domains_view},
+        {"ports", ports_view},     {"backends", backends_view}, {"certificates", certificates_view},
+        {"modules", modules_view}, {"events", events_view},
+    };
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++)
+        if (!strcmp(views[i].kind, kind))
+            return views[i].view(e, tenant);
+    return NULL;
+}
