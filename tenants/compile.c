@@ -82,7 +82,7 @@ static void ports_build(struct work *w, struct change *change) {
     struct tenant *tenant = &w->out->tenant;
     node_ports_want(w);
     ports_unique(w);
-    ports_update(w->registry, w->entry, w->port, w->port_count, w->now, w->stash, change);
+    raw_ports_update(w->registry, w->entry, w->port, w->port_count, w->now, w->stash, change);
     tenant->raw_port = stash_array(w->stash, w->port_count + 1, sizeof *tenant->raw_port);
     for (size_t i = 0; i < w->port_count; i++) {
         const struct wanted_port *port = &w->port[i];

@@ -128,7 +128,7 @@ static void service_read(struct reader *r, struct model *model, const struct yam
         return;
     }
     table_put(&model->index, index, service);
-    list_add(r->stash, &model->compose, service);
+    model_list_add(r->stash, &model->compose, service);
 }
 
 void compose_read(struct reader *r, const struct yaml_node *node, struct model *model) {

@@ -169,15 +169,15 @@ struct wanted_port {
     uint16_t container_port;
     const struct backend *backend;
 };
-void ports_update(struct registry *, struct entry *, struct wanted_port *, size_t count,
-                  int64_t now, struct stash *, struct change *);
+void raw_ports_update(struct registry *, struct entry *, struct wanted_port *, size_t count,
+                      int64_t now, struct stash *, struct change *);
 /* The tenant is gone: its numbers are held for nobody. */
-void ports_retire(struct entry *, int64_t now, struct change *);
-size_t ports_tick(struct registry *, int64_t now,
-                  struct change *); /* how many numbers became free */
-void ports_row(struct registry *, uint16_t number, struct entry *, const char *slot,
-               int64_t held_until);
-void ports_fini(struct registry *);
+void raw_ports_retire(struct entry *, int64_t now, struct change *);
+size_t raw_ports_tick(struct registry *, int64_t now,
+                      struct change *); /* how many numbers became free */
+void raw_ports_row(struct registry *, uint16_t number, struct entry *, const char *slot,
+                   int64_t held_until);
+void raw_ports_fini(struct registry *);
 
 /* workloads.c: what carries labels, whichever file it came from */
 struct workload {

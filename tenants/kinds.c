@@ -513,7 +513,7 @@ static const struct field image_object_rows[] = {
 };
 SCHEMA(image_object, "status");
 
-const struct kind kinds[] = {
+const struct kind object_kinds[] = {
     {"ringress/v1", "Tenant", &tenant_object_schema, 0},
     {"networking.k8s.io/v1", "Ingress", &ingress_object_schema, AT(model, ingresses)},
     {"v1", "Service", &service_object_schema, AT(model, services)},

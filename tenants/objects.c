@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void list_add(struct stash *stash, struct list *list, void *item) {
+void model_list_add(struct stash *stash, struct list *list, void *item) {
     list->item = stash_room(stash, list->item, list->count, sizeof *list->item);
     list->item[list->count++] = item;
 }
@@ -86,7 +86,7 @@ static void object_take(struct reader *r, struct model *model, const struct kind
         tenant_take(r, model, (struct tenant_object *)object, file_name);
     object_check(r, object);
     if (named && kind->list && object_index(r, model, object))
-        list_add(r->stash, (struct list *)((char *)model + kind->list), object);
+        model_list_add(r->stash, (struct list *)((char *)model + kind->list), object);
 }
 
 static void node_take(struct reader *, struct model *, const struct yaml_node *,
@@ -108,7 +108,7 @@ static void kind_complain(struct reader *r, const struct yaml_node *node, const 
     struct spot at =
         key ? (struct spot){key->line, key->column} : (struct spot){node->line, node->column};
     char known[256] = "";
-    for (const struct kind *k = kinds; k->name; k++) {
+    for (const struct kind *k = object_kinds; k->name; k++) {
         if (!strcmp(k->name, kind)) {
             reader_error(r, at, "%s has apiVersion %s here, not `%s`", kind, k->api_version,
                          version);
@@ -140,7 +140,7 @@ static void node_take(struct reader *r, struct model *model, const struct yaml_n
         list_take(r, model, node, file_name);
         return;
     }
-    for (const struct kind *k = kinds; k->name; k++)
+    for (const struct kind *k = object_kinds; k->name; k++)
         if (!strcmp(k->name, kind) && !strcmp(k->api_version, version)) {
             object_take(r, model, k, node, file_name);
             return;

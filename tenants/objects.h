@@ -238,13 +238,13 @@ struct kind { /* kinds.c; ends with a row without name */
     const struct schema *schema;
     size_t list; /* where in the model its list is; 0: Tenant has none */
 };
-extern const struct kind kinds[];
+extern const struct kind object_kinds[];
 
 /* NULL when there are errors. */
 struct model *model_parse(const struct drop *, struct diags *);
 void model_free(struct model *);
 void *model_find(const struct model *, const char *kind, const char *name);
-void list_add(struct stash *, struct list *, void *item);
+void model_list_add(struct stash *, struct list *, void *item);
 
 /* compose.c: the services of one compose file. */
 void compose_read(struct reader *, const struct yaml_node *, struct model *);

@@ -167,8 +167,8 @@ static unsigned ports_wanted(const struct entry *entry) {
     return count;
 }
 
-void ports_update(struct registry *registry, struct entry *entry, struct wanted_port *wanted,
-                  size_t count, int64_t now, struct stash *stash, struct change *change) {
+void raw_ports_update(struct registry *registry, struct entry *entry, struct wanted_port *wanted,
+                      size_t count, int64_t now, struct stash *stash, struct change *change) {
     unsigned quota = quota_of(registry, entry);
     ports_keep(entry, wanted, count, change);
     for (struct port *port = entry->ports; port; port = port->next_of_entry)
@@ -184,7 +184,7 @@ void ports_update(struct registry *registry, struct entry *entry, struct wanted_
     }
 }
 
-void ports_retire(struct entry *entry, int64_t now, struct change *change) {
+void raw_ports_retire(struct entry *entry, int64_t now, struct change *change) {
     while (entry->ports) {
         struct port *port = entry->ports;
         entry->ports = port->next_of_entry;
@@ -196,7 +196,7 @@ void ports_retire(struct entry *entry, int64_t now, struct change *change) {
     }
 }
 
-size_t ports_tick(struct registry *registry, int64_t now, struct change *change) {
+size_t raw_ports_tick(struct registry *registry, int64_t now, struct change *change) {
     size_t freed = 0;
     size_t count = registry->port ? (size_t)(registry->port_high - registry->port_low) + 1 : 0;
     for (size_t i = 0; i < count; i++) {
@@ -210,15 +210,15 @@ size_t ports_tick(struct registry *registry, int64_t now, struct change *change)
     return freed;
 }
 
-void ports_row(struct registry *registry, uint16_t number, struct entry *entry, const char *slot,
-               int64_t held_until) {
+void raw_ports_row(struct registry *registry, uint16_t number, struct entry *entry,
+                   const char *slot, int64_t held_until) {
     struct port **at = port_at(registry, number);
     if (!at || *at) /* the pool was made smaller: its numbers are gone */
         return;
     port_new(registry, entry, slot, number)->held_until = held_until;
 }
 
-void ports_fini(struct registry *registry) {
+void raw_ports_fini(struct registry *registry) {
     size_t count = registry->port ? (size_t)(registry->port_high - registry->port_low) + 1 : 0;
     for (size_t i = 0; i < count; i++)
         if (registry->port[i])

@@ -164,7 +164,7 @@ void registry_free(struct registry *registry) {
     struct entry *entry;
     if (!registry)
         return;
-    ports_fini(registry);
+    raw_ports_fini(registry);
     names_fini(registry);
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));)
         entry_free(entry);
@@ -408,7 +408,7 @@ static void entry_remove(struct registry *registry, struct entry *entry, int64_t
                          struct change *change) {
     entry->live = false;
     names_update(registry, entry, NULL, 0, change);
-    ports_retire(entry, now, change);
+    raw_ports_retire(entry, now, change);
     if (entry->stored)
         change_row(change, NULL, "tenant/%s", entry->name);
     if (entry->good)
@@ -476,7 +476,7 @@ void registry_resolved(struct registry *registry, const char *tenant, const char
 void registry_tick(struct registry *registry, int64_t now, struct change *ret) {
     struct entry *entry;
     change_begin(registry, ret);
-    size_t freed = ports_tick(registry, now, ret);
+    size_t freed = raw_ports_tick(registry, now, ret);
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));) {
         const char *refusal;
         if (!entry->live)
@@ -515,6 +515,6 @@ void registry_row(struct registry *registry, const char *key, const char *value)
     if (row.kind == ROW_DOMAIN)
         domain_row(registry, row.name, row.tenant, row.uid);
     if (row.kind == ROW_PORT)
-        ports_row(registry, row.number, entry, row.slot, row.until);
+        raw_ports_row(registry, row.number, entry, row.slot, row.until);
     row_fini(&row);
 }
