@@ -85,6 +85,7 @@ static void exchange_free(struct exchange *ex) {
     struct head *request = &ex->request.head, *response = &ex->response.head;
     ex->hc->exchange = NULL;
     ex->hc->pod_paused = false;
+    ex->hc->queued = 0;
     if (response->buf)
         buf_unref(worker, response->buf);
     else if (response->data)
@@ -496,6 +497,7 @@ static void pod_drain(struct stream *s, void *user) {
     struct exchange *ex = user;
     (void)s;
     ex->up.full = false;
+    ex->hc->queued = 0;
     http_continue(ex->hc);
 }
 

@@ -194,9 +194,25 @@ void http_continue(struct http_conn *hc) {
     timer_set(worker_of(hc), &hc->timer, patience(hc));
 }
 
+/* A queue that shrinks too slowly for `drain` is progress, too: time is given while it does. */
+static bool is_being_read(struct http_conn *hc) {
+    struct exchange *ex = hc->exchange;
+    const struct stream *reader = hc->full                       ? hc->client
+                                  : ex && ex->pod && ex->up.full ? ex->pod
+                                                                 : NULL;
+    size_t queued = reader ? stream_queued(reader) : 0;
+    bool progress = queued && (!hc->queued || queued < hc->queued);
+    hc->queued = (uint32_t)queued;
+    return progress;
+}
+
 static void on_time(struct timer *timer) {
     struct http_conn *hc = (struct http_conn *)((char *)timer - offsetof(struct http_conn, timer));
     hc->timed = false;
+    if ((hc->state == CLIENT_PASS || hc->state == CLIENT_SEND) && is_being_read(hc)) {
+        http_continue(hc);
+        return;
+    }
     if (hc->exchange) {
         if (exchange_expired(hc->exchange))
             http_continue(hc);
@@ -269,6 +285,7 @@ static void client_drain(struct stream *s, void *user) {
     struct http_conn *hc = user;
     (void)s;
     hc->full = false;
+    hc->queued = 0;
     http_continue(hc);
 }
 

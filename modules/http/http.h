@@ -59,6 +59,7 @@ struct http_conn {
     struct stream *client; /* NULL: never taken, or given back */
     struct exchange *exchange;
     struct hold *hold;
+    uint32_t queued; /* what a slow reader had still to read when its time was up; 0: it was not */
     uint8_t state; /* enum client_state; moved by http_enter */
     uint8_t peer_length;
     bool timed : 1; /* this state's time runs */

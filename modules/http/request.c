@@ -268,8 +268,10 @@ static bool forwarded_host_put(struct message *m) {
 static bool request_id_put(struct head *h, const uint64_t id[2]) {
     static const char digits[] = "0123456789abcdef";
     char text[34];
-    for (int i = 0; i < 32; i++)
-        text[i] = digits[id[i / 16] >> (4 * (i % 16)) & 15];
+    for (int i = 0; i < 16; i++) {
+        text[i] = digits[id[0] >> 4 * i & 15];
+        text[16 + i] = digits[id[1] >> 4 * i & 15];
+    }
     text[32] = '\r';
     text[33] = '\n';
     return head_puts(h, "X-Request-Id: ") && head_put(h, text, sizeof text);

@@ -207,6 +207,15 @@ void mock_connected(struct mock_end *end) {
         end->stream->events->connected(end->stream, end->stream->user);
 }
 
+void mock_read(struct mock_end *end, size_t slices) {
+    for (size_t i = 0; i < slices; i++) {
+        end->queued -= end->queue[i].length;
+        slice_drop(&worker, &end->queue[i]);
+    }
+    end->queue_count -= slices;
+    memmove(end->queue, end->queue + slices, end->queue_count * sizeof *end->queue);
+}
+
 void mock_unblock(struct mock_end *end) {
     end->blocked = false;
     end_send(end, false);

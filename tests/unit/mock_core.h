@@ -63,9 +63,10 @@ void mock_connect(const char *sni);                                /* a client; 
 void mock_say(struct mock_end *, const void *data, size_t length); /* one slice arrives */
 void mock_say_eof(struct mock_end *);
 void mock_fail(struct mock_end *, int error);
-void mock_connected(struct mock_end *); /* the pod's connection is up */
-void mock_unblock(struct mock_end *);   /* the peer reads on */
-void mock_turn(void);                   /* the loop's turn ends: what was written is sent */
-void mock_wait(int64_t ms);             /* time passes, timers fire */
+void mock_connected(struct mock_end *);           /* the pod's connection is up */
+void mock_unblock(struct mock_end *);             /* the peer reads on */
+void mock_read(struct mock_end *, size_t slices); /* a blocked peer reads a little */
+void mock_turn(void);       /* the loop's turn ends: what was written is sent */
+void mock_wait(int64_t ms); /* time passes, timers fire */
 void mock_drain(void);
 void mock_clear(struct mock_end *); /* forget what it received */

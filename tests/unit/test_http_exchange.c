@@ -416,37 +416,49 @@ static const struct {
     const char *request, *answer;
 } refused[] = {
 #define BAD(text) {text, "400 Bad Request"},
-    BAD("GET / HTTP/1.1\r\n\r\n") BAD("GET / HTTP/1.0\r\n\r\n") BAD(GET HOST END) BAD(
-        "GET / HTTP/1.1\r\nHost:\r\n\r\n") BAD("GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
-        BAD("GET / HTTP/1.1\r\nHost: a.example, b.example\r\n\r\n") BAD("GET / HTTP/1.1\r\nHost: "
-                                                                        "a.example:x\r\n\r\n") BAD(
-            "GET http://a.example/ HTTP/1.1\r\n\r\n") BAD("GET http://a.example/ HTTP/1.1\r\nHost: "
-                                                          "b.example\r\n\r\n")
-            BAD("GET http://u@a.example/ HTTP/1.1\r\nHost: u@a.example\r\n\r\n") BAD(
-                "GET ftp://a.example/ HTTP/1.1\r\n" HOST
-                    END) BAD("GET http:/// HTTP/1.1\r\n" HOST
-                                 END) BAD("GET * HTTP/1.1\r\n" HOST
-                                              END) BAD("OPTIONS *x HTTP/1.1\r\n" HOST END)
-                BAD("GET a.example HTTP/1.1\r\n" HOST END) BAD("GET /#x HTTP/1.1\r\n" HOST END) BAD(
-                    "GET /?a#x HTTP/1.1\r\n" HOST
-                        END) BAD("GET /\x7f HTTP/1.1\r\n" HOST
-                                     END) BAD("GET /\xc3\xa9 HTTP/1.1\r\n" HOST
-                                                  END) BAD("GET /\t HTTP/1.1\r\n" HOST END)
-                    BAD("GET /a b HTTP/1.1\r\n" HOST END) BAD("GET /%zz HTTP/1.1\r\n" HOST END) BAD(
-                        "GET /%2 HTTP/1.1\r\n" HOST
-                            END) BAD("GET /%00 HTTP/1.1\r\n" HOST
-                                         END) BAD("GET /../a HTTP/1.1\r\n" HOST
-                                                      END) BAD("GET /a/%2e%2e/%2e%2e/b "
+    BAD("GET / HTTP/1.1\r\n\r\n") BAD("GET / HTTP/1.0\r\n\r\n") BAD(GET HOST END) BAD("GET / "
+                                                                                      "HTTP/"
+                                                                                      "1.1\r\nHost:"
+                                                                                      "\r\n\r\n") BAD("GET / HTTP/1.1\r\nHost: a b\r\n\r\n") BAD(
+        "GET / HTTP/1.1\r\nHost: a.example, b.example\r\n\r\n") BAD("GET / HTTP/1.1\r\nHost: "
+                                                                    "a.example:x\r\n\r\n")
+        BAD("GET http://a.example/ HTTP/1.1\r\n\r\n") BAD(
+            "GET http://a.example/ HTTP/1.1\r\nHost: "
+            "b.example\r\n\r\n") BAD("GET http://u@a.example/ HTTP/1.1\r\nHost: "
+                                     "u@a.example\r\n\r\n") BAD("GET ftp://a.example/ "
+                                                                "HTTP/1.1\r\n" HOST END)
+            BAD("GET http:/// HTTP/1.1\r\n" HOST END) BAD("GET * HTTP/1.1\r\n" HOST END) BAD("OPTIO"
+                                                                                             "NS "
+                                                                                             "*x "
+                                                                                             "HTTP/"
+                                                                                             "1."
+                                                                                             "1\r"
+                                                                                             "\n" HOST END) BAD(
+                "GET a.example HTTP/1.1\r\n" HOST
+                    END) BAD("GET /#x HTTP/1.1\r\n" HOST
+                                 END) BAD("GET /?a#x HTTP/1.1\r\n" HOST
+                                              END) BAD("GET /\x7f HTTP/1.1\r\n" HOST END)
+                BAD("GET /\xc3\xa9 HTTP/1.1\r\n" HOST END) BAD("GET /\t HTTP/1.1\r\n" HOST END) BAD(
+                    "GET /a b HTTP/1.1\r\n" HOST
+                        END) BAD("GET /%zz HTTP/1.1\r\n" HOST
+                                     END) BAD("GET /%2 HTTP/1.1\r\n" HOST
+                                                  END) BAD("GET /%00 HTTP/1.1\r\n" HOST END)
+                    BAD("GET /../a HTTP/1.1\r\n" HOST END) BAD(
+                        "GET /a/%2e%2e/%2e%2e/b "
+                        "HTTP/1.1\r\n" HOST
+                            END) BAD("GET /a//../b "
+                                     "HTTP/1.1\r\n" HOST
+                                         END) BAD("GET /a/..%2fb HTTP/1.1\r\n" HOST
+                                                      END) BAD("GET /a%2f../b "
                                                                "HTTP/1.1\r\n" HOST
-                                                                   END) BAD("GET /a//../b "
-                                                                            "HTTP/1.1\r\n" HOST END)
-                        BAD("GET /a/..%2fb HTTP/1.1\r\n" HOST END) BAD("GET /a%2f../b "
+                                                                   END)
+                        BAD("GET /a/..%5Cb HTTP/1.1\r\n" HOST END) BAD("GET /a/..\\b "
                                                                        "HTTP/1.1\r\n" HOST END) BAD(
-                            "GET /a/..%5Cb HTTP/1.1\r\n" HOST
-                                END) BAD("GET /a/..\\b HTTP/1.1\r\n" HOST
-                                             END) BAD("GET /a/..;x/b HTTP/1.1\r\n" HOST
-                                                          END) BAD("GET / HTTP/0.9\r\n" HOST END) BAD("GET /\r\n")
-                            BAD("GET / HTTP/1.2\r\n" HOST END) BAD("GET / RTSP/1.0\r\n" HOST END) BAD(
+                            "GET /a/..;x/b HTTP/1.1\r\n" HOST
+                                END) BAD("GET / HTTP/0.9\r\n" HOST
+                                             END) BAD("GET /\r\n") BAD("GET / HTTP/1.2\r\n" HOST
+                                                                           END)
+                            BAD("GET / RTSP/1.0\r\n" HOST END) BAD(
                                 "SOURCE / ICE/1.0\r\n" HOST
                                     END) BAD("get / HTTP/1.1\r\n" HOST
                                                  END) BAD("FOO / HTTP/1.1\r\n" HOST END)
@@ -458,141 +470,232 @@ static const struct {
                                     BAD(GET "A: b\rC: d\r\n" END) BAD(GET "A: b\r\n c\r\n" END) BAD(
                                         GET
                                         "A: b\r\n\tc\r\n" END) BAD(GET "A : b\r\n" END)
-                                        BAD(GET "A\t: b\r\n" END) BAD(GET " A: b\r\n" END) BAD(
+                                        BAD(GET "A\t: b\r\n" END) BAD(GET " A: b\r\n" END) BAD(GET ": b\r\n" END) BAD(
                                             GET
-                                            ": b\r\n" END)
-                                            BAD(GET "A\r\n" END) BAD(GET "A\x01: b\r\n" END) BAD(
+                                            "A\r\n" END) BAD(GET
+                                                             "A\x01: b\r\n" END) BAD(GET
+                                                                                     "A(: "
+                                                                                     "b\r\n" END)
+                                            BAD(GET "A: \x01\r\n" END) BAD(
                                                 GET
-                                                "A(: b\r\n" END) BAD(GET "A: \x01\r\n" END)
-                                                BAD(GET "A: \x7f\r\n" END) BAD(GET "\xc3\xa9: "
-                                                                                   "b\r\n" END) BAD(
-                                                    GET CL(1) CL(1)
-                                                        END
-                                                    "a") BAD(GET CL(1) CL(2) END
-                                                             "ab") BAD(GET CL(+1) END "a")
-                                                    BAD(GET CL(-1) END
-                                                        "a") BAD(GET CL(0x1) END
-                                                                 "a") BAD(GET CL(1a) END
-                                                                          "a") BAD(GET CL(1 1) END
-                                                                                   "a") BAD(GET "Co"
-                                                                                                "nt"
-                                                                                                "en"
-                                                                                                "t-"
-                                                                                                "Le"
-                                                                                                "ng"
-                                                                                                "th"
-                                                                                                ": "
-                                                                                                "1,"
-                                                                                                "1"
-                                                                                                "\r"
-                                                                                                "\n" END "a")
-                                                        BAD(GET "Content-Length:\r\n" END "a") BAD(
-                                                            GET CL(99999999999999999999)
-                                                                END
-                                                            "a") BAD(GET CL(1) CHUNKED END
-                                                                     "0\r\n\r\n") BAD(GET CHUNKED
-                                                                                          CL(
-                                                                                              1) END "0\r\n\r\n")
-                                                            BAD(GET CHUNKED CHUNKED END
-                                                                "0\r\n\r\n") BAD(GET "Transfer-"
-                                                                                     "Encoding: "
-                                                                                     "gzip\r\n" END)
-                                                                BAD(GET "Transfer-Encoding: gzip, "
-                                                                        "chunked\r\n" END "0\r\n\r"
-                                                                                          "\n") BAD(
-                                                                    GET
-                                                                    "Transfer-Encoding: chunked, "
-                                                                    "gzip\r\n" END
+                                                "A: \x7f\r\n" END) BAD(GET
+                                                                       "\xc3\xa9: "
+                                                                       "b\r\n" END)
+                                                BAD(GET CL(1) CL(1) END "a") BAD(GET CL(1) CL(
+                                                    2) END "ab") BAD(GET CL(+1) END
+                                                                     "a") BAD(GET CL(-1) END "a")
+                                                    BAD(GET CL(0x1) END "a") BAD(GET CL(1a) END "a") BAD(
+                                                        GET CL(1 1)
+                                                            END
+                                                        "a") BAD(GET
+                                                                 "Co"
+                                                                 "nt"
+                                                                 "en"
+                                                                 "t-"
+                                                                 "Le"
+                                                                 "ng"
+                                                                 "th"
+                                                                 ": "
+                                                                 "1,"
+                                                                 "1"
+                                                                 "\r"
+                                                                 "\n" END
+                                                                 "a") BAD(GET
+                                                                          "Content-Length:\r\n" END
+                                                                          "a") BAD(GET CL(99999999999999999999)
+                                                                                       END
+                                                                                   "a")
+                                                        BAD(GET CL(1) CHUNKED END "0\r\n\r\n") BAD(
+                                                            GET CHUNKED
+                                                                CL(1) END
+                                                            "0\r\n\r\n") BAD(GET CHUNKED CHUNKED END
+                                                                             "0\r\n\r\n") BAD(GET
+                                                                                              "Tran"
+                                                                                              "sfer"
+                                                                                              "-"
+                                                                                              "Enco"
+                                                                                              "ding"
+                                                                                              ": "
+                                                                                              "gzip"
+                                                                                              "\r"
+                                                                                              "\n" END)
+                                                            BAD(GET
+                                                                "Transfer-Encoding: gzip, "
+                                                                "chunked\r\n" END "0\r\n\r"
+                                                                "\n") BAD(GET
+                                                                          "Transfer-Encoding: "
+                                                                          "chunked, "
+                                                                          "gzip\r\n" END
+                                                                          "0\r\n\r\n")
+                                                                BAD(GET
+                                                                    "Transfer-"
+                                                                    "Encoding: "
+                                                                    "chunked, "
+                                                                    "chunked\r"
+                                                                    "\n" END
                                                                     "0\r\n\r\n") BAD(GET
                                                                                      "Transfer-"
                                                                                      "Encoding: "
-                                                                                     "chunked, "
-                                                                                     "chunked\r"
-                                                                                     "\n" END
-                                                                                     "0\r\n\r\n")
-                                                                    BAD(GET "Transfer-Encoding: "
-                                                                            "identity\r\n" END) BAD(
-                                                                        GET
-                                                                        "Transfer-Encoding:"
-                                                                        "\r\n" END) BAD(GET "Transf"
-                                                                                            "er-"
-                                                                                            "Encodi"
-                                                                                            "ng: "
-                                                                                            "xchunk"
-                                                                                            "ed\r"
-                                                                                            "\n" END)
-                                                                        BAD(GET "Transfer-Encoding:"
-                                                                                " chunked;q="
-                                                                                "1\r\n" END "0\r\n"
-                                                                                            "\r\n") BAD(
-                                                                            GET
+                                                                                     "identity\r"
+                                                                                     "\n" END) BAD(GET
+                                                                                                   "Transfer-Encoding:"
+                                                                                                   "\r\n" END)
+                                                                    BAD(GET
+                                                                        "Transf"
+                                                                        "er-"
+                                                                        "Encodi"
+                                                                        "ng: "
+                                                                        "xchunk"
+                                                                        "ed\r"
+                                                                        "\n" END) BAD(GET
+                                                                                      "Transfer-"
+                                                                                      "Encoding:"
+                                                                                      " chunked;q="
+                                                                                      "1\r\n" END
+                                                                                      "0\r\n"
+                                                                                      "\r\n")
+                                                                        BAD(GET
                                                                             "Transfer-Encoding: "
                                                                             "\"chunked\"\r\n" END
-                                                                            "0\r\n\r\n") BAD(GET
-                                                                                             "Trans"
-                                                                                             "fer-"
-                                                                                             "Encod"
-                                                                                             "ing: "
-                                                                                             "\vchu"
-                                                                                             "nked"
-                                                                                             "\r"
-                                                                                             "\n" END "0\r\n\r\n")
-                                                                            BAD(GET "Transfer-"
-                                                                                    "Encoding : "
-                                                                                    "chunked\r"
-                                                                                    "\n" END "0\r\n"
-                                                                                             "\r\n") BAD(
-                                                                                GET
-                                                                                "Transfer_Encoding:"
-                                                                                " chunked\r\n" END
-                                                                                "0\r\n\r\n")
-                                                                                BAD(GET "transfer-"
+                                                                            "0\r\n\r\n")
+                                                                            BAD(GET
+                                                                                "Trans"
+                                                                                "fer-"
+                                                                                "Encod"
+                                                                                "ing: "
+                                                                                "\vchu"
+                                                                                "nked"
+                                                                                "\r"
+                                                                                "\n" END
+                                                                                "0\r\n\r\n") BAD(GET
+                                                                                                 "T"
+                                                                                                 "r"
+                                                                                                 "a"
+                                                                                                 "n"
+                                                                                                 "s"
+                                                                                                 "f"
+                                                                                                 "e"
+                                                                                                 "r"
+                                                                                                 "-"
+                                                                                                 "E"
+                                                                                                 "n"
+                                                                                                 "c"
+                                                                                                 "o"
+                                                                                                 "d"
+                                                                                                 "i"
+                                                                                                 "n"
+                                                                                                 "g"
+                                                                                                 " "
+                                                                                                 ":"
+                                                                                                 " "
+                                                                                                 "c"
+                                                                                                 "h"
+                                                                                                 "u"
+                                                                                                 "n"
+                                                                                                 "k"
+                                                                                                 "e"
+                                                                                                 "d"
+                                                                                                 "\r"
+                                                                                                 "\n" END
+                                                                                                 "0"
+                                                                                                 "\r\n"
+                                                                                                 "\r\n")
+                                                                                BAD(GET
+                                                                                    "Transfer_"
+                                                                                    "Encoding:"
+                                                                                    " chunked\r"
+                                                                                    "\n" END
+                                                                                    "0\r\n\r\n")
+                                                                                    BAD(GET
+                                                                                        "transfer-"
                                                                                         "encoding_:"
                                                                                         " chunked\r"
                                                                                         "\nTransfer"
                                                                                         "_encoding:"
                                                                                         " x\r"
-                                                                                        "\n" END) BAD(
-                                                                                    GET
-                                                                                    "Content_"
-                                                                                    "Length: "
-                                                                                    "1\r\n" END
-                                                                                    "a")
-                                                                                    BAD("POST / "
-                                                                                        "HTTP/"
-                                                                                        "1."
-                                                                                        "0\r\n" HOST
-                                                                                            CHUNKED
-                                                                                                END
-                                                                                        "0\r\n\r\n")
-                                                                                        BAD("GET / "
+                                                                                        "\n" END) BAD(GET
+                                                                                                      "Content_"
+                                                                                                      "Length: "
+                                                                                                      "1\r\n" END
+                                                                                                      "a")
+                                                                                        BAD("POST "
+                                                                                            "/ "
                                                                                             "HTTP/"
                                                                                             "1."
-                                                                                            "1\r\nH"
-                                                                                            "ost: "
-                                                                                            "a."
-                                                                                            "exampl"
-                                                                                            "e\r\nh"
-                                                                                            "o_st: "
-                                                                                            "x\r\nH"
-                                                                                            "ost : "
-                                                                                            "b\r\n"
-                                                                                            "\r\n"){
-                                                                                            "CONNEC"
-                                                                                            "T "
-                                                                                            "a."
-                                                                                            "exampl"
-                                                                                            "e:443 "
-                                                                                            "HTTP/"
-                                                                                            "1."
-                                                                                            "1\r"
+                                                                                            "0\r"
                                                                                             "\n" HOST
-                                                                                                END,
-                                                                                            "405 "
-                                                                                            "Method"
-                                                                                            " Not "
-                                                                                            "Allowe"
-                                                                                            "d"},
+                                                                                                CHUNKED
+                                                                                                    END
+                                                                                            "0\r\n"
+                                                                                            "\r\n")
+                                                                                            BAD("GE"
+                                                                                                "T "
+                                                                                                "/ "
+                                                                                                "HT"
+                                                                                                "TP"
+                                                                                                "/"
+                                                                                                "1."
+                                                                                                "1"
+                                                                                                "\r"
+                                                                                                "\n"
+                                                                                                "H"
+                                                                                                "os"
+                                                                                                "t:"
+                                                                                                " "
+                                                                                                "a."
+                                                                                                "ex"
+                                                                                                "am"
+                                                                                                "pl"
+                                                                                                "e"
+                                                                                                "\r"
+                                                                                                "\n"
+                                                                                                "h"
+                                                                                                "o_"
+                                                                                                "st"
+                                                                                                ": "
+                                                                                                "x"
+                                                                                                "\r"
+                                                                                                "\n"
+                                                                                                "H"
+                                                                                                "os"
+                                                                                                "t "
+                                                                                                ": "
+                                                                                                "b"
+                                                                                                "\r"
+                                                                                                "\n"
+                                                                                                "\r"
+                                                                                                "\n"){
+                                                                                                "CO"
+                                                                                                "NN"
+                                                                                                "EC"
+                                                                                                "T "
+                                                                                                "a."
+                                                                                                "ex"
+                                                                                                "am"
+                                                                                                "pl"
+                                                                                                "e:"
+                                                                                                "44"
+                                                                                                "3 "
+                                                                                                "HT"
+                                                                                                "TP"
+                                                                                                "/"
+                                                                                                "1."
+                                                                                                "1"
+                                                                                                "\r"
+                                                                                                "\n" HOST
+                                                                                                    END,
+                                                                                                "40"
+                                                                                                "5 "
+                                                                                                "Me"
+                                                                                                "th"
+                                                                                                "od"
+                                                                                                " N"
+                                                                                                "ot"
+                                                                                                " "
+                                                                                                "Al"
+                                                                                                "lo"
+                                                                                                "we"
+                                                                                                "d"},
     {"TRACE / HTTP/1.1\r\n" HOST END, "405 Method Not Allowed"},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505 HTTP Version Not Supported"},
     {"GET / HTTP/2.0\r\n" HOST END, "505 HTTP Version Not Supported"},
@@ -1293,6 +1396,37 @@ static void a_client_that_does_not_read_pauses_the_pod(void **state) {
     free(block);
 }
 
+static void a_slow_reader_is_given_time_and_one_that_stopped_is_cut(void **state) {
+    (void)state;
+    char *block = repeat("0123456789abcdef", 256);
+    for (int upload = 0; upload < 2; upload++) {
+        mock_start(&ringress_module);
+        mock.reuse = true;
+        mock_connect(NULL);
+        say(&mock.client, upload ? "POST / HTTP/1.1\r\n" HOST CL(3145728) END : GET END, 1000);
+        if (!upload)
+            say(&mock.pod[0], OK CL(3145728) END, 1000);
+        struct mock_end *reader = upload ? &mock.pod[0] : &mock.client;
+        struct mock_end *writer = upload ? &mock.client : &mock.pod[0];
+        reader->blocked = true;
+        while (!writer->paused)
+            mock_say(writer, block, 4096);
+        for (int i = 0; i < 10; i++) {
+            mock_wait(60001);
+            mock_read(reader, 1);
+        }
+        assert_true(mock.conn_open && !mock.client.shutdown);
+        mock_wait(60001);
+        mock_wait(60001);
+        if (upload)
+            assert_non_null(strstr(mock.client.out, " 504 "));
+        else
+            assert_true(mock.client.reset);
+        mock_stop();
+    }
+    free(block);
+}
+
 static void a_response_that_ends_while_the_client_is_behind_keeps_the_pod(void **state) {
     (void)state;
     char *block = repeat("0123456789abcdef", 256);
@@ -1462,6 +1596,7 @@ int main(void) {
         cmocka_unit_test(a_response_may_overtake_the_request),
         cmocka_unit_test(a_pod_that_does_not_read_pauses_the_client),
         cmocka_unit_test(a_client_that_does_not_read_pauses_the_pod),
+        cmocka_unit_test(a_slow_reader_is_given_time_and_one_that_stopped_is_cut),
         cmocka_unit_test(a_response_that_ends_while_the_client_is_behind_keeps_the_pod),
         cmocka_unit_test(big_bodies_are_passed_on_in_the_buffers_they_came_in),
         cmocka_unit_test(a_websocket_is_joined_after_101_only),
