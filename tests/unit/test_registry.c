@@ -737,6 +737,68 @@ static void a_compose_service_is_looked_up_by_name(void **state) {
     edge_end(&edge);
 }
 
+static void passthrough_hosts_go_to_one_backend_unopened(void **state) {
+    (void)state;
+    struct edge edge;
+    edge_begin(&edge);
+    assert_true(put(
+        &edge, "acme",
+        ACME ECHO
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: p, annotations: "
+        "{ringress/tls-passthrough: 'true'}}\nspec: {rules: [{host: db.123123.1d.pt, http: {paths: "
+        "[{path: /, pathType: Prefix, backend: {service: {name: echo, port: {number: "
+        "80}}}}]}}]}\n---\n"
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: q, labels: {kr.ingress.5432: 'tls://q.*'}}\n"
+        "status: {podIP: 10.11.0.6}\n"));
+    const struct host *host = named(&edge, "acme", "db.123123.1d.pt")->host;
+    assert_true(host->passthrough);
+    assert_string_equal(host->passthrough_backend->service, "echo");
+    assert_int_equal(host->route_count, 0);
+    host = named(&edge, "acme", "q.123123.1d.pt")->host;
+    assert_true(host->passthrough);
+    assert_int_equal(address_port(&host->passthrough_backend->endpoint[0].addr), 5432);
+    assert_string_equal(
+        field_of(view_routes(edge.registry, "acme"), "host", "q.123123.1d.pt", "scheme"), "tls");
+    edge_end(&edge);
+}
+
+static void a_service_without_selector_has_its_slices_and_endpoints(void **state) {
+    (void)state;
+    struct edge edge;
+    edge_begin(&edge);
+    assert_true(put(
+        &edge, "acme",
+        ACME
+        "apiVersion: v1\nkind: Service\nmetadata: {name: echo}\nspec: {ports: [{port: 80, name: "
+        "http, appProtocol: kubernetes.io/h2c}]}\n---\n"
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: e-1, labels: "
+        "{kubernetes.io/service-name: echo}}\naddressType: IPv4\nports: [{name: http, port: 8080}, "
+        "{name: other, port: 1}]\nendpoints: [{addresses: [10.11.0.1]}, {addresses: [10.11.0.2], "
+        "conditions: {ready: false}}]\n---\n"
+        "apiVersion: v1\nkind: Endpoints\nmetadata: {name: echo}\nsubsets: [{addresses: [{ip: "
+        "10.11.0.3}, {ip: 10.11.0.1}], ports: [{name: http, port: 8080}]}]\n---\n" INGRESS(
+            "default", "", "echo.123123.1d.pt")));
+    const struct backend *backend = routed(&edge, "acme", "echo.123123.1d.pt", "/");
+    assert_int_equal(backend->endpoint_count, 3);
+    assert_int_equal(backend->ready_count, 2);
+    assert_int_equal(backend->protocol, APP_H2C);
+    edge_end(&edge);
+}
+
+static void a_missing_service_is_said_and_answers_nothing(void **state) {
+    (void)state;
+    struct edge edge;
+    edge_begin(&edge);
+    assert_true(put(&edge, "acme", ACME INGRESS("default", "", "echo.123123.1d.pt")));
+    assert_string_equal(field_of(view_routes(edge.registry, "acme"), "service", "echo", "reason"),
+                        "Service echo not found");
+    assert_int_equal(routed(&edge, "acme", "echo.123123.1d.pt", "/")->ready_count, 0);
+    char *text = explain_name(edge.registry, "unknown.example.com");
+    assert_string_equal(text, "no tenant has bound unknown.example.com");
+    free(text);
+    edge_end(&edge);
+}
+
 /* ---- reach ---- */
 
 static void pods_outside_the_network_are_never_dialled(void **state) {
@@ -832,6 +894,9 @@ int main(void) {
         cmocka_unit_test(pods_that_say_the_same_share_a_backend),
         cmocka_unit_test(a_bad_label_is_an_event_of_that_one_object),
         cmocka_unit_test(a_compose_service_is_looked_up_by_name),
+        cmocka_unit_test(passthrough_hosts_go_to_one_backend_unopened),
+        cmocka_unit_test(a_service_without_selector_has_its_slices_and_endpoints),
+        cmocka_unit_test(a_missing_service_is_said_and_answers_nothing),
         cmocka_unit_test(pods_outside_the_network_are_never_dialled),
         cmocka_unit_test(a_change_costs_its_own_tenant_only),
     };
