@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * conf.c - walks a table of fields and a YAML mapping side by side.
  *
- *   for each row: the key's value, or the row's fallback -> parsed by type -> checked -> stored at the row's offset
+ *   for each row: the key's value, or the row's fallback -> parsed by type -> checked -> stored at
+ * the row's offset
  *   for each key without a row: an error
  *
- * A fallback is parsed by the same code as what people write, so a wrong default fails the first test that uses it.
+ * A fallback is parsed by the same code as what people write, so a wrong default fails the first
+ * test that uses it.
  */
 #include "core/conf.h"
 #include "core/yaml.h"

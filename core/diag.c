@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * diag.c - collects what is wrong and prints it the way compilers do, so that editors can jump there.
+ * diag.c - collects what is wrong and prints it the way compilers do, so that editors can jump
+ * there.
  * Bounded: after DIAGS_MAX it only counts, because a hostile file can be wrong in every byte.
  */
 #include "core/diag.h"

@@ -3,8 +3,10 @@
  *
  *   text -> libyaml -> event -> node_build (recursive, bounded by limits.depth) -> documents
  *
- * Every node knows its weight: the number of nodes it stands for with all aliases expanded, and its height. An alias adds
- * both of its target, so nine lines that expand to a billion nodes are refused at the ninth line. Nothing is copied.
+ * Every node knows its weight: the number of nodes it stands for with all aliases expanded, and
+ * its height. An alias adds
+ * both of its target, so nine lines that expand to a billion nodes are refused at the ninth line.
+ * Nothing is copied.
  */
 #include "core/yaml.h"
 #include "core/stash.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * certificate.c - the first certificate of a PEM chain, and whether the key is its key. The only file of tenants/ that
- * knows wolfCrypt. Signatures are not checked: who serves a self-signed certificate serves what he asked for.
+ * certificate.c - the first certificate of a PEM chain, and whether the key is its key. The only
+ * file of tenants/ that
+ * knows wolfCrypt. Signatures are not checked: who serves a self-signed certificate serves what he
+ * asked for.
  */
 #include <wolfssl/options.h>
 

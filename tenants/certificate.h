@@ -14,6 +14,7 @@ struct certificate_facts {
     int64_t not_after;  /* Unix seconds */
 };
 
-/* False: *ret_why says why the pair cannot be served (not PEM, not a certificate, key of another certificate). */
+/* False: *ret_why says why the pair cannot be served (not PEM, not a certificate, key of another
+ * certificate). */
 bool certificate_read(struct stash *, const char *chain_pem, const char *key_pem,
                       struct certificate_facts *ret, const char **ret_why);

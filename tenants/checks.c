@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * checks.c - what rows cannot say of an object: names are names, addresses addresses, paths paths. One function per kind.
+ * checks.c - what rows cannot say of an object: names are names, addresses addresses, paths paths.
+ * One function per kind.
  *
- * Only what makes the object itself wrong is an error here. What is a matter of who may have it (hosts, ports, addresses
+ * Only what makes the object itself wrong is an error here. What is a matter of who may have it
+ * (hosts, ports, addresses
  * outside the network) is a state, found when the tenant is compiled.
  */
 #include "tenants/certificate.h"
@@ -207,7 +209,8 @@ static int base64_digit(char c) {
     return at ? (int)(at - digits) : -1;
 }
 
-/* RFC 4648 section 4; line breaks are skipped, as upstream's decoder does. NULL: malformed, or holds a NUL. */
+/* RFC 4648 section 4; line breaks are skipped, as upstream's decoder does. NULL: malformed, or
+ * holds a NUL. */
 static char *base64_decode(struct stash *stash, const char *text) {
     char *out = stash_alloc(stash, strlen(text) / 4 * 3 + 4);
     size_t length = 0, digits = 0, pads = 0;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * compile.c - one tenant's model, with what it was given, to what the data path reads.
  *
- *   model -> rules (Ingresses, labels) -> raw ports -> hosts and names -> certificates -> struct compiled
+ *   model -> rules (Ingresses, labels) -> raw ports -> hosts and names -> certificates -> struct
+ * compiled
  *
- * The work ends in one stash that both the registry's views and the published tenant read; the last of the two frees it.
+ * The work ends in one stash that both the registry's views and the published tenant read; the
+ * last of the two frees it.
  */
 #include "tenants/hostname.h"
 #include "tenants/work.h"

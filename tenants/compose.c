@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * compose.c - of a compose file only what makes routes: services' names, labels and static addresses.
+ * compose.c - of a compose file only what makes routes: services' names, labels and static
+ * addresses.
  *
- * Everything else is left alone, known or not: compose files are written for docker, and this edge reads over its shoulder.
+ * Everything else is left alone, known or not: compose files are written for docker, and this edge
+ * reads over its shoulder.
  * The merge key `<<` is followed, because compose files share labels that way.
  */
 #include "tenants/network.h"
@@ -12,7 +14,8 @@ bool compose_is(const char *name) {
     return word_listed("compose.yaml compose.yml docker-compose.yaml docker-compose.yml", name);
 }
 
-/* A map's own key, or that of a map it merges. Ends: trees are finite, an alias inside its own anchor was refused. */
+/* A map's own key, or that of a map it merges. Ends: trees are finite, an alias inside its own
+ * anchor was refused. */
 static const struct yaml_node *merged_get(const struct yaml_node *map, const char *key) {
     const struct yaml_node *own = yaml_get(map, key), *merge = yaml_get(map, "<<");
     if (own || !merge)

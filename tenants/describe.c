@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * describe.c - `ringress describe`, in the layout of kubectl's describe; and why a name does not route.
+ * describe.c - `ringress describe`, in the layout of kubectl's describe; and why a name does not
+ * route.
  */
 #include "tenants/hostname.h"
 #include "tenants/inside.h"

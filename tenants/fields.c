@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * fields.c - reads one mapping by its rows; nested objects by theirs. Never stops at the first mistake.
+ * fields.c - reads one mapping by its rows; nested objects by theirs. Never stops at the first
+ * mistake.
  */
 #include "tenants/fields.h"
 #include "core/conf.h"
@@ -24,7 +25,8 @@ const char *dict_get(const struct dict *dict, const char *key) {
     return NULL;
 }
 
-/* What YAML would read as a number or a truth value is not text: kubectl says so too, before it becomes 1.10 -> 1.1. */
+/* What YAML would read as a number or a truth value is not text: kubectl says so too, before it
+ * becomes 1.10 -> 1.1. */
 static bool plain_is_text(const struct yaml_node *node) {
     bool truth;
     if (node->quoted)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * fields.h - Kubernetes objects as rows: what a field is called, what it is, where it goes.
  *
- * core/conf.h does the same for the operator's file; the difference is kubectl's manner: an unknown field is a warning,
- * many known fields mean nothing here, and text that looks like a number is not text. Text is not copied but stays in the
+ * core/conf.h does the same for the operator's file; the difference is kubectl's manner: an
+ * unknown field is a warning,
+ * many known fields mean nothing here, and text that looks like a number is not text. Text is not
+ * copied but stays in the
  * YAML tree, which must live as long: a thousand aliases of a megabyte cost a megabyte.
  */
 #pragma once

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * hostname.c - names are compared only after hostname_normalise, so that case, a final dot and look-alikes cannot make two
+ * hostname.c - names are compared only after hostname_normalise, so that case, a final dot and
+ * look-alikes cannot make two
  * claims of one name. IDNA: A-labels only (RFC 5890 2.3.2.1); whoever writes a U-label is told.
  */
 #include "tenants/hostname.h"

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * hosts.c - rules to hosts: group by host, ask whether the tenant may speak for it, sort its paths, name it for the directory.
+ * hosts.c - rules to hosts: group by host, ask whether the tenant may speak for it, sort its
+ * paths, name it for the directory.
  *
- *   rules -> sorted by host -> permitted? -> routes (Exact, then the longest Prefix; a path said twice: the first wins)
+ *   rules -> sorted by host -> permitted? -> routes (Exact, then the longest Prefix; a path said
+ * twice: the first wins)
  *         -> names: the domain's tree, each host, each bound name without rules
  */
 #include "tenants/hostname.h"
@@ -57,7 +59,8 @@ static int rule_order(const void *left, const void *right) {
     return host ? host : (a->order > b->order) - (a->order < b->order);
 }
 
-/* As the router reads them: Exact first, then by falling length; equal paths next to each other, the first said first. */
+/* As the router reads them: Exact first, then by falling length; equal paths next to each other,
+ * the first said first. */
 static int path_order(const void *left, const void *right) {
     const struct rule *a = *(struct rule *const *)left, *b = *(struct rule *const *)right;
     bool exact_a = a->type == PATH_EXACT, exact_b = b->type == PATH_EXACT;
@@ -201,7 +204,8 @@ static const struct host *host_named(const struct tenant *tenant, const char *na
                               : NULL;
 }
 
-/* A bound name without rules of its own must not hide a wildcard rule above it: it gets that rule's host. */
+/* A bound name without rules of its own must not hide a wildcard rule above it: it gets that
+ * rule's host. */
 static void bound_name_add(struct work *w, const struct claim *claim) {
     char text[256], above[256];
     const char *name = claim_name(claim, text), *dot = strchr(name, '.');

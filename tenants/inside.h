@@ -2,7 +2,8 @@
  * inside.h - the registry's own structs, for the files of tenants/ only.
  *
  *   registry
- *     entry, one per tenant name: model (what its drop says), claims and ports (what it holds), compiled (what came of it)
+ *     entry, one per tenant name: model (what its drop says), claims and ports (what it holds),
+ * compiled (what came of it)
  *     zones: one tree of all names anybody holds, wants, or was given as a domain
  *     ports: one slot per number of the pool
  */
@@ -30,7 +31,8 @@ struct ingress_note {
     const struct backend *fallback;
 };
 
-/* The registry's views and the caller's data path read the same tenant; the last of the two frees it. */
+/* The registry's views and the caller's data path read the same tenant; the last of the two frees
+ * it. */
 struct compiled {
     atomic_uint holders;
     struct stash *stash;

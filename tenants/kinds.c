@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * kinds.c - the rows of every kind this edge understands: upstream's field names, and which of them mean something here.
+ * kinds.c - the rows of every kind this edge understands: upstream's field names, and which of
+ * them mean something here.
  *
- * A field that is listed as tolerated is upstream's and without effect; one that is listed nowhere is a warning.
+ * A field that is listed as tolerated is upstream's and without effect; one that is listed nowhere
+ * is a warning.
  */
 #include "tenants/objects.h"
 #include <stddef.h>

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * label_rules.c - kr.ingress.* labels to rules and raw ports, under the Ingress `default`.
  *
- *   workload's labels -> asks -> those that say the same (host, path, port) share one backend -> rules
+ *   workload's labels -> asks -> those that say the same (host, path, port) share one backend ->
+ * rules
  *
- * A raw port has no host that could tell two databases apart, so there only the pods of one group share.
+ * A raw port has no host that could tell two databases apart, so there only the pods of one group
+ * share.
  */
 #include "tenants/hostname.h"
 #include "tenants/network.h"
@@ -121,7 +123,8 @@ static void workload_endpoints(struct work *w, struct backend *backend,
                      workload->pod->head.name, pod_not_ready(workload->pod));
 }
 
-/* The same workloads at the same port are the same backend, whatever the host: connections are pooled per backend. */
+/* The same workloads at the same port are the same backend, whatever the host: connections are
+ * pooled per backend. */
 static const char *members_key(struct work *w, const struct ask *ask, size_t count) {
     const char *key =
         stash_format(w->stash, "label %u %d", ask->label.port, ask->label.scheme >= LABEL_TLS);

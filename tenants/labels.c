@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * labels.c - reads one label; knows nothing of pods.
- *   key -> container port;   value -> scheme :// host / path;   a host that ends in `*` -> the tenant's domain
+ *   key -> container port;   value -> scheme :// host / path;   a host that ends in `*` -> the
+ * tenant's domain
  */
 #include "tenants/labels.h"
 #include "tenants/hostname.h"

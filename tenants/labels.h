@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * labels.h - kr.ingress.{container-port}={scheme}://{host}/{path}: routes written where the container is.
+ * labels.h - kr.ingress.{container-port}={scheme}://{host}/{path}: routes written where the
+ * container is.
  */
 #pragma once
 #include "core/stash.h"
@@ -16,10 +17,12 @@ struct label {
 
 /* Is this key ours to read? A key that is and does not parse is a mistake worth an event. */
 bool label_is_ours(const char *key);
-/* One value may hold several, separated by commas or spaces: calls with *at = value until it returns false.
+/* One value may hold several, separated by commas or spaces: calls with *at = value until it
+ * returns false.
  * The piece is *ret_piece, *ret_length. */
 bool label_next(const char **at, const char **ret_piece, size_t *ret_length);
-/* `piece` is one of those. `domain`: the tenant's, or NULL. False: *ret_why is a sentence about it. */
+/* `piece` is one of those. `domain`: the tenant's, or NULL. False: *ret_why is a sentence about
+ * it. */
 bool label_parse(struct stash *, const char *key, const char *piece, size_t length,
                  const char *domain, struct label *ret, const char **ret_why);
 const char *label_scheme_name(enum label_scheme);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * names.c - one tree of names: who was given a domain, who claims a name, who holds it. docs: "nobody takes your name".
+ * names.c - one tree of names: who was given a domain, who claims a name, who holds it. docs:
+ * "nobody takes your name".
  *
- *   grant   spec.domain: kept for ever under the tenant's name; nobody else gets that name, one above or one below
+ *   grant   spec.domain: kept for ever under the tenant's name; nobody else gets that name, one
+ * above or one below
  *   claim   a name in spec.tls.hosts of an Ingress
- *   holder  the first claim that was eligible (own domain, or vouched) and found the place free; kept until it goes
+ *   holder  the first claim that was eligible (own domain, or vouched) and found the place free;
+ * kept until it goes
  *
- * A place is the claims of one name. Whatever changes a place re-elects its holder, writes the row, and touches the tenants
- * whose routes depend on it: the old holder, the new one, and whoever's wildcard covers it. Walks go up the labels of one
+ * A place is the claims of one name. Whatever changes a place re-elects its holder, writes the
+ * row, and touches the tenants
+ * whose routes depend on it: the old holder, the new one, and whoever's wildcard covers it. Walks
+ * go up the labels of one
  * name or over its direct children, never over all tenants.
  */
 #include "tenants/hostname.h"
@@ -123,7 +128,8 @@ static bool under_foreign_wildcard(const struct claim *claim) {
     return above && above->wildcard.holder && above->wildcard.holder->entry != claim->entry;
 }
 
-/* Could this claim hold its place if it were free? Who holds already is not asked about a wildcard that came later. */
+/* Could this claim hold its place if it were free? Who holds already is not asked about a wildcard
+ * that came later. */
 static enum claim_state claim_eligible(const struct registry *registry, const struct claim *claim,
                                        const char **ret_reason) {
     char text[256];
@@ -223,7 +229,8 @@ static struct claim *place_choose(const struct registry *registry, const struct 
     return NULL;
 }
 
-/* True when the place changed hands. `gone`: the holder was just taken out of the list, and is still readable. */
+/* True when the place changed hands. `gone`: the holder was just taken out of the list, and is
+ * still readable. */
 static bool place_elect(struct registry *registry, struct place *place, const struct claim *gone,
                         struct change *change) {
     struct claim *before = place->holder, *now = place_choose(registry, place);
@@ -241,7 +248,8 @@ static bool place_elect(struct registry *registry, struct place *place, const st
     return true;
 }
 
-/* After a place changed hands, those whose eligibility hangs on it: exact names under a wildcard, and the other way round. */
+/* After a place changed hands, those whose eligibility hangs on it: exact names under a wildcard,
+ * and the other way round. */
 static void place_ripple(struct registry *registry, struct zone *zone, bool wildcard,
                          struct change *change) {
     if (!wildcard) {
@@ -393,7 +401,8 @@ static void domain_keep(struct zone *zone, const char *tenant, const char *uid) 
         abort();
 }
 
-/* What is given stays the tenant's name's, also when the tenant goes: others' CNAMEs may still point there. The operator
+/* What is given stays the tenant's name's, also when the tenant goes: others' CNAMEs may still
+ * point there. The operator
  * who makes a tenant of that name again may give it the domain again; nobody else gets it. */
 bool domain_grant(struct registry *registry, struct entry *entry, const char *domain,
                   const char **ret_refusal, struct change *change) {

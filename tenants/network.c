@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * network.c - may a pod at this address be dialled? An address is unfolded first (IPv4 inside IPv6), then:
- *   metadata, unspecified, multicast: never -> own listener: never -> loopback, link-local: only when `allow` means exactly
+ * network.c - may a pod at this address be dialled? An address is unfolded first (IPv4 inside
+ * IPv6), then:
+ *   metadata, unspecified, multicast: never -> own listener: never -> loopback, link-local: only
+ * when `allow` means exactly
  *   that range -> inside a prefix of `allow`
  */
 #include "tenants/network.h"
@@ -29,7 +31,8 @@ uint16_t address_port(const union address *address) {
     return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port);
 }
 
-/* The bare address in the form of a prefix: ::ffff:10.0.0.1 is 10.0.0.1, or it would slip past the rules for IPv4. */
+/* The bare address in the form of a prefix: ::ffff:10.0.0.1 is 10.0.0.1, or it would slip past the
+ * rules for IPv4. */
 static struct prefix address_bare(const union address *address) {
     struct prefix bare = {.family = AF_INET, .bits = 32};
     if (address->any.sa_family == AF_INET) {
@@ -112,7 +115,8 @@ bool prefix_parse(const char *text, struct prefix *ret) {
         }               \
     }
 
-/* What clouds answer secrets on, what is no host, and IPv6 that carries an IPv4 address we would not see. */
+/* What clouds answer secrets on, what is no host, and IPv6 that carries an IPv4 address we would
+ * not see. */
 static const struct prefix never[] = {
     V4(169, 254, 169, 254, 32),
     V4(169, 254, 170, 2, 32),
@@ -132,7 +136,8 @@ static const struct prefix never[] = {
     V6(128, 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe),
     V6(128, 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54),
 };
-/* Reachable only when the operator wrote a prefix inside that range: 0.0.0.0/0 does not mean them. */
+/* Reachable only when the operator wrote a prefix inside that range: 0.0.0.0/0 does not mean them.
+ * */
 static const struct prefix delicate[] = {
     V4(127, 0, 0, 0, 8),
     V4(169, 254, 0, 0, 16),
@@ -175,7 +180,8 @@ static bool bare_is_any(const struct prefix *bare) {
     return !memcmp(bare->addr, zero, sizeof zero);
 }
 
-/* A listener on 0.0.0.0 or [::] answers on every address of the machine; which those are is not known here but for
+/* A listener on 0.0.0.0 or [::] answers on every address of the machine; which those are is not
+ * known here but for
  * loopback, so the edge names its others one by one. [::] takes IPv4 as well. */
 static bool own_matches(const union address *own, const union address *address) {
     struct prefix listener = address_bare(own), bare = address_bare(address);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * network.h - addresses as text, and which of them may be dialled for a tenant. The judge of the latter is
+ * network.h - addresses as text, and which of them may be dialled for a tenant. The judge of the
+ * latter is
  * network_allows (compiled.h); this is what only tenants/ needs.
  */
 #pragma once

@@ -38,7 +38,8 @@ static bool object_index(struct reader *r, struct model *model, struct object *o
     return false;
 }
 
-/* The grant comes from a file only the operator writes; what an API or the tenant may write is KIND.NAME.yaml. */
+/* The grant comes from a file only the operator writes; what an API or the tenant may write is
+ * KIND.NAME.yaml. */
 static void tenant_take(struct reader *r, struct model *model, struct tenant_object *tenant,
                         const char *file_name) {
     if (model->folder && strcmp(file_name, "tenant.yaml")) {

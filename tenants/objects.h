@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * objects.h - what a drop says, as structs: Kubernetes objects with upstream's names, compose services, and where each stands.
+ * objects.h - what a drop says, as structs: Kubernetes objects with upstream's names, compose
+ * services, and where each stands.
  *
  *   drop -> yaml -> model_parse -> struct model    (this file's last line)
  *
- * A model is text understood, nothing more: no claim has been judged, no name looked up. It lives until the tenant's
+ * A model is text understood, nothing more: no claim has been judged, no name looked up. It lives
+ * until the tenant's
  * next valid drop and keeps the YAML trees its words point into.
  */
 #pragma once

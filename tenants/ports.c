@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * ports.c - numbers of the raw TCP pool: free -> in use by one tenant's service -> held a day -> free.
+ * ports.c - numbers of the raw TCP pool: free -> in use by one tenant's service -> held a day ->
+ * free.
  *
- * A number stays with its (tenant, service, container port) across drops and restarts. After release it is held for 24 h:
- * clients of yesterday must not meet another tenant's service; and it counts to the quota meanwhile, so that nobody can
+ * A number stays with its (tenant, service, container port) across drops and restarts. After
+ * release it is held for 24 h:
+ * clients of yesterday must not meet another tenant's service; and it counts to the quota
+ * meanwhile, so that nobody can
  * walk through the pool. Who held first stays when the quota does not reach for all.
  */
 #include "tenants/inside.h"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * registry.c - the life of a tenant, from its first drop to its removal.
  *
- *   put:     parse -> adopt the model -> domain, claims -> compile it and whoever it touched -> change
+ *   put:     parse -> adopt the model -> domain, claims -> compile it and whoever it touched ->
+ * change
  *   remove:  claims and ports given back -> whoever gains from that is compiled -> change
  *
- * Rows: tenant/NAME (its UID), good/NAME (its last valid drop), domain/NAME, name/NAME, port/NUMBER: rows.c.
+ * Rows: tenant/NAME (its UID), good/NAME (its last valid drop), domain/NAME, name/NAME,
+ * port/NUMBER: rows.c.
  */
 #include "tenants/inside.h"
 #include "tenants/rows.h"

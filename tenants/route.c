@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * route.c - host and path to a backend; SNI to a certificate. On the data path: no allocation, no lock, read-only.
+ * route.c - host and path to a backend; SNI to a certificate. On the data path: no allocation, no
+ * lock, read-only.
  *
- * A host's routes are sorted Exact first, then Prefix by falling length, so the first match is the match. Many routes are
- * searched by halves: the Exact part by (length, bytes), the Prefix part once for each '/' of the path, longest first.
+ * A host's routes are sorted Exact first, then Prefix by falling length, so the first match is the
+ * match. Many routes are
+ * searched by halves: the Exact part by (length, bytes), the Prefix part once for each '/' of the
+ * path, longest first.
  */
 #include "tenants/compiled.h"
 #include <string.h>
 
-/* Upstream: /foo matches /foo, /foo/ and /foo/bar, never /foobar; the final '/' of the rule means nothing. */
+/* Upstream: /foo matches /foo, /foo/ and /foo/bar, never /foobar; the final '/' of the rule means
+ * nothing. */
 static size_t prefix_length(const struct route *route) {
     size_t length = route->path_length;
     return length && route->path[length - 1] == '/' ? length - 1 : length;
@@ -28,7 +32,8 @@ static const struct route *scan(const struct host *host, const char *path, size_
     return NULL;
 }
 
-/* Of [low, high), sorted by falling length and then rising bytes: the one with exactly this text. */
+/* Of [low, high), sorted by falling length and then rising bytes: the one with exactly this text.
+ * */
 static const struct route *halve(const struct host *host, unsigned low, unsigned high, bool exact,
                                  const char *path, size_t length) {
     while (low < high) {
@@ -86,7 +91,8 @@ static bool answer(struct route_answer *ret, const struct host *host, const stru
     return true;
 }
 
-/* The host's rules, then rules for any host, then the defaultBackend of the host's Ingress, then any defaultBackend. */
+/* The host's rules, then rules for any host, then the defaultBackend of the host's Ingress, then
+ * any defaultBackend. */
 void route_find(const struct tenant *tenant, const struct host *host, const char *path,
                 size_t path_length, struct route_answer *ret) {
     const struct host *any = tenant->any;

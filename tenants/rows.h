@@ -2,10 +2,13 @@
  * rows.h - what must survive a restart, as keys and JSON values.
  *
  *   tenant/NAME   {"uid", "since"}                       while the tenant is there
- *   good/NAME     {"folder", "sources": [{"path", "name", "text"}]}  its last valid drop (may hold private keys)
+ *   good/NAME     {"folder", "sources": [{"path", "name", "text"}]}  its last valid drop (may hold
+ * private keys)
  *   domain/DNS    {"tenant", "uid"}                      for ever: never given to another tenant
- *   name/DNS      {"tenant", "uid", "ingress"}           the holder of a bound name; "*.x" for a wildcard
- *   port/NUMBER   {"tenant", "uid", "slot", "until"}     until 0: in use; without tenant: held after a tenant that is gone
+ *   name/DNS      {"tenant", "uid", "ingress"}           the holder of a bound name; "*.x" for a
+ * wildcard
+ *   port/NUMBER   {"tenant", "uid", "slot", "until"}     until 0: in use; without tenant: held
+ * after a tenant that is gone
  */
 #pragma once
 #include "tenants/inside.h"
@@ -20,7 +23,8 @@ struct row { /* texts live as long as `value` */
     int64_t until;
     json_t *value;
 };
-/* False for a key of another version, and for a value that is not ours: whoever spoiled the store must not stop the edge. */
+/* False for a key of another version, and for a value that is not ours: whoever spoiled the store
+ * must not stop the edge. */
 bool row_read(const char *key, const char *value, struct row *ret);
 void row_fini(struct row *);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * rules.c - Ingresses to rules: a flat list of (host, path, backend), ordered by the Ingress's name and then as written.
+ * rules.c - Ingresses to rules: a flat list of (host, path, backend), ordered by the Ingress's
+ * name and then as written.
  */
 #include "tenants/hostname.h"
 #include "tenants/work.h"

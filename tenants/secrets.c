@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * secrets.c - spec.tls entries that name a Secret: which certificate for which hosts.
  *
- * The gate: a certificate is used only for hosts this tenant may route, and only for those it names. Somebody else's name
+ * The gate: a certificate is used only for hosts this tenant may route, and only for those it
+ * names. Somebody else's name
  * in one's certificate gives nothing.
  */
 #include "tenants/certificate.h"
@@ -63,7 +64,8 @@ static void host_take(struct work *w, const struct ingress_object *ingress,
                   secret->head.name, host->text);
 }
 
-/* Upstream: hosts left out mean all of them. Here: the hosts of this Ingress's rules that the certificate names. */
+/* Upstream: hosts left out mean all of them. Here: the hosts of this Ingress's rules that the
+ * certificate names. */
 static void rule_hosts_take(struct work *w, const struct ingress_object *ingress,
                             const struct secret_object *secret, struct certificate *certificate) {
     const struct items *rules = &ingress->spec->rules;

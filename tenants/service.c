@@ -4,7 +4,8 @@
  *   selector -> pods -> podIP : targetPort        (a named targetPort is looked up in each pod)
  *   no selector -> Endpoints of that name, EndpointSlices labelled kubernetes.io/service-name
  *
- * An address that may not be dialled for this tenant is kept, not ready, with the reason: people look for it.
+ * An address that may not be dialled for this tenant is kept, not ready, with the reason: people
+ * look for it.
  */
 #include "tenants/network.h"
 #include "tenants/work.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * table.c - open addressing with linear probing; a removal moves the followers back, so there are no tombstones.
+ * table.c - open addressing with linear probing; a removal moves the followers back, so there are
+ * no tombstones.
  * The hash is seeded at random: tenants choose the keys and must not choose the collisions.
  */
 #include "tenants/table.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * tabs.c - Go's text/tabwriter with the settings of kubectl's describe (padding 2, filled with blanks), for describe.c.
- *   lines -> cells -> for each run of lines that have the column: its width -> the next column inside that run
+ * tabs.c - Go's text/tabwriter with the settings of kubectl's describe (padding 2, filled with
+ * blanks), for describe.c.
+ *   lines -> cells -> for each run of lines that have the column: its width -> the next column
+ * inside that run
  */
 #include "tenants/tabs.h"
 #include <stdbool.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * tabs.h - columns as kubectl sets them: a cell ends at a tab, a column is as wide as its widest cell in consecutive lines
+ * tabs.h - columns as kubectl sets them: a cell ends at a tab, a column is as wide as its widest
+ * cell in consecutive lines
  * that have it, plus two.
  */
 #pragma once

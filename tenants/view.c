@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * view.c - what `ringress get` prints, as JSON with the field names of the interface. Read-only; live figures are the edge's.
+ * view.c - what `ringress get` prints, as JSON with the field names of the interface. Read-only;
+ * live figures are the edge's.
  */
 #include "tenants/view.h"
 #include "tenants/inside.h"

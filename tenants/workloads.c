@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * workloads.c - pods and compose services as one thing: something with labels and an address.
  *
- * The pods of one set (a ReplicaSet, a StatefulSet) are one group: what owns them names it, else generateName, else the pod
+ * The pods of one set (a ReplicaSet, a StatefulSet) are one group: what owns them names it, else
+ * generateName, else the pod
  * is a group of its own.
  */
 #include "tenants/work.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * labels.c - any "key=value" as a label: it parses to a port, a host and a path that hold what they promise, or says why not.
+ * labels.c - any "key=value" as a label: it parses to a port, a host and a path that hold what
+ * they promise, or says why not.
  */
 #include "tenants/labels.h"
 #include "tenants/hostname.h"

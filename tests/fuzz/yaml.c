@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * yaml.c - any text as a tenant's file: as Kubernetes objects and as a compose file, put, shown, put again, removed.
+ * yaml.c - any text as a tenant's file: as Kubernetes objects and as a compose file, put, shown,
+ * put again, removed.
  * Nothing may crash, leak, or grow beyond the limits; what was accepted must survive its own row.
  */
 #include "tenants/registry.h"

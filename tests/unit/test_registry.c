@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * test_registry.c - stories of tenants: a drop comes, another wants the same, one goes, the edge restarts.
+ * test_registry.c - stories of tenants: a drop comes, another wants the same, one goes, the edge
+ * restarts.
  */
 #include "tenants/network.h"
 #include "tenants/registry.h"
