@@ -65,8 +65,7 @@ enum path_type {
 
 struct route {
     enum path_type type;
-    const char *
-        path; /* starts with '/'; a trailing '/' of a Prefix is kept for people, ignored in matching */
+    const char *path; /* starts with '/'; a final '/' of a Prefix is ignored in matching */
     size_t path_length;
     const struct backend *backend;
     const char *ingress; /* the Ingress it came from */
@@ -74,10 +73,8 @@ struct route {
 };
 
 struct host {
-    const char
-        *name; /* lower case A-labels; "*.rest" covers one label; "" for rules without a host */
-    struct route
-        *route; /* Exact first, then Prefix by falling length: the first match is the match */
+    const char *name;    /* A-labels; "*.rest" covers one label; "" for rules without a host */
+    struct route *route; /* Exact first, then Prefix by falling length: first match wins */
     unsigned route_count;
     bool redirect;    /* plain HTTP answers 308 to https */
     bool passthrough; /* TLS goes to passthrough_backend untouched */
