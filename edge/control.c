@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_DIAGS_MAX = 20 };
+enum { LOG_DIAGS_MAX = 20, QUIET_BEATS = 20 };
 
 struct known {       /* a tenant that has something in conf.d */
     uint64_t digest; /* of what was last put; 0: nothing was */
@@ -60,6 +60,7 @@ static void change_take(struct edge *e, struct change *c, const char *put) {
 
 static void commit(struct edge *e) {
     struct err err;
+    e->quiet_beats = 0;
     if (store_commit(&e->store, &err)) {
         if (e->store_failed)
             log_write(2, "state: written again");
@@ -257,6 +258,8 @@ void control_beat(struct edge *e) {
     struct change change = {0};
     publish_reap();
     e->beats++;
+    if (++e->quiet_beats == QUIET_BEATS)
+        store_tidy(&e->store);
     if (e->beats % 10 == 0 && store_pending(&e->store) && store_reachable(&e->store))
         commit(e);
     if (e->beats % 50 == 0)

@@ -34,8 +34,8 @@ struct edge {
     struct queued *first, **last;
     json_t *certificates; /* the operator's, as `get certificates` shows them */
     struct admin *admin;
-    struct loop_timer beat; /* 100 ms */
-    unsigned beats;
+    struct loop_timer beat;      /* 100 ms */
+    unsigned beats, quiet_beats; /* since the start, since the last change */
     time_t started;
     bool serving;      /* listeners accept */
     bool store_failed; /* said once, not with every commit */

@@ -13,7 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LAYOUT = 1, BUSY_MS = 1000 };
+enum {
+    LAYOUT = 1,
+    BUSY_MS = 1000,
+    TIDY_PAGES = 1000,   /* of 4 KiB in the log: worth moving when there is time */
+    HURRY_PAGES = 32000, /* moved whatever else is to be done */
+};
 
 static bool failed(const struct store *s, struct err *err) {
     return err_set(err, "state %s: %s", s->file, s->db ? sqlite3_errmsg(s->db) : "not open");
@@ -62,11 +67,28 @@ static bool file_make(const struct store *s, const char *folder, struct err *err
     return true;
 }
 
+static int committed(void *user, sqlite3 *db, const char *name, int pages) {
+    struct store *s = user;
+    (void)name;
+    s->log_pages = pages;
+    if (pages > HURRY_PAGES)
+        store_tidy(s);
+    (void)db;
+    return SQLITE_OK;
+}
+
+void store_tidy(struct store *s) {
+    if (s->db && s->log_pages > TIDY_PAGES &&
+        sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
+        s->log_pages = 0;
+}
+
 static bool db_open(struct store *s, struct err *err) {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(s->file, &s->db, flags, NULL) != SQLITE_OK)
         return failed(s, err);
     sqlite3_busy_timeout(s->db, BUSY_MS);
+    sqlite3_wal_hook(s->db, committed, s); /* instead of SQLite's own moments */
     return run(s,
                "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
                "PRAGMA synchronous = FULL",

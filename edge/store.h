@@ -13,6 +13,7 @@
 struct store {
     sqlite3 *db; /* NULL: not reachable */
     char *file;
+    int log_pages;   /* in the write-ahead log, to be moved into the database */
     json_t *pending; /* key -> text, or null: delete */
 };
 
@@ -26,6 +27,9 @@ bool store_load(struct store *, void (*row)(void *user, const char *key, const c
 void store_put(struct store *, const char *key, const char *value);
 /* All that was put since, in one transaction, synced. False: *err; kept for the next call. */
 bool store_commit(struct store *, struct err *);
+/* Moves the log into the database when it has grown; may take a while, so call it when nothing else is to be done. A
+ * commit does it only when the log has become far too large. */
+void store_tidy(struct store *);
 size_t store_pending(const struct store *);
 bool store_reachable(const struct store *);
 /* After privileges are dropped the files must be ours still. */
