@@ -96,10 +96,17 @@ void control_flush(struct edge *e) {
 
 /* --- one tenant ------------------------------------------------------------------------------*/
 
+static void diag_log(const char *tenant, const struct diag *d) {
+    char place[32] = "";
+    if (d->line)
+        snprintf(place, sizeof place, ":%u:%u", d->line, d->column);
+    log_write(d->level == DIAG_ERROR ? 0 : 1, "tenant %s: %s%s: %s", tenant, d->file, place,
+              d->message);
+}
+
 static void diags_log(const char *tenant, const struct diags *d, size_t from) {
     for (size_t i = from; i < d->count && i < from + LOG_DIAGS_MAX; i++)
-        log_write(d->item[i].level == DIAG_ERROR ? 0 : 1, "tenant %s: %s:%u:%u: %s", tenant,
-                  d->item[i].file, d->item[i].line, d->item[i].column, d->item[i].message);
+        diag_log(tenant, &d->item[i]);
     if (d->count > from + LOG_DIAGS_MAX)
         log_write(1, "tenant %s: and %zu more", tenant, d->count - from - LOG_DIAGS_MAX);
 }
@@ -222,8 +229,9 @@ bool control_rescan(struct edge *e, struct reload_result *ret, struct err *err) 
     struct reload_result *r = ret ? ret : &own;
     bool good = rescan(e, r, err);
     control_flush(e);
-    if (!good)
+    if (!good && !e->rescan_failed)
         log_write(0, "%s; the tenants stay as they are", err->text);
+    e->rescan_failed = !good;
     diags_fini(&own.diags);
     return good;
 }

@@ -37,9 +37,10 @@ struct edge {
     struct loop_timer beat;      /* 100 ms */
     unsigned beats, quiet_beats; /* since the start, since the last change */
     time_t started;
-    bool serving;      /* listeners accept */
-    bool store_failed; /* said once, not with every commit */
-    bool drain;        /* the loop ended to drain */
+    bool serving;       /* listeners accept */
+    bool store_failed;  /* said once, not with every commit */
+    bool rescan_failed; /* the same */
+    bool drain;         /* the loop ended to drain */
     bool stop_now;
 };
 

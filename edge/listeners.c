@@ -3,14 +3,30 @@
  */
 #include "edge/address.h"
 #include "edge/edge.h"
+#include <errno.h>
 #include <ifaddrs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { BUSY_TRIES = 40, BUSY_PAUSE_MS = 50 };
+
+/* The kernel gives a killed edge's ports back a moment after it is gone: the rings that held them are taken down late. */
+static struct listener *open_patiently(enum listener_kind kind, const union address *address,
+                                       struct err *err) {
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000};
+    struct listener *listener = listener_open(kind, address, err);
+    for (int i = 0; !listener && errno == EADDRINUSE && i < BUSY_TRIES; i++) {
+        nanosleep(&pause, NULL);
+        listener = listener_open(kind, address, err);
+    }
+    return listener;
+}
 
 static bool list_open(struct edge *e, enum listener_kind kind, const struct address_list *list,
                       struct err *err) {
     for (size_t i = 0; i < list->count; i++) {
-        struct listener *listener = listener_open(kind, &list->item[i], err);
+        struct listener *listener = open_patiently(kind, &list->item[i], err);
         if (!listener)
             return false;
         e->listener[e->listener_count++] = listener;

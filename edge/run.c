@@ -31,8 +31,8 @@ static void reload(struct edge *e) {
     log_open(e->conf->log.path, e->conf->log.level, &err); /* it may have been rotated */
     if (!operator_load(e->conf, e, &r.diags))
         for (size_t i = 0; i < r.diags.count; i++)
-            log_write(0, "%s: %s; the certificates stay as they are", r.diags.item[i].file,
-                      r.diags.item[i].message);
+            log_write(0, "certificates stay as they are: %s%s%s", r.diags.item[i].file,
+                      *r.diags.item[i].file ? ": " : "", r.diags.item[i].message);
     if (control_rescan(e, &r, &err))
         log_write(2, "reloaded: %zu tenants, %zu changed, %zu with errors", r.tenants, r.changed,
                   r.failed);

@@ -220,13 +220,13 @@ static void root_watch(struct watch *w) {
 
 /* --- events ----------------------------------------------------------------------------------*/
 
-/* A link is whole as soon as it is there; a file that was just made will be written and closed. */
-static bool is_link(const struct watch *w, const char *tenant, const char *file) {
+/* A link, or what is no file, is whole as soon as it is there; a file that was just made will be written and closed. */
+static bool is_whole(const struct watch *w, const char *tenant, const char *file) {
     struct stat st;
     char *path = NULL;
     if (asprintf(&path, tenant ? "%s/%s/%s" : "%s/%s%s", w->folder, tenant ? tenant : "", file) < 0)
         return false;
-    bool answer = !lstat(path, &st) && (S_ISLNK(st.st_mode) || st.st_nlink > 1);
+    bool answer = !lstat(path, &st) && (!S_ISREG(st.st_mode) || st.st_nlink > 1);
     free(path);
     return answer;
 }
@@ -239,7 +239,7 @@ static void file_event(struct watch *w, const char *tenant, const char *folder, 
     if (mask & (IN_DELETE | IN_MOVED_FROM)) {
         file_unsettle(d, file, false);
     } else if (mask & (IN_CLOSE_WRITE | IN_MOVED_TO) ||
-               (mask & IN_CREATE && is_link(w, folder, file))) {
+               (mask & IN_CREATE && is_whole(w, folder, file))) {
         file_settle(d, file);
         quiet_from(d, WATCH_QUIET_MS);
     } else if (mask & (IN_CREATE | IN_MODIFY)) {
