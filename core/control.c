@@ -173,13 +173,18 @@ static bool process_init(const struct core_conf *conf, struct err *err) {
 bool core_start(const struct core_conf *conf, struct err *err) {
     struct ring_conf rc = {.entries = 256};
     files_raise();
-    if (!process_init(conf, err) || !ring_new(&rc, &process.control, err))
+    if (!process_init(conf, err) || !ring_new(&rc, &process.control, err)) {
+        process.workers = 0;
         return false;
+    }
     urcu_qsbr_register_thread();
     sys_cycles_per_ns();
     for (unsigned i = 0; i < process.workers; i++)
-        if (!worker_spawn(i, cpu_of(i), err))
+        if (!worker_spawn(i, cpu_of(i), err)) {
+            process.workers = i;
+            core_stop();
             return false;
+        }
     features_note();
     return true;
 }

@@ -49,7 +49,7 @@ bool modules_up(struct err *);                /* conf_check of all */
 /* ---- listeners ---- */
 struct listener;
 /* Binds and listens with SO_REUSEPORT, one socket per worker; connections are accepted from listener_start on.
- * NULL: *err says why ("bind 0.0.0.0:80: Permission denied"). */
+ * NULL: *err says why ("listen on 0.0.0.0:80: Permission denied"), errno too. */
 struct listener *listener_open(enum listener_kind, const union address *, struct err *);
 void listener_start(struct listener *);
 /* No more accepts; the sockets are closed. Connections that were accepted live on. Frees. */

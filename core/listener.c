@@ -128,6 +128,7 @@ struct listener *listener_open(enum listener_kind kind, const union address *a, 
     }
     if (!l) {
         err_set(err, "listen on %s: %s", text, strerror(-error));
+        errno = -error;
         return NULL;
     }
     l->kind = kind;
