@@ -89,7 +89,7 @@ def test_a_module_with_configuration_turns_clients_away_by_first_byte_and_addres
                     wire.send(f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n")
                     wire.read_response()
             assert "turned away" in e.log_text()
-            modules = {m["name"]: m for m in e.get("modules")}
+            modules = {m["module"]: m for m in e.get("modules")}
             assert modules["doorman"]["version"] == "1.0"
             assert modules["doorman"]["file"] == str(folder / "doorman.so")
 

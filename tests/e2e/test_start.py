@@ -118,7 +118,7 @@ def test_the_open_file_limit_is_raised_and_what_it_allows_is_said(workers):
 
 # ---- the operator's mistakes ----
 @pytest.mark.parametrize("key, value, word", [
-    ("worker", 2, "worker"), ("listen", {"http": ["not an address"]}, "not an address"),
+    ("colour", "red", "colour"), ("listen", {"http": ["not an address"]}, "not an address"),
     ("timeouts", {"header": "-1s"}, "header"), ("workers", 0, "workers"), ("raw_tcp", {"ports": "9-1"}, "ports"),
     ("modules", ["sni", "nowhere"], "nowhere"), ("sni", {"hello_size_max": "1Gi"}, "hello_size_max"),
     ("tls", {"certificates": [{"cert": "gone.pem", "key": "gone.key"}]}, "gone.pem"),
@@ -192,9 +192,9 @@ def test_readiness_is_told_to_systemd(workers, tmp_path):
         notify.bind(str(tmp_path / "notify"))
         notify.settimeout(20)
         e = Edge({}, workers)
-        process = subprocess.Popen([e.binary, "run", "-c", e.yaml], stderr=subprocess.DEVNULL,
-                                   env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
-        e.process = process
+        with open(e.log, "ab") as log:
+            e.process = subprocess.Popen([e.binary, "run", "-c", e.yaml], stderr=log,
+                                         env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
         with e_stopping(e):
             assert b"READY=1" in notify.recv(4096)
             assert e.is_up()
