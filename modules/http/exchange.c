@@ -66,7 +66,9 @@ bool exchange_begin(struct http_conn *hc) {
         return false;
     home->used = BUF_SIZE; /* nobody appends */
     struct exchange *ex = (struct exchange *)home->data;
-    memset(ex, 0, sizeof *ex);
+    memset(ex, 0, offsetof(struct exchange, request));
+    ex->response.head = (struct head){0}; /* none yet */
+    ex->response.begun = ex->response.complete = false;
     ex->hc = hc;
     ex->worker = worker;
     ex->home = home;
@@ -142,7 +144,7 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
     size_t length = answer_write(&a, out, sizeof out);
     struct account_worker *account = conn_account(hc->conn);
     if (account && status >= 502)
-        account->failures++;
+        ACCOUNT_ADD(account->failures, 1);
     exchange_drop(ex);
     hc->first = false;
     hc->full |= stream_write_copy(hc->client, out, length) == 1;

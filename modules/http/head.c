@@ -7,9 +7,12 @@
 bool head_put_number(struct head *h, uint64_t n) {
     char digits[20];
     size_t at = sizeof digits;
-    do
+    for (; n > UINT32_MAX; n /= 10)
         digits[--at] = (char)('0' + n % 10);
-    while (n /= 10);
+    uint32_t rest = (uint32_t)n; /* nearly always all of it, and cheaper to divide */
+    do
+        digits[--at] = (char)('0' + rest % 10);
+    while (rest /= 10);
     return head_put(h, digits + at, sizeof digits - at);
 }
 

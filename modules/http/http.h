@@ -60,7 +60,7 @@ struct http_conn {
     struct exchange *exchange;
     struct hold *hold;
     uint32_t queued; /* what a slow reader had still to read when its time was up; 0: it was not */
-    uint8_t state; /* enum client_state; moved by http_enter */
+    uint8_t state;   /* enum client_state; moved by http_enter */
     uint8_t peer_length;
     bool timed : 1; /* this state's time runs */
     bool first : 1; /* no request yet */
@@ -79,8 +79,6 @@ struct exchange {
     const struct slice *source; /* of the bytes being parsed right now */
     struct stream *pod;
     struct upstream_set *set;
-    const struct host *redirect; /* answer 308: this host is served by TLS */
-    struct message request, response;
     struct body_out up, down;
     uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */
     uint8_t tries, interims;
@@ -91,8 +89,9 @@ struct exchange {
     bool pod_spoke : 1;    /* a byte of an answer came: no second try */
     bool delivering : 1;   /* the final response's head is on its way: no other answer */
     bool keep : 1;         /* the client's connection stays open after this */
-    char host[254];
     uint8_t host_length;
+    struct message request, response; /* message_init sees to these */
+    char host[254];
 };
 
 /* http.c */

@@ -318,7 +318,12 @@ static const llhttp_settings_t settings = {
 
 void message_init(struct message *m, bool request, const struct message_sink *sink) {
     struct head head = m->head;
-    *m = (struct message){.sink = sink, .head = head, .start = head.used, .request = request};
+    memset((char *)m + sizeof m->parser, 0,
+           sizeof *m - sizeof m->parser); /* llhttp clears its own */
+    m->sink = sink;
+    m->head = head;
+    m->start = head.used;
+    m->request = request;
     llhttp_init(&m->parser, request ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
 }
 

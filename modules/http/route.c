@@ -80,10 +80,8 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     struct route_answer answer;
     route_find(entry->version->tenant, entry->object, path, length, &answer);
     const struct host *host = entry->object ? entry->object : answer.host;
-    if (!ex->hc->tls && host && host->redirect) {
-        ex->redirect = host;
+    if (!ex->hc->tls && host && host->redirect)
         return 308;
-    }
     if (answer.why != ROUTE_FOUND)
         return 404;
     ex->set = answer.backend->host_set;
@@ -106,7 +104,7 @@ int exchange_route(struct exchange *ex) {
         conn_charge(conn, entry->version);
     struct account_worker *account = conn_account(conn);
     if (account)
-        account->requests++;
+        ACCOUNT_ADD(account->requests, 1);
     int status = modules_ask(ex, &entry);
     if (status)
         return status;
