@@ -26,9 +26,8 @@ from measure import LOAD_CPU, PROXY_CPU, pinned
 from proxies import Haproxy, Nginx, Ringress, accepts
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BASES = {'ringress': 7500, 'nginx': 7510, 'haproxy': 7520, 'nginx-256k': 7530, 'haproxy-256k': 7540,
-         'haproxy-splice': 7550, 'ringress-one-tenant': 7560}
-BACKEND = 7580
+PROXIES = ('ringress', 'nginx', 'haproxy', 'nginx-256k', 'haproxy-256k', 'haproxy-splice', 'ringress-one-tenant')
+PORTS_EACH = 10  # from --port on: ten for each proxy, then the backends'
 
 
 class Bench:
@@ -43,7 +42,7 @@ class Bench:
         self.hosts = 500 if quick else 10000
         self.other_tenants = (10, 100) if quick else (10, 100, 1000, 10000)
         self.drops = 5 if quick else 25
-        self.backend = None
+        self.backend, self.backend_port = None, options.port + PORTS_EACH * len(PROXIES)
 
     def say(self, text):
         print(text, file=sys.stderr, flush=True)
@@ -54,7 +53,8 @@ class Bench:
         return [self.proxy(n) for n in names if n and (n.split('-')[0] in ('ringress', *self.options.peers.split(',')))]
 
     def proxy(self, name):
-        place = (name, BASES[name], BACKEND, self.folder, (self.folder / 'cert.pem', self.folder / 'cert.key'))
+        base = self.options.port + PORTS_EACH * PROXIES.index(name)
+        place = (name, base, self.backend_port, self.folder, (self.folder / 'cert.pem', self.folder / 'cert.key'))
         if name.startswith('ringress'):
             return Ringress(self.build, *place, one_tenant=name.endswith('one-tenant'))
         if name.startswith('nginx'):
@@ -88,10 +88,10 @@ def make_certificate(folder):
 
 
 @contextlib.contextmanager
-def backend(tools):
-    process = subprocess.Popen(pinned([tools / 'backend', BACKEND], LOAD_CPU))
+def backend(tools, port):
+    process = subprocess.Popen(pinned([tools / 'backend', port], LOAD_CPU))
     try:
-        while not accepts(BACKEND):
+        while not accepts(port):
             if process.poll() is not None:
                 raise RuntimeError('the backend did not start')
             time.sleep(0.02)
@@ -150,6 +150,7 @@ def arguments(known):
     parser.add_argument('--build', default=ROOT / 'build/release')
     parser.add_argument('--peers', default='nginx,haproxy', help='which peers; empty for none')
     parser.add_argument('--minutes', type=float, default=10, help='of soak')
+    parser.add_argument('--port', type=int, default=7500, help='the first of a hundred ports to use')
     parser.add_argument('--quick', action='store_true', help='one short round of each, small; results in build/bench')
     parser.add_argument('--list', action='store_true')
     options = parser.parse_args()
@@ -185,7 +186,7 @@ def main():
         bench = Bench(options, folder)
         compile_tools(bench.tools)
         make_certificate(folder)
-        with backend(bench.tools) as bench.backend:
+        with backend(bench.tools, bench.backend_port) as bench.backend:
             results = run_works(bench, chosen, bench.tools / 'quick' if options.quick else ROOT / 'bench/results')
     return 1 if any(r['verdict']['ok'] is False for r in results) else 0
 

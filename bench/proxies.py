@@ -32,8 +32,7 @@ class Proxy:
 
     def start(self, hosts=0):
         for port in (self.http, self.https, self.echo, self.source):
-            if accepts(port):
-                raise RuntimeError(f'port {port} of {self.name} is taken')
+            wait_free(port, self.name)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.hosts = hosts
@@ -70,6 +69,15 @@ class Proxy:
         """Make /v`version` the path of probe.example.com that exists; nobody else's changes."""
         self.write(version)
         self.process.send_signal(self.reload_signal)
+
+
+def wait_free(port, name):
+    """The kernel lets go of a ring's sockets a moment after their process has ended."""
+    deadline = time.monotonic() + 3
+    while accepts(port):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f'port {port} of {name} is taken; choose others with --port')
+        time.sleep(0.05)
 
 
 def end_with_parent():

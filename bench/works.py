@@ -67,7 +67,7 @@ class Cost:
                                           self.command(bench, proxy, 1))
                     rounds[proxy.name].append(one.to_dict())
                     bench.say(f'{self.name} round {r + 1} {proxy.name}: {one.value:.2f} {self.unit}'
-                              f' done={one.done} errors={one.errors} cpu={one.proxy_share:.2f}'
+                              f' done={one.done} MB={one.bytes // 10**6} errors={one.errors} cpu={one.proxy_share:.2f}'
                               f'{"" if one.calm else " (not calm)"}')
         series = [{'proxy': n, 'rounds': v, 'median': median(v)} for n, v in rounds.items()]
         return result(self, series, against_peers(series, self.most))

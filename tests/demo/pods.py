@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from dataclasses import dataclass, field
 
 import yaml
@@ -92,12 +93,22 @@ def start_pod(stack, pod, folder, certificate):
 
 
 def require_free(address, port, who, hint=''):
+    """A second try or more, because the kernel lets go of a ring's sockets a moment after their process has ended."""
+    deadline = time.monotonic() + 2
+    while (problem := bind_problem(address, port)):
+        if time.monotonic() > deadline:
+            raise DemoError(f"{address}:{port} is needed for {who}, but: {problem}{hint}")
+        time.sleep(0.05)
+
+
+def bind_problem(address, port):
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             s.bind((address, port))
         except OSError as e:
-            raise DemoError(f"{address}:{port} is needed for {who}, but: {e.strerror}{hint}") from None
+            return e.strerror
+    return None
 
 
 class EchoHandler(http.server.BaseHTTPRequestHandler):
