@@ -17,6 +17,9 @@ struct account_worker {
     uint64_t failures;   /* answers the edge made itself: 502, 503, 504 */
 } __attribute__((aligned(64)));
 
+/* How a worker counts: it is the only writer, so no locked instruction is needed, and a reader never sees half. */
+#define ACCOUNT_ADD(counter, n) __atomic_store_n(&(counter), (counter) + (n), __ATOMIC_RELAXED)
+
 struct account {
     char *name;
     unsigned workers;

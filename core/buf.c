@@ -49,14 +49,14 @@ struct buf *buf_get(struct worker *w) {
         return NULL;
     b->refs = 1;
     b->used = 0;
-    w->in_use++;
+    ACCOUNT_ADD(w->in_use, 1);
     return b;
 }
 
 void buf_unref(struct worker *w, struct buf *b) {
     if (--b->refs)
         return;
-    w->in_use--;
+    ACCOUNT_ADD(w->in_use, -1);
     b->next = w->free;
     w->free = b;
 }
@@ -90,7 +90,7 @@ void bufs_received(struct worker *w, uint16_t first, size_t bytes, bool (*take)(
         size_t n = bytes < BUF_SIZE ? bytes : BUF_SIZE;
         bytes -= n;
         w->provided--;
-        w->in_use++;
+        ACCOUNT_ADD(w->in_use, 1);
         b->refs = 1;
         b->used = (uint16_t)n;
         struct slice s = {b, b->data, (uint32_t)n};

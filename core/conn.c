@@ -49,8 +49,8 @@ static void conn_link(struct conn *c, struct worker *w) {
     if (c->next)
         c->next->link = &c->next;
     w->conns = c;
-    w->conn_count++;
-    w->accepted++;
+    ACCOUNT_ADD(w->conn_count, 1);
+    ACCOUNT_ADD(w->accepted, 1);
 }
 
 void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_port) {
@@ -64,8 +64,8 @@ void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_
     c->stream = &c->sock.stream;
     c->kind = (uint8_t)kind;
     c->local_port = local_port;
-    w->nobody->w[w->id].connections++;
-    w->nobody->w[w->id].connections_total++;
+    ACCOUNT_ADD(w->nobody->w[w->id].connections, 1);
+    ACCOUNT_ADD(w->nobody->w[w->id].connections_total, 1);
     conn_link(c, w);
     stream_consume(c->stream, &ask_events, c);
     timer_init(&c->sock.timer, ask_late);
@@ -348,7 +348,7 @@ static void dial_next(struct dial *d, const struct upstream *avoid) {
         stream_consume(d->far, &dial_events, d);
         return;
     }
-    c->sock.owner.account->w[c->sock.owner.worker->id].failures++;
+    ACCOUNT_ADD(c->sock.owner.account->w[c->sock.owner.worker->id].failures, 1);
     conn_close(c, true);
 }
 
@@ -419,13 +419,13 @@ static void conn_gone(struct sock *s) {
     segs_drop(w, &c->peek);
     if (c->tls)
         tls_free(c->tls);
-    s->owner.account->w[w->id].connections--;
+    ACCOUNT_ADD(s->owner.account->w[w->id].connections, -1);
     if (c->version)
         version_unpin(c->version, w);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
-    w->conn_count--;
+    ACCOUNT_ADD(w->conn_count, -1);
     worker_free(w, c, conn_size(c->kind));
 }
 
@@ -533,9 +533,9 @@ void conn_charge(struct conn *c, struct version *v) {
         version_unpin(c->version, w);
     struct account *from = c->sock.owner.account;
     if (from != v->account) {
-        from->w[w->id].connections--;
-        v->account->w[w->id].connections++;
-        v->account->w[w->id].connections_total++;
+        ACCOUNT_ADD(from->w[w->id].connections, -1);
+        ACCOUNT_ADD(v->account->w[w->id].connections, 1);
+        ACCOUNT_ADD(v->account->w[w->id].connections_total, 1);
         sock_charge(&c->sock, v->account);
     }
     c->version = v;

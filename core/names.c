@@ -25,7 +25,8 @@ struct key {
 static int key_match(struct cds_lfht_node *node, const void *key) {
     const struct key *k = key;
     const struct name_node *n = container_of(node, struct name_node, node);
-    return n->length == k->length && !memcmp(n->key, k->text, k->length);
+    /* Pairs with directory_put: whoever sees the length sees the entry and what it points at. */
+    return __atomic_load_n(&n->length, __ATOMIC_ACQUIRE) == k->length && !memcmp(n->key, k->text, k->length);
 }
 
 static const struct name_entry *key_find(const char *text, size_t length) {
@@ -165,6 +166,7 @@ struct name_node *directory_port_node(struct version *v, uint16_t port, const vo
 
 void directory_put(struct name_node *n) {
     struct key k = {n->key, n->length};
+    __atomic_store_n(&n->length, n->length, __ATOMIC_RELEASE);
     struct cds_lfht_node *old = cds_lfht_add_replace(table, hash_bytes(n->key, n->length), key_match, &k, &n->node);
     if (old)
         container_of(old, struct name_node, node)->gone = true;

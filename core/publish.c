@@ -241,12 +241,19 @@ static void retired_reap(void) {
     }
 }
 
+/* Every worker has been through a quiescent point since, and what it had read before happened before. */
+static void grace_period(void) {
+    urcu_qsbr_synchronize_rcu();
+    for (unsigned i = 0; i < process.workers; i++)
+        (void)__atomic_load_n(&process.worker[i]->turns, __ATOMIC_ACQUIRE);
+}
+
 void publish_reap(void) {
     urcu_qsbr_quiescent_state();
     tickets_rotate_if_due(sys_now_ns() / 1000000);
     retired_reap();
     if (dead)
-        urcu_qsbr_synchronize_rcu();
+        grace_period();
     struct published **link = &dead;
     while (*link) {
         struct published *p = *link;

@@ -285,6 +285,7 @@ void ring_close(struct ring *r, int fd) {
 
 void ring_message(struct ring *r, struct ring *to, struct message *m) {
     m->to = to;
+    __atomic_store_n(&m->posted, 1, __ATOMIC_RELEASE);
     struct io_uring_sqe *sqe = sqe_get(r);
     io_uring_prep_msg_ring(sqe, to->uring.ring_fd, 0, (uint64_t)(uintptr_t)m | TAG_MESSAGE, 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
@@ -311,7 +312,8 @@ static void dispatch(struct ring *r, const struct io_uring_cqe *cqe) {
         return;
     if (cqe->user_data & TAG_MESSAGE) {
         struct message *m = p;
-        m->run(m);
+        if (__atomic_load_n(&m->posted, __ATOMIC_ACQUIRE))
+            m->run(m);
     } else if (cqe->user_data & TAG_BOUNCED) {
         ring_message(r, ((struct message *)p)->to, p);
     } else {

@@ -44,6 +44,7 @@ void ring_close(struct ring *, int fd);
 struct message {
     void (*run)(struct message *);
     struct ring *to;
+    uint32_t posted; /* what the poster wrote before is seen by `run`: release here, acquire there */
 };
 void ring_message(struct ring *, struct ring *to, struct message *);
 

@@ -43,8 +43,8 @@ void sock_init(struct sock *s, struct worker *w, int fd, struct account *account
 
 void sock_charge(struct sock *s, struct account *account) {
     struct worker *w = s->owner.worker;
-    s->owner.account->w[w->id].buffers -= s->queue.count;
-    account->w[w->id].buffers += s->queue.count;
+    ACCOUNT_ADD(s->owner.account->w[w->id].buffers, -(int64_t)s->queue.count);
+    ACCOUNT_ADD(account->w[w->id].buffers, s->queue.count);
     s->owner.account = account;
 }
 
@@ -130,7 +130,7 @@ static bool recv_take(void *user, struct slice slice) {
 
 static void recv_bytes(struct sock *s, const struct completion *c) {
     if (s->client)
-        sock_account(s)->bytes_in += (uint64_t)c->res;
+        ACCOUNT_ADD(sock_account(s)->bytes_in, (uint64_t)c->res);
     if (s->paused && s->recv.armed && !s->cancelling) { /* only now is the multishot worth cancelling */
         s->cancelling = true;
         ring_cancel(s->owner.worker->ring, &s->recv);
@@ -164,7 +164,9 @@ static void recv_done(struct op *op, const struct completion *c) {
         if (s->eof) /* told already; what else the kernel says about the end is no news */
             return;
         s->eof = true;
-        if (!s->closing)
+        if (s->reset)
+            sock_break(s, -ECONNRESET);
+        else if (!s->closing)
             s->stream.events->eof(&s->stream, s->stream.user);
         return;
     } else if (c->res == -ENOBUFS) {
@@ -198,7 +200,7 @@ enum { SEGS_HIGH = 2048 }; /* links, so that many tiny slices count for the buff
 
 static int sock_wrote(struct sock *s, unsigned before, bool ok) {
     struct worker *w = s->owner.worker;
-    sock_account(s)->buffers += (int64_t)s->queue.count - (int64_t)before;
+    ACCOUNT_ADD(sock_account(s)->buffers, (int64_t)s->queue.count - (int64_t)before);
     if (!ok) {
         sock_break(s, -ENOMEM);
         return -ENOMEM;
@@ -304,9 +306,9 @@ static void send_sent(struct sock *s, uint32_t bytes) {
     struct worker *w = s->owner.worker;
     unsigned before = s->queue.count;
     segs_pop(w, &s->queue, bytes);
-    sock_account(s)->buffers -= (int64_t)before - (int64_t)s->queue.count;
+    ACCOUNT_ADD(sock_account(s)->buffers, (int64_t)s->queue.count - (int64_t)before);
     if (s->client)
-        sock_account(s)->bytes_out += bytes;
+        ACCOUNT_ADD(sock_account(s)->bytes_out, bytes);
     if (s->full && s->queue.bytes <= STREAM_LOW) {
         s->full = false;
         s->drain_due = true;
@@ -320,9 +322,10 @@ static void send_failed(struct sock *s, int error) {
         sock_break(s, error);
         return;
     }
-    sock_account(s)->buffers -= s->queue.count;
+    ACCOUNT_ADD(sock_account(s)->buffers, -(int64_t)s->queue.count);
     segs_drop(s->owner.worker, &s->queue);
     s->shut = s->fin_sent = true;
+    s->reset = true; /* the kernel tells an RST once, here: a receive after it finds a mere end */
     s->drain_due = s->full;
     s->full = false;
 }
@@ -378,7 +381,7 @@ static void sock_finish(struct sock *s, bool reset) {
         return;
     s->closing = true;
     timer_stop(&s->timer);
-    sock_account(s)->buffers -= s->queue.count;
+    ACCOUNT_ADD(sock_account(s)->buffers, -(int64_t)s->queue.count);
     if (reset)
         sys_linger_reset(s->fd);
     if (s->recv.armed)

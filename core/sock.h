@@ -37,6 +37,7 @@ struct sock {
     bool closing : 1;    /* stream_close was called */
     bool told : 1;       /* the error event has been given */
     bool drain_due : 1;
+    bool reset : 1;      /* a send met the peer's RST: the end that a receive brings is that, not a FIN */
 };
 
 void sock_init(struct sock *, struct worker *, int fd, struct account *, void (*gone)(struct sock *));

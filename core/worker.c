@@ -189,6 +189,8 @@ static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
 }
 
 int worker_turn(struct worker *w, int64_t wait_ns) {
+    /* Whatever was read under RCU is behind us; who frees it after a grace period acquires this. */
+    __atomic_store_n(&w->turns, w->turns + 1, __ATOMIC_RELEASE);
     urcu_qsbr_thread_offline();
     int error = ring_wait(w->ring, turn_wait(w, wait_ns));
     urcu_qsbr_thread_online();
@@ -205,8 +207,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     dead_release(w);
     worker_charge(w, w->nobody);
     int64_t lag = sys_now_ns() - w->now_ns;
-    if ((uint64_t)lag > w->lag_ns_max)
-        w->lag_ns_max = (uint64_t)lag;
+    if ((uint64_t)lag > __atomic_load_n(&w->lag_ns_max, __ATOMIC_RELAXED))
+        __atomic_store_n(&w->lag_ns_max, (uint64_t)lag, __ATOMIC_RELAXED);
     return 0;
 }
 

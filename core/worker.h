@@ -80,6 +80,7 @@ struct worker {
     struct conn *conns;
     unsigned conn_count, upstream_count;
     uint64_t accepted;
+    uint64_t turns; /* released at each quiescent point */
     bool draining, stopping;
 
     /* accounts */
@@ -141,7 +142,7 @@ void segs_drop(struct worker *, struct segs *);
 /* Loop time: what has passed since the last charge goes to this account. */
 static inline void worker_charge(struct worker *w, struct account *a) {
     uint64_t now = sys_cycles();
-    a->w[w->id].loop_cycles += now - w->charge_mark;
+    ACCOUNT_ADD(a->w[w->id].loop_cycles, now - w->charge_mark);
     w->charge_mark = now;
 }
 void *worker_alloc(struct worker *, size_t size);

@@ -69,7 +69,7 @@ static enum verdict sni_relay(struct conn *conn, struct version *version, const 
     conn_charge(conn, version);
     const struct backend *backend = host->passthrough_backend;
     if (!backend || !backend->host_set) {
-        conn_account(conn)->failures++;
+        ACCOUNT_ADD(conn_account(conn)->failures, 1);
         return sni_refuse(conn, TLS_ALERT_INTERNAL_ERROR);
     }
     conn_relay(conn, version, backend->host_set);

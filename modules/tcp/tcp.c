@@ -10,7 +10,7 @@
 #include "tenants/compiled.h"
 
 static enum verdict tcp_refuse(struct conn *conn) {
-    conn_account(conn)->failures++;
+    ACCOUNT_ADD(conn_account(conn)->failures, 1);
     conn_close(conn, true);
     return VERDICT_REJECT;
 }
