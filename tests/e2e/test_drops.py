@@ -277,7 +277,7 @@ def test_a_running_request_ends_as_it_began_though_its_tenant_is_gone(workers):
             wire.send(f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n")
             wire.until(b"half")
             e.remove("acme.yaml")
-            eventually(lambda: who(e) == 404)
+            eventually(lambda: e.tenant("acme") is None)
             go.set()
             assert wire.need(4) == b"half"
             wire.send(f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n")

@@ -30,12 +30,12 @@ def folder():
     edge.end(failed=False)
 
 
-def start(edge, **options):
-    """Runs it until it ends by itself, or 5 s."""
+def start(edge, seconds=8, **options):
+    """Runs it until it ends by itself, or that long: (exit code or None, what it said)."""
     with subprocess.Popen([edge.binary, "run", "-c", edge.yaml], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, **options) as process:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+            process.wait(seconds)
         ended = process.poll()
         if ended is None:
             process.terminate()
@@ -110,7 +110,7 @@ def test_the_open_file_limit_is_raised_and_what_it_allows_is_said(workers):
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     edge = Edge({}, workers)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    code, said = start(edge, preexec_fn=lower)
+    code, said = start(edge, seconds=2, preexec_fn=lower)
     edge.end(failed=False)
     assert code is None, said
     assert str(hard) in said and re.search(r"connections", said), said
