@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * version.c - what this build is, what it stands on, and what the running kernel gives it.
  */
-#include "edge/version.h"
 #include "core/module.h"
 #include "core/ring.h"
 #include "edge/command.h"

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * edge.yaml: what is good is ready to use, what is wrong is said all at once and where.
+ * link: edge/conf.c edge/address.c edge/file.c
+ */
+#include "edge/address.h"
+#include "edge/conf.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LEAST "conf_d: c\nstate: s\nlisten: {http: [\"127.0.0.1:80\"]}\n"
+
+static struct edge_conf *parse(const char *text, struct diags *diags) {
+    *diags = (struct diags){0};
+    return edge_conf_parse("dir/edge.yaml", text, strlen(text), diags);
+}
+
+static void the_least_that_is_required_gives_the_documented_defaults(void **state) {
+    struct diags diags;
+    struct edge_conf *c = parse(LEAST, &diags);
+    (void)state;
+    assert_non_null(c);
+    assert_string_equal(c->conf_d, "dir/c");
+    assert_string_equal(c->state, "dir/s");
+    assert_string_equal(c->admin.socket, "/run/ringress/admin.sock");
+    assert_int_equal(c->timeouts.header, 10000);
+    assert_int_equal(c->timeouts.keepalive, 75000);
+    assert_int_equal(c->raw_tcp.per_tenant, 4);
+    assert_int_equal(c->port_high, 0);
+    assert_int_equal(c->modules.count, 3);
+    assert_int_equal(c->tls.min_version, 0);
+    assert_true(c->workers >= 1);
+    assert_int_equal(c->addresses.count, 1); /* those of the listeners */
+    assert_string_equal(((char **)c->addresses.item)[0], "127.0.0.1");
+    edge_conf_free(c);
+    diags_fini(&diags);
+}
+
+static void addresses_of_both_families_are_read(void **state) {
+    struct diags diags;
+    struct edge_conf *c =
+        parse("conf_d: c\nstate: s\nlisten:\n  https: [\"0.0.0.0:443\", \"[::]:443\"]\n"
+              "raw_tcp: {ports: 28000-31999}\n",
+              &diags);
+    (void)state;
+    assert_non_null(c);
+    assert_int_equal(c->https.count, 2);
+    assert_int_equal(c->https.item[1].any.sa_family, AF_INET6);
+    assert_int_equal(address_port(&c->https.item[1]), 443);
+    assert_int_equal(c->addresses.count, 0); /* wildcards name no address */
+    assert_int_equal(c->port_low, 28000);
+    assert_int_equal(c->port_high, 31999);
+    edge_conf_free(c);
+    diags_fini(&diags);
+}
+
+static void expect_error(const char *text, unsigned line, unsigned column, const char *part) {
+    struct diags diags;
+    struct edge_conf *c = parse(text, &diags);
+    bool found = false;
+    assert_null(c);
+    for (size_t i = 0; i < diags.count; i++)
+        found |= diags.item[i].line == line && diags.item[i].column == column &&
+                 strstr(diags.item[i].message, part);
+    if (!found)
+        diags_print(&diags, stderr);
+    assert_true(found);
+    diags_fini(&diags);
+}
+
+static void every_mistake_is_told_with_its_position(void **state) {
+    (void)state;
+    expect_error("state: s\nlisten: {http: [\"127.0.0.1:80\"]}\n", 1, 1, "conf_d is missing");
+    expect_error("", 1, 1, "listen is missing");
+    expect_error(LEAST "colour: red\n", 4, 1, "unknown key");
+    expect_error(LEAST "workers: many\n", 4, 10, "workers");
+    expect_error(LEAST "workers: 0\n", 4, 10, "workers");
+    expect_error(LEAST "timeouts: {drain: soon}\n", 4, 19, "drain");
+    expect_error(LEAST "trusted_proxies: [10.0.0.1/8]\n", 4, 19, "prefix");
+    expect_error(LEAST "raw_tcp: {ports: 5-1}\n", 4, 18, "range");
+    expect_error(LEAST "raw_tcp: {ports: 1-100}\n", 3, 17, "pool");
+    expect_error(LEAST "dns: {servers: [example.com]}\n", 4, 17, "not an address");
+    expect_error("conf_d: c\nstate: s\nlisten: {http: [localhost:80]}\n", 3, 17, "localhost:80");
+    expect_error("conf_d: c\nstate: s\nlisten: {}\n", 3, 9, "neither");
+}
+
+static void what_this_build_lacks_is_not_ignored(void **state) {
+    struct diags diags;
+    (void)state;
+    expect_error(
+        "conf_d: c\nstate: s\nlisten: {http: [\"127.0.0.1:80\"], proxy_protocol: [10.0.0.0/8]}\n",
+        3, 50, "proxy_protocol");
+    expect_error(LEAST "acme: {email: x}\n", 4, 1, "acme");
+    struct edge_conf *c =
+        parse(LEAST "log: {access: json}\nraw_tcp: {shutoff: {lag: 1}}\n", &diags);
+    assert_non_null(c);
+    assert_int_equal(diags.count, 2); /* warnings */
+    edge_conf_free(c);
+    diags_fini(&diags);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_least_that_is_required_gives_the_documented_defaults),
+        cmocka_unit_test(addresses_of_both_families_are_read),
+        cmocka_unit_test(every_mistake_is_told_with_its_position),
+        cmocka_unit_test(what_this_build_lacks_is_not_ignored),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
