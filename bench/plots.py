@@ -25,7 +25,7 @@ def draw(result, path):
 
 def draw_bars(result, axes):
     series = result['series']
-    names = [s['proxy'].replace(', ', '\n') for s in series]
+    names = [s['proxy'].replace('-', '\n', 1).replace(', ', '\n') for s in series]
     bars = axes.bar(names, [s['median'] for s in series], color=[color(s['proxy']) for s in series], width=0.6)
     axes.bar_label(bars, fmt='%.2f', padding=3, fontsize=9)
     for i, s in enumerate(series):
@@ -47,6 +47,8 @@ def draw_lines(result, axes):
     axes.axhline(result['verdict']['max'], color='#b03030', linestyle='--', linewidth=1, label='bar')
     axes.set_xscale('log')
     axes.set_yscale('log')
+    axes.set_xticks(others, [f'{n:,}' for n in others])
+    axes.minorticks_off()
     axes.set_xlabel('other tenants loaded')
     axes.set_ylabel('ms from the write to the first new answer\n(band: least to most)')
     axes.legend()
