@@ -137,8 +137,11 @@ bool directory_init(void) {
 }
 
 void directory_fini(void) {
+    /* A resize that is still under way waits for a grace period: not for this thread. */
+    urcu_qsbr_thread_offline();
     if (table)
         cds_lfht_destroy(table, NULL);
+    urcu_qsbr_thread_online();
     table = NULL;
 }
 

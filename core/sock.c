@@ -45,6 +45,10 @@ void sock_charge(struct sock *s, struct account *account) {
     struct worker *w = s->owner.worker;
     ACCOUNT_ADD(s->owner.account->w[w->id].buffers, -(int64_t)s->queue.count);
     ACCOUNT_ADD(account->w[w->id].buffers, s->queue.count);
+    /* What came before anyone knew whose it is belongs to who it turned out to be. */
+    ACCOUNT_ADD(s->owner.account->w[w->id].bytes_in, -(uint64_t)s->early);
+    ACCOUNT_ADD(account->w[w->id].bytes_in, s->early);
+    s->early = 0;
     s->owner.account = account;
 }
 
@@ -129,8 +133,11 @@ static bool recv_take(void *user, struct slice slice) {
 }
 
 static void recv_bytes(struct sock *s, const struct completion *c) {
-    if (s->client)
+    if (s->client) {
         ACCOUNT_ADD(sock_account(s)->bytes_in, (uint64_t)c->res);
+        if (s->owner.account == s->owner.worker->nobody)
+            s->early += (uint32_t)c->res;
+    }
     if (s->paused && s->recv.armed && !s->cancelling) { /* only now is the multishot worth cancelling */
         s->cancelling = true;
         ring_cancel(s->owner.worker->ring, &s->recv);

@@ -21,6 +21,7 @@ struct sock {
     struct timer timer; /* free for the embedder until stream_close; then: how long the last bytes may take */
     struct sock *starved_next;
     void (*gone)(struct sock *);
+    uint32_t early;   /* bytes received while nobody's account paid */
     uint32_t sending; /* bytes of the queue's front that a send is carrying */
     int fd;
     int16_t broken; /* negative errno: neither read nor written any more */

@@ -7,6 +7,7 @@
  */
 #include "edge/address.h"
 #include "edge/admin.h"
+#include "tenants/path.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,7 +170,14 @@ static bool redirects(const struct asked *a, const struct host *host,
 static void route_tell(struct story *s, const struct tenant *t, const struct host *host,
                        const struct asked *a) {
     struct route_answer found;
-    route_find(t, host, a->path, strlen(a->path), &found);
+    char path[sizeof a->path], folded[sizeof a->path];
+    long length = path_normalise(strcpy(path, a->path), strlen(a->path));
+    if (length < 0) {
+        conclude(s, "none", 400, "the path could be read as two different ones: refused");
+        return;
+    }
+    size_t folded_length = path_fold(path, (size_t)length, folded);
+    route_find(t, host, folded, folded_length, &found);
     if (found.why == ROUTE_FOUND)
         rule_tell(s, &found);
     if (redirects(a, host, &found)) {

@@ -69,7 +69,7 @@ static void ports_unique(struct work *w) {
     for (size_t i = 0; i < w->port_count; i++) {
         const struct wanted_port port = w->port[i];
         if (table_get(&slots, port.slot)) {
-            event_add(w, port.object, "", (struct spot){0, 0}, "PortTwice",
+            note_event(w, port.object, "", (struct spot){0, 0}, "PortTwice",
                       "a raw port for %s is already asked for", port.slot);
             continue;
         }
@@ -97,7 +97,7 @@ static void ports_build(struct work *w, struct change *change) {
             .backend = port->backend,
         };
         if (port->refusal)
-            event_add(w, port->object, "", (struct spot){0, 0}, "PortRefused",
+            note_event(w, port->object, "", (struct spot){0, 0}, "PortRefused",
                       "no raw port for %s: %s", port->slot, port->refusal);
     }
 }
@@ -111,10 +111,10 @@ static void claim_events(struct work *w) {
         const char *name = claim_name(claim, text);
         enum claim_state state = claim_judge(w->registry, claim, &reason);
         if (state == CLAIM_CONFLICT)
-            event_add(w, object, "", (struct spot){0, 0}, "HostTaken", "%s cannot be bound: %s",
+            note_event(w, object, "", (struct spot){0, 0}, "HostTaken", "%s cannot be bound: %s",
                       name, reason);
         else if (state == CLAIM_PENDING)
-            event_add(w, object, "", (struct spot){0, 0}, "HostPending",
+            note_event(w, object, "", (struct spot){0, 0}, "HostPending",
                       "%s waits for its proof: add %s CNAME %s.", name, name,
                       w->entry->domain ? w->entry->domain : "<the tenant's domain>");
     }
@@ -123,11 +123,11 @@ static void claim_events(struct work *w) {
 static void grant_events(struct work *w) {
     const struct tenant_object *ignored = w->model->ignored_tenant, *tenant = w->model->tenant;
     if (ignored)
-        event_add(w, stash_format(w->stash, "Tenant/%s", w->entry->name), ignored->head.file,
+        note_event(w, stash_format(w->stash, "Tenant/%s", w->entry->name), ignored->head.file,
                   ignored->head.at, "TenantIgnored",
                   "kind: Tenant is honoured only in tenant.yaml");
     if (w->entry->domain_refusal && tenant && tenant->spec)
-        event_add(w, stash_format(w->stash, "Tenant/%s", w->entry->name), tenant->head.file,
+        note_event(w, stash_format(w->stash, "Tenant/%s", w->entry->name), tenant->head.file,
                   tenant->spec->domain.at, "DomainRefused", "spec.domain %s is not given: %s",
                   tenant->spec->domain.text, w->entry->domain_refusal);
 }
@@ -135,7 +135,7 @@ static void grant_events(struct work *w) {
 static void backend_events(struct work *w) {
     for (size_t i = 0; i < w->backend_count; i++)
         if (w->backend[i].reason && !w->backend[i].endpoint_count)
-            event_add(w, stash_format(w->stash, "Service/%s", w->backend[i].service), "",
+            note_event(w, stash_format(w->stash, "Service/%s", w->backend[i].service), "",
                       (struct spot){0, 0}, "NoEndpoints", "%s", w->backend[i].reason);
 }
 

@@ -101,7 +101,7 @@ static void rule_shadow(struct work *w, struct rule *rule, const struct rule *wi
     }
     note_state(rule, "shadowed",
                stash_format(w->stash, "%s has this host and path already", winner->origin));
-    event_add(w, rule->object, rule->file, rule->at, "PathTaken", "%s%s is already routed by %s",
+    note_event(w, rule->object, rule->file, rule->at, "PathTaken", "%s%s is already routed by %s",
               rule->host, rule->path, winner->origin);
 }
 
@@ -174,7 +174,7 @@ static void host_refuse(struct work *w, struct rule **rules, size_t count, enum 
     for (size_t i = 0; i < count; i++) {
         note_state(rules[i], state == CLAIM_CONFLICT ? "conflict" : "pending",
                    reason ? reason : "not verified yet");
-        event_add(w, rules[i]->object, rules[i]->file, rules[i]->at,
+        note_event(w, rules[i]->object, rules[i]->file, rules[i]->at,
                   state == CLAIM_CONFLICT ? "HostTaken" : "HostPending", "%s does not route: %s",
                   rules[i]->host, reason ? reason : "it has not been verified yet");
     }

@@ -59,7 +59,7 @@ static void ask_add(struct work *w, struct asks *asks, const struct workload *wo
         .workload = workload, .key = pair->key.text, .at = pair->value.at, .order = asks->count};
     const char *why = NULL, *domain = w->entry->domain;
     if (!label_parse(w->stash, pair->key.text, piece, length, domain, &ask.label, &why)) {
-        event_add(w, workload->object, workload->file, ask.at, "BadLabel", "%.60s=%.200s: %s",
+        note_event(w, workload->object, workload->file, ask.at, "BadLabel", "%.60s=%.200s: %s",
                   pair->key.text, pair->value.text, why);
         return;
     }

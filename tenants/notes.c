@@ -14,7 +14,7 @@ static int64_t event_since(const struct work *w, const char *object, const char 
     return w->now;
 }
 
-void event_add(struct work *w, const char *object, const char *file, struct spot at,
+void note_event(struct work *w, const char *object, const char *file, struct spot at,
                const char *reason, const char *format, ...) {
     struct compiled *out = w->out;
     if (out->event_count >= EVENTS_MAX)

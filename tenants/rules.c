@@ -32,7 +32,7 @@ static const struct backend *ref_backend(struct work *w, const struct ingress_ob
     if (service && service->name.text && service->port)
         return backend_of_service(w, service->name.text, service->port->number,
                                   service->port->name.text);
-    event_add(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file,
+    note_event(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file,
               ref->at, "ResourceBackend",
               "a backend must be a service; resource backends are not supported");
     struct backend *backend = backend_new(w, "resource", 0, APP_HTTP);
@@ -83,7 +83,7 @@ static void ingress_take(struct work *w, const struct ingress_object *ingress) {
             rule_take(w, ingress, rule, NULL, fallback);
     }
     if (ingress->passthrough && spec && spec->fallback && !spec->rules.count)
-        event_add(w, stash_format(w->stash, "Ingress/%s", note->name), ingress->head.file,
+        note_event(w, stash_format(w->stash, "Ingress/%s", note->name), ingress->head.file,
                   ingress->head.at, "NoHost",
                   "tls-passthrough needs rules with a host: SNI is all that can be seen");
 }

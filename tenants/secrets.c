@@ -59,7 +59,7 @@ static void host_take(struct work *w, const struct ingress_object *ingress,
     if (facts_cover(secret->facts, host->text))
         host_add(w, certificate, host->text);
     else
-        event_add(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file,
+        note_event(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file,
                   host->at, "CertificateMismatch", "the certificate in Secret %s does not name %s",
                   secret->head.name, host->text);
 }
@@ -84,7 +84,7 @@ static void tls_take(struct work *w, const struct ingress_object *ingress,
     if (!tls->secret.text)
         return;
     if (!secret || !secret->facts) {
-        event_add(w, object, ingress->head.file, tls->secret.at,
+        note_event(w, object, ingress->head.file, tls->secret.at,
                   secret ? "SecretUnusable" : "SecretNotFound", "Secret %s %s%s", tls->secret.text,
                   secret ? "cannot be used: " : "not found",
                   !secret       ? ""
@@ -113,7 +113,7 @@ void certificates_build(struct work *w) {
     for (size_t i = 0; i < w->model->secrets.count; i++) {
         const struct secret_object *secret = w->model->secrets.item[i];
         if (secret->why)
-            event_add(w, stash_format(w->stash, "Secret/%s", secret->head.name), secret->head.file,
+            note_event(w, stash_format(w->stash, "Secret/%s", secret->head.name), secret->head.file,
                       secret->head.at, "Unusable", "%s", secret->why);
     }
 }

@@ -307,7 +307,7 @@ static void node_port_want(struct work *w, const struct service_object *service,
                            const struct service_port *port) {
     const char *object = stash_format(w->stash, "Service/%s", service->head.name);
     if (!protocol_is_tcp(&port->protocol)) {
-        event_add(w, object, service->head.file, port->at, "PortRefused",
+        note_event(w, object, service->head.file, port->at, "PortRefused",
                   "a raw port carries TCP only, not %s", port->protocol.text);
         return;
     }

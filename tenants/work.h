@@ -42,7 +42,7 @@ struct work {
 };
 
 /* notes.c */
-void event_add(struct work *, const char *object, const char *file, struct spot, const char *reason,
+void note_event(struct work *, const char *object, const char *file, struct spot, const char *reason,
                const char *format, ...) __attribute__((format(printf, 6, 7)));
 /* service.c */
 const struct backend *backend_of_service(struct work *, const char *service, int64_t number,

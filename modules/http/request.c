@@ -7,7 +7,7 @@
  * what the edge vouches for (X-Forwarded-*, X-Request-Id) are written anew. Pure.
  */
 #include "modules/http/message.h"
-#include "modules/http/path.h"
+#include "tenants/path.h"
 #include <stdio.h>
 #include <strings.h>
 

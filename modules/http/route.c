@@ -6,7 +6,7 @@
  * A stranger learns nothing: an unknown name, a name without rules and a path without rule are the same 404.
  */
 #include "modules/http/http.h"
-#include "modules/http/path.h"
+#include "tenants/path.h"
 
 static const char *view_header(const struct request_view *view, const char *name,
                                size_t *ret_length) {

@@ -3,7 +3,7 @@
  *
  *   whole == byte by byte == in pieces;  what is sent on parses to exactly one request of the same meaning
  * link: modules/http/message.c modules/http/request.c modules/http/response.c modules/http/head.c modules/http/field.c
- * link: modules/http/path.c modules/http/body.c llhttp
+ * link: modules/http/body.c llhttp
  */
 #include "tests/fuzz/http_pipe.h"
 

@@ -4,7 +4,7 @@
  *   first byte: 1 the request was HEAD, 2 the client speaks 1.0, 4 the pod ends after these bytes, 8 the client stays;  then the bytes
  *   whole == byte by byte == in pieces;  what is sent on parses to exactly one response with the same body
  * link: modules/http/message.c modules/http/request.c modules/http/response.c modules/http/head.c modules/http/field.c
- * link: modules/http/path.c modules/http/body.c llhttp
+ * link: modules/http/body.c llhttp
  */
 #include "tests/fuzz/http_pipe.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * test_http_path.c - one meaning per path: the policy of docs/http.md, line by line.
- * link: modules/http/path.c
+ * test_path.c - one meaning per path: the policy of docs/http.md, line by line.
  */
-#include "modules/http/path.h"
+#include "tenants/path.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
  * parameters ("..;x"), or in a path with empty segments ("/a//../b": servers that fold slashes first read another path).
  * Pure; works in place, for the result is never longer.
  */
-#include "modules/http/path.h"
+#include "tenants/path.h"
 #include <stdint.h>
 #include <string.h>
 
