@@ -339,8 +339,10 @@ static char *error_text(const struct diags *diags, size_t from) {
         const struct diag *diag = &diags->item[i];
         if (diag->level != DIAG_ERROR)
             continue;
-        fprintf(out, "%s%s:%u:%u: %s", said++ ? "; " : "", diag->file, diag->line, diag->column,
-                diag->message);
+        fprintf(out, "%s%s:", said++ ? "; " : "", diag->file);
+        if (diag->line)
+            fprintf(out, "%u:%u:", diag->line, diag->column);
+        fprintf(out, " %s", diag->message);
     }
     if (diags->errors > said)
         fprintf(out, "; %zu errors in all", diags->errors);
