@@ -190,7 +190,10 @@ static void route_tell(struct story *s, const struct tenant *t, const struct hos
         conclude(s, "none", 404, "the name is the tenant's, but no rule speaks for it");
     } else {
         set_text(s, "rule", found.host && *found.host->name ? found.host->name : "*");
-        conclude(s, "none", 404, "the host has rules, none of them for this path");
+        conclude(s, "none", 404,
+                 host && host->passthrough
+                     ? "TLS of this name is passed through; no rule is for plain HTTP"
+                     : "the host has rules, none of them for this path");
     }
 }
 
@@ -203,14 +206,15 @@ static void passthrough_tell(struct story *s, const struct host *host) {
         conclude(s, "none", 0, "the rule has no backend");
 }
 
-static void certificate_tell(struct story *s, const struct tenant *t, const struct asked *a) {
+static bool certificate_tell(struct story *s, const struct tenant *t, const struct asked *a) {
     const struct certificate *c = tenant_certificate(t, a->host, a->host_length);
     if (c)
         tell(s, "tls", "Secret %s", c->secret);
     else if (operator_identity(a->host, a->host_length))
         tell(s, "tls", "the operator's certificate");
     else
-        tell(s, "tls", "no certificate for this name: the handshake fails");
+        return false;
+    return true;
 }
 
 static void name_tell(struct story *s, struct edge *e, const struct asked *a) {
@@ -224,9 +228,9 @@ static void name_tell(struct story *s, struct edge *e, const struct asked *a) {
     const struct host *host = entry->object;
     tell(s, "tenant", "%s", t->name);
     set_text(s, "tenant", t->name);
-    if (a->scheme == SCHEME_HTTPS && !(host && host->passthrough))
-        certificate_tell(s, t, a);
-    if (host && host->passthrough && a->scheme != SCHEME_HTTP)
+    if (a->scheme == SCHEME_HTTPS && !(host && host->passthrough) && !certificate_tell(s, t, a))
+        conclude(s, "none", 0, "no certificate for this name: the handshake fails");
+    else if (host && host->passthrough && a->scheme != SCHEME_HTTP)
         passthrough_tell(s, host);
     else if (a->scheme == SCHEME_TLS)
         conclude(s, "none", 0, "TLS of this name is not passed through; it ends at the edge");

@@ -7,6 +7,7 @@
  *   the rest  commands.c -> client.c -> the admin socket -> requests.c of the running edge -> views.c, explain.c
  */
 #include "edge/command.h"
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,16 +86,21 @@ static int option_take(struct args *args, int option) {
 
 /* Options may stand before or after the words. -1: go on; else the code to end with. */
 static int args_parse(struct args *args, int argc, char **argv) {
-    static const struct option longs[] = {
-        {"socket", required_argument, NULL, 's'}, {"conf", required_argument, NULL, 'c'},
-        {"tenant", required_argument, NULL, 'n'}, {"output", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
+                                          {"conf", required_argument, NULL, 'c'},
+                                          {"tenant", required_argument, NULL, 'n'},
+                                          {"output", required_argument, NULL, 'o'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {NULL, 0, NULL, 0}};
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, ":c:n:o:h", longs, NULL)) != -1;) {
         if (option == 'h') {
             usage_print(stdout);
             return EXIT_GOOD;
         }
+        if (option == 'v')
+            return command_version(args);
         int code = option_take(args, option);
         if (code)
             return code;
@@ -129,5 +135,10 @@ int main(int argc, char **argv) {
         usage_print(stderr);
         return EXIT_USAGE;
     }
-    return command_run_named(&args);
+    code = command_run_named(&args);
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "ringress: cannot write what was asked for: %s\n", strerror(errno));
+        return code ? code : EXIT_BAD_NEWS;
+    }
+    return code;
 }

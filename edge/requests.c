@@ -39,7 +39,7 @@ static char *describe_one(struct edge *e, const char *kind, const char *tenant, 
     if (!strcmp(kind, "tenant"))
         return describe_tenant(e->registry, name);
     if (!strcmp(kind, "domain"))
-        return describe_domain(e->registry, name);
+        return describe_domain(e->registry, tenant, name);
     if (!strcmp(kind, "ingress"))
         return describe_ingress(e->registry, tenant, name);
     return describe_port(e->registry, tenant, name);
@@ -70,6 +70,37 @@ static char *describe_any(struct edge *e, const char *kind, const char *name) {
     return NULL;
 }
 
+static bool row_is(const json_t *row, const char *key, const char *name) {
+    const char *value = json_string_value(json_object_get(row, key));
+    size_t length = value ? strlen(value) : 0;
+    char port[24];
+    if (!value || strncmp(value, name, length) != 0)
+        return false;
+    snprintf(port, sizeof port, ":%d",
+             (int)json_integer_value(json_object_get(row, "containerPort")));
+    return !name[length] || !strcmp(name + length, port);
+}
+
+/* For programs: the rows of `get` that the text is about; of an ingress its routes. */
+static json_t *described_rows(struct edge *e, const char *kind, const char *tenant,
+                              const char *name) {
+    static const char *const of[][3] = {{"tenant", "tenants", "tenant"},
+                                        {"domain", "domains", "domain"},
+                                        {"ingress", "routes", "ingress"},
+                                        {"port", "ports", "service"}};
+    json_t *found = json_array(), *row;
+    size_t k = 0, i;
+    while (k < 3 && strcmp(of[k][0], kind) != 0)
+        k++;
+    json_t *rows = view_of(e, of[k][1], tenant);
+    json_array_foreach(rows, i, row) {
+        if (row_is(row, of[k][2], name))
+            json_array_append(found, row);
+    }
+    json_decref(rows);
+    return found;
+}
+
 static json_t *describe(struct edge *e, const struct request *r) {
     const char *kind = r->word[0], *name = r->word[1];
     bool of_tenant = !strcmp(kind, "ingress") || !strcmp(kind, "port");
@@ -81,7 +112,10 @@ static json_t *describe(struct edge *e, const struct request *r) {
                             of_tenant && r->tenant ? r->tenant : "");
     json_t *value = json_string(text);
     free(text);
-    return json_pack("{s:i s:o}", "exit", EXIT_GOOD, "text", value ? value : json_string(""));
+    value = value ? value : json_string("");
+    return json_pack("{s:i s:O s:o}", "exit", EXIT_GOOD, "text", value, "data",
+                     json_pack("{s:s s:s s:o s:o}", "kind", kind, "name", name, "rows",
+                               described_rows(e, kind, r->tenant, name), "text", value));
 }
 
 static json_t *explain(struct edge *e, const struct request *r) {

@@ -250,26 +250,43 @@ static const char *string_of(json_t *object, const char *key) {
     return text ? text : "<none>";
 }
 
-char *describe_domain(const struct registry *registry, const char *domain) {
-    const struct place *place = place_find(registry, domain);
+static bool shown_to(const char *tenant, const char *owner) {
+    return !tenant || !strcmp(tenant, owner);
+}
+
+static size_t claims_print(FILE *out, const struct registry *registry, const struct place *place,
+                           const char *tenant) {
+    size_t count = 0;
+    for (const struct claim *claim = place ? place->first : NULL; claim; claim = claim->next) {
+        if (!shown_to(tenant, claim->entry->name))
+            continue;
+        json_t *object = claim_json(registry, claim);
+        fprintf(out, "Claim:\n  Tenant:\t%s\n  Ingress:\t%s\n  State:\t%s\n  Reason:\t%s\n",
+                string_of(object, "tenant"), string_of(object, "ingress"),
+                string_of(object, "state"), string_of(object, "reason"));
+        json_decref(object);
+        count++;
+    }
+    return count;
+}
+
+char *describe_domain(const struct registry *registry, const char *tenant, const char *domain) {
     const struct zone *zone = domain_above(registry, domain);
     struct page page;
-    if ((!place || !place->first) && (!zone || strcmp(zone->name, domain)))
-        return NULL;
     if (!page_begin(&page))
         return NULL;
+    if (zone && !shown_to(tenant, zone->granted_to))
+        zone = NULL;
     fprintf(page.out, "Name:\t%s\n", domain);
     if (zone)
         fprintf(page.out, "Domain of:\t%s%s\n", zone->granted_to,
                 entry_find(registry, zone->granted_to) ? "" : " (gone: nobody else is given it)");
-    for (const struct claim *claim = place ? place->first : NULL; claim; claim = claim->next) {
-        json_t *object = claim_json(registry, claim);
-        fprintf(page.out, "Claim:\n  Tenant:\t%s\n  Ingress:\t%s\n  State:\t%s\n  Reason:\t%s\n",
-                string_of(object, "tenant"), string_of(object, "ingress"),
-                string_of(object, "state"), string_of(object, "reason"));
-        json_decref(object);
-    }
-    return page_end(&page);
+    size_t claims = claims_print(page.out, registry, place_find(registry, domain), tenant);
+    char *text = page_end(&page);
+    if (claims || (zone && !strcmp(zone->name, domain)))
+        return text;
+    free(text);
+    return NULL;
 }
 
 /* ---- why not ---- */

@@ -103,6 +103,7 @@ json_t *view_events(const struct registry *, const char *tenant);
 char *describe_ingress(const struct registry *, const char *tenant, const char *name);
 char *describe_tenant(const struct registry *, const char *tenant);
 char *describe_port(const struct registry *, const char *tenant, const char *service_and_port);
-char *describe_domain(const struct registry *, const char *domain);
+/* To one tenant another's claims, and whose the domain is, are not shown. `tenant` NULL: the operator asks. */
+char *describe_domain(const struct registry *, const char *tenant, const char *domain);
 /* Why `host` does not route, when the directory has no entry for it: pending, conflict, refused, unknown. malloc'd. */
 char *explain_name(const struct registry *, const char *host);

@@ -4,12 +4,13 @@ import contextlib
 import json
 import re
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from edge import Edge, eventually, ringress
+from edge import BINARY, Edge, eventually, ringress
 from objects import (ACME, GLOBEX, documents, grant, ingress, node_port, plain_ingress, pod, rule, secret, service,
                      tenant, web_tenant)
 from pod import EchoPod, Pod, TcpEchoPod
@@ -138,6 +139,28 @@ def test_describe_knows_tenants_domains_and_ports(e, words):
     assert words[1].split(":")[0] in done.stdout
 
 
+def test_describe_domain_tells_a_second_claimant_that_it_is_taken_not_by_whom(workers):
+    def claimant(name):
+        return tenant(name, plain_ingress(rule("shop.example.com", "web"), tls=["shop.example.com"]),
+                      domains=["shop.example.com"])
+    with Edge({"acme.yaml": claimant("acme")}, workers) as e:
+        e.drop("globex.yaml", claimant("globex"))
+        eventually(lambda: e.tenant("globex"))
+        told = e.run("describe", "domain", "shop.example.com", "-n", "globex").stdout
+        assert "taken" in told and "acme" not in told
+        assert e.run("describe", "domain", ACME, "-n", "globex").returncode == 1
+        operator = e.run("describe", "domain", "shop.example.com").stdout
+        assert "acme" in operator and "globex" in operator
+
+
+@pytest.mark.parametrize("kind, name", [("tenant", "acme"), ("domain", "shop.example.com"), ("port", "db:5678"),
+                                        ("ingress", "default")])
+def test_describe_prints_json_for_programs(e, kind, name):
+    described = json.loads(e.run("describe", kind, name, "-n", "acme", "-o", "json").stdout)
+    assert (described["kind"], described["name"]) == (kind, name)
+    assert described["rows"] and all(r["tenant"] == "acme" for r in described["rows"])
+
+
 # ---- explain ----
 def test_explain_names_tenant_rule_service_and_pod(e):
     done = e.explain(f"https://web.{ACME}/api/v1?x=1")
@@ -164,8 +187,20 @@ def test_explain_and_the_edge_agree(e):
         assert (done.returncode == 0) == (served.status == 200), (path, served.start, done.stdout)
 
 
+def test_explain_knows_that_a_name_without_a_certificate_fails_in_its_handshake(e):
+    done = e.explain(f"https://web.{GLOBEX}/")
+    assert done.returncode == 1 and "handshake" in done.stdout
+    assert e.explain(f"http://web.{GLOBEX}/").returncode == 0
+
+
 def test_explain_tells_of_the_redirect(e):
     assert "308" in e.explain(f"http://web.{ACME}/").stdout
+
+
+def test_what_can_not_be_written_is_bad_news(e):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([BINARY, "get", "tenants", "-c", e.yaml], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and b"No space left" in done.stderr
 
 
 # ---- check ----
