@@ -143,7 +143,7 @@ static void features_note(void) {
     unsigned f = ring_features(process.worker[0]->ring);
     size_t n = strlen(features);
     snprintf(features + n, sizeof features - n, "; io_uring: multishot accept and receive, provided buffers%s%s",
-             f & RING_BUNDLE ? ", bundles" : "", f & RING_MULTISHOT_LEN ? ", capped multishot" : "");
+             f & RING_BUNDLE ? ", bundles" : "", f & RING_MIN_WAIT ? ", gathering waits" : "");
 }
 
 static int cpu_of(unsigned id) {
@@ -227,7 +227,7 @@ void workers_call(void (*run)(struct worker *, void *), void *user) {
         calls[i] = (struct call){{.run = call_run}, process.worker[i], run, user, &done};
         worker_post(process.worker[i], process.control, &calls[i].message);
     }
-    ring_wait(process.control, 0);
+    ring_wait(process.control, 0, 1);
     ring_dispatch(process.control);
     urcu_qsbr_thread_offline();
     for (unsigned i = 0; i < process.workers; i++)

@@ -143,7 +143,7 @@ static void slots_post(struct listener *l, bool start) {
     unsigned n = l->count;
     for (unsigned i = 0; i < n; i++)
         worker_post(process.worker[i], process.control, start ? &l->slot[i].start : &l->slot[i].close);
-    ring_wait(process.control, 0);
+    ring_wait(process.control, 0, 1);
     ring_dispatch(process.control);
 }
 

@@ -144,7 +144,7 @@ static void upstream_put(struct upstream *up) {
         return;
     map_remove(&upstreams, up->key);
     upstream_retire(up, process.worker, process.control);
-    ring_wait(process.control, 0);
+    ring_wait(process.control, 0, 1);
     ring_dispatch(process.control);
     up->next_dead = retired;
     retired = up;

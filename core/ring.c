@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum { TAG_MESSAGE = 1, TAG_BOUNCED = 2, TAG_MASK = 3 };
-enum { SCRATCH_SIZE = 512 * 1024, BUFFER_GROUP = 0 };
+enum { GATHER_US = 30, SCRATCH_SIZE = 512 * 1024, BUFFER_GROUP = 0 };
 
 struct ring {
     struct io_uring uring;
@@ -107,28 +107,6 @@ static bool explain_failure(int error, struct err *err) {
                    strerror(-error));
 }
 
-/* Does a multishot receive take a length cap? Asked of the kernel, not of its version. */
-static bool probe_multishot_length(struct ring *r) {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
-        return false;
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
-    io_uring_prep_recv_multishot(sqe, pair[0], NULL, 4096, 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = BUFFER_GROUP + 1; /* an empty group: the answer is ENOBUFS, or EINVAL for the length */
-    io_uring_sqe_set_data64(sqe, 0);
-    ssize_t wrote = write(pair[1], "x", 1);
-    struct io_uring_cqe *cqe;
-    bool takes = false;
-    if (wrote == 1 && io_uring_submit_and_wait(&r->uring, 1) >= 0 && !io_uring_peek_cqe(&r->uring, &cqe)) {
-        takes = cqe->res != -EINVAL;
-        io_uring_cqe_seen(&r->uring, cqe);
-    }
-    close(pair[0]);
-    close(pair[1]);
-    return takes;
-}
-
 static int ring_setup(struct ring *r, const struct ring_conf *conf) {
     struct io_uring_params p = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN |
@@ -138,6 +116,8 @@ static int ring_setup(struct ring *r, const struct ring_conf *conf) {
     int error = io_uring_queue_init_params(conf->entries, &r->uring, &p);
     if (error)
         return error;
+    if (p.features & IORING_FEAT_MIN_TIMEOUT)
+        r->features |= RING_MIN_WAIT;
     io_uring_register_ring_fd(&r->uring); /* saves a look-up per enter; without it all works */
     if (conf->buffer_count) {
         r->buffers = io_uring_setup_buf_ring(&r->uring, conf->buffer_count, BUFFER_GROUP, 0, &error);
@@ -148,8 +128,6 @@ static int ring_setup(struct ring *r, const struct ring_conf *conf) {
         r->buffer_count = conf->buffer_count;
         if (p.features & IORING_FEAT_RECVSEND_BUNDLE)
             r->features |= RING_BUNDLE;
-        if (probe_multishot_length(r))
-            r->features |= RING_MULTISHOT_LEN;
     }
     return 0;
 }
@@ -222,14 +200,19 @@ void ring_accept(struct ring *r, struct op *op, int fd) {
     arm(sqe, op);
 }
 
-void ring_recv(struct ring *r, struct op *op, int fd, bool multishot, size_t cap) {
+void ring_recv(struct ring *r, struct op *op, int fd) {
     struct io_uring_sqe *sqe = sqe_get(r);
-    if (multishot)
-        io_uring_prep_recv_multishot(sqe, fd, NULL, r->features & RING_MULTISHOT_LEN ? cap : 0, 0);
-    else
-        io_uring_prep_recv(sqe, fd, NULL, cap, 0);
+    io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = BUFFER_GROUP;
+    arm(sqe, op);
+}
+
+void ring_recv_once(struct ring *r, struct op *op, int fd, size_t cap) {
+    struct io_uring_sqe *sqe = sqe_get(r);
+    io_uring_prep_recv(sqe, fd, NULL, cap, 0);
     /* A bundle without a cap could empty the whole ring for one connection. */
-    if (r->features & RING_BUNDLE && (!multishot || r->features & RING_MULTISHOT_LEN))
+    if (r->features & RING_BUNDLE)
         sqe->ioprio |= IORING_RECVSEND_BUNDLE;
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = BUFFER_GROUP;
@@ -327,10 +310,15 @@ static void dispatch(struct ring *r, const struct io_uring_cqe *cqe) {
     }
 }
 
-int ring_wait(struct ring *r, int64_t timeout_ns) {
+int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     struct __kernel_timespec ts = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
     struct io_uring_cqe *cqe;
-    int error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, timeout_ns ? 1 : 0, timeout_ns < 0 ? NULL : &ts, NULL);
+    int error;
+    if (expected > 1 && timeout_ns && r->features & RING_MIN_WAIT)
+        error = io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, timeout_ns < 0 ? NULL : &ts,
+                                                     GATHER_US, NULL);
+    else
+        error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, timeout_ns ? 1 : 0, timeout_ns < 0 ? NULL : &ts, NULL);
     r->scratch_used = 0;
     if (error < 0 && error != -ETIME && error != -EINTR && error != -EBUSY && error != -EAGAIN)
         return error;

@@ -15,8 +15,8 @@
 struct ring;
 
 enum ring_feature {
-    RING_BUNDLE = 1,        /* receive bundles (6.10) */
-    RING_MULTISHOT_LEN = 2, /* a multishot receive honours a length cap (6.16) */
+    RING_BUNDLE = 1,   /* receive bundles (6.10) */
+    RING_MIN_WAIT = 2, /* a wait may gather completions for a short while (6.12) */
 };
 
 struct ring_conf {
@@ -32,7 +32,10 @@ unsigned ring_features(const struct ring *);
 int ring_fd(const struct ring *);
 
 void ring_accept(struct ring *, struct op *, int fd);             /* multishot; res: the new descriptor */
-void ring_recv(struct ring *, struct op *, int fd, bool multishot, size_t cap); /* into provided buffers; bundles if any */
+/* Multishot, one provided buffer a completion. */
+void ring_recv(struct ring *, struct op *, int fd);
+/* One completion of up to `cap` bytes: in several provided buffers where there are bundles, else in one. */
+void ring_recv_once(struct ring *, struct op *, int fd, size_t cap);
 void ring_send(struct ring *, struct op *, int fd, const void *data, size_t length);  /* whole or error */
 void ring_sendv(struct ring *, struct op *, int fd, const struct iovec *, unsigned count); /* whole or error; count <= 1024 */
 void ring_connect(struct ring *, struct op *, int fd, const struct sockaddr *, socklen_t length);
@@ -52,8 +55,9 @@ void ring_message(struct ring *, struct ring *to, struct message *);
 void ring_buffer_add(struct ring *, void *data, unsigned size, uint16_t id);
 void ring_buffers_publish(struct ring *);
 
-/* Submit what is queued and wait for at least one completion or until timeout_ns passed (0: don't wait, <0: for ever).
+/* Submit what is queued and wait for at least one completion or until timeout_ns passed (0: don't wait, <0: for ever);
+ * `expected` more than 1: first, for at most 30 µs, for that many, where the kernel can (RING_MIN_WAIT).
  * Returns 0, or negative errno when the ring is broken; a signal or a time-out is not an error. */
-int ring_wait(struct ring *, int64_t timeout_ns);
+int ring_wait(struct ring *, int64_t timeout_ns, unsigned expected);
 /* Run `done` of every completion that is there. Returns their number. */
 unsigned ring_dispatch(struct ring *);

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { LAST_BYTES_MS = 30000, IOV_MOST = 512, SEND_MOST = 1024 * 1024 };
+enum { CALM = 8, LAST_BYTES_MS = 30000, IOV_MOST = 512, SEND_MOST = 1024 * 1024 };
 
 static void sock_finish(struct sock *s, bool reset);
 static void sock_flush(struct flush *f);
@@ -21,10 +21,31 @@ static void starved_forget(struct sock *s) {
     *link = s->starved_next;
 }
 
+static void full_link(struct sock *s) {
+    struct worker *w = s->owner.worker;
+    if (s->full_link)
+        return;
+    s->full_next = w->full;
+    s->full_link = &w->full;
+    if (s->full_next)
+        s->full_next->full_link = &s->full_next;
+    w->full = s;
+}
+
+static void full_unlink(struct sock *s) {
+    if (!s->full_link)
+        return;
+    *s->full_link = s->full_next;
+    if (s->full_next)
+        s->full_next->full_link = s->full_link;
+    s->full_link = NULL;
+}
+
 static void sock_release(struct owner *o) {
     struct sock *s = container_of(o, struct sock, owner);
     if (s->starved)
         starved_forget(s);
+    full_unlink(s);
     flush_forget(o->worker, &s->flush);
     segs_drop(o->worker, &s->queue);
     s->gone(s);
@@ -62,6 +83,17 @@ static void sock_break(struct sock *s, int error) {
         return;
     s->broken = (int16_t)error;
     flush_later(s->owner.worker, &s->flush);
+}
+
+/* Readers that have stopped could hold all there is, and then nobody on this worker would hear from anyone again. The
+ * tenant that holds the most gives way, with the queue that has been full the longest. */
+void socks_yield(struct worker *w) {
+    struct sock *most = w->full;
+    for (struct sock *s = most->full_next; s; s = s->full_next)
+        if (sock_account(s)->buffers >= sock_account(most)->buffers)
+            most = s;
+    full_unlink(most);
+    sock_break(most, -ENOBUFS);
 }
 
 /* ---- connect ---- */
@@ -119,7 +151,10 @@ void sock_rearm(struct sock *s) {
     s->starved = false;
     if (s->recv.armed || s->paused || s->eof || s->broken || s->owner.dying || s->connecting)
         return;
-    ring_recv(s->owner.worker->ring, &s->recv, s->fd, !s->one_shot, RECV_CAP);
+    if (s->one_shot)
+        ring_recv_once(s->owner.worker->ring, &s->recv, s->fd, RECV_CAP);
+    else
+        ring_recv(s->owner.worker->ring, &s->recv, s->fd);
 }
 
 static bool recv_take(void *user, struct slice slice) {
@@ -132,20 +167,33 @@ static bool recv_take(void *user, struct slice slice) {
     return true;
 }
 
+/* Multishot suits small messages: armed once, it brings them all. But it has no brake and fills one buffer at a time. So a
+ * socket whose data came while it was paused, or whose buffers come full, receives one at a time and in bundles, until CALM
+ * small ones in a row say that the burst is over. */
+static void recv_mode(struct sock *s, const struct completion *c) {
+    struct ring *ring = s->owner.worker->ring;
+    bool full = c->res >= BUF_SIZE && c->flags & OP_NONEMPTY && ring_features(ring) & RING_BUNDLE;
+    if (c->res >= BUF_SIZE)
+        s->calm = 0;
+    if (s->one_shot) {
+        s->one_shot = s->paused || s->calm++ < CALM;
+    } else if (s->paused || full) {
+        s->one_shot = true;
+        s->calm = 0;
+    }
+    if (s->one_shot && s->recv.armed && !s->cancelling) {
+        s->cancelling = true;
+        ring_cancel(ring, &s->recv);
+    }
+}
+
 static void recv_bytes(struct sock *s, const struct completion *c) {
     if (s->client) {
         ACCOUNT_ADD(sock_account(s)->bytes_in, (uint64_t)c->res);
         if (s->owner.account == s->owner.worker->nobody)
             s->early += (uint32_t)c->res;
     }
-    if (s->paused && s->recv.armed && !s->cancelling) { /* only now is the multishot worth cancelling */
-        s->cancelling = true;
-        ring_cancel(s->owner.worker->ring, &s->recv);
-    }
-    if (s->paused)
-        s->one_shot = true;
-    else if (s->one_shot && c->res < BUF_SIZE)
-        s->one_shot = false;
+    recv_mode(s, c);
     bufs_received(s->owner.worker, c->buffer, (size_t)c->res, recv_take, s);
 }
 
@@ -213,8 +261,10 @@ static int sock_wrote(struct sock *s, unsigned before, bool ok) {
         return -ENOMEM;
     }
     flush_later(w, &s->flush);
-    if (s->queue.bytes >= STREAM_HIGH || s->queue.count >= SEGS_HIGH)
+    if (s->queue.bytes >= STREAM_HIGH || s->queue.count >= SEGS_HIGH) {
         s->full = true;
+        full_link(s);
+    }
     return s->full;
 }
 
@@ -318,6 +368,7 @@ static void send_sent(struct sock *s, uint32_t bytes) {
         ACCOUNT_ADD(sock_account(s)->bytes_out, bytes);
     if (s->full && s->queue.bytes <= STREAM_LOW) {
         s->full = false;
+        full_unlink(s);
         s->drain_due = true;
     }
 }
@@ -335,6 +386,7 @@ static void send_failed(struct sock *s, int error) {
     s->reset = true; /* the kernel tells an RST once, here: a receive after it finds a mere end */
     s->drain_due = s->full;
     s->full = false;
+    full_unlink(s);
 }
 
 static void send_done(struct op *op, const struct completion *c) {

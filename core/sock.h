@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * sock.h - a TCP socket as a stream: one receive and one send at a time, a queue between, backpressure both ways.
  *
- *   receive: multishot while a reader keeps up; after a pause one at a time, each asked for only when there is room
- *            (multishot has no backpressure), until small reads show that the burst is over
+ *   receive: multishot for small messages; one at a time, in bundles, for bulk and behind a pause (recv_mode)
  *   send:    what was queued during a turn goes out as one gathered send at its end
  *
  * Embedded in a client connection or an upstream connection; `gone` frees those when the last completion has come.
@@ -20,10 +19,12 @@ struct sock {
     struct flush flush;
     struct timer timer; /* free for the embedder until stream_close; then: how long the last bytes may take */
     struct sock *starved_next;
+    struct sock *full_next, **full_link; /* link NULL: not in the worker's list */
     void (*gone)(struct sock *);
     uint32_t early;   /* bytes received while nobody's account paid */
     uint32_t sending; /* bytes of the queue's front that a send is carrying */
     int fd;
+    uint8_t calm;   /* small receives in a row since the last full one */
     int16_t broken; /* negative errno: neither read nor written any more */
     bool client : 1;     /* counts bytes for its account */
     bool paused : 1;
@@ -47,6 +48,8 @@ void sock_start(struct sock *);
 /* A fresh socket: connect it, within `ms`, else error -ETIMEDOUT. */
 void sock_connect(struct sock *, const struct sockaddr *, socklen_t length, int64_t ms);
 void sock_rearm(struct sock *);
+/* The worker's buffers are used up: breaks (-ENOBUFS) one whose queue is full. */
+void socks_yield(struct worker *);
 /* Ends it with a RST, also while it is closing gracefully. */
 void sock_abort(struct sock *);
 /* Who pays from now on. */

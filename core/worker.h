@@ -25,7 +25,7 @@ enum {
     WHEEL_SLOTS = 512,
     SLAB_STEP = 64,
     SLAB_CLASSES = 64,     /* up to 4 KiB; larger comes from malloc */
-    RECV_CAP = 256 * 1024, /* bytes one receive may bring */
+    RECV_CAP = 256 * 1024, /* bytes one receive in bundles may bring */
 };
 
 /* Something with bytes to hand down at the end of the turn. */
@@ -55,6 +55,7 @@ struct worker {
     struct owner *dead;
     struct flush *flush_first, **flush_last;
     struct sock *starved; /* receives that ended for want of buffers */
+    struct sock *full;    /* queues that reached their mark, the latest first */
     int64_t now_ns;
 
     /* buffers */
@@ -80,6 +81,7 @@ struct worker {
     struct conn *conns;
     unsigned conn_count, upstream_count;
     uint64_t accepted;
+    unsigned completions; /* of the last turn */
     uint64_t turns; /* released at each quiescent point */
     bool draining, stopping;
 
@@ -114,6 +116,7 @@ void bufs_received(struct worker *, uint16_t first, size_t bytes, bool (*take)(v
 void bufs_refill(struct worker *);
 void bufs_starved(struct worker *); /* the kernel ran out: raise the level */
 bool bufs_provided(const struct worker *);
+bool bufs_short(const struct worker *); /* after a refill: all there may be are in use */
 
 void timers_run(struct worker *);
 int64_t timers_wait_ns(const struct worker *); /* <0: none set */

@@ -43,7 +43,7 @@ static json_t *kernel(void) {
     }
     unsigned f = ring_features(ring);
     json_object_set_new(k, "receiveBundles", json_boolean(f & RING_BUNDLE));
-    json_object_set_new(k, "multishotLength", json_boolean(f & RING_MULTISHOT_LEN));
+    json_object_set_new(k, "gatheringWaits", json_boolean(f & RING_MIN_WAIT));
     ring_free(ring);
     return k;
 }

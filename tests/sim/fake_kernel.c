@@ -220,7 +220,7 @@ bool ring_new(const struct ring_conf *conf, struct ring **ret, struct err *err) 
         free(r);
         return err_set(err, "no ring");
     }
-    r->features = plan.bundles ? RING_BUNDLE | RING_MULTISHOT_LEN : 0;
+    r->features = plan.bundles ? RING_BUNDLE : 0;
     *ret = r;
     return true;
 }
@@ -253,11 +253,17 @@ void ring_accept(struct ring *r, struct op *op, int fd) {
     pend_add(ACCEPT, op, fd)->multishot = true;
 }
 
-void ring_recv(struct ring *r, struct op *op, int fd, bool multishot, size_t cap) {
+void ring_recv(struct ring *r, struct op *op, int fd) {
     (void)r;
     struct pend *p = pend_add(RECV, op, fd);
-    p->multishot = multishot;
-    p->cap = cap;
+    p->multishot = true;
+    p->cap = BUF_SIZE;
+}
+
+void ring_recv_once(struct ring *r, struct op *op, int fd, size_t cap) {
+    (void)r;
+    struct pend *p = pend_add(RECV, op, fd);
+    p->cap = plan.bundles ? cap : BUF_SIZE;
 }
 
 void ring_sendv(struct ring *r, struct op *op, int fd, const struct iovec *iov, unsigned count) {
@@ -350,7 +356,7 @@ static void recv_bytes(struct ring *r, unsigned at, struct peer *p) {
     uint32_t number = (uint32_t)(p - peer);
     unsigned buffers = r->published - r->head;
     uint64_t n = 1 + draw_below(p->sent - p->given);
-    uint64_t most = plan.bundles ? q->cap : BUF_SIZE;
+    uint64_t most = q->cap;
     if (!buffers || (one_in(50) && !q->cancelled)) {
         complete(at, -ENOBUFS, 0, 0);
         return;
@@ -364,7 +370,8 @@ static void recv_bytes(struct ring *r, unsigned at, struct peer *p) {
     r->head += (unsigned)((n + BUF_SIZE - 1) / BUF_SIZE);
     p->given += n;
     bool more = q->multishot && !one_in(plan.end_one_in);
-    complete(at, (int32_t)n, OP_BUFFER | (more ? OP_MORE : 0), first);
+    unsigned flags = OP_BUFFER | (more ? OP_MORE : 0) | (p->given < p->sent ? OP_NONEMPTY : 0);
+    complete(at, (int32_t)n, flags, first);
 }
 
 static void try_recv(struct ring *r, unsigned at) {
@@ -452,8 +459,9 @@ unsigned ring_dispatch(struct ring *r) {
     return 1;
 }
 
-int ring_wait(struct ring *r, int64_t timeout_ns) {
+int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     (void)r;
+    (void)expected;
     now += timeout_ns > 0 && one_in(3) ? timeout_ns : (int64_t)draw_below(3000000);
     if (clients_come < plan.clients && one_in(2)) {
         clients_come++;
