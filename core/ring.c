@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum { TAG_MESSAGE = 1, TAG_BOUNCED = 2, TAG_MASK = 3 };
-enum { GATHER_US = 30, SCRATCH_SIZE = 512 * 1024, BUFFER_GROUP = 0 };
+enum { GATHER_US = 30, LONG_S = 3600, SCRATCH_SIZE = 512 * 1024, BUFFER_GROUP = 0 };
 
 struct ring {
     struct io_uring uring;
@@ -314,9 +314,10 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     struct __kernel_timespec ts = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
     struct io_uring_cqe *cqe;
     int error;
+    if (timeout_ns < 0)
+        ts = (struct __kernel_timespec){.tv_sec = LONG_S}; /* without one liburing drops the gathering time: all or nothing */
     if (expected > 1 && timeout_ns && r->features & RING_MIN_WAIT)
-        error = io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, timeout_ns < 0 ? NULL : &ts,
-                                                     GATHER_US, NULL);
+        error = io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, &ts, GATHER_US, NULL);
     else
         error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, timeout_ns ? 1 : 0, timeout_ns < 0 ? NULL : &ts, NULL);
     r->scratch_used = 0;
