@@ -82,6 +82,10 @@ bool bufs_provided(const struct worker *w) {
     return w->provided > 0;
 }
 
+bool bufs_short(const struct worker *w) {
+    return w->provided < BUFFERS_LEVEL;
+}
+
 void bufs_received(struct worker *w, uint16_t first, size_t bytes, bool (*take)(void *, struct slice), void *user) {
     uint32_t at = w->position[first];
     bool wanted = true;

@@ -55,7 +55,7 @@ struct ring {
 
 static struct fake_plan plan;
 static uint64_t state;
-static int64_t now;
+static int64_t now, waited;
 static struct peer peer[PEERS_MOST];
 static int fd_next;
 static unsigned clients_come, clients_waiting;
@@ -174,6 +174,10 @@ bool fake_clients_done(void) {
         if (peer[fd].open)
             return false;
     return true;
+}
+
+int64_t fake_waited_ns(void) {
+    return waited;
 }
 
 uint64_t fake_backlog(void) {
@@ -461,6 +465,7 @@ unsigned ring_dispatch(struct ring *r) {
 
 int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     (void)r;
+    waited = timeout_ns;
     (void)expected;
     now += timeout_ns > 0 && one_in(3) ? timeout_ns : (int64_t)draw_below(3000000);
     if (clients_come < plan.clients && one_in(2)) {

@@ -35,3 +35,5 @@ void fake_assert_clean(void);
 unsigned fake_assert_delivered(void);
 /* Bytes the clients' side has handed to the program and no pod has taken. */
 uint64_t fake_backlog(void);
+/* What the last ring_wait was asked to wait at most. */
+int64_t fake_waited_ns(void);

@@ -246,6 +246,59 @@ static void a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark(void
     }
 }
 
+static void readers_that_stop_can_not_hold_every_buffer(void **unused) {
+    (void)unused;
+    for (unsigned seed = 1; seed <= 10; seed++) {
+        /* Their queues alone would take twice what the worker has. */
+        struct fake_plan plan = {.seed = seed, .clients = 40, .stream_most = 64 << 20, .pods_never_read = true, .bundles = true};
+        unsigned dry = 0;
+        assert_true(world_up(&plan));
+        for (unsigned i = 0; i < 6000; i++) {
+            assert_int_equal(worker_turn(world.w, 1000000), 0);
+            dry = bufs_provided(world.w) ? 0 : dry + 1;
+            assert_true(dry < 200);
+        }
+        world_end();
+        world_down();
+    }
+}
+
+/* All buffers of the worker, held by an owner until it is released. */
+static struct hoard {
+    struct owner owner;
+    struct buf *buf[BUFFERS_MOST];
+    unsigned count;
+} hoard;
+
+static void hoard_release(struct owner *o) {
+    while (hoard.count)
+        buf_unref(o->worker, hoard.buf[--hoard.count]);
+}
+
+static void starved_receives_start_again_when_the_dead_give_buffers_back(void **unused) {
+    (void)unused;
+    struct fake_plan plan = {.seed = 3, .clients = 8, .stream_most = 400000, .bundles = true};
+    assert_true(world_up(&plan));
+    struct worker *w = world.w;
+    owner_init(&hoard.owner, w, process.nobody, hoard_release);
+    w->level = 0; /* what the kernel has is used up and not replaced */
+    for (unsigned i = 0; i < TURNS_MOST && (!w->starved || bufs_provided(w) || w->in_use > hoard.count); i++) {
+        assert_int_equal(worker_turn(w, 1000000), 0);
+        while ((hoard.buf[hoard.count] = buf_get(w)))
+            hoard.count++;
+    }
+    w->level = BUFFERS_LEVEL;
+    assert_non_null(w->starved);
+    owner_end(&hoard.owner);
+    assert_int_equal(worker_turn(w, 1000000), 0);
+    assert_int_equal(hoard.count, 0);
+    assert_int_equal(worker_turn(w, -1), 0);
+    assert_int_equal(fake_waited_ns(), 0); /* not until something else happens to wake it */
+    world_turns(TURNS_MOST, true);
+    world_end();
+    world_down();
+}
+
 static void the_kth_fallible_call_may_fail_for_every_k(void **unused) {
     (void)unused;
     struct fake_plan plan = {.seed = 7, .clients = 6, .stream_most = 60000, .end_one_in = 10, .bundles = true};
@@ -279,6 +332,8 @@ int main(void) {
         cmocka_unit_test(resets_refusals_and_mute_pods_free_every_owner_once),
         cmocka_unit_test(a_worker_that_ends_in_mid_flight_releases_everything),
         cmocka_unit_test(a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark),
+        cmocka_unit_test(readers_that_stop_can_not_hold_every_buffer),
+        cmocka_unit_test(starved_receives_start_again_when_the_dead_give_buffers_back),
         cmocka_unit_test(the_kth_fallible_call_may_fail_for_every_k),
     };
     return cmocka_run_group_tests_name("connections", tests, NULL, NULL);
