@@ -327,6 +327,11 @@ bool yaml_parse(const char *file, const char *text, size_t length, const struct 
                   limits->bytes);
         return false;
     }
+    if (length >= 3 &&
+        !memcmp(text, "\xef\xbb\xbf", 3)) { /* a byte order mark, as Windows writes */
+        text += 3;
+        length -= 3;
+    }
     struct build b = {
         .file = file, .text = text, .length = length, .limits = *limits, .diags = diags};
     if (!yaml_parser_initialize(&b.parser)) {

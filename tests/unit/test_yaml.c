@@ -57,6 +57,17 @@ static void every_node_knows_where_it_stands(void **state) {
     read_end(&read);
 }
 
+static void a_byte_order_mark_is_not_part_of_the_text(void **state) {
+    (void)state;
+    struct read read = read_plain("\xef\xbb\xbf"
+                                  "a: 1\n---\nb: 2\n");
+    assert_true(read.good);
+    assert_int_equal(read.docs.count, 2);
+    assert_int_equal(read.docs.doc[0]->pair[0].key->column, 1);
+    assert_string_equal(read.docs.doc[0]->pair[0].key->text, "a");
+    read_end(&read);
+}
+
 static void an_unquoted_wildcard_is_told_to_be_quoted(void **state) {
     (void)state;
     refused("hosts:\n  - *.example.com\n", 2, 5, "quote it: \"*.example.com\"");
@@ -125,6 +136,7 @@ static void scalars_are_numbers_only_when_plain(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_node_knows_where_it_stands),
+        cmocka_unit_test(a_byte_order_mark_is_not_part_of_the_text),
         cmocka_unit_test(an_unquoted_wildcard_is_told_to_be_quoted),
         cmocka_unit_test(broken_text_is_refused_at_its_place),
         cmocka_unit_test(bombs_are_refused_before_they_grow),
