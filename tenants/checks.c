@@ -8,6 +8,7 @@
  */
 #include "tenants/certificate.h"
 #include "tenants/hostname.h"
+#include "tenants/labels.h"
 #include "tenants/network.h"
 #include "tenants/objects.h"
 #include <string.h>
@@ -173,7 +174,36 @@ static void service_check(struct reader *r, struct service_object *service) {
 
 /* ---- Pod, Endpoints, EndpointSlice ---- */
 
+enum { PIECES_MAX = 8, VALUE_MAX = 8192 };
+
+/* Labels are the user's: a mistake in one costs that route and is an event. Here, so that `check` says it too. */
+void labels_check(struct reader *r, const struct dict *labels) {
+    for (size_t i = 0; i < labels->count; i++) {
+        const struct word_pair *pair = &labels->item[i];
+        const char *at = pair->value.text, *piece, *why = NULL;
+        size_t length, pieces = 0;
+        struct label label;
+        if (!label_is_ours(pair->key.text))
+            continue;
+        while (strnlen(at, VALUE_MAX) < VALUE_MAX && pieces < PIECES_MAX &&
+               label_next(&at, &piece, &length)) {
+            pieces++;
+            if (!label_parse(r->stash, pair->key.text, piece, length, "a.tenant", &label, &why))
+                break;
+        }
+        if (!pieces)
+            label_parse(r->stash, pair->key.text, "", 0, "a.tenant", &label, &why);
+        if (why)
+            reader_warning(r, pair->value.at, "%.60s=%.200s: %s", pair->key.text, pair->value.text,
+                           why);
+    }
+}
+
 static void pod_check(struct reader *r, struct pod_object *pod) {
+    if (pod->head.metadata) {
+        labels_check(r, &pod->head.metadata->labels);
+        labels_check(r, &pod->head.metadata->annotations);
+    }
     struct pod_status *status = pod->status;
     if (!status)
         return;

@@ -120,6 +120,7 @@ static void service_read(struct reader *r, struct model *model, const struct yam
     }
     labels_read(r, merged_get(value, "labels"), &service->labels);
     labels_read(r, merged_get(merged_get(value, "deploy"), "labels"), &service->labels);
+    labels_check(r, &service->labels);
     const struct yaml_node *networks = merged_get(value, "networks");
     for (size_t i = 0; networks && networks->kind == YAML_MAP && i < networks->count; i++)
         address_read(r, networks->pair[i].value, &service->addresses);

@@ -250,6 +250,17 @@ def test_check_warns_of_unknown_fields_and_of_no_network(folder):
     assert "network" in said
 
 
+def test_check_warns_of_labels_that_route_nothing(folder):
+    folder.write("acme/tenant.yaml", documents(grant("acme")))
+    folder.write("acme/compose.yaml", "services:\n  web:\n    labels:\n      kr.ingress.80: https//web.*\n")
+    folder.write("acme/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n"
+                                  "    kr.ingress.99999: https://web.*\nspec: {}\n")
+    done = folder.run("check")
+    assert done.returncode == 0 and "2 warnings" in done.stdout, done.stdout
+    assert re.search(r"compose\.yaml:4:22: warning: kr\.ingress\.80=https//web\.\*: ", done.stdout), done.stdout
+    assert re.search(r"pod\.yaml:6:23: warning: .*1 to 65535", done.stdout), done.stdout
+
+
 def test_check_finds_mistakes_of_the_operator(folder):
     folder.content["listne"] = {}
     folder.content["timeouts"] = {"header": "soon"}
