@@ -28,7 +28,7 @@ else()
     endforeach()
 endif()
 
-pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu-qsbr liburcu-cds)
+pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu-qsbr)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 find_library(UNBOUND_LIBRARY unbound REQUIRED) # its .pc wants libevent's, which we do not use

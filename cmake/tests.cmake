@@ -52,8 +52,7 @@ function(test_executable target file)
 endfunction()
 
 set(environment "RINGRESS_BUILD=${CMAKE_BINARY_DIR}" "RINGRESS_SOURCE=${CMAKE_SOURCE_DIR}"
-    "UBSAN_OPTIONS=print_stacktrace=1" "PYTHONDONTWRITEBYTECODE=1"
-    "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
+    "UBSAN_OPTIONS=print_stacktrace=1" "PYTHONDONTWRITEBYTECODE=1")
 
 function(test_register name label timeout)
     add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

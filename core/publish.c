@@ -184,7 +184,7 @@ static struct published *published_new(struct tenant *t, const struct tenant *be
         backend_fill(t, &t->backend[i], account);
     for (size_t i = 0; i < t->certificate_count; i++)
         certificate_fill(&t->certificate[i], t, before);
-    if (!p->version.pins || !nodes_make(p)) {
+    if (!p->version.pins || !nodes_make(p) || !directory_reserve(p->node_count)) {
         published_free(p);
         return NULL;
     }
@@ -192,7 +192,6 @@ static struct published *published_new(struct tenant *t, const struct tenant *be
 }
 
 void publish(struct tenant *t) {
-    urcu_qsbr_quiescent_state(); /* the table's resizing waits for us as well */
     struct published *old = map_get(&current, t->name);
     struct published *p = published_new(t, old ? old->tenant : NULL);
     if (!p || !map_put(&current, t->name, p)) {
