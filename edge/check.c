@@ -6,6 +6,7 @@
 #include "edge/conf.h"
 #include "edge/drop.h"
 #include "edge/edge.h"
+#include "edge/print.h"
 #include "tenants/hostname.h"
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,31 @@ static void modules_check(const char *path, struct diags *diags) {
         diags_add(diags, DIAG_ERROR, path, 0, 0, "%s", err.text);
 }
 
+static void report_print(const struct diags *diags, const char *path, size_t tenants) {
+    size_t errors = diags->errors;
+    diags_print(diags, stdout);
+    if (!errors)
+        printf("OK: %s and %zu tenant%s, %zu warning%s\n", path, tenants, tenants == 1 ? "" : "s",
+               diags->count, diags->count == 1 ? "" : "s");
+    else
+        printf("%zu error%s\n", errors, errors == 1 ? "" : "s");
+}
+
+static void report_print_json(const struct diags *diags) {
+    json_t *rows = json_array();
+    for (size_t i = 0; i < diags->count; i++) {
+        const struct diag *d = &diags->item[i];
+        json_t *message = json_string(d->message);
+        json_array_append_new(rows,
+                              json_pack("{s:s s:s s:i s:i s:o}", "level",
+                                        d->level == DIAG_ERROR ? "error" : "warning", "file",
+                                        d->file, "line", (int)d->line, "column", (int)d->column,
+                                        "message", message ? message : json_string("(not UTF-8)")));
+    }
+    print_json(rows);
+    json_decref(rows);
+}
+
 int command_check(const struct args *args) {
     struct diags diags = DIAGS_INIT;
     const char *path = args->conf ? args->conf : EDGE_CONF_DEFAULT;
@@ -90,12 +116,10 @@ int command_check(const struct args *args) {
         tenants = tenants_check(args, conf, &diags);
     }
     size_t errors = diags.errors;
-    diags_print(&diags, stdout);
-    if (!errors)
-        printf("OK: %s and %zu tenant%s, %zu warning%s\n", path, tenants, tenants == 1 ? "" : "s",
-               diags.count, diags.count == 1 ? "" : "s");
+    if (args->output == OUTPUT_JSON)
+        report_print_json(&diags);
     else
-        printf("%zu error%s\n", errors, errors == 1 ? "" : "s");
+        report_print(&diags, path, tenants);
     diags_fini(&diags);
     edge_conf_free(conf);
     return errors ? EXIT_BAD_NEWS : EXIT_GOOD;

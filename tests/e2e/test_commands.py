@@ -261,6 +261,14 @@ def test_check_warns_of_labels_that_route_nothing(folder):
     assert re.search(r"pod\.yaml:6:23: warning: .*1 to 65535", done.stdout), done.stdout
 
 
+def test_check_prints_json_for_programs(folder):
+    folder.write("acme.yaml", "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: acme}\nspec: {domain: 5}\nx: 1\n")
+    done = folder.run("check", "-o", "json")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 1 and {r["level"] for r in rows} == {"error", "warning"}
+    assert all(r["file"].endswith("acme.yaml") and r["line"] and r["column"] and r["message"] for r in rows)
+
+
 def test_check_finds_mistakes_of_the_operator(folder):
     folder.content["listne"] = {}
     folder.content["timeouts"] = {"header": "soon"}
