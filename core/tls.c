@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD = 16384, INBOX_HIGH = 256 * 1024 };
+enum { RECORD = 16384, INBOX_HIGH = 256 * 1024, ANSWERS_MOST = 4 * STREAM_HIGH };
 
 struct tls {
     struct stream stream; /* what the consumer has */
@@ -122,6 +122,9 @@ static bool tls_read_some(struct tls *t) {
         return false;
     }
     int n = wolfSSL_read(t->ssl, b->data, BUF_SIZE);
+    /* Writers stop at STREAM_HIGH; so much more are answers of wolfSSL's own (to KeyUpdates) that nobody reads. */
+    if (stream_queued(t->below) > ANSWERS_MOST)
+        tls_break(t, -EPROTO);
     if (n <= 0) {
         buf_unref(w, b);
         tls_read_failed(t);

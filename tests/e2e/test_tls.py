@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TLS by name: which certificate, which refusal, what a ticket is good for, and what goes through untouched."""
 import contextlib
+import ctypes
+import socket
 import ssl
 import subprocess
 import time
@@ -231,6 +233,30 @@ def test_the_end_of_a_tls_connection_is_announced(e):
         wire.sock.suppress_ragged_eofs = False
         assert wire.read_response().status == 200
         assert wire.at_end()  # without close_notify this raises
+
+
+def test_key_updates_whose_answers_nobody_reads_end_the_connection(e):
+    lib = ctypes.CDLL("libssl.so.3")
+    for function in (lib.TLS_client_method, lib.SSL_CTX_new, lib.SSL_new):
+        function.restype = ctypes.c_void_p
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", e.https_port))
+        context = ctypes.c_void_p(lib.SSL_CTX_new(ctypes.c_void_p(lib.TLS_client_method())))
+        client = ctypes.c_void_p(lib.SSL_new(context))
+        lib.SSL_ctrl(client, 55, 0, WEB.encode())  # SSL_CTRL_SET_TLSEXT_HOSTNAME
+        lib.SSL_set_fd(client, sock.fileno())
+        assert lib.SSL_connect(client) == 1
+        request = f"GET / HTTP/1.1\r\nHost: {WEB}\r\n\r\n".encode()
+        assert lib.SSL_write(client, request, len(request)) == len(request)
+        assert lib.SSL_read(client, ctypes.create_string_buffer(4096), 4096) > 0
+        sent = 0  # an idle connection now, which may stay for long
+        while lib.SSL_key_update(client, 1) == 1 and lib.SSL_do_handshake(client) == 1:
+            sent += 1
+            assert sent < 1_000_000
+        lib.SSL_free(client)
+        lib.SSL_CTX_free(context)
+    assert sent > 1000
 
 
 # ---- tickets ----
