@@ -199,6 +199,16 @@ bool modules_up(struct err *err) {
 
 /* ---- on workers ---- */
 
+static void modules_down(struct worker *w, size_t up) {
+    for (size_t i = 0; w->module_state && i < loaded_count; i++) {
+        if (i < up && loaded[i].module.worker_down)
+            loaded[i].module.worker_down(w, w->module_state[i]);
+        free(w->module_state[i]);
+    }
+    free(w->module_state);
+    w->module_state = NULL;
+}
+
 int modules_worker_up(struct worker *w) {
     w->module_state = calloc(MODULES_MOST, sizeof *w->module_state);
     if (!w->module_state)
@@ -206,23 +216,19 @@ int modules_worker_up(struct worker *w) {
     for (size_t i = 0; i < loaded_count; i++) {
         const struct ringress_module *m = &loaded[i].module;
         w->module_state[i] = m->worker_size ? calloc(1, m->worker_size) : NULL;
-        if (m->worker_size && !w->module_state[i])
-            return -ENOMEM;
-        int error = m->worker_up ? m->worker_up(w, w->module_state[i], loaded[i].conf) : 0;
-        if (error)
+        int error = m->worker_size && !w->module_state[i] ? -ENOMEM : 0;
+        if (!error && m->worker_up)
+            error = m->worker_up(w, w->module_state[i], loaded[i].conf);
+        if (error) {
+            modules_down(w, i);
             return error;
+        }
     }
     return 0;
 }
 
 void modules_worker_down(struct worker *w) {
-    for (size_t i = 0; w->module_state && i < loaded_count; i++) {
-        if (loaded[i].module.worker_down)
-            loaded[i].module.worker_down(w, w->module_state[i]);
-        free(w->module_state[i]);
-    }
-    free(w->module_state);
-    w->module_state = NULL;
+    modules_down(w, loaded_count);
 }
 
 const struct chain *chain_of(enum listener_kind kind) {

@@ -99,6 +99,22 @@ def test_a_modules_own_check_of_its_section_stops_the_start(installed, build):
     assert "first_byte is one character" in said
 
 
+def test_a_module_that_can_not_start_on_one_worker_stops_the_start_and_leaves_nothing(installed, build):
+    folder = build("picky", """
+#include "core/module.h"
+#include <errno.h>
+static int picky_up(struct worker *w, void *state, const void *conf) {
+    (void)state;
+    (void)conf;
+    return worker_id(w) == 1 ? -EBUSY : 0;
+}
+RINGRESS_MODULE(.name = "picky", .version = "1", .summary = "not on worker 1", .listeners = LISTENER_HTTP,
+                .worker_size = 100, .worker_up = picky_up);
+""")
+    said = refusal(edge_with(installed, folder, "picky", workers=3))
+    assert "worker 1" in said and "LeakSanitizer" not in said, said
+
+
 def test_an_unknown_key_of_a_modules_section_is_an_error_with_its_position(installed, build):
     edge = edge_with(installed, build("doorman"), "doorman", doorman={"first_bite": "!"})
     line = 1 + edge.yaml.read_text().splitlines().index("  first_bite: '!'")
