@@ -254,5 +254,6 @@ bool compose_is(const char *file_name);
 
 /* checks.c: what rows cannot say of an object: names, hosts, addresses, paths. */
 void object_check(struct reader *, struct object *);
-void labels_check(struct reader *, const struct dict *); /* warns of kr.ingress.* that route nothing */
+void labels_check(struct reader *,
+                  const struct dict *); /* warns of kr.ingress.* that route nothing */
 bool object_name_good(const char *name);
