@@ -79,7 +79,7 @@ static int port_probe(const union address *a) {
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (v6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    if (bind(fd, &a->any, v6 ? sizeof a->v6 : sizeof a->v4) || listen(fd, 1))
+    if (bind(fd, &a->any, v6 ? sizeof a->v6 : sizeof a->v4)) /* never listening: a client would meet its end */
         error = -errno;
     close(fd);
     return error;
