@@ -54,7 +54,7 @@ static void conn_link(struct conn *c, struct worker *w) {
 }
 
 void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_port) {
-    struct conn *c = w->draining || w->conn_count >= process.connections_max ? NULL : worker_alloc(w, conn_size(kind));
+    struct conn *c = w->draining || w->conn_count >= process.connections_max / process.workers ? NULL : worker_alloc(w, conn_size(kind));
     if (!c) {
         ring_close(w->ring, fd);
         return;

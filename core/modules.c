@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { CONN_STATE_MOST = 2048 };
+
 struct loaded {
     struct ringress_module module; /* our copy, as wide as we know it */
     const struct ringress_module *original;
@@ -140,7 +142,7 @@ static char *module_find(const char *name, const char *const *path, size_t path_
 }
 
 static void chain_add(struct chain *c, unsigned index) {
-    size_t size = (loaded[index].module.conn_size + 7) & ~(size_t)7;
+    size_t size = (loaded[index].module.conn_size + 7) & ~(size_t)7; /* <= CONN_STATE_MOST, so that the sum fits */
     c->module[c->count] = (uint8_t)index;
     c->state_at[c->count++] = c->state_size;
     c->state_size = (uint16_t)(c->state_size + size);
@@ -148,7 +150,7 @@ static void chain_add(struct chain *c, unsigned index) {
 
 static bool chains_build(struct err *err) {
     for (unsigned i = 0; i < loaded_count; i++) {
-        if (loaded[i].module.conn_size > 4096)
+        if (loaded[i].module.conn_size > CONN_STATE_MOST)
             return err_set(err, "module %s: %zu bytes per connection is too much", loaded[i].file,
                            loaded[i].module.conn_size);
         for (unsigned kind = 0; kind < KINDS; kind++)

@@ -169,11 +169,13 @@ static void published_free(struct published *p) {
     free(p);
 }
 
+/* Takes `t`, also when it fails. */
 static struct published *published_new(struct tenant *t, const struct tenant *before) {
     struct published *p = calloc(1, sizeof *p);
     struct account *account = p ? account_get(t) : NULL;
     if (!account) {
         free(p);
+        tenant_free(t);
         return NULL;
     }
     account_ref(account);
@@ -192,10 +194,16 @@ static struct published *published_new(struct tenant *t, const struct tenant *be
 }
 
 void publish(struct tenant *t) {
-    struct published *old = map_get(&current, t->name);
+    char name[64]; /* an RFC 1123 label; `t` is gone when this fails */
+    snprintf(name, sizeof name, "%s", t->name);
+    struct published *old = map_get(&current, name);
     struct published *p = published_new(t, old ? old->tenant : NULL);
-    if (!p || !map_put(&current, t->name, p)) {
-        log_write(0, "tenant %s: out of memory; its earlier version stays", t->name);
+    if (p && !map_put(&current, name, p)) {
+        published_free(p);
+        p = NULL;
+    }
+    if (!p) {
+        log_write(0, "tenant %s: out of memory; its earlier version stays", name);
         return;
     }
     for (size_t i = 0; i < p->node_count; i++)

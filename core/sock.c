@@ -120,7 +120,8 @@ static void connect_done(struct op *op, const struct completion *c) {
     s->connecting = false;
     if (s->owner.dying)
         return;
-    timer_stop(&s->timer);
+    if (!s->closing) /* else it limits how long the last bytes may take */
+        timer_stop(&s->timer);
     if (c->res < 0 || s->broken) {
         int error = s->broken ? s->broken : c->res;
         s->broken = 0;
@@ -399,8 +400,6 @@ static void send_done(struct op *op, const struct completion *c) {
         send_sent(s, (uint32_t)c->res < asked ? (uint32_t)c->res : asked);
     else if (c->res < 0 && c->res != -EINTR && c->res != -EAGAIN)
         send_failed(s, c->res);
-    if (s->closing && c->res > 0) /* it moves: another while for the rest */
-        timer_set(s->owner.worker, &s->timer, LAST_BYTES_MS);
     if (s->queue.bytes || s->shut || s->closing || s->drain_due)
         flush_later(s->owner.worker, &s->flush);
 }
@@ -415,8 +414,16 @@ static void sock_shutdown(struct stream *stream) {
 
 /* ---- close ---- */
 
+/* One large send may be under way for long; what the peer has acknowledged says whether it still reads. */
 static void last_bytes_late(struct timer *t) {
-    sock_finish(container_of(t, struct sock, timer), true);
+    struct sock *s = container_of(t, struct sock, timer);
+    uint32_t acked = sys_acked(s->fd);
+    if (acked == s->acked) {
+        sock_finish(s, true);
+        return;
+    }
+    s->acked = acked;
+    timer_set(s->owner.worker, &s->timer, LAST_BYTES_MS);
 }
 
 static void sock_close(struct stream *stream, bool reset) {
@@ -430,6 +437,7 @@ static void sock_close(struct stream *stream, bool reset) {
     }
     timer_stop(&s->timer);
     timer_init(&s->timer, last_bytes_late);
+    s->acked = sys_acked(s->fd);
     timer_set(s->owner.worker, &s->timer, LAST_BYTES_MS);
 }
 

@@ -22,6 +22,7 @@ struct sock {
     struct sock *full_next, **full_link; /* link NULL: not in the worker's list */
     void (*gone)(struct sock *);
     uint32_t early;   /* bytes received while nobody's account paid */
+    uint32_t acked;   /* while closing: what the peer had acknowledged at the last look */
     uint32_t sending; /* bytes of the queue's front that a send is carrying */
     int fd;
     uint8_t calm;   /* small receives in a row since the last full one */

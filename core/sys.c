@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +68,12 @@ int sys_shutdown_write(int fd) {
 int sys_linger_reset(int fd) {
     struct linger l = {.l_onoff = 1, .l_linger = 0};
     return setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l) ? -errno : 0;
+}
+
+uint32_t sys_acked(int fd) {
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) ? 0 : (uint32_t)info.tcpi_bytes_acked;
 }
 
 int sys_name(int fd, bool peer, struct sockaddr_storage *ret, socklen_t *ret_length) {

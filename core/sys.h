@@ -13,6 +13,8 @@ int sys_socket(int family, const char *netns, const char *device);
 int sys_shutdown_write(int fd);
 /* The coming close sends RST instead of FIN. */
 int sys_linger_reset(int fd);
+/* Bytes the peer has acknowledged so far, modulo 2^32; 0 when the socket can't say. */
+uint32_t sys_acked(int fd);
 int sys_name(int fd, bool peer, struct sockaddr_storage *ret, socklen_t *ret_length);
 int64_t sys_now_ns(void);     /* CLOCK_MONOTONIC */
 uint64_t sys_cycles(void);    /* cheap, monotonic on one thread */

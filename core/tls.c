@@ -108,7 +108,7 @@ static void tls_read_failed(struct tls *t) {
     int error = wolfSSL_get_error(t->ssl, 0);
     if (error == WOLFSSL_ERROR_WANT_READ)
         return;
-    if (error == WOLFSSL_ERROR_ZERO_RETURN || error == SOCKET_PEER_CLOSED_E || t->below_eof)
+    if (error == WOLFSSL_ERROR_ZERO_RETURN || error == SOCKET_PEER_CLOSED_E)
         tls_tell_eof(t);
     else
         tls_break(t, -EPROTO);

@@ -502,6 +502,10 @@ int sys_linger_reset(int fd) {
     return 0;
 }
 
+uint32_t sys_acked(int fd) {
+    return (uint32_t)peer[fd].got;
+}
+
 int sys_name(int fd, bool remote, struct sockaddr_storage *ret, socklen_t *ret_length) {
     (void)fd;
     (void)remote;
