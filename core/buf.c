@@ -87,10 +87,10 @@ bool bufs_short(const struct worker *w) {
 }
 
 void bufs_received(struct worker *w, uint16_t first, size_t bytes, bool (*take)(void *, struct slice), void *user) {
-    uint32_t at = w->position[first];
     bool wanted = true;
-    do {
-        struct buf *b = buf_by_id(w, w->order[at++ % BUFFERS_RING]);
+    uint32_t at = bytes > BUF_SIZE ? w->position[first] + 1 : 0;
+    for (uint16_t id = first;; id = w->order[at++ % BUFFERS_RING]) {
+        struct buf *b = buf_by_id(w, id);
         size_t n = bytes < BUF_SIZE ? bytes : BUF_SIZE;
         bytes -= n;
         w->provided--;
@@ -102,7 +102,9 @@ void bufs_received(struct worker *w, uint16_t first, size_t bytes, bool (*take)(
             wanted = take(user, s);
         else
             slice_drop(w, &s);
-    } while (bytes);
+        if (!bytes)
+            return;
+    }
 }
 
 /* ---- queues of slices ---- */
