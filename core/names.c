@@ -110,6 +110,19 @@ static bool name_octet(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
+/* What follows a host: nothing, or ":" and a port that can be one (RFC 9112 section 3.2: "*DIGIT"). */
+static bool port_good(const char *text, size_t length) {
+    unsigned port = 0;
+    if (length > 6 || (length && text[0] != ':'))
+        return false;
+    for (size_t i = 1; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        port = port * 10 + (unsigned)(text[i] - '0');
+    }
+    return port <= 65535;
+}
+
 static size_t bracketed(const char *host, size_t length, char out[254]) {
     size_t end = 1;
     while (end < length && host[end] != ']') {
@@ -118,7 +131,7 @@ static size_t bracketed(const char *host, size_t length, char out[254]) {
             return 0;
         end++;
     }
-    if (end >= length || end < 3 || end > 200)
+    if (end >= length || end < 3 || end > 200 || !port_good(host + end + 1, length - end - 1))
         return 0;
     memcpy(out, host, end + 1);
     out[end + 1] = 0;
@@ -126,12 +139,9 @@ static size_t bracketed(const char *host, size_t length, char out[254]) {
 }
 
 static size_t port_strip(const char *host, size_t length) {
-    size_t end = length;
-    while (end && host[end - 1] >= '0' && host[end - 1] <= '9')
-        end--;
-    if (end && host[end - 1] == ':' && length - end <= 5)
-        return end - 1;
-    return length;
+    const char *colon = memchr(host, ':', length);
+    size_t end = colon ? (size_t)(colon - host) : length;
+    return port_good(host + end, length - end) ? end : length; /* a colon that stays is refused */
 }
 
 size_t name_normalise(const char *host, size_t length, char out[254]) {

@@ -110,10 +110,16 @@ void exchange_drop(struct exchange *ex) {
 
 /* ---- the edge's own answers ---- */
 
+/* Bytes behind a request to upgrade were meant for the other protocol: after any answer but 101 they must not be read as a request,
+ * which whoever made them up would have smuggled in. */
+static bool was_early(const struct exchange *ex) {
+    return ex->request.upgrade && http_holds(ex->hc);
+}
+
 static bool client_keeps(const struct exchange *ex) {
     const struct message *m = &ex->request;
     return m->complete && !m->close && (!m->http_1_0 || m->keep_alive) &&
-           !conn_draining(ex->hc->conn);
+           !conn_draining(ex->hc->conn) && !was_early(ex);
 }
 
 /* "https://host/path?query": the host as normalised, the target as it would have been forwarded. */
@@ -312,10 +318,11 @@ static bool request_more(struct exchange *ex) {
     return true;
 }
 
-static bool request_whole(struct exchange *ex) {
+/* `more`: the client sent something behind it. */
+static bool request_whole(struct exchange *ex, bool more) {
     ex->request_done = true;
     if (ex->answer) /* after a malformed Host nothing of the client's is believed */
-        return exchange_answer(ex, ex->answer, ex->answer == 400);
+        return exchange_answer(ex, ex->answer, ex->answer == 400 || (ex->request.upgrade && more));
     body_end(&ex->up);
     up_flush(ex);
     ex->up.full = false; /* nothing more will come */
@@ -334,7 +341,7 @@ bool exchange_request(struct exchange *ex, struct slice *s) {
         return exchange_refuse(ex, ex->request.refusal);
     if (ex->up.failed)
         return exchange_refuse(ex, 503);
-    return step == STEP_DONE ? request_whole(ex) : request_more(ex);
+    return step == STEP_DONE ? request_whole(ex, s->length > 0) : request_more(ex);
 }
 
 /* ---- response: pod to client ---- */
@@ -415,7 +422,7 @@ static bool response_tunnel(struct exchange *ex, struct slice *rest) {
 /* The response is whole. `clean`: nothing came behind it. */
 static bool response_whole(struct exchange *ex, bool clean) {
     struct http_conn *hc = ex->hc;
-    bool done = ex->request_done, keep = ex->keep && done;
+    bool done = ex->request_done, keep = ex->keep && done && !was_early(ex);
     if (ex->down.chunked) {
         if (!ex->response.trailing)
             body_last(&ex->down);

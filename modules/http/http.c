@@ -64,10 +64,6 @@ static bool hold_put(struct http_conn *hc, struct slice slice, bool front) {
     return true;
 }
 
-static bool is_holding(const struct http_conn *hc) {
-    return hc->hold && hc->hold->first < hc->hold->end;
-}
-
 /* ---- bytes from the client ---- */
 
 static bool accepts(const struct http_conn *hc) {
@@ -126,10 +122,10 @@ static bool take(struct http_conn *hc, struct slice slice, bool from_hold) {
 }
 
 static bool hold_run(struct http_conn *hc) {
-    while (is_holding(hc) && accepts(hc))
+    while (http_holds(hc) && accepts(hc))
         if (!take(hc, hc->hold->item[hc->hold->first++], true))
             return false;
-    if (hc->hold && !is_holding(hc))
+    if (hc->hold && !http_holds(hc))
         hold_free(hc);
     return true;
 }
@@ -146,7 +142,7 @@ static int64_t patience(const struct http_conn *hc) {
     case CLIENT_WAIT:
         return t->response;
     case CLIENT_LINGER:
-        return LINGER_MS;
+        return conn_draining(hc->conn) ? DRAIN_LINGER_MS : LINGER_MS;
     default:
         return t->body_idle;
     }
@@ -173,7 +169,7 @@ static void pace(struct http_conn *hc) {
 
 /* The client has ended and said nothing that is still to be answered. */
 static bool is_over(const struct http_conn *hc) {
-    if (!hc->eof || is_holding(hc))
+    if (!hc->eof || http_holds(hc))
         return false;
     return hc->state <= CLIENT_HEAD || hc->state == CLIENT_LINGER ||
            (hc->exchange && !hc->exchange->request_done);
@@ -182,7 +178,7 @@ static bool is_over(const struct http_conn *hc) {
 void http_continue(struct http_conn *hc) {
     if (!hold_run(hc))
         return;
-    bool drained = hc->state == CLIENT_IDLE && !is_holding(hc) && conn_draining(hc->conn);
+    bool drained = hc->state == CLIENT_IDLE && !http_holds(hc) && conn_draining(hc->conn);
     if (is_over(hc) || drained) {
         http_close(hc, false);
         return;
@@ -239,7 +235,7 @@ void http_close(struct http_conn *hc, bool reset) {
 
 /* Closing with unread input makes the kernel send RST, which can overtake the answer: read on a little (RFC 9112 section 9.6). */
 bool http_end(struct http_conn *hc, bool unread) {
-    if ((!unread && !is_holding(hc)) || hc->eof) {
+    if ((!unread && !http_holds(hc)) || hc->eof) {
         http_close(hc, false);
         return false;
     }
@@ -250,7 +246,7 @@ bool http_end(struct http_conn *hc, bool unread) {
 }
 
 void http_tunnel(struct http_conn *hc, struct stream *pod) {
-    while (is_holding(hc))
+    while (http_holds(hc))
         stream_write(pod, hc->hold->item[hc->hold->first++]);
     let_go(hc);
     hc->state = CLIENT_TUNNEL;
@@ -262,7 +258,7 @@ void http_tunnel(struct http_conn *hc, struct stream *pod) {
 
 static void client_data(struct stream *s, void *user, struct slice slice) {
     struct http_conn *hc = user;
-    if (is_holding(hc)) { /* first come, first served */
+    if (http_holds(hc)) { /* first come, first served */
         if (!hold_put(hc, slice, false)) {
             http_close(hc, true);
             return;
@@ -320,11 +316,15 @@ static void http_on_close(struct conn *conn, void *state) {
         let_go(hc);
 }
 
+/* Half a head is not worth the whole of `drain`: its sender gets a moment for the rest, then 408. */
 static void http_on_drain(struct conn *conn, void *state) {
     struct http_conn *hc = state;
+    int64_t header = edge_timeouts()->header;
     (void)conn;
-    if (hc->client && hc->state == CLIENT_IDLE && !is_holding(hc))
+    if (hc->client && hc->state == CLIENT_IDLE && !http_holds(hc))
         http_close(hc, false);
+    else if (hc->client && hc->state == CLIENT_HEAD && !hc->exchange->request.complete)
+        timer_set(worker_of(hc), &hc->timer, header < DRAIN_HEAD_MS ? header : DRAIN_HEAD_MS);
 }
 
 static const struct conf_field http_fields[] = {

@@ -38,10 +38,12 @@ enum client_state {
 
 enum {
     LINGER_MS = 2000,
-    HOLD_PAUSE = 8,   /* slices held back before the client is paused */
-    HOLD_MAX = 1024,  /* slices held back before the client is cut */
-    TRIES_MAX = 3,    /* pods asked for one request */
-    INTERIM_MAX = 32, /* 1xx responses to one request */
+    DRAIN_HEAD_MS = 1000,  /* for the rest of a head when the edge drains */
+    DRAIN_LINGER_MS = 500, /* then, instead of LINGER_MS */
+    HOLD_PAUSE = 8,        /* slices held back before the client is paused */
+    HOLD_MAX = 1024,       /* slices held back before the client is cut */
+    TRIES_MAX = 3,         /* pods asked for one request */
+    INTERIM_MAX = 32,      /* 1xx responses to one request */
     RETRY_AFTER_S = 5,
 };
 
@@ -93,6 +95,11 @@ struct exchange {
     struct message request, response; /* message_init sees to these */
     char host[254];
 };
+
+/* Has the client sent more than what is being answered? */
+static inline bool http_holds(const struct http_conn *hc) {
+    return hc->hold && hc->hold->first < hc->hold->end;
+}
 
 /* http.c */
 RINGRESS_EXPORT extern const struct ringress_module ringress_module;

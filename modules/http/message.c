@@ -4,7 +4,7 @@
  *   START --target/status line--> FIELDS --empty line--> BODY --last chunk--> TRAILERS --> done (paused)
  *
  * No lenient flag of llhttp is ever set. Where strict llhttp is still wider than we want (Transfer-Encoding lists, RTSP, HTTP/0.9,
- * characters of a reason phrase, endless chunk extensions), the rules are here and in request.c, response.c.
+ * characters of a reason phrase, endless chunk extensions, spaces in a request line, zeros before a size), the rules are here and in request.c, response.c.
  */
 #include "modules/http/message.h"
 #include <limits.h>
@@ -44,6 +44,20 @@ static int on_protocol(llhttp_t *parser, const char *at, size_t length) {
 }
 #endif
 
+/* RFC 9112 section 3: single spaces. llhttp skips several, and the next parser may take the second for the target's first octet. */
+static void word_end(struct message *m, const char *end) {
+    m->word = (uint32_t)((uintptr_t)end - m->origin);
+}
+
+static bool word_follows(const struct message *m, const char *at, uint32_t between) {
+    return (uint32_t)((uintptr_t)at - m->origin) == m->word + between;
+}
+
+static int on_method(llhttp_t *parser, const char *at, size_t length) {
+    word_end(message_of(parser), at + length);
+    return 0;
+}
+
 static int on_method_complete(llhttp_t *parser) {
     struct message *m = message_of(parser);
     const char *name = llhttp_method_name((llhttp_method_t)parser->method);
@@ -60,8 +74,11 @@ static int on_method_complete(llhttp_t *parser) {
 
 static int on_url(llhttp_t *parser, const char *at, size_t length) {
     struct message *m = message_of(parser);
+    if (m->head.used == m->target && !word_follows(m, at, 1))
+        return refuse(m, 400);
     if (m->head.used - m->target + length > TARGET_MAX)
         return refuse(m, 414);
+    word_end(m, at + length);
     return copy_in(m, at, length);
 }
 
@@ -76,6 +93,16 @@ static int on_url_complete(llhttp_t *parser) {
     if (status)
         return refuse(m, status);
     return begin_fields(m);
+}
+
+static int on_version(llhttp_t *parser, const char *at, size_t length) {
+    struct message *m = message_of(parser);
+    uint32_t between = (uint32_t)strlen(" HTTP/");
+    (void)length;
+    if (m->request && m->word && !word_follows(m, at, between))
+        return refuse(m, 400);
+    m->word = 0; /* the rest of the version follows */
+    return 0;
 }
 
 static int status_line_begin(struct message *m) {
@@ -256,9 +283,10 @@ static int on_headers_complete(llhttp_t *parser) {
         parser->flags |= F_SKIPBODY;
     status = m->sink->head_done(m);
     m->paused = status == MESSAGE_PAUSE;
-    if (m->paused)
-        return HPE_PAUSED;
-    return status ? refuse(m, status) : 0;
+    if (status && !m->paused)
+        return refuse(m, status);
+    m->sizing = m->framing == FRAMING_CHUNKED && !(parser->flags & F_SKIPBODY);
+    return m->paused || m->sizing ? HPE_PAUSED : 0;
 }
 
 /* ---- body ---- */
@@ -290,8 +318,28 @@ static int on_chunk_extension(llhttp_t *parser, const char *at, size_t length) {
     return 0;
 }
 
+/* llhttp bounds the value but not the zeros before it, and other parsers count digits: stop before each size to look at it. */
+static int on_chunk_complete(llhttp_t *parser) {
+    struct message *m = message_of(parser);
+    m->sizing = !m->trailing; /* else it was the last */
+    return m->sizing ? HPE_PAUSED : 0;
+}
+
+static bool size_is_short(struct message *m, const uint8_t *data, size_t length) {
+    for (size_t i = 0; m->sizing && i < length; i++) {
+        uint8_t c = data[i] | 0x20;
+        if (!(data[i] >= '0' && data[i] <= '9') && !(c >= 'a' && c <= 'f')) {
+            m->sizing = false;
+            m->digits = 0;
+        } else if (++m->digits > SIZE_DIGITS_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int on_message_complete(llhttp_t *parser) {
-    (void)parser;
+    message_of(parser)->sizing = false;
     return HPE_PAUSED; /* what follows is judged on its own */
 }
 
@@ -299,9 +347,11 @@ static const llhttp_settings_t settings = {
 #if LLHTTP_VERSION_MAJOR > 9 || LLHTTP_VERSION_MINOR >= 3
     .on_protocol = on_protocol,
 #endif
+    .on_method = on_method,
     .on_method_complete = on_method_complete,
     .on_url = on_url,
     .on_url_complete = on_url_complete,
+    .on_version = on_version,
     .on_status = on_status,
     .on_status_complete = on_status_complete,
     .on_header_field = on_header_field,
@@ -313,6 +363,7 @@ static const llhttp_settings_t settings = {
     .on_chunk_header = on_chunk_header,
     .on_chunk_extension_name = on_chunk_extension,
     .on_chunk_extension_value = on_chunk_extension,
+    .on_chunk_complete = on_chunk_complete,
     .on_message_complete = on_message_complete,
 };
 
@@ -327,27 +378,45 @@ void message_init(struct message *m, bool request, const struct message_sink *si
     llhttp_init(&m->parser, request ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
 }
 
-/* A pause of on_message_complete, or of on_headers_complete? */
-static enum step step_of_pause(struct message *m) {
-    bool at_head = m->paused;
+/* What one pause or the end of the data means; *ret_used: up to where. */
+static llhttp_errno_t parse(struct message *m, const uint8_t *data, size_t length,
+                            size_t *ret_used) {
+    m->origin = (uintptr_t)data - m->fed;
+    llhttp_errno_t error = llhttp_execute(&m->parser, (const char *)data, length);
+    *ret_used = error == HPE_OK
+                    ? length
+                    : (size_t)((const uint8_t *)llhttp_get_error_pos(&m->parser) - data);
+    m->fed += *ret_used;
+    return error;
+}
+
+/* A pause of on_headers_complete that head_done wished for. */
+static bool take_pause(struct message *m) {
+    bool wished = m->paused;
     m->paused = false;
-    if (at_head) {
-        llhttp_resume(&m->parser);
-        return STEP_PAUSED;
-    }
-    return STEP_DONE;
+    return wished;
 }
 
 enum step message_feed(struct message *m, const uint8_t *data, size_t length, size_t *ret_used) {
+    llhttp_errno_t error = HPE_OK;
     m->begun = true;
-    llhttp_errno_t error = llhttp_execute(&m->parser, (const char *)data, length);
-    if (error == HPE_OK) {
-        *ret_used = length;
-        return STEP_MORE;
+    for (size_t at = 0, used = 0;; at += used) {
+        if (m->sizing && !size_is_short(m, data + at, length - at)) {
+            *ret_used = at;
+            break;
+        }
+        error = parse(m, data + at, length - at, &used);
+        *ret_used = at + used;
+        if (error == HPE_OK)
+            return STEP_MORE;
+        if (error != HPE_PAUSED)
+            break;
+        if (!m->paused && !m->sizing) /* of on_message_complete */
+            return STEP_DONE;
+        llhttp_resume(&m->parser);
+        if (take_pause(m))
+            return STEP_PAUSED;
     }
-    *ret_used = (size_t)((const uint8_t *)llhttp_get_error_pos(&m->parser) - data);
-    if (error == HPE_PAUSED)
-        return step_of_pause(m);
     if (!m->refusal)
         m->refusal = m->request ? 400 : 502;
     return STEP_BAD;

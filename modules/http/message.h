@@ -18,6 +18,7 @@ enum {
     TARGET_MAX = 8 * 1024, /* 414 */
     FIELDS_MAX = 100,      /* 431 */
     EXTENSIONS_MAX = 4096, /* bytes of chunk extensions in one message: 400 */
+    SIZE_DIGITS_MAX = 16,  /* of a chunk's size: 400 */
 };
 
 enum framing { FRAMING_NONE, FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE };
@@ -44,6 +45,11 @@ struct message {
     llhttp_t parser; /* first: the callbacks find us by it */
     const struct message_sink *sink;
     struct head head;
+    uintptr_t
+        origin; /* where the first byte would lie if all of the message lay before what is being parsed */
+    size_t fed; /* bytes parsed so far */
+    uint32_t
+        word; /* request: where the last word of the request line ended, from origin; 0: see message.c */
     uint64_t length; /* FRAMING_LENGTH */
     uint32_t start;  /* where in head this message begins */
     uint32_t target; /* request: where the target begins, its whole length, that of its path */
@@ -57,6 +63,7 @@ struct message {
     uint16_t refusal;
     uint16_t status; /* response */
     uint8_t count;   /* fields */
+    uint8_t digits;  /* of the chunk size that is being read */
     uint8_t framing;
     uint8_t method; /* llhttp_method_t; of a response: its request's */
     bool request : 1;
@@ -64,6 +71,7 @@ struct message {
     bool trust : 1;         /* request: the peer's X-Forwarded-* are believed */
     bool begun : 1;         /* a byte has come */
     bool paused : 1;        /* by head_done */
+    bool sizing : 1;        /* a chunk's size is next, or has begun */
     bool complete : 1;      /* the head */
     bool trailing : 1;
     bool http_1_0 : 1;

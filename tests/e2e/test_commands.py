@@ -383,6 +383,17 @@ def test_a_drain_does_not_wait_longer_than_its_time(workers):
         go.set()
 
 
+def test_half_a_head_does_not_hold_a_drain(workers):
+    with EchoPod("web") as p, Edge({"acme.yaml": web_tenant("acme", p)}, workers) as e:
+        with e.connect() as half, e.connect() as silent:
+            half.send("GET / HTTP/1.1\r\nHost: ")
+            time.sleep(0.2)
+            begin = time.monotonic()
+            e.stop()
+            assert time.monotonic() - begin < 5  # of timeouts.drain, 30 s
+            assert half.read_response().status == 408 and silent.at_end()
+
+
 def test_a_second_signal_ends_at_once(workers):
     go = threading.Event()
     p, make = draining_edge(workers, go)

@@ -460,6 +460,10 @@ def test_a_post_is_not_sent_twice(serve):
 
 # ---- what is not HTTP ----
 @pytest.mark.parametrize("text", [
+    f"GET  / HTTP/1.1\r\nHost: {HOST}\r\n\r\n", f"GET /  HTTP/1.1\r\nHost: {HOST}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: {HOST}:99999\r\n\r\n", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", "GET / HTTP/1.1\r\nHost: [::1]:65536\r\n\r\n",
+    f"POST / HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n{'0' * 16}1\r\na\r\n0\r\n\r\n",
     "\x00\x01\x02\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", f"GET / HTTP/1.1\r\nHost: {HOST}\r\nbad header\r\n\r\n",
     f"GET / HTTP/1.1\r\nHost: {HOST}\r\nHost: {HOST}\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
     f"GET / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -479,6 +483,16 @@ def test_what_is_malformed_is_400_and_the_connection_closed(echo, text):
         assert answer.status in (400, 505), answer
         assert wire.at_end()
     assert len(p.requests) == before
+
+
+def test_what_is_never_forwarded_is_405_and_the_connection_closed(echo):
+    e, _ = echo
+    for start in (f"TRACE / HTTP/1.1", f"CONNECT {HOST}:443 HTTP/1.1"):
+        with e.connect() as wire:
+            wire.send(f"{start}\r\nHost: {HOST}\r\n\r\n" + get())
+            answer = wire.read_response()
+            assert (answer.status, answer.get("connection")) == (405, "close")
+            assert wire.at_end()
 
 
 def test_a_host_that_can_not_be_one_is_400(echo):
@@ -581,12 +595,16 @@ def test_an_upgrade_that_the_pod_declines_is_an_ordinary_answer(echo):
             assert wire.read_response().status == 200
 
 
-def test_nothing_is_tunnelled_before_101(serve):
-    e, _ = serve(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"))
-    with e.connect() as wire:
-        wire.send(get(more="Connection: Upgrade\r\nUpgrade: websocket\r\n") + "GET /inside HTTP/1.1\r\nHost: x.example\r\n\r\n")
-        assert wire.read_response().status == 200
-        assert wire.read_response().status == 404
+def test_nothing_is_tunnelled_before_101_and_early_bytes_are_never_a_request(serve):
+    e, p = serve(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"))
+    for connect in both_schemes(e):
+        before = p.accepted
+        with connect() as wire:
+            wire.send(get(more="Connection: Upgrade\r\nUpgrade: websocket\r\n") + get("/inside"))
+            answer = wire.read_response()
+            assert (answer.status, answer.body, answer.get("connection")) == (200, b"no", "close")
+            assert wire.at_end()
+        assert p.accepted - before <= 1
 
 
 def test_an_upgraded_connection_ends_as_its_ends_do(serve):

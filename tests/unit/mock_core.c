@@ -351,6 +351,8 @@ size_t name_normalise(const char *host, size_t length, char out[254]) {
     for (const char *p = colon ? colon + 1 : host + length; p < host + length; p++)
         if (!isdigit((unsigned char)*p))
             return 0;
+    if (colon && strtoul(colon + 1, NULL, 10) > 65535)
+        return 0;
     if (n && host[n - 1] == '.')
         n--;
     if (n == 0 || n > 253)

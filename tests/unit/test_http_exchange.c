@@ -384,8 +384,8 @@ static void two_exchanges_on_one_connection_at_every_fragmentation(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) {
         const struct story *s = &stories[i];
-        if (s->end != STAYS)
-            continue;
+        if (s->end != STAYS || strstr(s->forwarded, "Upgrade:"))
+            continue; /* what follows a request to upgrade is no request */
         char twice[1 << 16], delivered[1 << 16];
         sprintf(twice, "%s%s", s->request, s->request);
         sprintf(delivered, "%s%s", s->delivered, s->delivered);
@@ -425,6 +425,8 @@ static const struct {
     {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", B400},
     {"GET / HTTP/1.1\r\nHost: a.example, b.example\r\n\r\n", B400},
     {"GET / HTTP/1.1\r\nHost: a.example:x\r\n\r\n", B400},
+    {"GET / HTTP/1.1\r\nHost: a.example:65536\r\n\r\n", B400},
+    {"GET / HTTP/1.1\r\nHost: a.example:99999\r\n\r\n", B400},
     {"GET http://a.example/ HTTP/1.1\r\n\r\n", B400},
     {"GET http://a.example/ HTTP/1.1\r\nHost: b.example\r\n\r\n", B400},
     {"GET http://u@a.example/ HTTP/1.1\r\nHost: u@a.example\r\n\r\n", B400},
@@ -439,6 +441,9 @@ static const struct {
     {"GET /\xc3\xa9 HTTP/1.1\r\n" HOST END, B400},
     {"GET /\t HTTP/1.1\r\n" HOST END, B400},
     {"GET /a b HTTP/1.1\r\n" HOST END, B400},
+    {"GET  / HTTP/1.1\r\n" HOST END, B400},
+    {"GET /  HTTP/1.1\r\n" HOST END, B400},
+    {"OPTIONS   *   HTTP/1.1\r\n" HOST END, B400},
     {"GET /%zz HTTP/1.1\r\n" HOST END, B400},
     {"GET /%2 HTTP/1.1\r\n" HOST END, B400},
     {"GET /%00 HTTP/1.1\r\n" HOST END, B400},
@@ -926,6 +931,65 @@ static void a_drained_edge_lets_idle_connections_go_and_finishes_the_others(void
     mock_stop();
 }
 
+static void half_a_head_holds_a_drain_for_a_moment_only(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock_connect(NULL);
+    say(&mock.client, "GET / HTTP", 1000);
+    mock_drain();
+    assert_true(mock.conn_open);
+    mock_wait(DRAIN_HEAD_MS + 100);
+    assert_true(mock.client.shutdown);
+    assert_non_null(strstr(mock.client.out, "408 "));
+    mock_wait(DRAIN_LINGER_MS + 100);
+    assert_true(mock.client.closed);
+    mock.draining = false;
+    mock_connect(NULL);
+    say(&mock.client, "GET / HTTP", 1000); /* the rest comes in time */
+    mock_drain();
+    say(&mock.client, "/1.1\r\n" HOST END, 1000);
+    mock_wait(DRAIN_HEAD_MS + 5000);
+    assert_true(mock.conn_open);
+    say(&mock.pod[0], OK CL(2) END "hi", 1000);
+    ending_check(CLOSES);
+    mock_stop();
+}
+
+#define ZEROS_15 "000000000000000"
+
+static void a_chunk_size_of_more_digits_than_a_number_has_is_refused(void **state) {
+    (void)state;
+    for (size_t n = 0; n < STEPS; n++) {
+        mock_start(&ringress_module);
+        mock_connect(NULL);
+        say(&mock.client, GET CHUNKED END, steps[n]);
+        pod_up(0);
+        say(&mock.client, ZEROS_15 "1\r\na\r\n" ZEROS_15 "2;x=y\r\nbc\r\n", steps[n]);
+        say(&mock.client, ZEROS_15 "03\r\ndef\r\n0\r\n\r\n", steps[n]);
+        assert_string_equal(plain(&mock.client), E400);
+        assert_null(strstr(mock.pod[0].out, "def"));
+        ending_check(CLOSES);
+        mock_connect(NULL); /* the first size, in one piece with the head; then the last */
+        say(&mock.client, GET CHUNKED END ZEROS_15 "01\r\na\r\n0\r\n\r\n", steps[n]);
+        pod_up(mock.pods - 1);
+        assert_string_equal(plain(&mock.client), E400);
+        ending_check(CLOSES);
+        mock_connect(NULL);
+        say(&mock.client, GET CHUNKED END "1\r\na\r\n" ZEROS_15 "00\r\n\r\n", steps[n]);
+        pod_up(mock.pods - 1);
+        assert_string_equal(plain(&mock.client), E400);
+        ending_check(CLOSES);
+        mock_connect(NULL); /* what follows the last chunk is no size */
+        say(&mock.client, GET CHUNKED END "0\r\n\r\n", 1000);
+        pod_up(mock.pods - 1);
+        say(&mock.client, ZEROS_15 ZEROS_15, steps[n]);
+        assert_null(strstr(mock.client.out, "400 "));
+        say(&mock.pod[mock.pods - 1], OK CHUNKED END ZEROS_15 "01\r\na\r\n", 1000);
+        assert_non_null(strstr(mock.client.out, "502 "));
+        mock_stop();
+    }
+}
+
 /* ---- half-closed and broken ends ---- */
 
 static void a_half_closed_client_gets_its_responses(void **state) {
@@ -1311,18 +1375,49 @@ static void what_the_pod_sends_behind_its_101_belongs_to_the_tunnel(void **state
     mock_stop();
 }
 
-static void early_bytes_of_a_declined_upgrade_are_a_request_of_their_own(void **state) {
+#define EARLY "GET /admin HTTP/1.1\r\n" HOST END
+
+static void early_bytes_of_a_declined_upgrade_are_never_a_request(void **state) {
+    (void)state;
+    for (size_t n = 0; n < STEPS; n++) {
+        mock_start(&ringress_module);
+        mock_connect(NULL);
+        say(&mock.client, GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" END EARLY, steps[n]);
+        say(&mock.pod[0], "HTTP/1.1 403 No\r\n" CL(0) END, steps[n]);
+        assert_null(strstr(mock.pod[0].out, "admin"));
+        assert_string_equal(plain(&mock.client), "HTTP/1.1 403 No\r\n" CL(0) CLOSE END);
+        say(&mock.client, EARLY, steps[n]);
+        assert_int_equal(mock.pods, 1);
+        ending_check(CLOSES);
+        mock_stop();
+    }
+}
+
+static void early_bytes_that_come_after_the_answers_head_end_the_connection_too(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock_connect(NULL);
+    say(&mock.client, GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" END, 1000);
+    say(&mock.pod[0], OK CL(2) END "h", 1000);
+    say(&mock.client, EARLY, 1000);
+    say(&mock.pod[0], "i", 1000);
+    assert_string_equal(plain(&mock.client), OK CL(2) END "hi");
+    assert_int_equal(mock.pods, 1);
+    ending_check(CLOSES);
+    mock_stop();
+}
+
+static void early_bytes_of_an_upgrade_the_edge_declines_are_never_a_request(void **state) {
     (void)state;
     mock_start(&ringress_module);
     mock_connect(NULL);
     say(&mock.client,
-        GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" END "GET /admin HTTP/1.1\r\n" HOST END,
+        "GET / HTTP/1.1\r\nHost: nobody.example\r\nUpgrade: websocket\r\nConnection: "
+        "Upgrade\r\n" END EARLY,
         1000);
-    say(&mock.pod[0], "HTTP/1.1 403 No\r\n" CL(0) END, 1000);
-    assert_null(strstr(mock.pod[0].out, "admin"));
-    assert_int_equal(mock.pods, 2);
-    assert_non_null(strstr(mock.pod[1].out, "GET /admin"));
-    assert_non_null(strstr(mock.pod[1].out, "X-Forwarded-For"));
+    assert_string_equal(plain(&mock.client), ERR("404 Not Found", 14, CLOSE, "404 Not Found"));
+    assert_int_equal(mock.pods, 0);
+    ending_check(CLOSES);
     mock_stop();
 }
 
@@ -1412,7 +1507,11 @@ int main(void) {
         cmocka_unit_test(big_bodies_are_passed_on_in_the_buffers_they_came_in),
         cmocka_unit_test(a_websocket_is_joined_after_101_only),
         cmocka_unit_test(what_the_pod_sends_behind_its_101_belongs_to_the_tunnel),
-        cmocka_unit_test(early_bytes_of_a_declined_upgrade_are_a_request_of_their_own),
+        cmocka_unit_test(early_bytes_of_a_declined_upgrade_are_never_a_request),
+        cmocka_unit_test(early_bytes_that_come_after_the_answers_head_end_the_connection_too),
+        cmocka_unit_test(early_bytes_of_an_upgrade_the_edge_declines_are_never_a_request),
+        cmocka_unit_test(half_a_head_holds_a_drain_for_a_moment_only),
+        cmocka_unit_test(a_chunk_size_of_more_digits_than_a_number_has_is_refused),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(an_idle_connection_is_one_small_struct),
     };
