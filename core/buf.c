@@ -24,7 +24,8 @@ static bool bufs_grow(struct worker *w) {
     }
     w->chunk[w->made / BUFFERS_CHUNK] = b;
     for (unsigned i = BUFFERS_CHUNK; i-- > 0;) {
-        b[i] = (struct buf){.id = (uint16_t)(w->made + i), .data = data + (size_t)i * BUF_SIZE, .next = w->free};
+        b[i] = (struct buf){
+            .id = (uint16_t)(w->made + i), .data = data + (size_t)i * BUF_SIZE, .next = w->free};
         w->free = &b[i];
     }
     w->made += BUFFERS_CHUNK;
@@ -86,7 +87,8 @@ bool bufs_short(const struct worker *w) {
     return w->provided < BUFFERS_LEVEL;
 }
 
-void bufs_received(struct worker *w, uint16_t first, size_t bytes, bool (*take)(void *, struct slice), void *user) {
+void bufs_received(struct worker *w, uint16_t first, size_t bytes,
+                   bool (*take)(void *, struct slice), void *user) {
     bool wanted = true;
     uint32_t at = bytes > BUF_SIZE ? w->position[first] + 1 : 0;
     for (uint16_t id = first;; id = w->order[at++ % BUFFERS_RING]) {

@@ -17,8 +17,9 @@ enum { BUF_SIZE = 4096 };
 struct buf {
     uint32_t refs;
     uint16_t id;
-    uint16_t used;  /* bytes a writer has filled from the start (stream_write_copy coalesces into the rest) */
-    uint8_t *data;  /* BUF_SIZE bytes */
+    uint16_t
+        used; /* bytes a writer has filled from the start (stream_write_copy coalesces into the rest) */
+    uint8_t *data; /* BUF_SIZE bytes */
     struct buf *next;
 };
 

@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 enum conf_type {
-    CONF_BOOL,        /* bool */
-    CONF_INT,         /* int64_t, min..max */
-    CONF_DURATION,    /* int64_t milliseconds, min..max; written 500ms, 10s, 5m, 1h, 2d; a bare 0 is 0 */
-    CONF_SIZE,        /* int64_t bytes, min..max; written 4096, 16Ki, 1Mi, 1Gi (also k, M, G: powers of 1000) */
+    CONF_BOOL,     /* bool */
+    CONF_INT,      /* int64_t, min..max */
+    CONF_DURATION, /* int64_t milliseconds, min..max; written 500ms, 10s, 5m, 1h, 2d; a bare 0 is 0 */
+    CONF_SIZE, /* int64_t bytes, min..max; written 4096, 16Ki, 1Mi, 1Gi (also k, M, G: powers of 1000) */
     CONF_RATE,        /* int64_t bits per second; written 1Gbit, 100Mbit, 64kbit */
     CONF_STRING,      /* char *, owned by the struct; NULL when absent and without default */
     CONF_STRING_LIST, /* struct conf_list, owned; a single scalar is a list of one */
@@ -24,23 +24,24 @@ enum conf_type {
 
 struct conf_list {
     size_t count;
-    void *item; /* CONF_STRING_LIST: char *[count]; CONF_MAP_LIST: structs, one after another; owned */
+    void *
+        item; /* CONF_STRING_LIST: char *[count]; CONF_MAP_LIST: structs, one after another; owned */
 };
 
 struct conf_field {
     const char *name;
     enum conf_type type;
     size_t offset;
-    int64_t min, max;          /* both 0: unbounded */
-    const char *fallback;      /* as written in YAML; NULL: zero/absent */
-    const char *const *values; /* CONF_ENUM, NULL-terminated */
+    int64_t min, max;                /* both 0: unbounded */
+    const char *fallback;            /* as written in YAML; NULL: zero/absent */
+    const char *const *values;       /* CONF_ENUM, NULL-terminated */
     const struct conf_field *fields; /* CONF_MAP, CONF_MAP_LIST; ends with a row without name */
     size_t item_size;                /* CONF_MAP_LIST */
     bool required;
     const char *doc; /* one line for the manual */
 };
 
-#define CONF_END                                                                                                       \
+#define CONF_END \
     { .name = NULL }
 
 /* Scalars, exposed because labels and annotations use the same spelling. False and *ret untouched when malformed. */
@@ -52,6 +53,6 @@ struct yaml_node; /* core/yaml.h */
 
 /* Fill `target` (zeroed by the caller) from the mapping `node`; NULL node: only defaults.
  * Unknown keys are errors. Returns false when it added errors to `diags`; `target` is then still safe to conf_fini. */
-bool conf_fill(const struct conf_field *fields, const struct yaml_node *node, const char *file, void *target,
-               struct diags *diags);
+bool conf_fill(const struct conf_field *fields, const struct yaml_node *node, const char *file,
+               void *target, struct diags *diags);
 void conf_fini(const struct conf_field *fields, void *target);

@@ -54,7 +54,9 @@ static void conn_link(struct conn *c, struct worker *w) {
 }
 
 void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_port) {
-    struct conn *c = w->draining || w->conn_count >= process.connections_max / process.workers ? NULL : worker_alloc(w, conn_size(kind));
+    struct conn *c = w->draining || w->conn_count >= process.connections_max / process.workers
+                         ? NULL
+                         : worker_alloc(w, conn_size(kind));
     if (!c) {
         ring_close(w->ring, fd);
         return;
@@ -176,7 +178,8 @@ void conn_resume(struct conn *c) {
 
 static void ask_data(struct stream *s, void *user, struct slice slice) {
     struct conn *c = user;
-    if (!segs_add(s->worker, &c->peek, slice) || (c->peek.bytes > CONN_PEEK_MOST && c->state == CONN_ASK)) {
+    if (!segs_add(s->worker, &c->peek, slice) ||
+        (c->peek.bytes > CONN_PEEK_MOST && c->state == CONN_ASK)) {
         conn_close(c, true);
         return;
     }
@@ -229,7 +232,8 @@ static const char *alpn_behind(const struct conn *c) {
     return NULL;
 }
 
-void conn_start_tls(struct conn *c, struct version *v, const struct identity *identity, const char *sni) {
+void conn_start_tls(struct conn *c, struct version *v, const struct identity *identity,
+                    const char *sni) {
     struct tls_conf conf = {
         .identity = (struct identity *)(uintptr_t)identity,
         .tenant_uid = v->tenant->uid,
@@ -437,7 +441,8 @@ static void conn_drain(struct conn *c) {
         return;
     }
     const struct chain *chain = conn_chain(c);
-    const struct ringress_module *m = c->stage < chain->count ? module_at(chain->module[c->stage]) : NULL;
+    const struct ringress_module *m =
+        c->stage < chain->count ? module_at(chain->module[c->stage]) : NULL;
     if (c->state == CONN_TAKEN && m && m->on_drain)
         m->on_drain(c, state_of(c, c->stage));
 }
@@ -491,7 +496,8 @@ static void peer_address(struct conn *c, union address *ret) {
 const char *conn_peer(struct conn *c, char out[46]) {
     union address a;
     peer_address(c, &a);
-    const void *ip = a.any.sa_family == AF_INET6 ? (const void *)&a.v6.sin6_addr : (const void *)&a.v4.sin_addr;
+    const void *ip =
+        a.any.sa_family == AF_INET6 ? (const void *)&a.v6.sin6_addr : (const void *)&a.v4.sin_addr;
     if (!a.any.sa_family || !inet_ntop(a.any.sa_family, ip, out, 46))
         strcpy(out, "unknown");
     return out;

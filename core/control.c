@@ -138,14 +138,15 @@ static void files_raise(void) {
     /* A proxied connection takes two descriptors. */
     rlim_t usable = r.rlim_cur > FILES_RESERVED * 2 ? r.rlim_cur - FILES_RESERVED : r.rlim_cur / 2;
     process.connections_max = (unsigned)(usable / 2 > 1u << 30 ? 1u << 30 : usable / 2);
-    snprintf(features, sizeof features, "files: %llu, about %u connections", (unsigned long long)r.rlim_cur,
-             process.connections_max);
+    snprintf(features, sizeof features, "files: %llu, about %u connections",
+             (unsigned long long)r.rlim_cur, process.connections_max);
 }
 
 static void features_note(void) {
     unsigned f = ring_features(process.worker[0]->ring);
     size_t n = strlen(features);
-    snprintf(features + n, sizeof features - n, "; io_uring: multishot accept and receive, provided buffers%s%s",
+    snprintf(features + n, sizeof features - n,
+             "; io_uring: multishot accept and receive, provided buffers%s%s",
              f & RING_BUNDLE ? ", bundles" : "", f & RING_MIN_WAIT ? ", gathering waits" : "");
 }
 

@@ -17,7 +17,8 @@ struct core_conf {
     const struct prefix *trusted_proxies;
     size_t trusted_proxy_count;
     int tls_min_version; /* 2: TLS 1.2, 3: TLS 1.3 */
-    size_t buffer_memory; /* bytes of buffers per worker at most; 0: 256 MiB (65536 buffers is the most) */
+    size_t
+        buffer_memory; /* bytes of buffers per worker at most; 0: 256 MiB (65536 buffers is the most) */
 };
 
 /* Raises RLIMIT_NOFILE, probes io_uring, starts one thread per worker (pinned to its CPU when as many CPUs are allowed).
@@ -40,11 +41,13 @@ struct module_info {
 };
 /* Before core_start. Loads NAME.so of each name from the first folder of `path` that has it. On an ABI mismatch: the
  * file, its ABI and ours. `conf_of` gives each module its filled configuration (NULL: none) after it was inspected. */
-bool modules_inspect(const char *const *names, size_t count, const char *const *path, size_t path_count, struct err *);
+bool modules_inspect(const char *const *names, size_t count, const char *const *path,
+                     size_t path_count, struct err *);
 size_t modules_count(void);
 const struct module_info *modules_get(size_t i);
-void modules_configure(size_t i, void *conf); /* the struct conf_fill made of the module's rows; not owned */
-bool modules_up(struct err *);                /* conf_check of all */
+void modules_configure(size_t i,
+                       void *conf); /* the struct conf_fill made of the module's rows; not owned */
+bool modules_up(struct err *);      /* conf_check of all */
 
 /* ---- listeners ---- */
 struct listener;
@@ -58,9 +61,10 @@ void listener_close(struct listener *);
 /* ---- identities ---- */
 struct identity *identity_new(const char *chain_pem, const char *key_pem, struct err *);
 void identity_ref(struct identity *);
-void identity_unref(struct identity *); /* freed when the last version and connection that uses it are gone */
-void operator_identities_set(struct identity *const *, const char *const *const *names, const size_t *name_counts,
-                             size_t count); /* takes the references */
+void identity_unref(
+    struct identity *); /* freed when the last version and connection that uses it are gone */
+void operator_identities_set(struct identity *const *, const char *const *const *names,
+                             const size_t *name_counts, size_t count); /* takes the references */
 
 /* ---- publishing ---- */
 /* Makes `tenant` what is served for its names and ports, replacing its earlier version; takes ownership of the tenant

@@ -27,7 +27,7 @@ struct diags {
 
 enum { DIAGS_MAX = 1000 };
 
-#define DIAGS_INIT                                                                                                     \
+#define DIAGS_INIT \
     { 0 }
 
 /* One error, for calls that stop at their first. `text` is complete: "file:line:column: message" or "message". */
@@ -35,8 +35,8 @@ struct err {
     char text[512];
 };
 
-void diags_add(struct diags *, enum diag_level, const char *file, unsigned line, unsigned column, const char *format,
-               ...) __attribute__((format(printf, 6, 7)));
+void diags_add(struct diags *, enum diag_level, const char *file, unsigned line, unsigned column,
+               const char *format, ...) __attribute__((format(printf, 6, 7)));
 void diags_fini(struct diags *);
 /* "file:line:column: message\n" each; warnings say "warning: " before the message. */
 void diags_print(const struct diags *, FILE *);

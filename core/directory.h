@@ -8,7 +8,7 @@
 
 struct name_node {
     struct name_entry entry;
-    bool gone;       /* replaced or deleted: not in the table any more */
+    bool gone; /* replaced or deleted: not in the table any more */
     uint16_t length;
     char key[]; /* "name", "*.rest", ".tree" or "#port" */
 };
@@ -16,7 +16,8 @@ struct name_node {
 bool directory_init(void);
 void directory_fini(void);
 /* NULL: no memory. */
-struct name_node *directory_node(struct version *, enum name_kind, const char *name, const void *object);
+struct name_node *directory_node(struct version *, enum name_kind, const char *name,
+                                 const void *object);
 struct name_node *directory_port_node(struct version *, uint16_t port, const void *object);
 /* Makes room for so many more; false: no memory. Before directory_put, which can't fail. */
 bool directory_reserve(size_t more);

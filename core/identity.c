@@ -5,10 +5,10 @@
 #include "core/control.h"
 #include "core/tls.h"
 #include "core/worker.h"
-#include <wolfssl/options.h>
-#include <wolfssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
 
 static unsigned identity_workers;
 static int identity_min_version;
@@ -25,8 +25,10 @@ static const char CIPHERS[] =
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
 static int ctx_load(WOLFSSL_CTX *ctx, const struct identity *id) {
-    int groups[] = {WOLFSSL_X25519MLKEM768, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1};
-    int ok = wolfSSL_CTX_SetMinVersion(ctx, identity_min_version >= 3 ? WOLFSSL_TLSV1_3 : WOLFSSL_TLSV1_2);
+    int groups[] = {WOLFSSL_X25519MLKEM768, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1,
+                    WOLFSSL_ECC_SECP384R1};
+    int ok = wolfSSL_CTX_SetMinVersion(ctx, identity_min_version >= 3 ? WOLFSSL_TLSV1_3
+                                                                      : WOLFSSL_TLSV1_2);
     if (ok == WOLFSSL_SUCCESS)
         ok = wolfSSL_CTX_set_cipher_list(ctx, CIPHERS);
     if (ok == WOLFSSL_SUCCESS)
@@ -35,8 +37,8 @@ static int ctx_load(WOLFSSL_CTX *ctx, const struct identity *id) {
         ok = wolfSSL_CTX_use_certificate_chain_buffer(ctx, (const unsigned char *)id->chain_pem,
                                                       (long)strlen(id->chain_pem));
     if (ok == WOLFSSL_SUCCESS)
-        ok = wolfSSL_CTX_use_PrivateKey_buffer(ctx, (const unsigned char *)id->key_pem, (long)strlen(id->key_pem),
-                                               WOLFSSL_FILETYPE_PEM);
+        ok = wolfSSL_CTX_use_PrivateKey_buffer(ctx, (const unsigned char *)id->key_pem,
+                                               (long)strlen(id->key_pem), WOLFSSL_FILETYPE_PEM);
     return ok;
 }
 
@@ -130,13 +132,15 @@ struct WOLFSSL_CTX *identity_enter(struct identity *id, const struct worker *w) 
         if (!slot->ctx)
             return NULL;
     }
-    atomic_store_explicit(&slot->users, atomic_load_explicit(&slot->users, memory_order_relaxed) + 1,
+    atomic_store_explicit(&slot->users,
+                          atomic_load_explicit(&slot->users, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     return slot->ctx;
 }
 
 void identity_leave(struct identity *id, const struct worker *w) {
     struct identity_slot *slot = &id->w[w->id];
-    atomic_store_explicit(&slot->users, atomic_load_explicit(&slot->users, memory_order_relaxed) - 1,
+    atomic_store_explicit(&slot->users,
+                          atomic_load_explicit(&slot->users, memory_order_relaxed) - 1,
                           memory_order_release);
 }

@@ -8,8 +8,8 @@
 #include "core/conn.h"
 #include "core/process.h"
 #include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,7 +79,8 @@ static int port_probe(const union address *a) {
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (v6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    if (bind(fd, &a->any, v6 ? sizeof a->v6 : sizeof a->v4)) /* never listening: a client would meet its end */
+    if (bind(fd, &a->any,
+             v6 ? sizeof a->v6 : sizeof a->v4)) /* never listening: a client would meet its end */
         error = -errno;
     close(fd);
     return error;
@@ -142,7 +143,8 @@ static void slots_post(struct listener *l, bool start) {
     /* `l` may be freed by the last worker while we post: keep what the loop needs. */
     unsigned n = l->count;
     for (unsigned i = 0; i < n; i++)
-        worker_post(process.worker[i], process.control, start ? &l->slot[i].start : &l->slot[i].close);
+        worker_post(process.worker[i], process.control,
+                    start ? &l->slot[i].start : &l->slot[i].close);
     ring_wait(process.control, 0, 1);
     ring_dispatch(process.control);
 }
@@ -191,8 +193,10 @@ static void accept_done(struct op *op, const struct completion *c) {
     }
     if (op->armed || s->owner.dying)
         return;
-    bool exhausted = c->res == -EMFILE || c->res == -ENFILE || c->res == -ENOBUFS || c->res == -ENOMEM;
-    if (exhausted || (c->res < 0 && c->res != -ECONNABORTED && c->res != -EINTR && c->res != -EAGAIN))
+    bool exhausted =
+        c->res == -EMFILE || c->res == -ENFILE || c->res == -ENOBUFS || c->res == -ENOMEM;
+    if (exhausted ||
+        (c->res < 0 && c->res != -ECONNABORTED && c->res != -EINTR && c->res != -EAGAIN))
         timer_set(w, &s->retry, ACCEPT_RETRY_MS);
     else
         ring_accept(w->ring, &s->accept, s->fd);

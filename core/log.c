@@ -30,7 +30,9 @@ bool log_open(const char *path, int level, struct err *err) {
         dup3(fd, old, O_CLOEXEC); /* writers in flight keep a valid descriptor */
         close(fd);
     } else {
-        atomic_store(&log_fd, fd); /* an old file's descriptor stays open: a writer may still hold its number */
+        atomic_store(
+            &log_fd,
+            fd); /* an old file's descriptor stays open: a writer may still hold its number */
     }
     atomic_store(&log_level, level);
     return true;

@@ -18,12 +18,12 @@ static void key_draw(void) {
 }
 
 #define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
-#define ROUND()                                                                                                        \
-    do {                                                                                                               \
-        v0 += v1, v1 = ROTL(v1, 13), v1 ^= v0, v0 = ROTL(v0, 32);                                                      \
-        v2 += v3, v3 = ROTL(v3, 16), v3 ^= v2;                                                                         \
-        v0 += v3, v3 = ROTL(v3, 21), v3 ^= v0;                                                                         \
-        v2 += v1, v1 = ROTL(v1, 17), v1 ^= v2, v2 = ROTL(v2, 32);                                                      \
+#define ROUND()                                                   \
+    do {                                                          \
+        v0 += v1, v1 = ROTL(v1, 13), v1 ^= v0, v0 = ROTL(v0, 32); \
+        v2 += v3, v3 = ROTL(v3, 16), v3 ^= v2;                    \
+        v0 += v3, v3 = ROTL(v3, 21), v3 ^= v0;                    \
+        v2 += v1, v1 = ROTL(v1, 17), v1 ^= v2, v2 = ROTL(v2, 32); \
     } while (0)
 
 uint64_t hash_bytes(const void *data, size_t length) {
@@ -102,7 +102,8 @@ void *map_remove(struct map *m, const char *key) {
     free(m->slot[at].key);
     m->count--;
     /* Whoever was pushed past the hole moves back into it. */
-    for (size_t next = (at + 1) & (m->room - 1); m->slot[next].key; next = (next + 1) & (m->room - 1)) {
+    for (size_t next = (at + 1) & (m->room - 1); m->slot[next].key;
+         next = (next + 1) & (m->room - 1)) {
         size_t home = m->slot[next].hash & (m->room - 1);
         if (((next - home) & (m->room - 1)) >= ((next - at) & (m->room - 1))) {
             m->slot[at] = m->slot[next];

@@ -34,40 +34,46 @@ struct identity; /* a certificate with its key, as TLS serves it */
 struct request_view {
     uint32_t size; /* of this struct in the host */
     const char *method, *host, *path, *query;
-    size_t method_length, host_length, path_length, query_length; /* host: normalised; query: without '?' */
+    size_t method_length, host_length, path_length,
+        query_length; /* host: normalised; query: without '?' */
     /* The first field of that name (case-insensitive), or NULL. */
     const char *(*header)(const struct request_view *, const char *name, size_t *ret_length);
     /* Answers to give: */
-    int reject_status;     /* with VERDICT_REJECT: 400..599; 0 means 403 */
-    char route_host[254];  /* not empty: route as if the request were for this host; must be the same tenant's */
-    const void *request;   /* the host's own */
+    int reject_status; /* with VERDICT_REJECT: 400..599; 0 means 403 */
+    char route_host
+        [254]; /* not empty: route as if the request were for this host; must be the same tenant's */
+    const void *request; /* the host's own */
 };
 
 struct ringress_module {
     uint32_t abi;  /* RINGRESS_ABI; first for ever */
     uint32_t size; /* sizeof(struct ringress_module) in the module's build */
     const char *name, *version, *summary;
-    uint32_t listeners; /* bits of enum listener_kind */
-    uint32_t flags;     /* 0 */
+    uint32_t listeners;            /* bits of enum listener_kind */
+    uint32_t flags;                /* 0 */
     const struct conf_field *conf; /* section NAME of edge.yaml; NULL: none */
     size_t conf_size;
     size_t worker_size, conn_size; /* host-allocated, zeroed */
-    const char *alpn;              /* protocols its on_stream speaks over TLS, "http/1.1" or "h2,http/1.1"; NULL: none */
+    const char *
+        alpn; /* protocols its on_stream speaks over TLS, "http/1.1" or "h2,http/1.1"; NULL: none */
     bool (*conf_check)(const void *conf, struct err *);
     int (*worker_up)(struct worker *, void *worker_state, const void *conf);
     void (*worker_down)(struct worker *, void *worker_state);
     enum verdict (*on_accept)(struct conn *, void *state);
-    enum verdict (*on_bytes)(struct conn *, void *state, const uint8_t *data, size_t length); /* all bytes so far */
-    enum verdict (*on_stream)(struct conn *, void *state, struct stream *); /* PASS: not mine; WAIT: taken */
+    enum verdict (*on_bytes)(struct conn *, void *state, const uint8_t *data,
+                             size_t length); /* all bytes so far */
+    enum verdict (*on_stream)(struct conn *, void *state,
+                              struct stream *); /* PASS: not mine; WAIT: taken */
     enum verdict (*on_request)(struct conn *, void *state, struct request_view *);
     void (*on_close)(struct conn *, void *state); /* the connection ends: state goes after this */
-    void (*on_drain)(struct conn *, void *state); /* the edge is draining: finish what runs, then close */
+    void (*on_drain)(struct conn *,
+                     void *state); /* the edge is draining: finish what runs, then close */
 };
 
 #define RINGRESS_EXPORT __attribute__((visibility("default")))
-#define RINGRESS_MODULE(...)                                                                                           \
-    RINGRESS_EXPORT extern const struct ringress_module ringress_module;                                               \
-    const struct ringress_module ringress_module = {                                                                   \
+#define RINGRESS_MODULE(...)                                             \
+    RINGRESS_EXPORT extern const struct ringress_module ringress_module; \
+    const struct ringress_module ringress_module = {                     \
         .abi = RINGRESS_ABI, .size = sizeof(struct ringress_module), __VA_ARGS__}
 
 /* ---- what a module may ask of a connection ---- */
@@ -121,4 +127,5 @@ uint64_t worker_random(struct worker *); /* not for keys */
 /* Zeroed memory of this worker, in size classes; NULL when there is none. */
 void *worker_alloc(struct worker *, size_t size);
 void worker_free(struct worker *, void *, size_t size);
-void log_write(int level, const char *format, ...) __attribute__((format(printf, 2, 3))); /* 0 error … 3 debug */
+void log_write(int level, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* 0 error … 3 debug */

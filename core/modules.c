@@ -41,10 +41,12 @@ static const void *image_at(const struct image *i, uint64_t offset, uint64_t len
 }
 
 /* Where a virtual address of the module stands in its file. */
-static const void *image_address(const struct image *i, const Elf64_Ehdr *e, uint64_t address, uint64_t length) {
+static const void *image_address(const struct image *i, const Elf64_Ehdr *e, uint64_t address,
+                                 uint64_t length) {
     const Elf64_Phdr *p = image_at(i, e->e_phoff, (uint64_t)e->e_phnum * sizeof *p);
     for (unsigned n = 0; p && n < e->e_phnum; n++)
-        if (p[n].p_type == PT_LOAD && address >= p[n].p_vaddr && address - p[n].p_vaddr < p[n].p_filesz)
+        if (p[n].p_type == PT_LOAD && address >= p[n].p_vaddr &&
+            address - p[n].p_vaddr < p[n].p_filesz)
             return image_at(i, p[n].p_offset + (address - p[n].p_vaddr), length);
     return NULL;
 }
@@ -56,7 +58,8 @@ static const void *symbol_in(const struct image *i, const Elf64_Ehdr *e, const E
     static const char WANTED[] = "ringress_module";
     for (uint64_t n = 0; names && s && n < symbols->sh_size / sizeof *s; n++)
         if (s[n].st_shndx != SHN_UNDEF && s[n].st_name < strings->sh_size &&
-            strings->sh_size - s[n].st_name >= sizeof WANTED && !memcmp(names + s[n].st_name, WANTED, sizeof WANTED))
+            strings->sh_size - s[n].st_name >= sizeof WANTED &&
+            !memcmp(names + s[n].st_name, WANTED, sizeof WANTED))
             return image_address(i, e, s[n].st_value, 2 * sizeof(uint32_t));
     return NULL;
 }
@@ -78,8 +81,9 @@ static bool file_map(const char *file, struct image *ret) {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    void *p = fstat(fd, &st) || st.st_size <= 0 ? MAP_FAILED
-                                                : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *p = fstat(fd, &st) || st.st_size <= 0
+                  ? MAP_FAILED
+                  : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (p == MAP_FAILED)
         return false;
@@ -94,10 +98,12 @@ static bool file_inspect(const char *file, struct err *err) {
     const uint32_t *descriptor = image_descriptor(&i);
     bool good = true;
     if (!descriptor)
-        good = err_set(err, "module %s: not a Ringress module (it exports no `ringress_module`)", file);
+        good = err_set(err, "module %s: not a Ringress module (it exports no `ringress_module`)",
+                       file);
     else if (descriptor[0] != RINGRESS_ABI)
-        good = err_set(err, "module %s: its ABI is %u, ours is %u: build it against this version's headers", file,
-                       descriptor[0], RINGRESS_ABI);
+        good = err_set(
+            err, "module %s: its ABI is %u, ours is %u: build it against this version's headers",
+            file, descriptor[0], RINGRESS_ABI);
     munmap((void *)(uintptr_t)i.data, i.size);
     return good;
 }
@@ -108,7 +114,8 @@ static bool module_load(const char *name, char *file, struct err *err) {
     struct loaded *l = &loaded[loaded_count];
     if (!file_inspect(file, err))
         return false;
-    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL); /* for ever: change replaces data, not code */
+    void *handle =
+        dlopen(file, RTLD_NOW | RTLD_LOCAL); /* for ever: change replaces data, not code */
     const struct ringress_module *m = handle ? dlsym(handle, "ringress_module") : NULL;
     if (!m) {
         const char *why = dlerror();
@@ -142,7 +149,8 @@ static char *module_find(const char *name, const char *const *path, size_t path_
 }
 
 static void chain_add(struct chain *c, unsigned index) {
-    size_t size = (loaded[index].module.conn_size + 7) & ~(size_t)7; /* <= CONN_STATE_MOST, so that the sum fits */
+    size_t size = (loaded[index].module.conn_size + 7) &
+                  ~(size_t)7; /* <= CONN_STATE_MOST, so that the sum fits */
     c->module[c->count] = (uint8_t)index;
     c->state_at[c->count++] = c->state_size;
     c->state_size = (uint16_t)(c->state_size + size);
@@ -160,8 +168,8 @@ static bool chains_build(struct err *err) {
     return true;
 }
 
-bool modules_inspect(const char *const *names, size_t count, const char *const *path, size_t path_count,
-                     struct err *err) {
+bool modules_inspect(const char *const *names, size_t count, const char *const *path,
+                     size_t path_count, struct err *err) {
     if (count > MODULES_MOST)
         return err_set(err, "%zu modules are too many: %d at most", count, MODULES_MOST);
     for (size_t i = 0; i < count; i++) {

@@ -19,7 +19,7 @@
 #include <string.h>
 
 struct slot {
-    uint64_t hash; /* 0: never used; ends a probe */
+    uint64_t hash;          /* 0: never used; ends a probe */
     struct name_node *node; /* NULL: deleted */
 };
 
@@ -53,7 +53,8 @@ static struct slot *slot_find(struct table *t, const struct key *k) {
         uint64_t hash = __atomic_load_n(&s->hash, __ATOMIC_ACQUIRE);
         if (!hash)
             return s;
-        const struct name_node *n = hash == k->hash ? __atomic_load_n(&s->node, __ATOMIC_ACQUIRE) : NULL;
+        const struct name_node *n =
+            hash == k->hash ? __atomic_load_n(&s->node, __ATOMIC_ACQUIRE) : NULL;
         if (n && node_is(n, k))
             return s;
     }
@@ -127,7 +128,8 @@ static size_t bracketed(const char *host, size_t length, char out[254]) {
     size_t end = 1;
     while (end < length && host[end] != ']') {
         char c = host[end];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.'))
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
+              c == ':' || c == '.'))
             return 0;
         end++;
     }
@@ -187,7 +189,8 @@ void directory_fini(void) {
     table = NULL;
 }
 
-static struct name_node *node_new(struct version *v, const char *prefix, const char *name, const void *object) {
+static struct name_node *node_new(struct version *v, const char *prefix, const char *name,
+                                  const void *object) {
     size_t a = strlen(prefix), b = strlen(name);
     struct name_node *n = calloc(1, sizeof *n + a + b + 1);
     if (!n)
@@ -199,7 +202,8 @@ static struct name_node *node_new(struct version *v, const char *prefix, const c
     return n;
 }
 
-struct name_node *directory_node(struct version *v, enum name_kind kind, const char *name, const void *object) {
+struct name_node *directory_node(struct version *v, enum name_kind kind, const char *name,
+                                 const void *object) {
     return node_new(v, kind == NAME_TREE ? "." : "", name, object);
 }
 

@@ -23,8 +23,8 @@ typedef void op_done_fn(struct op *, const struct completion *);
 
 struct owner {
     unsigned inflight;
-    bool dying;      /* asked to end; completions are only cleaned up after */
-    bool dead;       /* on its worker's list of owners to release */
+    bool dying; /* asked to end; completions are only cleaned up after */
+    bool dead;  /* on its worker's list of owners to release */
     struct worker *worker;
     struct owner *next_dead;
     void (*release)(struct owner *);

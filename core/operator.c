@@ -35,8 +35,8 @@ static void table_free(struct table *t) {
     free(t);
 }
 
-static struct table *table_new(struct identity *const *ids, const char *const *const *names, const size_t *counts,
-                               size_t count) {
+static struct table *table_new(struct identity *const *ids, const char *const *const *names,
+                               const size_t *counts, size_t count) {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += counts[i];
@@ -56,8 +56,8 @@ static struct table *table_new(struct identity *const *ids, const char *const *c
     return t;
 }
 
-void operator_identities_set(struct identity *const *ids, const char *const *const *names, const size_t *counts,
-                             size_t count) {
+void operator_identities_set(struct identity *const *ids, const char *const *const *names,
+                             const size_t *counts, size_t count) {
     struct table *fresh = count ? table_new(ids, names, counts, count) : NULL;
     struct table *old = table;
     __atomic_store_n(&table, fresh, __ATOMIC_RELEASE);

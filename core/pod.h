@@ -39,11 +39,12 @@ struct upstream_set {
     struct upstream *member[];
 };
 
-struct upstream *upstream_new(const char *key, const union address *, const struct network *, struct account *,
-                              unsigned workers);
+struct upstream *upstream_new(const char *key, const union address *, const struct network *,
+                              struct account *, unsigned workers);
 /* No version holds it any more: idle connections close now, busy ones when they are given back. */
 void upstream_retire(struct upstream *, struct worker *const *workers, struct ring *from);
-bool upstream_unused(const struct upstream *); /* after retire: nothing of it is left on any worker */
+bool upstream_unused(
+    const struct upstream *); /* after retire: nothing of it is left on any worker */
 void upstream_free(struct upstream *);
 /* The worker's turn to end: close what is idle there. On that worker. */
 void upstream_close_idle(struct upstream *, struct worker *);

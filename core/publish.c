@@ -52,15 +52,16 @@ struct account *account_find(const char *tenant_uid) {
     return map_get(&accounts, tenant_uid);
 }
 
-static struct upstream *upstream_get(const struct tenant *t, const struct backend *b, const struct endpoint *e,
-                                     struct account *account) {
+static struct upstream *upstream_get(const struct tenant *t, const struct backend *b,
+                                     const struct endpoint *e, struct account *account) {
     char key[600], address[80] = "";
     const uint8_t *p = (const uint8_t *)&e->addr;
     size_t n = e->addr.any.sa_family == AF_INET6 ? sizeof e->addr.v6 : sizeof e->addr.v4;
     for (size_t i = 0; i < n; i++)
         snprintf(address + 2 * i, 3, "%02x", p[i]);
-    snprintf(key, sizeof key, "%s|%s|%u|%d|%s|%s|%s", t->uid, b->service, b->port, b->protocol, address,
-             t->network.netns ? t->network.netns : "", t->network.device ? t->network.device : "");
+    snprintf(key, sizeof key, "%s|%s|%u|%d|%s|%s|%s", t->uid, b->service, b->port, b->protocol,
+             address, t->network.netns ? t->network.netns : "",
+             t->network.device ? t->network.device : "");
     struct upstream *up = map_get(&upstreams, key);
     if (!up) {
         up = upstream_new(key, &e->addr, &t->network, account, process.workers);
@@ -87,7 +88,8 @@ static void backend_fill(const struct tenant *t, struct backend *b, struct accou
     b->host_set = set;
 }
 
-static const struct certificate *certificate_same(const struct tenant *t, const struct certificate *c) {
+static const struct certificate *certificate_same(const struct tenant *t,
+                                                  const struct certificate *c) {
     for (size_t i = 0; t && i < t->certificate_count; i++)
         if (t->certificate[i].host_identity && !strcmp(t->certificate[i].chain_pem, c->chain_pem) &&
             !strcmp(t->certificate[i].key_pem, c->key_pem))
@@ -95,7 +97,8 @@ static const struct certificate *certificate_same(const struct tenant *t, const 
     return NULL;
 }
 
-static void certificate_fill(struct certificate *c, const struct tenant *t, const struct tenant *before) {
+static void certificate_fill(struct certificate *c, const struct tenant *t,
+                             const struct tenant *before) {
     struct err err;
     const struct certificate *same = certificate_same(before, c);
     if (same) {
@@ -116,7 +119,8 @@ static bool nodes_make(struct published *p) {
     if (!p->node)
         return false;
     for (size_t i = 0; i < t->name_count; i++) {
-        struct name_node *n = directory_node(&p->version, t->names[i].kind, t->names[i].name, t->names[i].host);
+        struct name_node *n =
+            directory_node(&p->version, t->names[i].kind, t->names[i].name, t->names[i].host);
         if (!n)
             return false;
         p->node[p->node_count++] = n;
@@ -124,7 +128,8 @@ static bool nodes_make(struct published *p) {
     for (size_t i = 0; i < t->raw_port_count; i++) {
         if (!t->raw_port[i].public_port)
             continue;
-        struct name_node *n = directory_port_node(&p->version, t->raw_port[i].public_port, &t->raw_port[i]);
+        struct name_node *n =
+            directory_port_node(&p->version, t->raw_port[i].public_port, &t->raw_port[i]);
         if (!n)
             return false;
         p->node[p->node_count++] = n;
@@ -210,7 +215,8 @@ void publish(struct tenant *t) {
         directory_put(p->node[i]);
     if (!old)
         return;
-    if (strcmp(old->tenant->uid, t->uid)) /* the name was given up and taken again: a new tenant, a new account */
+    if (strcmp(old->tenant->uid,
+               t->uid)) /* the name was given up and taken again: a new tenant, a new account */
         account_unref(map_remove(&accounts, old->tenant->uid));
     published_bury(old);
 }

@@ -63,7 +63,8 @@ static const struct stream_events relay_events = {
     .error = relay_error,
 };
 
-struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(void *, bool), void *user) {
+struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(void *, bool),
+                        void *user) {
     struct relay *r = worker_alloc(near->worker, sizeof *r);
     if (!r)
         return NULL;

@@ -8,6 +8,7 @@ struct relay;
 
 /* Takes both streams' events. `ended` is called once, when both directions are done (reset false) or one end broke (true);
  * the relay has then closed `far` and is freed; `near` is the caller's to close. NULL: no memory. */
-struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(void *user, bool reset), void *user);
+struct relay *relay_new(struct stream *near, struct stream *far,
+                        void (*ended)(void *user, bool reset), void *user);
 /* Before the caller closes `near` by itself: closes `far`. */
 void relay_cut(struct relay *, bool reset);

@@ -78,29 +78,35 @@ static bool explain_failure(int error, struct err *err) {
                        "remedy: boot a newer kernel (Debian 12: apt-get install linux-image-amd64)",
                        u.release);
     if (disabled == 2)
-        return err_set(err, "io_uring is switched off on this machine (kernel.io_uring_disabled = 2)\n"
-                            "remedy: sysctl -w kernel.io_uring_disabled=0");
-    if (disabled == 1)
         return err_set(err,
-                       "io_uring is reserved for one group (kernel.io_uring_disabled = 1, kernel.io_uring_group = %ld)\n"
-                       "remedy: sysctl -w kernel.io_uring_disabled=0, or run Ringress in that group",
-                       sysctl_number("io_uring_group"));
+                       "io_uring is switched off on this machine (kernel.io_uring_disabled = 2)\n"
+                       "remedy: sysctl -w kernel.io_uring_disabled=0");
+    if (disabled == 1)
+        return err_set(
+            err,
+            "io_uring is reserved for one group (kernel.io_uring_disabled = 1, "
+            "kernel.io_uring_group = %ld)\n"
+            "remedy: sysctl -w kernel.io_uring_disabled=0, or run Ringress in that group",
+            sysctl_number("io_uring_group"));
     if (error == -ENOSYS && !seccomp_filters())
         return err_set(err, "this kernel was built without io_uring (CONFIG_IO_URING)\n"
                             "remedy: boot a kernel with CONFIG_IO_URING=y");
     if (error == -ENOMEM) {
         struct rlimit lock;
         getrlimit(RLIMIT_MEMLOCK, &lock);
-        return err_set(err,
-                       "not enough lockable memory for io_uring (RLIMIT_MEMLOCK is %llu bytes)\n"
-                       "remedy: ulimit -l unlimited, or LimitMEMLOCK=infinity in the service's unit",
-                       (unsigned long long)lock.rlim_cur);
+        return err_set(
+            err,
+            "not enough lockable memory for io_uring (RLIMIT_MEMLOCK is %llu bytes)\n"
+            "remedy: ulimit -l unlimited, or LimitMEMLOCK=infinity in the service's unit",
+            (unsigned long long)lock.rlim_cur);
     }
     if ((error == -EPERM || error == -EACCES || error == -ENOSYS) && seccomp_filters())
-        return err_set(err,
-                       "a seccomp filter denies io_uring_setup (Seccomp: 2 in /proc/self/status): %s\n"
-                       "remedy: allow io_uring_setup, io_uring_enter and io_uring_register in the container's seccomp profile",
-                       strerror(-error));
+        return err_set(
+            err,
+            "a seccomp filter denies io_uring_setup (Seccomp: 2 in /proc/self/status): %s\n"
+            "remedy: allow io_uring_setup, io_uring_enter and io_uring_register in the container's "
+            "seccomp profile",
+            strerror(-error));
     return err_set(err,
                    "io_uring_setup failed: %s\n"
                    "remedy: check kernel.io_uring_disabled, seccomp and security modules (dmesg)",
@@ -109,8 +115,8 @@ static bool explain_failure(int error, struct err *err) {
 
 static int ring_setup(struct ring *r, const struct ring_conf *conf) {
     struct io_uring_params p = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN |
-                 IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL,
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL,
         .cq_entries = conf->entries * 8,
     };
     int error = io_uring_queue_init_params(conf->entries, &r->uring, &p);
@@ -120,7 +126,8 @@ static int ring_setup(struct ring *r, const struct ring_conf *conf) {
         r->features |= RING_MIN_WAIT;
     io_uring_register_ring_fd(&r->uring); /* saves a look-up per enter; without it all works */
     if (conf->buffer_count) {
-        r->buffers = io_uring_setup_buf_ring(&r->uring, conf->buffer_count, BUFFER_GROUP, 0, &error);
+        r->buffers =
+            io_uring_setup_buf_ring(&r->uring, conf->buffer_count, BUFFER_GROUP, 0, &error);
         if (!r->buffers) {
             io_uring_queue_exit(&r->uring);
             return error;
@@ -172,7 +179,8 @@ static void ring_push(struct ring *r) {
 
 static struct io_uring_sqe *sqe_get(struct ring *r) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
-    while (!sqe) { /* full: the kernel takes what is queued (it may ask to wait when completions are backed up) */
+    while (
+        !sqe) { /* full: the kernel takes what is queued (it may ask to wait when completions are backed up) */
         ring_push(r);
         sqe = io_uring_get_sqe(&r->uring);
     }
@@ -240,7 +248,8 @@ void ring_sendv(struct ring *r, struct op *op, int fd, const struct iovec *iov, 
     arm(sqe, op);
 }
 
-void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *addr, socklen_t length) {
+void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *addr,
+                  socklen_t length) {
     void *copy = scratch_get(r, length);
     memcpy(copy, addr, length);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
@@ -278,7 +287,8 @@ void ring_message(struct ring *r, struct ring *to, struct message *m) {
 /* ---- buffers ---- */
 
 void ring_buffer_add(struct ring *r, void *data, unsigned size, uint16_t id) {
-    io_uring_buf_ring_add(r->buffers, data, size, id, io_uring_buf_ring_mask(r->buffer_count), (int)r->buffers_added++);
+    io_uring_buf_ring_add(r->buffers, data, size, id, io_uring_buf_ring_mask(r->buffer_count),
+                          (int)r->buffers_added++);
 }
 
 void ring_buffers_publish(struct ring *r) {
@@ -302,7 +312,8 @@ static void dispatch(struct ring *r, const struct io_uring_cqe *cqe) {
     } else {
         struct completion c = {
             .res = cqe->res,
-            .flags = (cqe->flags & IORING_CQE_F_MORE ? OP_MORE : 0) | (cqe->flags & IORING_CQE_F_BUFFER ? OP_BUFFER : 0) |
+            .flags = (cqe->flags & IORING_CQE_F_MORE ? OP_MORE : 0) |
+                     (cqe->flags & IORING_CQE_F_BUFFER ? OP_BUFFER : 0) |
                      (cqe->flags & IORING_CQE_F_SOCK_NONEMPTY ? OP_NONEMPTY : 0),
             .buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT),
         };
@@ -311,15 +322,19 @@ static void dispatch(struct ring *r, const struct io_uring_cqe *cqe) {
 }
 
 int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
-    struct __kernel_timespec ts = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+    struct __kernel_timespec ts = {.tv_sec = timeout_ns / 1000000000,
+                                   .tv_nsec = timeout_ns % 1000000000};
     struct io_uring_cqe *cqe;
     int error;
     if (timeout_ns < 0)
-        ts = (struct __kernel_timespec){.tv_sec = LONG_S}; /* without one liburing drops the gathering time: all or nothing */
+        ts = (struct __kernel_timespec){
+            .tv_sec = LONG_S}; /* without one liburing drops the gathering time: all or nothing */
     if (expected > 1 && timeout_ns && r->features & RING_MIN_WAIT)
-        error = io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, &ts, GATHER_US, NULL);
+        error =
+            io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, &ts, GATHER_US, NULL);
     else
-        error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, timeout_ns ? 1 : 0, timeout_ns < 0 ? NULL : &ts, NULL);
+        error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, timeout_ns ? 1 : 0,
+                                                 timeout_ns < 0 ? NULL : &ts, NULL);
     r->scratch_used = 0;
     if (error < 0 && error != -ETIME && error != -EINTR && error != -EBUSY && error != -EAGAIN)
         return error;

@@ -20,8 +20,8 @@ enum ring_feature {
 };
 
 struct ring_conf {
-    unsigned entries;       /* submission queue; the completion queue is 8 times that */
-    unsigned buffer_count;  /* room of the provided-buffer ring, a power of two */
+    unsigned entries;      /* submission queue; the completion queue is 8 times that */
+    unsigned buffer_count; /* room of the provided-buffer ring, a power of two */
     unsigned buffer_size;
 };
 
@@ -31,13 +31,15 @@ void ring_free(struct ring *);
 unsigned ring_features(const struct ring *);
 int ring_fd(const struct ring *);
 
-void ring_accept(struct ring *, struct op *, int fd);             /* multishot; res: the new descriptor */
+void ring_accept(struct ring *, struct op *, int fd); /* multishot; res: the new descriptor */
 /* Multishot, one provided buffer a completion. */
 void ring_recv(struct ring *, struct op *, int fd);
 /* One completion of up to `cap` bytes: in several provided buffers where there are bundles, else in one. */
 void ring_recv_once(struct ring *, struct op *, int fd, size_t cap);
-void ring_send(struct ring *, struct op *, int fd, const void *data, size_t length);  /* whole or error */
-void ring_sendv(struct ring *, struct op *, int fd, const struct iovec *, unsigned count); /* whole or error; count <= 1024 */
+void ring_send(struct ring *, struct op *, int fd, const void *data,
+               size_t length); /* whole or error */
+void ring_sendv(struct ring *, struct op *, int fd, const struct iovec *,
+                unsigned count); /* whole or error; count <= 1024 */
 void ring_connect(struct ring *, struct op *, int fd, const struct sockaddr *, socklen_t length);
 /* Asks an armed op to end; its own last CQE still comes (-ECANCELED, or what won the race). */
 void ring_cancel(struct ring *, struct op *target);
@@ -47,7 +49,8 @@ void ring_close(struct ring *, int fd);
 struct message {
     void (*run)(struct message *);
     struct ring *to;
-    uint32_t posted; /* what the poster wrote before is seen by `run`: release here, acquire there */
+    uint32_t
+        posted; /* what the poster wrote before is seen by `run`: release here, acquire there */
 };
 void ring_message(struct ring *, struct ring *to, struct message *);
 

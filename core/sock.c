@@ -51,7 +51,8 @@ static void sock_release(struct owner *o) {
     s->gone(s);
 }
 
-void sock_init(struct sock *s, struct worker *w, int fd, struct account *account, void (*gone)(struct sock *)) {
+void sock_init(struct sock *s, struct worker *w, int fd, struct account *account,
+               void (*gone)(struct sock *)) {
     owner_init(&s->owner, w, account, sock_release);
     op_init(&s->recv, &s->owner, recv_done);
     op_init(&s->send, &s->owner, send_done);

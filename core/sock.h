@@ -17,7 +17,8 @@ struct sock {
     struct op recv, send; /* `send` also carries the connect */
     struct segs queue;
     struct flush flush;
-    struct timer timer; /* free for the embedder until stream_close; then: how long the last bytes may take */
+    struct timer
+        timer; /* free for the embedder until stream_close; then: how long the last bytes may take */
     struct sock *starved_next;
     struct sock *full_next, **full_link; /* link NULL: not in the worker's list */
     void (*gone)(struct sock *);
@@ -25,25 +26,27 @@ struct sock {
     uint32_t acked;   /* while closing: what the peer had acknowledged at the last look */
     uint32_t sending; /* bytes of the queue's front that a send is carrying */
     int fd;
-    uint8_t calm;   /* small receives in a row since the last full one */
-    int16_t broken; /* negative errno: neither read nor written any more */
-    bool client : 1;     /* counts bytes for its account */
+    uint8_t calm;    /* small receives in a row since the last full one */
+    int16_t broken;  /* negative errno: neither read nor written any more */
+    bool client : 1; /* counts bytes for its account */
     bool paused : 1;
     bool one_shot : 1;   /* receives are armed one at a time */
     bool cancelling : 1; /* the armed receive has been asked to end */
     bool starved : 1;    /* in the worker's list */
     bool eof : 1;
     bool connecting : 1;
-    bool shut : 1;       /* FIN when the queue is sent */
+    bool shut : 1; /* FIN when the queue is sent */
     bool fin_sent : 1;
-    bool full : 1;       /* a writer was told so */
-    bool closing : 1;    /* stream_close was called */
-    bool told : 1;       /* the error event has been given */
+    bool full : 1;    /* a writer was told so */
+    bool closing : 1; /* stream_close was called */
+    bool told : 1;    /* the error event has been given */
     bool drain_due : 1;
-    bool reset : 1;      /* a send met the peer's RST: the end that a receive brings is that, not a FIN */
+    bool
+        reset : 1; /* a send met the peer's RST: the end that a receive brings is that, not a FIN */
 };
 
-void sock_init(struct sock *, struct worker *, int fd, struct account *, void (*gone)(struct sock *));
+void sock_init(struct sock *, struct worker *, int fd, struct account *,
+               void (*gone)(struct sock *));
 /* An accepted socket: start receiving. */
 void sock_start(struct sock *);
 /* A fresh socket: connect it, within `ms`, else error -ETIMEDOUT. */

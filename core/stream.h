@@ -79,7 +79,8 @@ static inline void stream_close(struct stream *s, bool reset) {
 static inline size_t stream_queued(const struct stream *s) {
     return s->ops->queued(s);
 }
-static inline void stream_consume(struct stream *s, const struct stream_events *events, void *user) {
+static inline void stream_consume(struct stream *s, const struct stream_events *events,
+                                  void *user) {
     s->events = events;
     s->user = user;
 }

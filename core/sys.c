@@ -4,8 +4,8 @@
 #include "core/sys.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +52,8 @@ int sys_socket(int family, const char *netns, const char *device) {
     if (fd < 0)
         return fd;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one); /* a relay may be silent for long; a dead pod must not be */
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one,
+               sizeof one); /* a relay may be silent for long; a dead pod must not be */
     if (device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device))) {
         int error = -errno;
         close(fd);
@@ -73,7 +74,8 @@ int sys_linger_reset(int fd) {
 uint32_t sys_acked(int fd) {
     struct tcp_info info = {0};
     socklen_t length = sizeof info;
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) ? 0 : (uint32_t)info.tcpi_bytes_acked;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) ? 0
+                                                                 : (uint32_t)info.tcpi_bytes_acked;
 }
 
 int sys_name(int fd, bool peer, struct sockaddr_storage *ret, socklen_t *ret_length) {

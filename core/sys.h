@@ -16,6 +16,6 @@ int sys_linger_reset(int fd);
 /* Bytes the peer has acknowledged so far, modulo 2^32; 0 when the socket can't say. */
 uint32_t sys_acked(int fd);
 int sys_name(int fd, bool peer, struct sockaddr_storage *ret, socklen_t *ret_length);
-int64_t sys_now_ns(void);     /* CLOCK_MONOTONIC */
-uint64_t sys_cycles(void);    /* cheap, monotonic on one thread */
+int64_t sys_now_ns(void);  /* CLOCK_MONOTONIC */
+uint64_t sys_cycles(void); /* cheap, monotonic on one thread */
 double sys_cycles_per_ns(void);

@@ -7,12 +7,12 @@
  */
 #include "core/sys.h"
 #include "core/tls.h"
-#include <wolfssl/options.h>
-#include <wolfssl/ssl.h>
-#include <wolfssl/wolfcrypt/aes.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/aes.h>
 
 enum { NONCE = 12, TAG = 16, KEYS = 2, AAD_MOST = 1024 };
 
@@ -53,7 +53,8 @@ static const struct ticket_key *key_find(const uint8_t *name) {
     return NULL;
 }
 
-static word32 aad_build(WOLFSSL *ssl, const uint8_t *name, const uint8_t *nonce, uint8_t out[AAD_MOST]) {
+static word32 aad_build(WOLFSSL *ssl, const uint8_t *name, const uint8_t *nonce,
+                        uint8_t out[AAD_MOST]) {
     const char *context;
     size_t length;
     tls_ticket_context(ssl, &context, &length);
@@ -65,7 +66,8 @@ static word32 aad_build(WOLFSSL *ssl, const uint8_t *name, const uint8_t *nonce,
     return (word32)(WOLFSSL_TICKET_NAME_SZ + NONCE + length);
 }
 
-static int ticket_seal(WOLFSSL *ssl, uint8_t *name, uint8_t *iv, uint8_t *mac, uint8_t *ticket, int length) {
+static int ticket_seal(WOLFSSL *ssl, uint8_t *name, uint8_t *iv, uint8_t *mac, uint8_t *ticket,
+                       int length) {
     const struct ticket_key *k = &keys[atomic_load(&current)];
     uint8_t aad[AAD_MOST];
     Aes aes;
@@ -74,28 +76,33 @@ static int ticket_seal(WOLFSSL *ssl, uint8_t *name, uint8_t *iv, uint8_t *mac, u
     memset(iv + NONCE, 0, WOLFSSL_TICKET_IV_SZ - NONCE);
     memcpy(name, k->name, sizeof k->name);
     word32 aad_length = aad_build(ssl, name, iv, aad);
-    if (!aad_length || wc_AesInit(&aes, NULL, INVALID_DEVID) || wc_AesGcmSetKey(&aes, k->secret, sizeof k->secret))
+    if (!aad_length || wc_AesInit(&aes, NULL, INVALID_DEVID) ||
+        wc_AesGcmSetKey(&aes, k->secret, sizeof k->secret))
         return WOLFSSL_TICKET_RET_REJECT;
-    int error = wc_AesGcmEncrypt(&aes, ticket, ticket, (word32)length, iv, NONCE, mac, TAG, aad, aad_length);
+    int error = wc_AesGcmEncrypt(&aes, ticket, ticket, (word32)length, iv, NONCE, mac, TAG, aad,
+                                 aad_length);
     wc_AesFree(&aes);
     return error ? WOLFSSL_TICKET_RET_REJECT : WOLFSSL_TICKET_RET_OK;
 }
 
-static int ticket_open(WOLFSSL *ssl, const uint8_t *name, const uint8_t *iv, const uint8_t *mac, uint8_t *ticket,
-                       int length) {
+static int ticket_open(WOLFSSL *ssl, const uint8_t *name, const uint8_t *iv, const uint8_t *mac,
+                       uint8_t *ticket, int length) {
     const struct ticket_key *k = key_find(name);
     uint8_t aad[AAD_MOST];
     Aes aes;
     word32 aad_length = k ? aad_build(ssl, name, iv, aad) : 0;
-    if (!aad_length || wc_AesInit(&aes, NULL, INVALID_DEVID) || wc_AesGcmSetKey(&aes, k->secret, sizeof k->secret))
+    if (!aad_length || wc_AesInit(&aes, NULL, INVALID_DEVID) ||
+        wc_AesGcmSetKey(&aes, k->secret, sizeof k->secret))
         return WOLFSSL_TICKET_RET_REJECT;
-    int error = wc_AesGcmDecrypt(&aes, ticket, ticket, (word32)length, iv, NONCE, mac, TAG, aad, aad_length);
+    int error = wc_AesGcmDecrypt(&aes, ticket, ticket, (word32)length, iv, NONCE, mac, TAG, aad,
+                                 aad_length);
     wc_AesFree(&aes);
     return error ? WOLFSSL_TICKET_RET_REJECT : WOLFSSL_TICKET_RET_OK;
 }
 
 static int ticket_callback(WOLFSSL *ssl, unsigned char name[WOLFSSL_TICKET_NAME_SZ],
-                           unsigned char iv[WOLFSSL_TICKET_IV_SZ], unsigned char mac[WOLFSSL_TICKET_MAC_SZ], int seal,
+                           unsigned char iv[WOLFSSL_TICKET_IV_SZ],
+                           unsigned char mac[WOLFSSL_TICKET_MAC_SZ], int seal,
                            unsigned char *ticket, int length, int *ret_length, void *user) {
     (void)user;
     *ret_length = length;

@@ -12,7 +12,7 @@ enum { TIMER_TICK_MS = 50 };
 struct timer {
     struct timer *next, **link; /* in a wheel slot; link NULL: not in the wheel */
     void (*fire)(struct timer *);
-    uint32_t deadline; /* ticks; 0: not set */
+    uint32_t deadline;  /* ticks; 0: not set */
     uint32_t slot_tick; /* where it stands in the wheel */
 };
 

@@ -8,12 +8,12 @@
  */
 #include "core/tls.h"
 #include "core/worker.h"
-#include <wolfssl/options.h>
-#include <wolfssl/error-ssl.h>
-#include <wolfssl/ssl.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
 
 enum { RECORD = 16384, INBOX_HIGH = 256 * 1024, ANSWERS_MOST = 4 * STREAM_HIGH };
 
@@ -30,10 +30,10 @@ struct tls {
     bool open : 1;
     bool paused : 1, below_paused : 1;
     bool below_eof : 1;
-    bool eof : 1;      /* told */
-    bool told : 1;     /* the error, told */
+    bool eof : 1;  /* told */
+    bool told : 1; /* the error, told */
     bool shut : 1, notified : 1;
-    bool full : 1;     /* the writer waits for drain */
+    bool full : 1; /* the writer waits for drain */
     bool closed : 1;
     bool pumping : 1;
 };
@@ -159,7 +159,8 @@ static void tls_govern_below(struct tls *t) {
 static void tls_pump(struct tls *t) {
     if (t->pumping || t->closed || t->broken)
         return;
-    t->pumping = true; /* an event above may write, pause, resume or close, but not start a second pump */
+    t->pumping =
+        true; /* an event above may write, pause, resume or close, but not start a second pump */
     if (t->open || tls_handshake(t))
         while (tls_may_read(t) && tls_has_input(t))
             if (!tls_read_some(t))
@@ -263,7 +264,8 @@ static int tls_wrote(struct tls *t, bool ok) {
         return -ENOMEM;
     }
     flush_later(t->stream.worker, &t->flush);
-    if (t->outbox.bytes >= STREAM_HIGH / 2) { /* does not wait for the end of the turn with so much */
+    if (t->outbox.bytes >=
+        STREAM_HIGH / 2) { /* does not wait for the end of the turn with so much */
         while (t->outbox.bytes && !t->broken)
             outbox_encrypt(t);
     }
@@ -298,7 +300,8 @@ static void tls_pause(struct stream *s) {
 static void tls_resume(struct stream *s) {
     struct tls *t = tls_of(s);
     t->paused = false;
-    flush_later(s->worker, &t->flush); /* what waits in the inbox is given from the loop, not from here */
+    flush_later(s->worker,
+                &t->flush); /* what waits in the inbox is given from the loop, not from here */
 }
 
 static void tls_shutdown(struct stream *s) {
@@ -356,7 +359,8 @@ static bool tls_session(struct tls *t, WOLFSSL_CTX *ctx, const struct tls_conf *
     if (!length || length >= sizeof alpn)
         return true;
     memcpy(alpn, conf->alpn, length + 1);
-    return wolfSSL_UseALPN(t->ssl, alpn, (unsigned)length, WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS;
+    return wolfSSL_UseALPN(t->ssl, alpn, (unsigned)length, WOLFSSL_ALPN_FAILED_ON_MISMATCH) ==
+           WOLFSSL_SUCCESS;
 }
 
 struct tls *tls_server_new(struct worker *w, struct stream *below, const struct tls_conf *conf) {
@@ -425,7 +429,8 @@ void tls_ticket_context(struct WOLFSSL *ssl, const char **ret, size_t *ret_lengt
 }
 
 void tls_prepare_context(struct WOLFSSL_CTX *ctx) {
-    wolfSSL_CTX_new_rng(ctx); /* one generator per context, that is per worker, instead of one per connection */
+    wolfSSL_CTX_new_rng(
+        ctx); /* one generator per context, that is per worker, instead of one per connection */
     wolfSSL_CTX_SetIORecv(ctx, wire_recv);
     wolfSSL_CTX_SetIOSend(ctx, wire_send);
     tickets_use(ctx);

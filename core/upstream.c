@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * upstream.c - see upstream.h and pod.h.
  */
-#include "core/pod.h"
 #include "core/control.h"
 #include "core/module.h"
+#include "core/pod.h"
 #include "core/sys.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -57,7 +57,8 @@ static void idle_expired(struct timer *t) {
 
 static void idle_data(struct stream *s, void *user, struct slice slice) {
     (void)user;
-    slice_drop(s->worker, &slice); /* bytes nobody asked for: this connection can't be trusted any more */
+    slice_drop(s->worker,
+               &slice); /* bytes nobody asked for: this connection can't be trusted any more */
     idle_close(conn_of(s));
 }
 
@@ -72,14 +73,16 @@ static void idle_error(struct stream *s, void *user, int error) {
     idle_close(conn_of(s));
 }
 
-static const struct stream_events idle_events = {.data = idle_data, .eof = idle_eof, .error = idle_error};
+static const struct stream_events idle_events = {
+    .data = idle_data, .eof = idle_eof, .error = idle_error};
 
 void upstream_keep(struct stream *s) {
     struct upstream_conn *c = conn_of(s);
     struct worker *w = s->worker;
     struct upstream_slot *slot = slot_of(c);
-    if (c->sock.broken || c->sock.eof || c->sock.shut || c->sock.queue.bytes || w->draining || w->stopping ||
-        slot->idle_count >= IDLE_MOST || __atomic_load_n(&c->up->retired, __ATOMIC_RELAXED)) {
+    if (c->sock.broken || c->sock.eof || c->sock.shut || c->sock.queue.bytes || w->draining ||
+        w->stopping || slot->idle_count >= IDLE_MOST ||
+        __atomic_load_n(&c->up->retired, __ATOMIC_RELAXED)) {
         stream_close(s, false);
         return;
     }
@@ -141,7 +144,8 @@ static struct stream *connect_new(struct upstream *up, struct worker *w, int *re
     return &c->sock.stream;
 }
 
-static uint64_t pod_load(const struct upstream *up, const struct worker *w, const struct upstream *avoid) {
+static uint64_t pod_load(const struct upstream *up, const struct worker *w,
+                         const struct upstream *avoid) {
     const struct upstream_slot *s = &up->w[w->id];
     uint64_t load = s->busy;
     if (up == avoid)
@@ -152,7 +156,8 @@ static uint64_t pod_load(const struct upstream *up, const struct worker *w, cons
 }
 
 /* The lesser loaded of two at random; with a pod to avoid all are looked at, since two might miss the one that is left. */
-static struct upstream *set_pick(struct worker *w, struct upstream_set *set, const struct upstream *avoid) {
+static struct upstream *set_pick(struct worker *w, struct upstream_set *set,
+                                 const struct upstream *avoid) {
     if (set->count == 1)
         return set->member[0];
     uint64_t r = worker_random(w);
@@ -167,8 +172,8 @@ static struct upstream *set_pick(struct worker *w, struct upstream_set *set, con
     return best;
 }
 
-struct stream *upstream_open(struct worker *w, struct upstream_set *set, bool fresh, const struct upstream *avoid,
-                             int *ret_error) {
+struct stream *upstream_open(struct worker *w, struct upstream_set *set, bool fresh,
+                             const struct upstream *avoid, int *ret_error) {
     if (!set || !set->count) {
         *ret_error = -ENETUNREACH;
         return NULL;
@@ -222,8 +227,9 @@ static void address_print(const union address *a, char *out, size_t size) {
     }
 }
 
-struct upstream *upstream_new(const char *key, const union address *addr, const struct network *network,
-                              struct account *account, unsigned workers) {
+struct upstream *upstream_new(const char *key, const union address *addr,
+                              const struct network *network, struct account *account,
+                              unsigned workers) {
     size_t size = sizeof(struct upstream) + workers * sizeof(struct upstream_slot);
     struct upstream *up = aligned_alloc(64, (size + 63) & ~(size_t)63);
     if (!up)
@@ -277,7 +283,8 @@ void upstream_retire(struct upstream *up, struct worker *const *workers, struct 
 
 bool upstream_unused(const struct upstream *up) {
     for (unsigned i = 0; i < up->workers; i++)
-        if (!__atomic_load_n(&up->w[i].retired, __ATOMIC_ACQUIRE) || __atomic_load_n(&up->w[i].open, __ATOMIC_ACQUIRE))
+        if (!__atomic_load_n(&up->w[i].retired, __ATOMIC_ACQUIRE) ||
+            __atomic_load_n(&up->w[i].open, __ATOMIC_ACQUIRE))
             return false;
     return true;
 }

@@ -18,8 +18,8 @@ enum upstream_why { UPSTREAM_REUSED = 1 };
  * `fresh` is false, else a connection that is being made (write at once; it is sent when connected; `connected` tells, or
  * `error`). `avoid`: a pod not to pick while there is another, or NULL. NULL with *ret_error negative: -ENETUNREACH no pod,
  * -EMFILE, -ENOMEM, -EACCES (the address is not allowed). Set your events with stream_consume at once. */
-struct stream *upstream_open(struct worker *, struct upstream_set *, bool fresh, const struct upstream *avoid,
-                             int *ret_error);
+struct stream *upstream_open(struct worker *, struct upstream_set *, bool fresh,
+                             const struct upstream *avoid, int *ret_error);
 /* Facts about a stream from upstream_open. */
 bool upstream_is_reused(const struct stream *);
 struct upstream *upstream_of(const struct stream *);

@@ -88,7 +88,8 @@ static bool worker_memory(struct worker *w, size_t buffer_memory) {
 }
 
 bool worker_new(const struct worker_conf *conf, struct worker **ret, struct err *err) {
-    struct ring_conf rc = {.entries = RING_ENTRIES, .buffer_count = BUFFERS_RING, .buffer_size = BUF_SIZE};
+    struct ring_conf rc = {
+        .entries = RING_ENTRIES, .buffer_count = BUFFERS_RING, .buffer_size = BUF_SIZE};
     struct worker *w = calloc(1, sizeof *w);
     if (!w || !worker_memory(w, conf->buffer_memory)) {
         free(w);

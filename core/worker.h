@@ -18,10 +18,10 @@
 
 enum {
     RING_ENTRIES = 1024,
-    BUFFERS_RING = 4096,   /* room of the provided-buffer ring */
-    BUFFERS_LEVEL = 256,   /* provided at first; doubles when the kernel ran out */
-    BUFFERS_CHUNK = 256,   /* buffers made at a time */
-    BUFFERS_MOST = 65536,  /* ids are 16 bits */
+    BUFFERS_RING = 4096,  /* room of the provided-buffer ring */
+    BUFFERS_LEVEL = 256,  /* provided at first; doubles when the kernel ran out */
+    BUFFERS_CHUNK = 256,  /* buffers made at a time */
+    BUFFERS_MOST = 65536, /* ids are 16 bits */
     WHEEL_SLOTS = 512,
     SLAB_STEP = 64,
     SLAB_CLASSES = 64,     /* up to 4 KiB; larger comes from malloc */
@@ -62,14 +62,14 @@ struct worker {
     struct buf *free;
     struct buf **chunk; /* chunk[id / BUFFERS_CHUNK][id % BUFFERS_CHUNK] */
     unsigned made, most, provided, level;
-    unsigned in_use; /* neither free nor with the kernel */
-    uint16_t order[BUFFERS_RING]; /* what the kernel holds, in ring order */
+    unsigned in_use;                 /* neither free nor with the kernel */
+    uint16_t order[BUFFERS_RING];    /* what the kernel holds, in ring order */
     uint32_t position[BUFFERS_MOST]; /* where in `order` a provided buffer stands */
     uint32_t order_tail;
 
     /* timers */
     struct timer *wheel[WHEEL_SLOTS];
-    uint32_t tick; /* the last one fired */
+    uint32_t tick;                         /* the last one fired */
     uint64_t wheel_bits[WHEEL_SLOTS / 64]; /* slots that may hold something */
     int64_t tick_base_ns;
 
@@ -82,7 +82,7 @@ struct worker {
     unsigned conn_count, upstream_count;
     uint64_t accepted;
     unsigned completions; /* of the last turn */
-    uint64_t turns; /* released at each quiescent point */
+    uint64_t turns;       /* released at each quiescent point */
     bool draining, stopping;
 
     /* accounts */
@@ -112,7 +112,8 @@ void worker_post(struct worker *, struct ring *from, struct message *);
 
 /* The buffers a receive brought, in order, as slices for `take`; stops handing over (and returns the rest to the pool) when
  * `take` answers false. */
-void bufs_received(struct worker *, uint16_t first, size_t bytes, bool (*take)(void *, struct slice), void *user);
+void bufs_received(struct worker *, uint16_t first, size_t bytes,
+                   bool (*take)(void *, struct slice), void *user);
 void bufs_refill(struct worker *);
 void bufs_starved(struct worker *); /* the kernel ran out: raise the level */
 bool bufs_provided(const struct worker *);

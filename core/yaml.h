@@ -14,9 +14,10 @@ struct yaml_pair;
 struct yaml_node {
     enum yaml_kind kind;
     unsigned line, column; /* from 1 */
-    bool quoted;           /* scalar written in quotes or as a block: never a number, bool or null */
-    const char *text;      /* YAML_SCALAR: NUL-terminated; a NUL inside the text is refused when parsing */
-    size_t count;          /* YAML_LIST, YAML_MAP */
+    bool quoted; /* scalar written in quotes or as a block: never a number, bool or null */
+    const char
+        *text;    /* YAML_SCALAR: NUL-terminated; a NUL inside the text is refused when parsing */
+    size_t count; /* YAML_LIST, YAML_MAP */
     struct yaml_node **item;
     struct yaml_pair *pair;
 };
@@ -27,7 +28,7 @@ struct yaml_pair {
 struct yaml_limits {
     size_t bytes, depth, nodes; /* of one text; nodes counts aliases expanded */
 };
-#define YAML_LIMITS_DEFAULT                                                                                            \
+#define YAML_LIMITS_DEFAULT \
     { .bytes = 4u << 20, .depth = 64, .nodes = 200000 }
 
 struct yaml_docs {
@@ -37,8 +38,8 @@ struct yaml_docs {
 };
 
 /* False when it added errors. The error for a plain scalar that starts with `*` says to quote it ("*.example.com"). */
-bool yaml_parse(const char *file, const char *text, size_t length, const struct yaml_limits *, struct diags *,
-                struct yaml_docs *ret_docs);
+bool yaml_parse(const char *file, const char *text, size_t length, const struct yaml_limits *,
+                struct diags *, struct yaml_docs *ret_docs);
 void yaml_docs_free(struct yaml_docs *);
 /* The value of `key`, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);

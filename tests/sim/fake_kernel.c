@@ -9,12 +9,12 @@
  */
 #include "fake_kernel.h"
 #include "core/sys.h"
+#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 enum { PEERS_MOST = 4096, PENDING_MOST = 8192, BUFFERS = 65536, NUMBER = 4 };
 
@@ -34,11 +34,12 @@ struct pend {
 struct peer {
     bool used, open; /* open: the program holds the descriptor */
     bool pod, closed_by_reset;
-    uint64_t will_send, sent, given; /* its own stream: in all, so far on the wire, handed to the program */
-    bool fin, fin_given, dead;       /* it has ended; it has reset */
+    uint64_t will_send, sent,
+        given; /* its own stream: in all, so far on the wire, handed to the program */
+    bool fin, fin_given, dead; /* it has ended; it has reset */
     bool got_fin;
-    uint64_t got;                    /* of the other stream */
-    uint64_t room;                   /* that it takes now */
+    uint64_t got;  /* of the other stream */
+    uint64_t room; /* that it takes now */
     uint8_t head[NUMBER];
     bool tainted; /* a failure was injected here: delivery is not promised */
     int connect_result;
@@ -133,9 +134,11 @@ static void peer_receive(struct peer *p, const uint8_t *data, size_t n) {
     for (size_t i = 0; i < n; i++, p->got++) {
         if (p->got < NUMBER)
             p->head[p->got] = data[i];
-        uint32_t from = (uint32_t)(p->head[0] | p->head[1] << 8 | p->head[2] << 16) | (uint32_t)p->head[3] << 24;
+        uint32_t from = (uint32_t)(p->head[0] | p->head[1] << 8 | p->head[2] << 16) |
+                        (uint32_t)p->head[3] << 24;
         if (p->got >= NUMBER && data[i] != byte_of(from, p->got))
-            fail_msg("byte %llu of stream %u is not what was sent", (unsigned long long)p->got, from);
+            fail_msg("byte %llu of stream %u is not what was sent", (unsigned long long)p->got,
+                     from);
     }
 }
 
@@ -287,12 +290,15 @@ void ring_send(struct ring *r, struct op *op, int fd, const void *data, size_t l
     ring_sendv(r, op, fd, &iov, 1);
 }
 
-void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *addr, socklen_t length) {
+void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *addr,
+                  socklen_t length) {
     (void)r;
     (void)addr;
     (void)length;
     pend_add(CONNECT, op, fd);
-    peer[fd].connect_result = one_in(plan.refuse_one_in) ? -ECONNREFUSED : one_in(plan.mute_one_in) ? 1 : 0;
+    peer[fd].connect_result = one_in(plan.refuse_one_in) ? -ECONNREFUSED
+                              : one_in(plan.mute_one_in) ? 1
+                                                         : 0;
 }
 
 void ring_cancel(struct ring *r, struct op *target) {
@@ -369,7 +375,8 @@ static void recv_bytes(struct ring *r, unsigned at, struct peer *p) {
     n = n < (uint64_t)buffers * BUF_SIZE ? n : (uint64_t)buffers * BUF_SIZE;
     uint16_t first = r->buffer[r->head % BUFFERS].id;
     for (uint64_t i = 0; i < n; i++) {
-        r->buffer[(r->head + i / BUF_SIZE) % BUFFERS].data[i % BUF_SIZE] = byte_of(number, p->given + i);
+        r->buffer[(r->head + i / BUF_SIZE) % BUFFERS].data[i % BUF_SIZE] =
+            byte_of(number, p->given + i);
     }
     r->head += (unsigned)((n + BUF_SIZE - 1) / BUF_SIZE);
     p->given += n;

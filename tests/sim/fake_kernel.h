@@ -12,14 +12,14 @@
 
 struct fake_plan { /* what the world does */
     uint64_t seed;
-    unsigned clients;      /* that will connect, in all */
-    uint32_t stream_most;  /* bytes a peer sends at most */
-    unsigned reset_one_in; /* of peers; 0: none */
+    unsigned clients;                    /* that will connect, in all */
+    uint32_t stream_most;                /* bytes a peer sends at most */
+    unsigned reset_one_in;               /* of peers; 0: none */
     unsigned refuse_one_in, mute_one_in; /* of connects: refused; never answered */
-    unsigned short_one_in; /* of sends that end early */
-    unsigned end_one_in;   /* of multishot completions that are their last */
+    unsigned short_one_in;               /* of sends that end early */
+    unsigned end_one_in;                 /* of multishot completions that are their last */
     bool bundles;
-    bool pods_never_read;  /* a pod that takes nothing: backpressure must hold */
+    bool pods_never_read; /* a pod that takes nothing: backpressure must hold */
 };
 
 enum { FAKE_LISTENER = 3 };

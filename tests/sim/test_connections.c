@@ -13,6 +13,7 @@
 #include "core/process.h"
 #include "fake_kernel.h"
 #include "fake_modules.h"
+#include <cmocka.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 enum { TURNS_MOST = 60000, PODS = 3 };
 
@@ -112,7 +112,8 @@ static bool world_up(const struct fake_plan *plan) {
     process.connections_max = 1000;
     process.worker = &worker;
     process.nobody = account_new("", 1);
-    struct worker_conf conf = {.nobody = process.nobody, .seed = plan->seed, .buffer_memory = 8 << 20};
+    struct worker_conf conf = {
+        .nobody = process.nobody, .seed = plan->seed, .buffer_memory = 8 << 20};
     if (!process.nobody || !world_pods(&tenant) || !worker_new(&conf, &world.w, &err))
         return false;
     worker = world.w;
@@ -141,7 +142,9 @@ static void world_end(void) {
     fake_fail_at(0);
     ring_cancel(world.w->ring, &world.accept);
     owner_end(&world.owner);
-    for (unsigned i = 0; i < TURNS_MOST && (!world.released || world.w->conn_count || world.w->upstream_count); i++) {
+    for (unsigned i = 0;
+         i < TURNS_MOST && (!world.released || world.w->conn_count || world.w->upstream_count);
+         i++) {
         conns_reset(world.w);
         assert_int_equal(worker_turn(world.w, 1000000), 0);
     }
@@ -193,7 +196,9 @@ static void stories(struct fake_plan plan, unsigned seeds, unsigned pairs_least)
 
 static void every_byte_and_fin_arrives_in_any_order_of_completions(void **unused) {
     (void)unused;
-    stories((struct fake_plan){.clients = 20, .stream_most = 400000, .end_one_in = 20, .bundles = true}, 60, 600);
+    stories(
+        (struct fake_plan){.clients = 20, .stream_most = 400000, .end_one_in = 20, .bundles = true},
+        60, 600);
 }
 
 static void the_same_without_bundles(void **unused) {
@@ -203,7 +208,10 @@ static void the_same_without_bundles(void **unused) {
 
 static void short_sends_lose_and_repeat_nothing(void **unused) {
     (void)unused;
-    stories((struct fake_plan){.clients = 20, .stream_most = 400000, .short_one_in = 3, .bundles = true}, 60, 600);
+    stories(
+        (struct fake_plan){
+            .clients = 20, .stream_most = 400000, .short_one_in = 3, .bundles = true},
+        60, 600);
 }
 
 static void resets_refusals_and_mute_pods_free_every_owner_once(void **unused) {
@@ -222,8 +230,13 @@ static void resets_refusals_and_mute_pods_free_every_owner_once(void **unused) {
 static void a_worker_that_ends_in_mid_flight_releases_everything(void **unused) {
     (void)unused;
     for (unsigned seed = 1; seed <= 150; seed++) {
-        struct fake_plan plan = {.seed = seed, .clients = 30, .stream_most = 300000, .reset_one_in = 5, .mute_one_in = 5,
-                                 .end_one_in = 7, .bundles = seed % 2 == 0};
+        struct fake_plan plan = {.seed = seed,
+                                 .clients = 30,
+                                 .stream_most = 300000,
+                                 .reset_one_in = 5,
+                                 .mute_one_in = 5,
+                                 .end_one_in = 7,
+                                 .bundles = seed % 2 == 0};
         assert_true(world_up(&plan));
         world_turns(seed, false);
         world_end();
@@ -234,7 +247,11 @@ static void a_worker_that_ends_in_mid_flight_releases_everything(void **unused) 
 static void a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark(void **unused) {
     (void)unused;
     for (unsigned seed = 1; seed <= 10; seed++) {
-        struct fake_plan plan = {.seed = seed, .clients = 4, .stream_most = 64 << 20, .pods_never_read = true, .bundles = true};
+        struct fake_plan plan = {.seed = seed,
+                                 .clients = 4,
+                                 .stream_most = 64 << 20,
+                                 .pods_never_read = true,
+                                 .bundles = true};
         assert_true(world_up(&plan));
         for (unsigned i = 0; i < 4000; i++) {
             assert_int_equal(worker_turn(world.w, 1000000), 0);
@@ -250,7 +267,11 @@ static void readers_that_stop_can_not_hold_every_buffer(void **unused) {
     (void)unused;
     for (unsigned seed = 1; seed <= 10; seed++) {
         /* Their queues alone would take twice what the worker has. */
-        struct fake_plan plan = {.seed = seed, .clients = 40, .stream_most = 64 << 20, .pods_never_read = true, .bundles = true};
+        struct fake_plan plan = {.seed = seed,
+                                 .clients = 40,
+                                 .stream_most = 64 << 20,
+                                 .pods_never_read = true,
+                                 .bundles = true};
         unsigned dry = 0;
         assert_true(world_up(&plan));
         for (unsigned i = 0; i < 6000; i++) {
@@ -282,7 +303,8 @@ static void starved_receives_start_again_when_the_dead_give_buffers_back(void **
     struct worker *w = world.w;
     owner_init(&hoard.owner, w, process.nobody, hoard_release);
     w->level = 0; /* what the kernel has is used up and not replaced */
-    for (unsigned i = 0; i < TURNS_MOST && (!w->starved || bufs_provided(w) || w->in_use > hoard.count); i++) {
+    for (unsigned i = 0;
+         i < TURNS_MOST && (!w->starved || bufs_provided(w) || w->in_use > hoard.count); i++) {
         assert_int_equal(worker_turn(w, 1000000), 0);
         while ((hoard.buf[hoard.count] = buf_get(w)))
             hoard.count++;
@@ -301,7 +323,8 @@ static void starved_receives_start_again_when_the_dead_give_buffers_back(void **
 
 static void the_kth_fallible_call_may_fail_for_every_k(void **unused) {
     (void)unused;
-    struct fake_plan plan = {.seed = 7, .clients = 6, .stream_most = 60000, .end_one_in = 10, .bundles = true};
+    struct fake_plan plan = {
+        .seed = 7, .clients = 6, .stream_most = 60000, .end_one_in = 10, .bundles = true};
     unsigned k = 1, calls;
     do {
         /* Failing while the world is made: it says so, and is taken down as far as it came. */
