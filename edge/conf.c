@@ -10,6 +10,8 @@
 #include "core/yaml.h"
 #include "edge/address.h"
 #include "edge/file.h"
+#include "edge/user.h"
+#include "tenants/hostname.h"
 #include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -397,6 +399,30 @@ static void numbers_judge(const struct reading *r, const char *section, const ch
     }
 }
 
+/* A zone that is no name would never match, silently. They come out as names are compared. */
+static void zones_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    struct stash *stash = stash_new();
+    for (size_t i = 0; i < c->zones.count; i++) {
+        char **text = (char **)c->zones.item + i, *copy;
+        const char *why, *zone = hostname_normalise(stash, *text, false, &why);
+        if (!zone) {
+            complain(r, DIAG_ERROR, item_at(node_at(r, "zones", NULL), i), "zones: `%s` %s", *text,
+                     why);
+        } else if ((copy = strdup(zone))) {
+            free(*text);
+            *text = copy;
+        }
+    }
+    stash_free(stash);
+}
+
+static void user_judge(const struct reading *r) {
+    struct err err;
+    if (r->conf->user && !user_exists(r->conf->user, &err))
+        complain(r, DIAG_ERROR, node_at(r, "user", NULL), "%s", err.text);
+}
+
 /* The public addresses, unless given: those of the listeners that name one. */
 static void public_make(struct edge_conf *c, const struct address_list *list) {
     for (size_t i = 0; i < list->count; i++) {
@@ -441,6 +467,8 @@ static void paths_make(const struct reading *r) {
 static void conf_make(const struct reading *r) {
     struct edge_conf *c = r->conf;
     workers_make(r);
+    user_judge(r);
+    zones_make(r);
     listeners_make(r);
     admin_make(r);
     prefixes_make(r);

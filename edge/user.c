@@ -12,11 +12,22 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-bool user_find(const char *name, struct user *ret, struct err *err) {
+static const struct passwd *user_look(const char *name, struct err *err) {
     errno = 0;
     const struct passwd *p = getpwnam(name);
     if (!p)
-        return err_set(err, "user %s: %s", name, errno ? strerror(errno) : "no such user");
+        err_set(err, "user %s: %s", name, errno ? strerror(errno) : "no such user");
+    return p;
+}
+
+bool user_exists(const char *name, struct err *err) {
+    return user_look(name, err);
+}
+
+bool user_find(const char *name, struct user *ret, struct err *err) {
+    const struct passwd *p = user_look(name, err);
+    if (!p)
+        return false;
     if (geteuid() != 0 && geteuid() != p->pw_uid)
         return err_set(err, "user %s: only root can become another user", name);
     *ret = (struct user){name, p->pw_uid, p->pw_gid};

@@ -11,6 +11,7 @@ struct user {
     gid_t gid;
 };
 
+bool user_exists(const char *name, struct err *err);
 /* False: *err, there is no such user, or we may not become it. */
 bool user_find(const char *name, struct user *ret, struct err *err);
 /* All threads, groups too. */

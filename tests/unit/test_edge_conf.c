@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * edge.yaml: what is good is ready to use, what is wrong is said all at once and where.
- * link: edge/conf.c edge/address.c edge/file.c
+ * link: edge/conf.c edge/address.c edge/file.c edge/user.c
  */
 #include "edge/address.h"
 #include "edge/conf.h"
@@ -57,6 +57,17 @@ static void addresses_of_both_families_are_read(void **state) {
     diags_fini(&diags);
 }
 
+static void zones_come_out_as_names_are_compared(void **state) {
+    struct diags diags;
+    struct edge_conf *c = parse(LEAST "zones: [1D.pt., example.com]\n", &diags);
+    (void)state;
+    assert_non_null(c);
+    assert_string_equal(((char **)c->zones.item)[0], "1d.pt");
+    assert_string_equal(((char **)c->zones.item)[1], "example.com");
+    edge_conf_free(c);
+    diags_fini(&diags);
+}
+
 static void expect_error(const char *text, unsigned line, unsigned column, const char *part) {
     struct diags diags;
     struct edge_conf *c = parse(text, &diags);
@@ -85,6 +96,11 @@ static void every_mistake_is_told_with_its_position(void **state) {
     expect_error(LEAST "dns: {servers: [example.com]}\n", 4, 17, "not an address");
     expect_error("conf_d: c\nstate: s\nlisten: {http: [localhost:80]}\n", 3, 17, "localhost:80");
     expect_error("conf_d: c\nstate: s\nlisten: {}\n", 3, 9, "neither");
+    expect_error(LEAST "user: nosuchuser\n", 4, 7, "no such user");
+    expect_error(LEAST "zones: [1d.pt, \"*.x\"]\n", 4, 16, "wildcard");
+    expect_error(LEAST "zones: [a..b]\n", 4, 9, "a..b");
+    expect_error(LEAST "zones: [10.0.0.1]\n", 4, 9, "IP address");
+    expect_error(LEAST "zones: \"\"\n", 4, 8, "empty");
 }
 
 static void what_this_build_lacks_is_not_ignored(void **state) {
@@ -106,6 +122,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_that_is_required_gives_the_documented_defaults),
         cmocka_unit_test(addresses_of_both_families_are_read),
+        cmocka_unit_test(zones_come_out_as_names_are_compared),
         cmocka_unit_test(every_mistake_is_told_with_its_position),
         cmocka_unit_test(what_this_build_lacks_is_not_ignored),
     };
