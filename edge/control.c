@@ -285,14 +285,21 @@ static void row_load(void *user, const char *key, const char *value) {
     registry_row(((struct edge *)user)->registry, key, value);
 }
 
-static void store_start(struct edge *e) {
+/* Another edge's claims and port numbers would be given a second time; a file that can't be read costs less than an outage. */
+static bool store_start(struct edge *e, struct err *ret) {
     struct err err;
     if (store_open(&e->store, e->conf->state, &err) && store_load(&e->store, row_load, e, &err))
-        return;
+        return true;
+    if (e->store.held)
+        return err_set(ret,
+                       "state: another ringress is running on %s; end it, or give this one a "
+                       "`state` folder of its own",
+                       e->store.file);
     e->store_failed = true;
     log_write(0, "%s", err.text);
     log_write(0, "serving without state: port numbers, claims and last good drops are not kept, "
                  "and a broken drop has nothing to fall back to");
+    return true;
 }
 
 static bool registry_start(struct edge *e, struct err *err) {
@@ -322,9 +329,8 @@ bool control_start(struct edge *e, struct err *err) {
     e->lookups = lookups_new(&e->loop, c->dns.servers.item, c->dns.servers.count, name_answered, e);
     if (!e->lookups || !ports_init(&e->ports, &c->raw_address, c->port_low, c->port_high))
         return err_set(err, "out of memory");
-    if (!registry_start(e, err))
+    if (!registry_start(e, err) || !store_start(e, err))
         return false;
-    store_start(e);
     watch_init(&e->watch, &e->loop, c->conf_d, &events, e);
     struct reload_result r = {.diags = DIAGS_INIT};
     bool good = rescan(e, &r, err); /* one commit for all, below */

@@ -20,7 +20,9 @@ enum {
     HURRY_PAGES = 32000, /* moved whatever else is to be done */
 };
 
-static bool failed(const struct store *s, struct err *err) {
+static bool failed(struct store *s, struct err *err) {
+    int code = s->db ? sqlite3_errcode(s->db) & 0xff : SQLITE_OK;
+    s->held = code == SQLITE_BUSY || code == SQLITE_LOCKED;
     return err_set(err, "state %s: %s", s->file, s->db ? sqlite3_errmsg(s->db) : "not open");
 }
 

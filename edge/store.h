@@ -13,6 +13,7 @@
 struct store {
     sqlite3 *db; /* NULL: not reachable */
     char *file;
+    bool held;       /* not reachable because another process has it open */
     int log_pages;   /* in the write-ahead log, to be moved into the database */
     json_t *pending; /* key -> text, or null: delete */
 };

@@ -119,7 +119,7 @@ def test_the_open_file_limit_is_raised_and_what_it_allows_is_said(workers):
 # ---- the operator's mistakes ----
 @pytest.mark.parametrize("key, value, word", [
     ("colour", "red", "colour"), ("listen", {"http": ["not an address"]}, "not an address"),
-    ("timeouts", {"header": "-1s"}, "header"), ("workers", 0, "workers"), ("raw_tcp", {"ports": "9-1"}, "ports"),
+    ("user", "nosuchuser", "nosuchuser"), ("zones", ["*.x"], "*.x"), ("timeouts", {"header": "-1s"}, "header"), ("workers", 0, "workers"), ("raw_tcp", {"ports": "9-1"}, "ports"),
     ("modules", ["sni", "nowhere"], "nowhere"), ("sni", {"hello_size_max": "1Gi"}, "hello_size_max"),
     ("tls", {"certificates": [{"cert": "gone.pem", "key": "gone.key"}]}, "gone.pem"),
 ])
@@ -156,6 +156,24 @@ def test_a_port_that_is_taken_is_named(folder):
         code, said = start(folder)
     assert code == 1
     assert f"127.0.0.1:{folder.http_port}" in said and "in use" in said.lower()
+
+
+def test_a_second_edge_on_the_same_state_does_not_start_and_says_why(folder):
+    with Edge({}) as e:
+        folder.content["state"] = str(e.state)
+        folder.write_yaml(folder.content)
+        code, said = start(folder)
+        assert code == 1 and "another ringress" in said and str(e.state) in said, said
+        assert e.run("get", "tenants").returncode == 0
+
+
+def test_a_state_that_is_no_database_is_said_and_served_without(folder):
+    folder.state.mkdir()
+    (folder.state / "ringress.db").write_bytes(b"garbage\n" * 1000)
+    folder.start()
+    assert "not a database" in folder.log_text() and "without state" in folder.log_text()
+    folder.stop()
+    assert (folder.state / "ringress.db").read_bytes() == b"garbage\n" * 1000
 
 
 def test_a_missing_edge_yaml_is_named(folder):
