@@ -135,6 +135,104 @@ bool watch_busy(const struct watch *w, const char *tenant) {
     return false;
 }
 
+/* --- links -----------------------------------------------------------------------------------*/
+
+/* What tells one state of a file from another; all 0: it isn't there. */
+struct print {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified;
+};
+
+struct watch_link { /* a file of a tenant that is a symbolic link */
+    struct print print;
+    bool changed; /* since it was last settled */
+    char tenant[];
+};
+
+static struct print print_of(const char *path) {
+    struct stat st;
+    struct print p;
+    memset(&p, 0, sizeof p); /* compared as bytes */
+    if (!stat(path, &st)) {
+        p.device = st.st_dev;
+        p.inode = st.st_ino;
+        p.size = st.st_size;
+        p.modified = st.st_mtim;
+    }
+    return p;
+}
+
+static bool is_link(const char *path) {
+    struct stat st;
+    return !lstat(path, &st) && S_ISLNK(st.st_mode);
+}
+
+static void link_note(struct watch *w, const char *tenant, const char *path) {
+    if (!is_link(path) || map_get(&w->links, path))
+        return;
+    struct watch_link *l = calloc(1, sizeof *l + strlen(tenant) + 1);
+    if (!l || !map_put(&w->links, path, l)) { /* then only a reload reads it */
+        free(l);
+        return;
+    }
+    strcpy(l->tenant, tenant);
+    l->print = print_of(path);
+    if (!w->look_ns)
+        w->look_ns = loop_now_ns() + WATCH_LOOK_MS * MS;
+}
+
+static void link_look(struct watch *w, struct watch_link *l, const char *path) {
+    struct print p = print_of(path);
+    bool same = !memcmp(&p, &l->print, sizeof p);
+    struct watch_dirty *d = same && l->changed ? dirty_get(w, l->tenant) : NULL;
+    l->changed = !same;
+    l->print = p;
+    if (d)
+        quiet_from(d, 0);
+}
+
+static void links_look(struct watch *w) {
+    w->look_ns = 0;
+    for (size_t i = 0; i < w->links.room;) {
+        const char *path = w->links.slot[i].key;
+        if (path && !is_link(path)) {
+            free(map_remove(&w->links, path)); /* another may move into this slot: look again */
+            continue;
+        }
+        if (path)
+            link_look(w, w->links.slot[i].value, path);
+        i++;
+    }
+    if (w->links.count)
+        w->look_ns = loop_now_ns() + WATCH_LOOK_MS * MS;
+}
+
+static void links_forget(struct watch *w) {
+    for (size_t i = 0; i < w->links.room; i++)
+        free(w->links.slot[i].value);
+    map_fini(&w->links);
+}
+
+/* Those of conf.d (`tenant` NULL: each is one), or of a tenant's folder. */
+static void links_find(struct watch *w, const char *tenant) {
+    char own[256], *folder = tenant ? path_join(w->folder, tenant) : strdup(w->folder);
+    DIR *dir = folder ? opendir(folder) : NULL;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if ((e->d_type != DT_LNK && e->d_type != DT_UNKNOWN) || !drop_reads(e->d_name) ||
+            (!tenant && !drop_tenant_of(e->d_name, false, own)))
+            continue;
+        char *path = path_join(folder, e->d_name);
+        if (path)
+            link_note(w, tenant ? tenant : own, path);
+        free(path);
+    }
+    if (dir)
+        closedir(dir);
+    free(folder);
+}
+
 /* --- folders ---------------------------------------------------------------------------------*/
 
 static void unwatched(struct watch *w, const char *path) {
@@ -179,6 +277,8 @@ static void folder_watch(struct watch *w, const char *name) {
     if ((wd < 0 && errno != ENOENT && errno != ENOTDIR) ||
         (wd >= 0 && !folder_remember(w, name, wd)))
         unwatched(w, path ? path : name);
+    else if (wd >= 0)
+        links_find(w, name);
     free(path);
 }
 
@@ -192,6 +292,7 @@ static bool names_folder(const struct watch *w, const char *name) {
 
 static void folders_watch(struct watch *w) {
     DIR *dir = opendir(w->folder);
+    links_find(w, NULL);
     for (struct dirent *e; dir && (e = readdir(dir));)
         if (e->d_name[0] != '.' && e->d_type != DT_REG && names_folder(w, e->d_name))
             folder_watch(w, e->d_name);
@@ -221,25 +322,23 @@ static void root_watch(struct watch *w) {
 /* --- events ----------------------------------------------------------------------------------*/
 
 /* A link, or what is no file, is whole as soon as it is there; a file that was just made will be written and closed. */
-static bool is_whole(const struct watch *w, const char *tenant, const char *file) {
+static bool is_whole(const char *path) {
     struct stat st;
-    char *path = NULL;
-    if (asprintf(&path, tenant ? "%s/%s/%s" : "%s/%s%s", w->folder, tenant ? tenant : "", file) < 0)
-        return false;
-    bool answer = !lstat(path, &st) && (!S_ISREG(st.st_mode) || st.st_nlink > 1);
-    free(path);
-    return answer;
+    return path && !lstat(path, &st) && (!S_ISREG(st.st_mode) || st.st_nlink > 1);
 }
 
 static void file_event(struct watch *w, const char *tenant, const char *folder, const char *file,
                        uint32_t mask) {
     struct watch_dirty *d = dirty_get(w, tenant);
-    if (!d)
+    char *path = NULL;
+    if (!d ||
+        asprintf(&path, folder ? "%s/%s/%s" : "%s/%s%s", w->folder, folder ? folder : "", file) < 0)
         return;
+    if (mask & (IN_CREATE | IN_MOVED_TO))
+        link_note(w, tenant, path);
     if (mask & (IN_DELETE | IN_MOVED_FROM)) {
         file_unsettle(d, file, false);
-    } else if (mask & (IN_CLOSE_WRITE | IN_MOVED_TO) ||
-               (mask & IN_CREATE && is_whole(w, folder, file))) {
+    } else if (mask & (IN_CLOSE_WRITE | IN_MOVED_TO) || (mask & IN_CREATE && is_whole(path))) {
         file_settle(d, file);
         quiet_from(d, WATCH_QUIET_MS);
     } else if (mask & (IN_CREATE | IN_MODIFY)) {
@@ -247,6 +346,7 @@ static void file_event(struct watch *w, const char *tenant, const char *folder, 
     } else {
         quiet_from(d, WATCH_QUIET_MS); /* IN_ATTRIB: it may have become readable */
     }
+    free(path);
 }
 
 static void folder_event(struct watch *w, const char *name, uint32_t mask) {
@@ -317,6 +417,8 @@ static void timer_arm(struct watch *w) {
     int64_t due = w->rescan_ns;
     if (w->partial && !due)
         due = w->rescan_ns = loop_now_ns() + WATCH_RESCAN_MS * MS;
+    if (w->look_ns && (!due || w->look_ns < due))
+        due = w->look_ns;
     for (const struct watch_dirty *d = w->first; d; d = d->next)
         if (!due || dirty_due(d) < due)
             due = dirty_due(d);
@@ -356,6 +458,8 @@ static void watch_fire(struct loop_timer *timer) {
     struct watch *w = (struct watch *)((char *)timer - offsetof(struct watch, timer));
     int64_t now = loop_now_ns();
     bool told = false;
+    if (w->look_ns && w->look_ns <= now)
+        links_look(w);
     for (struct watch_dirty *d = w->first, *next; d; d = next) {
         next = d->next;
         if (dirty_due(d) > now)
@@ -392,6 +496,7 @@ void watch_fini(struct watch *w) {
     loop_remove(w->loop, &w->source);
     if (w->source.fd >= 0)
         close(w->source.fd);
+    links_forget(w);
     map_fini(&w->folder_by_wd);
     map_fini(&w->folder_by_name);
     map_fini(&w->dirty);

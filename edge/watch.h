@@ -3,7 +3,8 @@
  *
  *   inotify event -> the tenant is dirty -> nothing of it is being written, the rest has been quiet -> settled(name)
  *
- * One watch for conf.d itself and one for each tenant that is a folder; when a watch can't be had, `rescan` is called every
+ * One watch for conf.d itself and one for each tenant that is a folder. inotify tells nothing of a file that a link leads to, so
+ * those are looked at, WATCH_LOOK_MS apart, and are settled when two looks in a row agree. When a watch can't be had, `rescan` is called every
  * second instead.
  */
 #pragma once
@@ -17,6 +18,7 @@ enum {
     WATCH_STALLED_MS =
         10000, /* a file that is being written, without a close: read it all the same */
     WATCH_RESCAN_MS = 1000,
+    WATCH_LOOK_MS = 400,
 };
 
 struct watch_events {
@@ -36,6 +38,8 @@ struct watch {
     bool partial;                            /* something is not watched: rescan now and then */
     int64_t rescan_ns;                       /* when; 0: no need */
     struct map folder_by_wd, folder_by_name; /* struct watch_folder */
+    struct map links;                        /* path -> struct watch_link */
+    int64_t look_ns;                         /* when to look at them; 0: there are none */
     struct map dirty;                        /* struct watch_dirty */
     struct watch_dirty *first;
 };

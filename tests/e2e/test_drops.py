@@ -117,6 +117,16 @@ def test_an_atomic_rename_is_a_drop(pods, workers):
         eventually(lambda: who(e) == 404)
 
 
+def test_a_link_is_a_drop_and_so_is_an_edit_of_the_file_it_leads_to(pods, workers, tmp_path):
+    kept = tmp_path / "kept.yaml"
+    kept.write_text(web_tenant("acme", pods[0]))
+    with Edge({}, workers) as e:
+        (e.conf_d / "acme.yaml").symlink_to(kept)
+        eventually(lambda: who(e) == "one")
+        kept.write_text(web_tenant("acme", pods[1]))
+        eventually(lambda: who(e) == "two")
+
+
 def test_an_editors_swap_and_backup_files_are_not_tenants(pods, workers):
     with Edge({"acme.yaml": web_tenant("acme", pods[0])}, workers) as e:
         for name in (".acme.yaml.swp", ".acme.yaml.swx", "4913", "acme.yaml~", "#acme.yaml#", ".#acme.yaml"):

@@ -181,6 +181,36 @@ static void a_swapped_data_link_settles_its_tenant(void **state) {
     assert_string_equal(after_ms(20), "acme ");
 }
 
+static void file_append(const char *name) {
+    int fd = open(path(name), O_WRONLY | O_APPEND);
+    assert_int_equal(write(fd, "c: d\n", 5), 5);
+    close(fd);
+}
+
+static void a_file_elsewhere_that_a_link_leads_to_settles_when_it_is_edited(void **state) {
+    (void)state;
+    mkdir(path(".kept"), 0700);
+    mkdir(path("globex"), 0700);
+    file_put(".kept/a.txt");
+    file_put(".kept/g.txt");
+    after_ms(50);
+    assert_int_equal(symlink(".kept/a.txt", path("acme.yaml")), 0);
+    assert_int_equal(symlink("../.kept/g.txt", path("globex/web.yaml")), 0);
+    after_ms(50);
+    assert_string_equal(after_ms(3 * WATCH_LOOK_MS), "");
+    file_append(".kept/a.txt");
+    assert_string_equal(after_ms(3 * WATCH_LOOK_MS), "acme ");
+    file_append(".kept/g.txt");
+    assert_string_equal(after_ms(3 * WATCH_LOOK_MS), "globex ");
+    file_put(".kept/new"); /* a rename over it */
+    assert_int_equal(rename(path(".kept/new"), path(".kept/a.txt")), 0);
+    assert_string_equal(after_ms(3 * WATCH_LOOK_MS), "acme ");
+    unlink(path("acme.yaml"));
+    after_ms(2 * WATCH_LOOK_MS);
+    file_append(".kept/a.txt");
+    assert_string_equal(after_ms(3 * WATCH_LOOK_MS), "");
+}
+
 static void a_folder_that_cannot_be_watched_is_looked_at_instead(void **state) {
     char away[80];
     (void)state;
@@ -246,6 +276,7 @@ int main(void) {
         STAGED(only_the_tenant_that_changed_settles),
         STAGED(files_of_a_new_folder_are_noticed),
         STAGED(a_swapped_data_link_settles_its_tenant),
+        STAGED(a_file_elsewhere_that_a_link_leads_to_settles_when_it_is_edited),
         STAGED(a_folder_that_cannot_be_watched_is_looked_at_instead),
         cmocka_unit_test(names_decide_what_is_a_tenant),
         STAGED(both_a_file_and_a_folder_are_refused),
