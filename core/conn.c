@@ -499,7 +499,7 @@ const char *conn_peer(struct conn *c, char out[46]) {
     const void *ip =
         a.any.sa_family == AF_INET6 ? (const void *)&a.v6.sin6_addr : (const void *)&a.v4.sin_addr;
     if (!a.any.sa_family || !inet_ntop(a.any.sa_family, ip, out, 46))
-        strcpy(out, "unknown");
+        memcpy(out, "unknown", sizeof "unknown");
     return out;
 }
 

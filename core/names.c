@@ -197,8 +197,7 @@ static struct name_node *node_new(struct version *v, const char *prefix, const c
         return NULL;
     n->entry = (struct name_entry){.version = v, .object = object};
     n->length = (uint16_t)(a + b);
-    memcpy(n->key, prefix, a);
-    memcpy(n->key + a, name, b);
+    snprintf(n->key, a + b + 1, "%s%s", prefix, name);
     return n;
 }
 

@@ -337,7 +337,7 @@ static bool socket_open(struct admin *a, const char *path, struct err *err) {
     if (strlen(path) >= sizeof at.sun_path)
         return err_set(err, "admin.socket: %s: longer than %zu bytes", path,
                        sizeof at.sun_path - 1);
-    strcpy(at.sun_path, path);
+    memcpy(at.sun_path, path, strlen(path) + 1);
     folder_make(path);
     if (!stale_remove(path, &at, err))
         return false;
@@ -409,8 +409,10 @@ void admin_shut(struct edge *e) {
 void admin_close(struct edge *e) {
     struct admin *a = e->admin;
     admin_shut(e);
-    while (a && a->first)
-        client_close(a->first);
+    for (struct client *c = a ? a->first : NULL, *next; c; c = next) {
+        next = c->next;
+        client_close(c);
+    }
     free(a);
     e->admin = NULL;
 }

@@ -30,7 +30,7 @@ static int socket_connect(const char *path, int *ret_exit) {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (strlen(path) < sizeof to.sun_path)
-        strcpy(to.sun_path, path);
+        memcpy(to.sun_path, path, strlen(path) + 1);
     else
         errno = ENAMETOOLONG;
     if (fd >= 0 && to.sun_path[0] && !connect(fd, (struct sockaddr *)&to, sizeof to))

@@ -171,7 +171,8 @@ static void route_tell(struct story *s, const struct tenant *t, const struct hos
                        const struct asked *a) {
     struct route_answer found;
     char path[sizeof a->path], folded[sizeof a->path];
-    long length = path_normalise(strcpy(path, a->path), strlen(a->path));
+    memcpy(path, a->path, sizeof path);
+    long length = path_normalise(path, strlen(path));
     if (length < 0) {
         conclude(s, "none", 400, "the path could be read as two different ones: refused");
         return;

@@ -9,6 +9,7 @@
 #include "edge/lookup.h"
 #include "core/module.h"
 #include "edge/resolve.h"
+#include "tenants/network.h"
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -95,7 +96,7 @@ static void wait_until(struct lookups *ls, int64_t ns) {
 static bool addresses_differ(const union address *a, size_t n, const union address *b, size_t m) {
     for (size_t i = 0; i < n; i++) {
         size_t k = 0;
-        while (k < m && memcmp(&a[i], &b[k], sizeof *a) != 0)
+        while (k < m && !address_same(&a[i], &b[k]))
             k++;
         if (k == m)
             return true;

@@ -62,7 +62,7 @@ static struct watch_dirty *dirty_get(struct watch *w, const char *tenant) {
         w->rescan_ns = loop_now_ns() + WATCH_RESCAN_MS * MS;
         return NULL;
     }
-    strcpy(d->name, tenant);
+    memcpy(d->name, tenant, strlen(tenant) + 1);
     d->next = w->first;
     d->link = &w->first;
     if (d->next)
@@ -106,7 +106,7 @@ static void file_unsettle(struct watch_dirty *d, const char *file, bool written)
     while (u && strcmp(u->name, file) != 0)
         u = u->next;
     if (!u && d->files < UNSETTLED_MAX && (u = malloc(sizeof *u + strlen(file) + 1))) {
-        strcpy(u->name, file);
+        memcpy(u->name, file, strlen(file) + 1);
         u->next = d->file;
         d->file = u;
         d->files++;
@@ -177,7 +177,7 @@ static void link_note(struct watch *w, const char *tenant, const char *path) {
         free(l);
         return;
     }
-    strcpy(l->tenant, tenant);
+    memcpy(l->tenant, tenant, strlen(tenant) + 1);
     l->print = print_of(path);
     if (!w->look_ns)
         w->look_ns = loop_now_ns() + WATCH_LOOK_MS * MS;
@@ -261,7 +261,7 @@ static bool folder_remember(struct watch *w, const char *name, int wd) {
     if (!f)
         return false;
     f->wd = wd;
-    strcpy(f->name, name);
+    memcpy(f->name, name, strlen(name) + 1);
     if (map_put(&w->folder_by_wd, key, f) && map_put(&w->folder_by_name, name, f))
         return true;
     map_remove(&w->folder_by_wd, key);

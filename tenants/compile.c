@@ -70,7 +70,7 @@ static void ports_unique(struct work *w) {
         const struct wanted_port port = w->port[i];
         if (table_get(&slots, port.slot)) {
             note_event(w, port.object, "", (struct spot){0, 0}, "PortTwice",
-                      "a raw port for %s is already asked for", port.slot);
+                       "a raw port for %s is already asked for", port.slot);
             continue;
         }
         w->port[kept] = port;
@@ -98,7 +98,7 @@ static void ports_build(struct work *w, struct change *change) {
         };
         if (port->refusal)
             note_event(w, port->object, "", (struct spot){0, 0}, "PortRefused",
-                      "no raw port for %s: %s", port->slot, port->refusal);
+                       "no raw port for %s: %s", port->slot, port->refusal);
     }
 }
 
@@ -112,11 +112,11 @@ static void claim_events(struct work *w) {
         enum claim_state state = claim_judge(w->registry, claim, &reason);
         if (state == CLAIM_CONFLICT)
             note_event(w, object, "", (struct spot){0, 0}, "HostTaken", "%s cannot be bound: %s",
-                      name, reason);
+                       name, reason);
         else if (state == CLAIM_PENDING)
             note_event(w, object, "", (struct spot){0, 0}, "HostPending",
-                      "%s waits for its proof: add %s CNAME %s.", name, name,
-                      w->entry->domain ? w->entry->domain : "<the tenant's domain>");
+                       "%s waits for its proof: add %s CNAME %s.", name, name,
+                       w->entry->domain ? w->entry->domain : "<the tenant's domain>");
     }
 }
 
@@ -124,19 +124,19 @@ static void grant_events(struct work *w) {
     const struct tenant_object *ignored = w->model->ignored_tenant, *tenant = w->model->tenant;
     if (ignored)
         note_event(w, stash_format(w->stash, "Tenant/%s", w->entry->name), ignored->head.file,
-                  ignored->head.at, "TenantIgnored",
-                  "kind: Tenant is honoured only in tenant.yaml");
+                   ignored->head.at, "TenantIgnored",
+                   "kind: Tenant is honoured only in tenant.yaml");
     if (w->entry->domain_refusal && tenant && tenant->spec)
         note_event(w, stash_format(w->stash, "Tenant/%s", w->entry->name), tenant->head.file,
-                  tenant->spec->domain.at, "DomainRefused", "spec.domain %s is not given: %s",
-                  tenant->spec->domain.text, w->entry->domain_refusal);
+                   tenant->spec->domain.at, "DomainRefused", "spec.domain %s is not given: %s",
+                   tenant->spec->domain.text, w->entry->domain_refusal);
 }
 
 static void backend_events(struct work *w) {
     for (size_t i = 0; i < w->backend_count; i++)
         if (w->backend[i].reason && !w->backend[i].endpoint_count)
             note_event(w, stash_format(w->stash, "Service/%s", w->backend[i].service), "",
-                      (struct spot){0, 0}, "NoEndpoints", "%s", w->backend[i].reason);
+                       (struct spot){0, 0}, "NoEndpoints", "%s", w->backend[i].reason);
 }
 
 /* ---- names asked for ---- */

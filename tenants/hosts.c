@@ -102,7 +102,7 @@ static void rule_shadow(struct work *w, struct rule *rule, const struct rule *wi
     note_state(rule, "shadowed",
                stash_format(w->stash, "%s has this host and path already", winner->origin));
     note_event(w, rule->object, rule->file, rule->at, "PathTaken", "%s%s is already routed by %s",
-              rule->host, rule->path, winner->origin);
+               rule->host, rule->path, winner->origin);
 }
 
 static void route_set(struct route *route, const struct rule *rule) {
@@ -175,8 +175,8 @@ static void host_refuse(struct work *w, struct rule **rules, size_t count, enum 
         note_state(rules[i], state == CLAIM_CONFLICT ? "conflict" : "pending",
                    reason ? reason : "not verified yet");
         note_event(w, rules[i]->object, rules[i]->file, rules[i]->at,
-                  state == CLAIM_CONFLICT ? "HostTaken" : "HostPending", "%s does not route: %s",
-                  rules[i]->host, reason ? reason : "it has not been verified yet");
+                   state == CLAIM_CONFLICT ? "HostTaken" : "HostPending", "%s does not route: %s",
+                   rules[i]->host, reason ? reason : "it has not been verified yet");
     }
 }
 

@@ -60,7 +60,7 @@ static void ask_add(struct work *w, struct asks *asks, const struct workload *wo
     const char *why = NULL, *domain = w->entry->domain;
     if (!label_parse(w->stash, pair->key.text, piece, length, domain, &ask.label, &why)) {
         note_event(w, workload->object, workload->file, ask.at, "BadLabel", "%.60s=%.200s: %s",
-                  pair->key.text, pair->value.text, why);
+                   pair->key.text, pair->value.text, why);
         return;
     }
     ask.share = share_of(w, &ask);

@@ -79,7 +79,7 @@ bool prefix_parse(const char *text, struct prefix *ret) {
     char bare[INET6_ADDRSTRLEN];
     const char *slash = strchr(text, '/');
     size_t length = slash ? (size_t)(slash - text) : strlen(text);
-    struct prefix prefix = {0};
+    struct prefix prefix;
     union address address;
     if (length >= sizeof bare)
         return false;

@@ -15,7 +15,7 @@ static int64_t event_since(const struct work *w, const char *object, const char 
 }
 
 void note_event(struct work *w, const char *object, const char *file, struct spot at,
-               const char *reason, const char *format, ...) {
+                const char *reason, const char *format, ...) {
     struct compiled *out = w->out;
     if (out->event_count >= EVENTS_MAX)
         return;

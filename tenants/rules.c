@@ -33,8 +33,8 @@ static const struct backend *ref_backend(struct work *w, const struct ingress_ob
         return backend_of_service(w, service->name.text, service->port->number,
                                   service->port->name.text);
     note_event(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file,
-              ref->at, "ResourceBackend",
-              "a backend must be a service; resource backends are not supported");
+               ref->at, "ResourceBackend",
+               "a backend must be a service; resource backends are not supported");
     struct backend *backend = backend_new(w, "resource", 0, APP_HTTP);
     if (backend)
         backend->reason = "resource backends are not supported";
@@ -84,8 +84,8 @@ static void ingress_take(struct work *w, const struct ingress_object *ingress) {
     }
     if (ingress->passthrough && spec && spec->fallback && !spec->rules.count)
         note_event(w, stash_format(w->stash, "Ingress/%s", note->name), ingress->head.file,
-                  ingress->head.at, "NoHost",
-                  "tls-passthrough needs rules with a host: SNI is all that can be seen");
+                   ingress->head.at, "NoHost",
+                   "tls-passthrough needs rules with a host: SNI is all that can be seen");
 }
 
 static int ingress_order(const void *left, const void *right) {

@@ -60,8 +60,8 @@ static void host_take(struct work *w, const struct ingress_object *ingress,
         host_add(w, certificate, host->text);
     else
         note_event(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file,
-                  host->at, "CertificateMismatch", "the certificate in Secret %s does not name %s",
-                  secret->head.name, host->text);
+                   host->at, "CertificateMismatch", "the certificate in Secret %s does not name %s",
+                   secret->head.name, host->text);
 }
 
 /* Upstream: hosts left out mean all of them. Here: the hosts of this Ingress's rules that the
@@ -85,11 +85,11 @@ static void tls_take(struct work *w, const struct ingress_object *ingress,
         return;
     if (!secret || !secret->facts) {
         note_event(w, object, ingress->head.file, tls->secret.at,
-                  secret ? "SecretUnusable" : "SecretNotFound", "Secret %s %s%s", tls->secret.text,
-                  secret ? "cannot be used: " : "not found",
-                  !secret       ? ""
-                  : secret->why ? secret->why
-                                : "it is not of type kubernetes.io/tls");
+                   secret ? "SecretUnusable" : "SecretNotFound", "Secret %s %s%s", tls->secret.text,
+                   secret ? "cannot be used: " : "not found",
+                   !secret       ? ""
+                   : secret->why ? secret->why
+                                 : "it is not of type kubernetes.io/tls");
         return;
     }
     struct certificate *certificate = certificate_need(w, secret, known);
@@ -114,6 +114,6 @@ void certificates_build(struct work *w) {
         const struct secret_object *secret = w->model->secrets.item[i];
         if (secret->why)
             note_event(w, stash_format(w->stash, "Secret/%s", secret->head.name), secret->head.file,
-                      secret->head.at, "Unusable", "%s", secret->why);
+                       secret->head.at, "Unusable", "%s", secret->why);
     }
 }

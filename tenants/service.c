@@ -308,7 +308,7 @@ static void node_port_want(struct work *w, const struct service_object *service,
     const char *object = stash_format(w->stash, "Service/%s", service->head.name);
     if (!protocol_is_tcp(&port->protocol)) {
         note_event(w, object, service->head.file, port->at, "PortRefused",
-                  "a raw port carries TCP only, not %s", port->protocol.text);
+                   "a raw port carries TCP only, not %s", port->protocol.text);
         return;
     }
     const char *target = port->target.name ? port->target.name : NULL;

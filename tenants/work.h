@@ -42,8 +42,8 @@ struct work {
 };
 
 /* notes.c */
-void note_event(struct work *, const char *object, const char *file, struct spot, const char *reason,
-               const char *format, ...) __attribute__((format(printf, 6, 7)));
+void note_event(struct work *, const char *object, const char *file, struct spot,
+                const char *reason, const char *format, ...) __attribute__((format(printf, 6, 7)));
 /* service.c */
 const struct backend *backend_of_service(struct work *, const char *service, int64_t number,
                                          const char *port_name);

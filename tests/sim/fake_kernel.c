@@ -9,12 +9,13 @@
  */
 #include "fake_kernel.h"
 #include "core/sys.h"
-#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 enum { PEERS_MOST = 4096, PENDING_MOST = 8192, BUFFERS = 65536, NUMBER = 4 };
 

@@ -13,7 +13,6 @@
 #include "core/process.h"
 #include "fake_kernel.h"
 #include "fake_modules.h"
-#include <cmocka.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -21,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 enum { TURNS_MOST = 60000, PODS = 3 };
 
