@@ -87,7 +87,7 @@ static void broken_text_is_refused_at_its_place(void **state) {
 static void bombs_are_refused_before_they_grow(void **state) {
     (void)state;
     char text[2048] = "a: &a [x, x, x, x, x, x, x, x, x, x]\n", line[128];
-    for (char c = 'b'; c < 'j'; c++) {
+    for (int c = 'b'; c < 'j'; c++) {
         snprintf(line, sizeof line, "%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n",
                  c, c, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
         strcat(text, line);
