@@ -183,17 +183,17 @@ void labels_check(struct reader *r, const struct dict *labels) {
         const char *at = pair->value.text, *piece, *why = NULL;
         size_t length, pieces = 0;
         struct label label;
+        bool good = true; /* `why` means nothing while it is */
         if (!label_is_ours(pair->key.text))
             continue;
-        while (strnlen(at, VALUE_MAX) < VALUE_MAX && pieces < PIECES_MAX &&
+        while (good && strnlen(at, VALUE_MAX) < VALUE_MAX && pieces < PIECES_MAX &&
                label_next(&at, &piece, &length)) {
             pieces++;
-            if (!label_parse(r->stash, pair->key.text, piece, length, "a.tenant", &label, &why))
-                break;
+            good = label_parse(r->stash, pair->key.text, piece, length, "a.tenant", &label, &why);
         }
         if (!pieces)
-            label_parse(r->stash, pair->key.text, "", 0, "a.tenant", &label, &why);
-        if (why)
+            good = label_parse(r->stash, pair->key.text, "", 0, "a.tenant", &label, &why);
+        if (!good)
             reader_warning(r, pair->value.at, "%.60s=%.200s: %s", pair->key.text, pair->value.text,
                            why);
     }

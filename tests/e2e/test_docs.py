@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""test_docs.py - what the pages for tenants and operators say is what the program does."""
+import re
+
+from edge import ROOT, Edge
+
+FENCE = re.compile(r"^```yaml\n# (\S+\.yaml)\n(.*?)^```$", re.M | re.S)
+
+
+def page(name):
+    return (ROOT / "docs" / name).read_text()
+
+
+def test_the_examples_for_tenants_are_accepted_by_check_without_a_warning():
+    examples = dict(FENCE.findall(page("tenants.md")))
+    assert len(examples) == page("tenants.md").count("```yaml") == 4
+    edge = Edge(examples)
+    done = edge.run("check")
+    edge.end(failed=False)
+    assert done.returncode == 0 and ", 0 warnings" in done.stdout, done.stdout + done.stderr
+
+
+def test_every_metric_is_on_the_operators_page_and_no_other():
+    with Edge(dict(FENCE.findall(page("tenants.md")))) as e, e.connect(e.admin_port) as wire:
+        wire.send("GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
+        served = set(re.findall(r"^(ringress_\w+)[{ ]", wire.read_response().text, re.M))
+    assert set(re.findall(r"`(ringress_\w+)`", page("operator.md"))) == served
+
+
+def test_the_readme_links_every_page():
+    readme = (ROOT / "README.md").read_text()
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{path.name})" in readme, path.name
