@@ -4,9 +4,11 @@
  */
 #include "edge/address.h"
 #include "edge/conf.h"
+#include "edge/file.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -118,12 +120,51 @@ static void what_this_build_lacks_is_not_ignored(void **state) {
     diags_fini(&diags);
 }
 
+/* "| `timeouts.header` | `10s` |" for each row; the rows of modules are in their own pages. */
+static void row_is_documented(const char *page, const char *name, const struct conf_field *f) {
+    char line[256];
+    if (f->fallback)
+        snprintf(line, sizeof line, "\n| `%s` | `%s` |", name, f->fallback);
+    else
+        snprintf(line, sizeof line, "\n| `%s` |%s", name, f->required ? " required |" : " |");
+    if (!strstr(page, line))
+        fail_msg("docs/operator.md lacks: %s", line + 1);
+}
+
+static void rows_are_documented(const char *page, const char *above, const struct conf_field *f) {
+    char name[128];
+    for (; f->name; f++) {
+        snprintf(name, sizeof name, "%s%s%s", above, *above ? "." : "", f->name);
+        row_is_documented(page, name, f);
+        if (f->fields)
+            rows_are_documented(page, name, f->fields);
+    }
+}
+
+static void every_row_is_on_the_operators_page(void **state) {
+    const char *source = getenv("RINGRESS_SOURCE");
+    char path[4096];
+    struct diags diags;
+    struct err err;
+    size_t length;
+    (void)state;
+    snprintf(path, sizeof path, "%s/docs/operator.md", source ? source : ".");
+    char *page = file_read(path, 1 << 20, &length, &err);
+    struct edge_conf *c = parse(LEAST, &diags);
+    assert_non_null(page);
+    rows_are_documented(page, "", c->fields);
+    edge_conf_free(c);
+    diags_fini(&diags);
+    free(page);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_that_is_required_gives_the_documented_defaults),
         cmocka_unit_test(addresses_of_both_families_are_read),
         cmocka_unit_test(zones_come_out_as_names_are_compared),
         cmocka_unit_test(every_mistake_is_told_with_its_position),
+        cmocka_unit_test(every_row_is_on_the_operators_page),
         cmocka_unit_test(what_this_build_lacks_is_not_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
