@@ -29,8 +29,7 @@ ROOT = pathlib.Path(os.environ.get("RINGRESS_SOURCE", pathlib.Path(__file__).res
 BUILD = pathlib.Path(os.environ.get("RINGRESS_BUILD", ROOT / "build/release"))
 BINARY = BUILD / "ringress"
 COMPLAINT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed")
-SANITIZER = {"ASAN_OPTIONS": "quarantine_size_mb=8",  # freed memory is not ours to measure
-             "TSAN_OPTIONS": f"suppressions={ROOT}/tests/tsan.supp"}
+SANITIZER = {"ASAN_OPTIONS": "quarantine_size_mb=8"}  # freed memory is not ours to measure
 PATIENCE = 20  # seconds that anything may take on a busy machine
 RAW_PORTS = 8
 
