@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * names.h - the directory: which tenant speaks for a name or a raw port. One RCU hash for the whole process.
+ * names.h - the directory: which tenant speaks for a name or a raw port. One table for the whole process.
  *
  * Writers: the control thread. Readers: workers, without locks; what names_find returns stays valid until the worker's
  * next loop turn; to keep it longer (a live request or connection), pin the version.
