@@ -134,7 +134,7 @@ class Soak:
     def rest(self):
         for i in range(TENANTS):
             (self.edge_.folder / f'conf.d/t{i}.yaml').unlink(missing_ok=True)
-        time.sleep(5)
+        time.sleep(65)  # connections to pods are kept for a minute
         now = self.sample()
         self.bench.say(f'soak: at rest {now}')
         return now
