@@ -182,7 +182,6 @@ bool core_start(const struct core_conf *conf, struct err *err) {
         return false;
     }
     urcu_qsbr_register_thread();
-    sys_cycles_per_ns();
     for (unsigned i = 0; i < process.workers; i++)
         if (!worker_spawn(i, cpu_of(i), err)) {
             process.workers = i;

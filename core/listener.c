@@ -7,7 +7,7 @@
  */
 #include "core/conn.h"
 #include "core/process.h"
-#include <arpa/inet.h>
+#include "tenants/network.h"
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -35,17 +35,6 @@ struct listener {
 };
 
 /* ---- control thread ---- */
-
-static void address_text(const union address *a, char out[64]) {
-    char ip[INET6_ADDRSTRLEN] = "?";
-    if (a->any.sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &a->v6.sin6_addr, ip, sizeof ip);
-        snprintf(out, 64, "[%s]:%u", ip, ntohs(a->v6.sin6_port));
-    } else {
-        inet_ntop(AF_INET, &a->v4.sin_addr, ip, sizeof ip);
-        snprintf(out, 64, "%s:%u", ip, ntohs(a->v4.sin_port));
-    }
-}
 
 static int socket_listen(const union address *a) {
     bool v6 = a->any.sa_family == AF_INET6;
@@ -109,10 +98,10 @@ static void slot_init(struct listener *l, unsigned i, int fd) {
 }
 
 struct listener *listener_open(enum listener_kind kind, const union address *a, struct err *err) {
-    char text[64];
+    char text[ADDRESS_TEXT_MAX];
     unsigned n = process.workers;
     struct listener *l = calloc(1, sizeof *l + n * sizeof *l->slot);
-    address_text(a, text);
+    address_print(a, text);
     int error = l ? port_probe(a) : -ENOMEM;
     l = error && l ? (free(l), NULL) : l;
     for (unsigned i = 0; l && i < n; i++) {

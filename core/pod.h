@@ -7,7 +7,7 @@
 #pragma once
 #include "core/sock.h"
 #include "core/upstream.h"
-#include "tenants/compiled.h"
+#include "tenants/network.h"
 
 struct upstream_conn;
 
@@ -25,7 +25,7 @@ struct upstream_slot {
 struct upstream {
     union address addr;
     char *key, *netns, *device;
-    char name[64];
+    char name[ADDRESS_TEXT_MAX];
     struct account *account; /* a reference */
     unsigned refs;           /* control thread: versions that hold it */
     uint32_t retired;

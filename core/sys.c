@@ -102,16 +102,3 @@ uint64_t sys_cycles(void) {
     return (uint64_t)sys_now_ns();
 #endif
 }
-
-double sys_cycles_per_ns(void) {
-    static double rate;
-    if (rate == 0) {
-        int64_t t0 = sys_now_ns(), t1;
-        uint64_t c0 = sys_cycles();
-        do
-            t1 = sys_now_ns();
-        while (t1 - t0 < 5000000);
-        rate = (double)(sys_cycles() - c0) / (double)(t1 - t0);
-    }
-    return rate;
-}

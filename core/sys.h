@@ -18,4 +18,3 @@ uint32_t sys_acked(int fd);
 int sys_name(int fd, bool peer, struct sockaddr_storage *ret, socklen_t *ret_length);
 int64_t sys_now_ns(void);  /* CLOCK_MONOTONIC */
 uint64_t sys_cycles(void); /* cheap, monotonic on one thread */
-double sys_cycles_per_ns(void);

@@ -5,7 +5,7 @@
 #include "core/module.h"
 #include "core/pod.h"
 #include "core/sys.h"
-#include <arpa/inet.h>
+#include "tenants/network.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,17 +216,6 @@ struct upstream_figures upstream_sum(const struct upstream *up) {
 
 /* ---- life ---- */
 
-static void address_print(const union address *a, char *out, size_t size) {
-    char ip[INET6_ADDRSTRLEN];
-    if (a->any.sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &a->v6.sin6_addr, ip, sizeof ip);
-        snprintf(out, size, "[%s]:%u", ip, ntohs(a->v6.sin6_port));
-    } else {
-        inet_ntop(AF_INET, &a->v4.sin_addr, ip, sizeof ip);
-        snprintf(out, size, "%s:%u", ip, ntohs(a->v4.sin_port));
-    }
-}
-
 struct upstream *upstream_new(const char *key, const union address *addr,
                               const struct network *network, struct account *account,
                               unsigned workers) {
@@ -242,7 +231,7 @@ struct upstream *upstream_new(const char *key, const union address *addr,
     up->device = network->device ? strdup(network->device) : NULL;
     up->account = account;
     account_ref(account);
-    address_print(addr, up->name, sizeof up->name);
+    address_print(addr, up->name);
     if (!up->key || (network->netns && !up->netns) || (network->device && !up->device)) {
         upstream_free(up);
         return NULL;

@@ -529,7 +529,3 @@ int64_t sys_now_ns(void) {
 uint64_t sys_cycles(void) {
     return (uint64_t)now;
 }
-
-double sys_cycles_per_ns(void) {
-    return 1;
-}
