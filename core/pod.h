@@ -11,16 +11,17 @@
 
 struct upstream_conn;
 
-struct upstream_slot {
+struct upstream_slot { /* one cache line: with thousands of tenants each request finds it cold */
     struct upstream_conn *idle;
     uint32_t idle_count;
     uint32_t open; /* idle and busy; written by the worker, read by the control thread */
     uint32_t busy;
+    uint32_t retired;        /* the message has been worked off: nothing is kept any more */
     int64_t failed_until_ms; /* picked last until then */
     uint64_t failures;
     struct message retire;
-    uint32_t retired; /* the message has been worked off */
 } __attribute__((aligned(64)));
+_Static_assert(sizeof(struct upstream_slot) == 64, "one line");
 
 struct upstream {
     union address addr;
@@ -28,7 +29,6 @@ struct upstream {
     char name[ADDRESS_TEXT_MAX];
     struct account *account; /* a reference */
     unsigned refs;           /* control thread: versions that hold it */
-    uint32_t retired;
     unsigned workers;
     struct upstream *next_dead;
     struct upstream_slot w[];

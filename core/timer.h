@@ -26,3 +26,7 @@ static inline bool timer_is_set(const struct timer *t) {
 void timer_set(struct worker *, struct timer *, int64_t ms);
 /* Will not fire any more; also unlinks, so that its memory may go. */
 void timer_stop(struct timer *);
+/* Will not fire until it is set again, but stays in the wheel, so that its neighbours there are not touched. */
+static inline void timer_rest(struct timer *t) {
+    t->deadline = 0;
+}

@@ -82,7 +82,7 @@ void upstream_keep(struct stream *s) {
     struct upstream_slot *slot = slot_of(c);
     if (c->sock.broken || c->sock.eof || c->sock.shut || c->sock.queue.bytes || w->draining ||
         w->stopping || slot->idle_count >= IDLE_MOST ||
-        __atomic_load_n(&c->up->retired, __ATOMIC_RELAXED)) {
+        __atomic_load_n(&slot->retired, __ATOMIC_RELAXED)) {
         stream_close(s, false);
         return;
     }
@@ -94,7 +94,8 @@ void upstream_keep(struct stream *s) {
     slot->idle = c;
     slot->idle_count++;
     slot->busy--;
-    timer_init(&c->sock.timer, idle_expired);
+    if (c->sock.timer.fire != idle_expired)
+        timer_init(&c->sock.timer, idle_expired);
     timer_set(w, &c->sock.timer, IDLE_MS);
     stream_resume(s);
 }
@@ -104,7 +105,7 @@ static struct stream *idle_take(struct upstream *up, struct worker *w) {
     if (!c)
         return NULL;
     idle_remove(c);
-    timer_stop(&c->sock.timer);
+    timer_rest(&c->sock.timer);
     c->reused = true;
     return &c->sock.stream;
 }
@@ -263,7 +264,6 @@ static void retire_run(struct message *m) {
 }
 
 void upstream_retire(struct upstream *up, struct worker *const *workers, struct ring *from) {
-    __atomic_store_n(&up->retired, 1, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < up->workers; i++) {
         up->w[i].retire.run = retire_run;
         worker_post(workers[i], from, &up->w[i].retire);
