@@ -81,7 +81,8 @@ struct message {
     bool trailers_wanted : 1;                            /* TE: trailers */
     bool transfer_encoding : 1, upgrade_seen : 1, expects : 1;
     bool has_proto : 1, has_forwarded_host : 1, has_request_id : 1;
-    const char *cookie_domain; /* response: the tenant's own domain, NULL: not checked */
+    const char *const
+        *cookie_domain; /* response: where the tenant's own domain stands, NULL: not checked */
 };
 
 /* Begins a message at head->used. The head's area, `cookie_domain`, `trust`, `keep_trailers` and, for a response, its request's

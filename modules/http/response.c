@@ -52,7 +52,8 @@ static bool is_above(const uint8_t *parent, size_t length, const char *name) {
 /* A cookie for a domain above the tenant's own would reach its neighbours: dropped. */
 static bool cookie_is_ours(const struct message *m, const uint8_t *value, size_t length) {
     const uint8_t *end = value + length, *at = value;
-    if (!m->cookie_domain || !m->cookie_domain[0])
+    const char *domain = m->cookie_domain ? *m->cookie_domain : "";
+    if (!domain[0])
         return true;
     while ((at = memchr(at, ';', (size_t)(end - at)))) {
         while (at < end && (*at == ';' || *at == ' ' || *at == '\t'))
@@ -71,7 +72,7 @@ static bool cookie_is_ours(const struct message *m, const uint8_t *value, size_t
             from++;
         while (stop > from && (stop[-1] == ' ' || stop[-1] == '\t' || stop[-1] == '.'))
             stop--;
-        if (is_above(from, (size_t)(stop - from), m->cookie_domain))
+        if (is_above(from, (size_t)(stop - from), domain))
             return false;
     }
     return true;

@@ -110,6 +110,6 @@ int exchange_route(struct exchange *ex) {
     int status = modules_ask(ex, &entry);
     if (status)
         return status;
-    m->cookie_domain = entry->version->tenant->domain;
+    m->cookie_domain = &entry->version->tenant->domain; /* read only when a pod sets cookies */
     return backend_find(ex, entry);
 }

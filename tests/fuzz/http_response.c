@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void response_init(struct pipe *p, uint8_t how) {
     pipe_init(p, false);
     p->message.method = how & 1 ? HTTP_HEAD : HTTP_GET;
-    p->message.cookie_domain = "acme.zone.example";
+    static const char *const domain = "acme.zone.example";
+    p->message.cookie_domain = &domain;
     p->delivery = (struct delivery){.http_1_0 = how & 2, .keep = how & 8};
 }
 
