@@ -50,6 +50,7 @@ static int modules_ask(struct exchange *ex, const struct name_entry **entry) {
         names_find(view.route_host, strnlen(view.route_host, sizeof view.route_host));
     if (!other || other->version->account != (*entry)->version->account)
         return 404;
+    conn_charge(ex->hc->conn, other->version); /* in the midst of a change it may be the next one */
     *entry = other;
     return 0;
 }
