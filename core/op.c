@@ -31,3 +31,17 @@ void op_complete(struct op *op, const struct completion *c) {
     if (o->dying)
         owner_bury(o);
 }
+
+/* Ops lie within the first lines of a socket, which is its owner. */
+void op_fetch_owner(const struct op *op) {
+    enum { LINE = 64 };
+    if (!op)
+        return;
+    for (int line = -2; line <= 3; line++)
+        __builtin_prefetch((const char *)op + line * LINE);
+}
+
+void op_fetch_payer(const struct op *op) {
+    if (op)
+        __builtin_prefetch(&op->owner->account->w[op->owner->worker->id]);
+}

@@ -49,3 +49,6 @@ static inline void op_init(struct op *op, struct owner *owner, op_done_fn *done)
 void owner_end(struct owner *);
 /* The one place where inflight falls. Called by the kernel side (ring.c, or the tests' fake) for every CQE. */
 void op_complete(struct op *, const struct completion *);
+/* Before a completion is dispatched: brings its op and owner, then (when those have come) who pays, into the cache. NULL: none. */
+void op_fetch_owner(const struct op *);
+void op_fetch_payer(const struct op *);

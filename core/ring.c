@@ -341,11 +341,26 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     return 0;
 }
 
+/* With thousands of connections each completion meets its owner in no cache. So while one is dispatched, the memory of the
+ * next few is on its way: the owner first, a little later who pays for it. */
+enum { AHEAD_OWNER = 6, AHEAD_PAYER = 3 };
+
+static const struct op *op_ahead(const struct ring *r, unsigned head, unsigned tail) {
+    if ((int)(tail - head) <= 0)
+        return NULL;
+    const struct io_uring_cqe *cqe = &r->uring.cq.cqes[head & r->uring.cq.ring_mask];
+    return cqe->user_data & TAG_MASK ? NULL : (const struct op *)(uintptr_t)cqe->user_data;
+}
+
 unsigned ring_dispatch(struct ring *r) {
     struct io_uring_cqe *cqe;
-    unsigned head, count = 0;
+    unsigned tail = io_uring_smp_load_acquire(r->uring.cq.ktail), head, count = 0;
+    for (unsigned i = 0; i < AHEAD_OWNER; i++)
+        op_fetch_owner(op_ahead(r, *r->uring.cq.khead + i, tail));
     io_uring_for_each_cqe(&r->uring, head, cqe) {
         count++;
+        op_fetch_owner(op_ahead(r, head + AHEAD_OWNER, tail));
+        op_fetch_payer(op_ahead(r, head + AHEAD_PAYER, tail));
         dispatch(r, cqe);
     }
     io_uring_cq_advance(&r->uring, count);
