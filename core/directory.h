@@ -13,6 +13,14 @@ struct name_node {
     char key[]; /* "name", "*.rest", ".tree" or "#port" */
 };
 
+enum { PIN_STRIDE = 16 }; /* of version->pins: a cache line for each worker */
+
+/* For ahead.c, in two steps, so that what each reads can be fetched before: where the probe for a name begins, and the node that
+ * stands there if its hash is that name's. */
+const void *names_slot(const char *name, size_t length, uint64_t *ret_hash);
+const struct name_node *names_slot_node(const void *slot, uint64_t hash);
+size_t names_count(void); /* about how many there are */
+
 bool directory_init(void);
 void directory_fini(void);
 /* NULL: no memory. */

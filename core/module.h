@@ -91,6 +91,13 @@ struct version *conn_version(const struct conn *);
 void conn_charge(struct conn *, struct version *);
 struct account_worker *conn_account(const struct conn *); /* this worker's counters of the payer */
 
+/* For who reads requests: a request for this host (as it stands in the request) has come and will be routed. Calls `run` later in
+ * this turn, when what that will look at has been fetched into the cache, for all who announced one together. False: there is
+ * nothing to wait for, go on. conn_look_away before the connection is closed meanwhile: `run` is not called. */
+bool conn_look_ahead(struct conn *, const char *host, size_t length,
+                     void (*run)(struct conn *, void *user), void *user);
+void conn_look_away(struct conn *);
+
 /* Continue after WAIT: the module that waited is asked again. */
 void conn_resume(struct conn *);
 /* For on_bytes/on_accept, followed by PASS: end TLS here with this identity for this (normalised) name. `alpn`: the protocols

@@ -30,7 +30,7 @@ struct table {
 
 static struct table *table;
 
-enum { KEY_MOST = 256, PIN_STRIDE = 16, TABLE_LEAST = 1024 };
+enum { KEY_MOST = 256, TABLE_LEAST = 1024, PROBE_AHEAD = 4 };
 
 struct key {
     const char *text;
@@ -105,6 +105,28 @@ const struct name_entry *names_find_port(uint16_t port) {
     return key_find(key, (size_t)n);
 }
 
+/* ---- looking ahead ---- */
+
+const void *names_slot(const char *name, size_t length, uint64_t *ret_hash) {
+    struct key k = key_of(name, length);
+    const struct table *t = __atomic_load_n(&table, __ATOMIC_ACQUIRE);
+    *ret_hash = k.hash;
+    return &t->slot[k.hash & t->mask];
+}
+
+/* Probes no further than what lies beside the beginning. */
+const struct name_node *names_slot_node(const void *slot, uint64_t hash) {
+    const struct slot *first = slot;
+    for (const struct slot *s = first; s < first + PROBE_AHEAD; s++)
+        if (__atomic_load_n(&s->hash, __ATOMIC_ACQUIRE) == hash)
+            return __atomic_load_n(&s->node, __ATOMIC_ACQUIRE);
+    return NULL;
+}
+
+size_t names_count(void) {
+    return __atomic_load_n(&__atomic_load_n(&table, __ATOMIC_ACQUIRE)->used, __ATOMIC_RELAXED);
+}
+
 /* ---- spelling ---- */
 
 static bool name_octet(char c) {
@@ -172,8 +194,9 @@ size_t name_normalise(const char *host, size_t length, char out[254]) {
 
 /* ---- writing ---- */
 
-static struct table *table_new(size_t room) {
-    struct table *t = calloc(1, sizeof *t + room * sizeof *t->slot);
+static struct table *
+table_new(size_t room) { /* behind its end PROBE_AHEAD may look, and finds nothing */
+    struct table *t = calloc(1, sizeof *t + (room + PROBE_AHEAD) * sizeof *t->slot);
     if (t)
         t->mask = room - 1;
     return t;
@@ -192,10 +215,10 @@ void directory_fini(void) {
 static struct name_node *node_new(struct version *v, const char *prefix, const char *name,
                                   const void *object) {
     size_t a = strlen(prefix), b = strlen(name);
-    struct name_node *n = calloc(1, sizeof *n + a + b + 1);
-    if (!n)
+    struct name_node *n = aligned_alloc(64, (sizeof *n + a + b + 1 + 63) & ~(size_t)63);
+    if (!n) /* aligned: a node of usual length is one miss of the cache, not two */
         return NULL;
-    n->entry = (struct name_entry){.version = v, .object = object};
+    *n = (struct name_node){.entry = {.version = v, .object = object}};
     n->length = (uint16_t)(a + b);
     snprintf(n->key, a + b + 1, "%s%s", prefix, name);
     return n;
@@ -251,7 +274,7 @@ void directory_put(struct name_node *n) {
         old->gone = true;
     if (s->hash)
         return;
-    table->used++;
+    __atomic_store_n(&table->used, table->used + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&s->hash, k.hash, __ATOMIC_RELEASE);
 }
 

@@ -18,8 +18,6 @@
 #include <string.h>
 #include <urcu/urcu-qsbr.h>
 
-enum { PIN_STRIDE = 16 };
-
 struct published { /* a version and what it holds */
     struct version version;
     struct tenant *tenant;
@@ -168,15 +166,26 @@ static void published_free(struct published *p) {
     for (size_t i = 0; i < p->node_count; i++)
         free(p->node[i]);
     free(p->node);
-    free(p->version.pins);
     account_unref(p->version.account);
     tenant_free(t);
     free(p);
 }
 
+/* The pins lie behind it, so that looking ahead finds them without a detour. */
+static struct published *published_alloc(void) {
+    size_t head = (sizeof(struct published) + 63) & ~(size_t)63;
+    size_t size = head + process.workers * PIN_STRIDE * sizeof(uint32_t);
+    struct published *p = aligned_alloc(64, size);
+    if (!p)
+        return NULL;
+    memset(p, 0, size);
+    p->version.pins = (uint32_t *)((char *)p + head);
+    return p;
+}
+
 /* Takes `t`, also when it fails. */
 static struct published *published_new(struct tenant *t, const struct tenant *before) {
-    struct published *p = calloc(1, sizeof *p);
+    struct published *p = published_alloc();
     struct account *account = p ? account_get(t) : NULL;
     if (!account) {
         free(p);
@@ -185,13 +194,13 @@ static struct published *published_new(struct tenant *t, const struct tenant *be
     }
     account_ref(account);
     p->tenant = t;
-    p->version = (struct version){.tenant = t, .account = account};
-    p->version.pins = calloc(process.workers, PIN_STRIDE * sizeof *p->version.pins);
+    p->version.tenant = t;
+    p->version.account = account;
     for (size_t i = 0; i < t->backend_count; i++)
         backend_fill(t, &t->backend[i], account);
     for (size_t i = 0; i < t->certificate_count; i++)
         certificate_fill(&t->certificate[i], t, before);
-    if (!p->version.pins || !nodes_make(p) || !directory_reserve(p->node_count)) {
+    if (!nodes_make(p) || !directory_reserve(p->node_count)) {
         published_free(p);
         return NULL;
     }

@@ -208,6 +208,7 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     w->now_ns = sys_now_ns();
     w->charge_mark = sys_cycles();
     w->completions = ring_dispatch(w->ring);
+    ahead_run(w);
     timers_run(w);
     flush_all(w);
     bufs_refill(w);

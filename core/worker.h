@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * worker.h - one thread, one ring, and everything it owns: buffers, timers, memory, connections, kept upstream connections.
  *
- *   worker_turn: wait -> dispatch completions -> fire timers -> flush what was written -> re-arm the starved
+ *   worker_turn: wait -> dispatch completions -> look ahead -> fire timers -> flush what was written -> re-arm the starved
  *                -> refill the kernel's buffers -> release the dead -> quiescent state
  *
  * Shares nothing with other workers but RCU-read data; others speak to it by messages only.
  */
 #pragma once
 #include "core/account.h"
+#include "core/ahead.h"
 #include "core/buf.h"
 #include "core/op.h"
 #include "core/ring.h"
@@ -92,6 +93,7 @@ struct worker {
 
     uint64_t random[2];
     void **module_state; /* by module index */
+    struct ahead ahead;
 };
 
 struct worker_conf {

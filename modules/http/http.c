@@ -8,6 +8,7 @@
  * exchange itself is exchange.c. Never parses; allocates only to hold.
  */
 #include "modules/http/http.h"
+#include <strings.h>
 
 static struct worker *worker_of(const struct http_conn *hc) {
     return conn_worker(hc->conn);
@@ -69,7 +70,7 @@ static bool hold_put(struct http_conn *hc, struct slice slice, bool front) {
 static bool accepts(const struct http_conn *hc) {
     switch (hc->state) {
     case CLIENT_IDLE:
-        return !hc->full;
+        return !hc->full && !hc->ahead;
     case CLIENT_LINGER:
         return true;
     default:
@@ -222,6 +223,8 @@ static void on_time(struct timer *timer) {
 static void let_go(struct http_conn *hc) {
     hc->state = CLIENT_GONE;
     timer_stop(&hc->timer);
+    if (hc->ahead)
+        conn_look_away(hc->conn);
     if (hc->exchange)
         exchange_drop(hc->exchange);
     hold_free(hc);
@@ -256,9 +259,41 @@ void http_tunnel(struct http_conn *hc, struct stream *pod) {
 
 /* ---- events of the client's stream ---- */
 
+/* Where the value of a Host field seems to begin, not far from the start; a guess that only warms caches. */
+static const uint8_t *host_guess(const struct slice *s, size_t *ret_length) {
+    enum { FAR = 512 };
+    const uint8_t *at = s->data, *end = at + (s->length < FAR ? s->length : FAR);
+    while ((at = memchr(at, '\n', (size_t)(end - at))) && end - ++at > 6) {
+        if (strncasecmp((const char *)at, "host:", 5))
+            continue;
+        at += 5 + (at[5] == ' ');
+        const uint8_t *stop = memchr(at, '\r', (size_t)(end - at));
+        *ret_length = stop ? (size_t)(stop - at) : 0;
+        return stop ? at : NULL;
+    }
+    return NULL;
+}
+
+static void client_warm(struct conn *conn, void *user) {
+    struct http_conn *hc = user;
+    (void)conn;
+    hc->ahead = false;
+    http_continue(hc);
+}
+
+/* The first bytes of a request wait, until the end of this turn at most, for what routing them will read. */
+static bool client_looks_ahead(struct http_conn *hc, const struct slice *s) {
+    size_t length = 0;
+    if (hc->state != CLIENT_IDLE || hc->full || hc->ahead)
+        return false;
+    const uint8_t *host = host_guess(s, &length);
+    hc->ahead = host && conn_look_ahead(hc->conn, (const char *)host, length, client_warm, hc);
+    return hc->ahead;
+}
+
 static void client_data(struct stream *s, void *user, struct slice slice) {
     struct http_conn *hc = user;
-    if (http_holds(hc)) { /* first come, first served */
+    if (http_holds(hc) || client_looks_ahead(hc, &slice)) { /* first come, first served */
         if (!hold_put(hc, slice, false)) {
             http_close(hc, true);
             return;

@@ -71,6 +71,7 @@ struct http_conn {
     bool eof : 1;  /* the client has finished writing */
     bool full : 1; /* the client's stream asked for a pause */
     bool client_paused : 1, pod_paused : 1;
+    bool ahead : 1; /* what was received is held until its look-ups have been fetched */
     char peer[46];
 };
 

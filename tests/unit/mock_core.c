@@ -187,6 +187,8 @@ void mock_say(struct mock_end *end, const void *data, size_t length) {
         memcpy(b->data, data, n);
         end->stream->events->data(end->stream, end->stream->user,
                                   (struct slice){.buf = b, .data = b->data, .length = (uint32_t)n});
+        if (!mock.ahead_waits)
+            mock_ahead();
         data = (const char *)data + n;
         length -= n;
     }
@@ -455,6 +457,28 @@ void conn_relay_stream(struct conn *c, struct stream *pod) {
     free(mock.client.stream);
     end->stream = mock.client.stream = NULL;
     conn_end();
+}
+
+bool conn_look_ahead(struct conn *c, const char *host, size_t length,
+                     void (*run)(struct conn *, void *user), void *user) {
+    assert(c == mock.conn && host && !mock.ahead);
+    if (!length || (mock.announced++ % 2 && !mock.ahead_waits))
+        return false;
+    mock.ahead = run;
+    mock.ahead_user = user;
+    return true;
+}
+
+void conn_look_away(struct conn *c) {
+    assert(c == mock.conn);
+    mock.ahead = NULL;
+}
+
+void mock_ahead(void) {
+    void (*run)(struct conn *, void *) = mock.ahead;
+    mock.ahead = NULL;
+    if (run)
+        run(mock.conn, mock.ahead_user);
 }
 
 enum verdict conn_offer_request(struct conn *c, struct request_view *view) {

@@ -50,6 +50,12 @@ struct mock {
     const char *ask_header, *route_host;
     struct timeouts timeouts;
     int64_t now;
+    /* announced look-ups: every second one is made to wait, until the slice that brought it has been handed over; with
+     * `ahead_waits` each is, until mock_ahead */
+    bool ahead_waits;
+    unsigned announced;
+    void (*ahead)(struct conn *, void *user);
+    void *ahead_user;
     /* memory: how many blocks live, and which allocation from now fails (0: none) */
     int live;
     int fail_in;
@@ -66,6 +72,7 @@ void mock_fail(struct mock_end *, int error);
 void mock_connected(struct mock_end *);           /* the pod's connection is up */
 void mock_unblock(struct mock_end *);             /* the peer reads on */
 void mock_read(struct mock_end *, size_t slices); /* a blocked peer reads a little */
+void mock_ahead(void);                            /* what waits for its look-ups goes on */
 void mock_turn(void);       /* the loop's turn ends: what was written is sent */
 void mock_wait(int64_t ms); /* time passes, timers fire */
 void mock_drain(void);

@@ -1005,6 +1005,44 @@ static void a_half_closed_client_gets_its_responses(void **state) {
     mock_stop();
 }
 
+static void what_comes_while_a_request_waits_for_its_look_ups_keeps_its_place(void **state) {
+    (void)state;
+    for (int eof = 0; eof < 2; eof++) {
+        mock_start(&ringress_module);
+        mock_connect(NULL);
+        mock.ahead_waits = true;
+        say(&mock.client, "GET /1 HTTP/1.1\r\n" HOST END, 1000);
+        say(&mock.client, "GET /2 HTTP/1.1\r\n" HOST END, 1000);
+        if (eof)
+            mock_say_eof(&mock.client);
+        assert_int_equal(mock.announced, 1);
+        assert_int_equal(mock.pods, 0);
+        mock_ahead();
+        pod_up(0);
+        assert_non_null(strstr(mock.pod[0].out, "GET /1"));
+        say(&mock.pod[0], OK CL(1) END "1", 1000);
+        pod_up(1);
+        assert_non_null(strstr(mock.pod[1].out, "GET /2"));
+        say(&mock.pod[1], OK CL(1) END "2", 1000);
+        assert_int_equal(mock.client.closed, eof);
+        assert_int_equal(mock.announced, 1);
+        mock_stop();
+    }
+}
+
+static void a_client_that_breaks_while_its_request_waits_is_forgotten(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock_connect(NULL);
+    mock.ahead_waits = true;
+    say(&mock.client, GET END, 1000);
+    assert_non_null(mock.ahead);
+    mock_fail(&mock.client, -ECONNRESET);
+    assert_null(mock.ahead);
+    assert_int_equal(mock.pods, 0);
+    mock_stop();
+}
+
 static void a_client_that_ends_in_a_request_is_let_go(void **state) {
     (void)state;
     const char *const parts[] = {"G", "GET / HTTP/1.1\r\nHost",
@@ -1488,6 +1526,8 @@ int main(void) {
         cmocka_unit_test(idle_bodies_time_out),
         cmocka_unit_test(a_drained_edge_lets_idle_connections_go_and_finishes_the_others),
         cmocka_unit_test(a_half_closed_client_gets_its_responses),
+        cmocka_unit_test(what_comes_while_a_request_waits_for_its_look_ups_keeps_its_place),
+        cmocka_unit_test(a_client_that_breaks_while_its_request_waits_is_forgotten),
         cmocka_unit_test(a_client_that_ends_in_a_request_is_let_go),
         cmocka_unit_test(a_client_that_breaks_frees_the_pod),
         cmocka_unit_test(a_pod_that_breaks_mid_body_cuts_the_client),
