@@ -5,7 +5,8 @@
  *
  * The kernel is kept at `level` buffers, few at first so that they stay in the cache; each time it runs out the level
  * doubles. What slow readers hold in queues is replaced by fresh buffers up to `most`, so holding never starves
- * others before the worker's memory for buffers is used up.
+ * others before the worker's memory for buffers is used up. What a peak made and nobody has used since is given back page
+ * by page (trim.c), and is then cold: its next use finds a fresh page.
  */
 #include "core/worker.h"
 #include <stdlib.h>
@@ -17,18 +18,21 @@ static bool bufs_grow(struct worker *w) {
     struct buf *b = calloc(BUFFERS_CHUNK, sizeof *b);
     if (!b)
         return false;
-    uint8_t *data = aligned_alloc(4096, (size_t)BUFFERS_CHUNK * BUF_SIZE);
+    uint8_t *data = sys_pages_new((size_t)BUFFERS_CHUNK * BUF_SIZE);
     if (!data) {
         free(b);
         return false;
     }
     w->chunk[w->made / BUFFERS_CHUNK] = b;
     for (unsigned i = BUFFERS_CHUNK; i-- > 0;) {
-        b[i] = (struct buf){
-            .id = (uint16_t)(w->made + i), .data = data + (size_t)i * BUF_SIZE, .next = w->free};
+        b[i] = (struct buf){.id = (uint16_t)(w->made + i),
+                            .used = BUF_COLD,
+                            .data = data + (size_t)i * BUF_SIZE,
+                            .next = w->free};
         w->free = &b[i];
     }
-    w->made += BUFFERS_CHUNK;
+    ACCOUNT_ADD(w->made, BUFFERS_CHUNK);
+    ACCOUNT_ADD(w->cold, BUFFERS_CHUNK);
     return true;
 }
 
@@ -41,6 +45,8 @@ static struct buf *buf_pop(struct worker *w) {
         return NULL;
     struct buf *b = w->free;
     w->free = b->next;
+    if (b->used == BUF_COLD)
+        trim_warmed(w);
     return b;
 }
 
@@ -58,6 +64,7 @@ void buf_unref(struct worker *w, struct buf *b) {
     if (--b->refs)
         return;
     ACCOUNT_ADD(w->in_use, -1);
+    b->used = w->trim.now;
     b->next = w->free;
     w->free = b;
 }
@@ -67,14 +74,16 @@ void bufs_refill(struct worker *w) {
         struct buf *b = buf_pop(w);
         if (!b)
             break;
+        b->refs = BUF_LENT;
         w->order[w->order_tail % BUFFERS_RING] = b->id;
         w->position[b->id] = w->order_tail++;
-        w->provided++;
+        ACCOUNT_ADD(w->provided, 1);
         ring_buffer_add(w->ring, b->data, BUF_SIZE, b->id);
     }
 }
 
 void bufs_starved(struct worker *w) {
+    w->trim.calm = 0;
     if (w->level < BUFFERS_RING)
         w->level *= 2;
 }
@@ -95,7 +104,7 @@ void bufs_received(struct worker *w, uint16_t first, size_t bytes,
         struct buf *b = buf_by_id(w, id);
         size_t n = bytes < BUF_SIZE ? bytes : BUF_SIZE;
         bytes -= n;
-        w->provided--;
+        ACCOUNT_ADD(w->provided, -1);
         ACCOUNT_ADD(w->in_use, 1);
         b->refs = 1;
         b->used = (uint16_t)n;

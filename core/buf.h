@@ -15,10 +15,10 @@ struct worker;
 enum { BUF_SIZE = 4096 };
 
 struct buf {
-    uint32_t refs;
+    uint32_t refs; /* 0: free */
     uint16_t id;
     uint16_t
-        used; /* bytes a writer has filled from the start (stream_write_copy coalesces into the rest) */
+        used; /* bytes a writer has filled from the start (stream_write_copy coalesces into the rest); while free: since when */
     uint8_t *data; /* BUF_SIZE bytes */
     struct buf *next;
 };

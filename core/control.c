@@ -322,6 +322,17 @@ void core_worker_figures(unsigned id, struct core_figures *ret) {
     };
 }
 
+struct worker_memory core_worker_memory(unsigned id) {
+    const struct worker *w = process.worker[id];
+    return (struct worker_memory){
+        .buffers_resident = __atomic_load_n(&w->made, __ATOMIC_RELAXED) -
+                            __atomic_load_n(&w->cold, __ATOMIC_RELAXED),
+        .buffers_provided = __atomic_load_n(&w->provided, __ATOMIC_RELAXED),
+        .slab_bytes = __atomic_load_n(&w->slab_bytes, __ATOMIC_RELAXED),
+        .pod_connections = __atomic_load_n(&w->upstream_count, __ATOMIC_RELAXED),
+    };
+}
+
 const struct timeouts *edge_timeouts(void) {
     return &process.conf.timeouts;
 }

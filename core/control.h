@@ -94,3 +94,13 @@ struct core_figures {
     uint64_t loop_lag_ns_max; /* longest turn since the last call */
 };
 void core_worker_figures(unsigned worker, struct core_figures *ret);
+struct worker_memory { /* buffers: of BUF_SIZE bytes, resident: that have a page of memory */
+    uint64_t buffers_resident, buffers_provided, slab_bytes, pod_connections;
+};
+struct worker_memory core_worker_memory(unsigned worker);
+struct publish_figures {
+    size_t versions;   /* current ones, and older ones that something pins */
+    size_t upstreams;  /* the same of pods' addresses */
+    size_t identities; /* the same of certificates, the operator's among them */
+};
+struct publish_figures publish_figures(void);

@@ -13,10 +13,15 @@
 static unsigned identity_workers;
 static int identity_min_version;
 static struct identity *dead;
+static size_t count;
 
 void identities_init(unsigned workers, int tls_min_version) {
     identity_workers = workers;
     identity_min_version = tls_min_version;
+}
+
+size_t identities_count(void) {
+    return count;
 }
 
 static const char CIPHERS[] =
@@ -61,6 +66,7 @@ static WOLFSSL_CTX *ctx_new(const struct identity *id, struct err *err) {
 }
 
 static void identity_free(struct identity *id) {
+    count--;
     for (unsigned i = 0; i < id->workers; i++)
         if (id->w[i].ctx)
             wolfSSL_CTX_free(id->w[i].ctx);
@@ -79,6 +85,7 @@ struct identity *identity_new(const char *chain_pem, const char *key_pem, struct
         return NULL;
     }
     memset(id, 0, size);
+    count++;
     id->workers = identity_workers;
     id->refs = 1;
     id->chain_pem = strdup(chain_pem);

@@ -8,6 +8,7 @@
 #include "core/diag.h"
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct WOLFSSL_CTX;
@@ -27,7 +28,8 @@ struct identity {
 };
 
 void identities_init(unsigned workers, int tls_min_version);
-void identities_reap(void); /* frees what was unref'd and is not used any more */
+size_t identities_count(void); /* in memory, also those that wait to be freed */
+void identities_reap(void);    /* frees what was unref'd and is not used any more */
 /* On a worker: the context, or NULL when it can't be made. The user count is up until identity_leave. */
 struct WOLFSSL_CTX *identity_enter(struct identity *, const struct worker *);
 void identity_leave(struct identity *, const struct worker *);

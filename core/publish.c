@@ -250,6 +250,16 @@ size_t published_count(void) {
 
 /* ---- freeing ---- */
 
+struct publish_figures publish_figures(void) {
+    struct publish_figures f = {
+        .versions = current.count, .upstreams = upstreams.count, .identities = identities_count()};
+    for (const struct published *p = dead; p; p = p->next_dead)
+        f.versions++;
+    for (const struct upstream *up = retired; up; up = up->next_dead)
+        f.upstreams++;
+    return f;
+}
+
 static void retired_reap(void) {
     struct upstream **link = &retired;
     while (*link) {

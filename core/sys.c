@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -83,6 +84,19 @@ int sys_name(int fd, bool peer, struct sockaddr_storage *ret, socklen_t *ret_len
     int failed = peer ? getpeername(fd, (struct sockaddr *)ret, ret_length)
                       : getsockname(fd, (struct sockaddr *)ret, ret_length);
     return failed ? -errno : 0;
+}
+
+void *sys_pages_new(size_t size) {
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void sys_pages_free(void *p, size_t size) {
+    munmap(p, size);
+}
+
+void sys_pages_drop(void *p, size_t size) {
+    madvise(p, size, MADV_DONTNEED);
 }
 
 int64_t sys_now_ns(void) {

@@ -4,6 +4,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -16,5 +17,10 @@ int sys_linger_reset(int fd);
 /* Bytes the peer has acknowledged so far, modulo 2^32; 0 when the socket can't say. */
 uint32_t sys_acked(int fd);
 int sys_name(int fd, bool peer, struct sockaddr_storage *ret, socklen_t *ret_length);
+/* Zeroed pages, none of them in memory before it is written to; NULL: no memory. */
+void *sys_pages_new(size_t size);
+void sys_pages_free(void *, size_t size);
+/* What they hold is worth nothing: their memory goes back, and comes again, zeroed, when they are next used. */
+void sys_pages_drop(void *, size_t size);
 int64_t sys_now_ns(void);  /* CLOCK_MONOTONIC */
 uint64_t sys_cycles(void); /* cheap, monotonic on one thread */

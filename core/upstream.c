@@ -116,7 +116,7 @@ static void upstream_conn_gone(struct sock *s) {
     struct upstream_conn *c = container_of(s, struct upstream_conn, sock);
     struct upstream_slot *slot = slot_of(c);
     struct worker *w = s->owner.worker;
-    w->upstream_count--;
+    ACCOUNT_ADD(w->upstream_count, -1);
     slot->busy--;
     __atomic_store_n(&slot->open, slot->open - 1, __ATOMIC_RELEASE);
     worker_free(w, c, sizeof *c);
@@ -137,7 +137,7 @@ static struct stream *connect_new(struct upstream *up, struct worker *w, int *re
     }
     c->up = up;
     sock_init(&c->sock, w, fd, up->account, upstream_conn_gone);
-    w->upstream_count++;
+    ACCOUNT_ADD(w->upstream_count, 1);
     slot->busy++;
     __atomic_store_n(&slot->open, slot->open + 1, __ATOMIC_RELAXED);
     socklen_t length = up->addr.any.sa_family == AF_INET6 ? sizeof up->addr.v6 : sizeof up->addr.v4;

@@ -33,6 +33,7 @@ static bool slab_cut(struct worker *w, size_t class) {
         return false;
     *(void **)chunk = w->slab_chunks;
     w->slab_chunks = chunk;
+    ACCOUNT_ADD(w->slab_bytes, SLAB_CHUNK);
     for (size_t at = SLAB_STEP; at + size <= SLAB_CHUNK; at += size) {
         *(void **)(chunk + at) = w->slab[class - 1];
         w->slab[class - 1] = chunk + at;
@@ -83,6 +84,7 @@ static bool worker_memory(struct worker *w, size_t buffer_memory) {
         most = 2 * BUFFERS_LEVEL;
     w->most = (unsigned)(most / BUFFERS_CHUNK * BUFFERS_CHUNK);
     w->level = BUFFERS_LEVEL;
+    trim_init(w);
     w->chunk = calloc(w->most / BUFFERS_CHUNK, sizeof *w->chunk);
     return w->chunk;
 }
@@ -115,7 +117,7 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret, struct err 
 
 static void chunks_free(struct worker *w) {
     for (unsigned i = 0; i < w->made / BUFFERS_CHUNK; i++) {
-        free(w->chunk[i][0].data);
+        sys_pages_free(w->chunk[i][0].data, (size_t)BUFFERS_CHUNK * BUF_SIZE);
         free(w->chunk[i]);
     }
     while (w->slab_chunks) {

@@ -14,6 +14,7 @@
 #include "core/ring.h"
 #include "core/sys.h"
 #include "core/timer.h"
+#include "core/trim.h"
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
@@ -63,10 +64,12 @@ struct worker {
     struct buf *free;
     struct buf **chunk; /* chunk[id / BUFFERS_CHUNK][id % BUFFERS_CHUNK] */
     unsigned made, most, provided, level;
+    unsigned cold;                   /* made, but without a page of memory until used */
     unsigned in_use;                 /* neither free nor with the kernel */
     uint16_t order[BUFFERS_RING];    /* what the kernel holds, in ring order */
     uint32_t position[BUFFERS_MOST]; /* where in `order` a provided buffer stands */
     uint32_t order_tail;
+    struct trim trim;
 
     /* timers */
     struct timer *wheel[WHEEL_SLOTS];
@@ -77,6 +80,7 @@ struct worker {
     /* memory */
     void *slab[SLAB_CLASSES];
     void *slab_chunks;
+    size_t slab_bytes;
 
     /* connections */
     struct conn *conns;

@@ -37,3 +37,6 @@ json_t *explain_url(struct edge *, const char *url);
 
 /* ---- metrics.c ---- */
 void metrics_print(struct edge *, FILE *);
+
+/* ---- memory.c: the part of it that says where memory is ---- */
+void memory_print(FILE *);

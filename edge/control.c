@@ -270,11 +270,13 @@ void control_beat(struct edge *e) {
         store_tidy(&e->store);
     if (e->beats % 10 == 0 && store_pending(&e->store) && store_reachable(&e->store))
         commit(e);
-    if (e->beats % 50 == 0)
+    if (e->beats % 50 == 0) {
         ports_retry(&e->ports);
     if (e->beats % 600 == 0) {
         registry_tick(e->registry, time(NULL), &change);
         change_take(e, &change, NULL);
+        memory_tidy();
+    }
         control_flush(e);
     }
 }

@@ -70,3 +70,7 @@ void listeners_start(struct edge *);
 void listeners_close(struct edge *);
 /* Every address the edge itself answers on, for registry_conf.own; malloc'd. */
 union address *own_addresses(const struct edge_conf *, size_t *ret_count);
+
+/* ---- memory.c ---- */
+/* Now and then: what was freed long ago goes back, also that of threads that do nothing at present. */
+void memory_tidy(void);

@@ -122,5 +122,6 @@ void metrics_print(struct edge *e, FILE *out) {
     states_print(out, tenants);
     workers_print(out);
     process_print(e, out);
+    memory_print(out);
     json_decref(tenants);
 }

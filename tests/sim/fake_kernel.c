@@ -522,6 +522,20 @@ int sys_name(int fd, bool remote, struct sockaddr_storage *ret, socklen_t *ret_l
     return -ENOTCONN;
 }
 
+void *sys_pages_new(size_t size) {
+    return aligned_alloc(4096, size);
+}
+
+void sys_pages_free(void *p, size_t size) {
+    (void)size;
+    free(p);
+}
+
+/* Not zeroes but rubbish: who still needed what was there will notice. */
+void sys_pages_drop(void *p, size_t size) {
+    memset(p, 0xdb, size);
+}
+
 int64_t sys_now_ns(void) {
     return now;
 }

@@ -322,6 +322,34 @@ static void starved_receives_start_again_when_the_dead_give_buffers_back(void **
     world_down();
 }
 
+static unsigned resident(const struct worker *w) {
+    return w->made - w->cold;
+}
+
+/* The fake kernel writes rubbish to what is given back, so a page that somebody still needed would be noticed. */
+static void what_a_peak_took_is_given_back_while_others_are_served(void **unused) {
+    (void)unused;
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        struct fake_plan plan = {.seed = seed, .clients = 20, .stream_most = 800000};
+        assert_true(world_up(&plan));
+        struct worker *w = world.w;
+        for (hoard.count = 0; hoard.count < 1500; hoard.count++)
+            assert_non_null(hoard.buf[hoard.count] = buf_get(w));
+        assert_true(resident(w) >= 1500);
+        while (hoard.count)
+            buf_unref(w, hoard.buf[--hoard.count]);
+        unsigned turns = 0;
+        while ((!fake_clients_done() || w->level > BUFFERS_LEVEL ||
+                resident(w) > BUFFERS_LEVEL + w->provided) &&
+               turns++ < TURNS_MOST)
+            assert_int_equal(worker_turn(w, 100000000), 0);
+        assert_true(turns < TURNS_MOST);
+        assert_true(fake_assert_delivered() >= 10);
+        world_end();
+        world_down();
+    }
+}
+
 static void the_kth_fallible_call_may_fail_for_every_k(void **unused) {
     (void)unused;
     struct fake_plan plan = {
@@ -358,6 +386,7 @@ int main(void) {
         cmocka_unit_test(a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark),
         cmocka_unit_test(readers_that_stop_can_not_hold_every_buffer),
         cmocka_unit_test(starved_receives_start_again_when_the_dead_give_buffers_back),
+        cmocka_unit_test(what_a_peak_took_is_given_back_while_others_are_served),
         cmocka_unit_test(the_kth_fallible_call_may_fail_for_every_k),
     };
     return cmocka_run_group_tests_name("connections", tests, NULL, NULL);
