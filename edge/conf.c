@@ -83,6 +83,8 @@ static const struct conf_field log_fields[] = {
 static const struct conf_field edge_fields[] = {
     {"workers", CONF_STRING, AT(workers_text), .fallback = "auto",
      .doc = "threads; auto: one per CPU we may use"},
+    {"buffer_memory", CONF_SIZE, AT(buffer_memory), 2 << 20, 256 << 20, "256Mi",
+     .doc = "what each worker may hold of data on its way"},
     {"user", CONF_STRING, AT(user), .doc = "become this user once the listeners are open"},
     {"conf_d", CONF_STRING, AT(conf_d), .required = true, .doc = "the folder of tenants"},
     {"state", CONF_STRING, AT(state), .required = true, .doc = "the folder of what must survive"},

@@ -18,6 +18,7 @@ struct edge_certificate {
 struct edge_conf {
     /* as written; filled by the rows of conf.c */
     char *workers_text, *user, *conf_d, *state;
+    int64_t buffer_memory; /* bytes, of each worker */
     struct conf_list modules, module_path, zones, addresses;
     struct {
         struct conf_list http, https, proxy_protocol;

@@ -111,6 +111,7 @@ static bool workers_start(struct err *err) {
                 .trusted_proxies = c->trusted_proxy,
                 .trusted_proxy_count = c->trusted_proxy_count,
                 .tls_min_version = c->tls.min_version ? 3 : 2,
+                .buffer_memory = (size_t)c->buffer_memory,
             },
             err))
         return false;
