@@ -9,6 +9,7 @@
  * Always charged to one account: the worker's nobody until a module says whose it is.
  */
 #include "core/conn.h"
+#include "core/pod.h"
 #include "core/process.h"
 #include "core/records.h"
 #include "core/relay.h"
@@ -461,6 +462,34 @@ void conns_reset(struct worker *w) {
         if (c->state == CONN_CLOSE)
             sock_abort(&c->sock); /* was still sending its last bytes */
         else
+            conn_close(c, true);
+    }
+}
+
+/* ---- what was taken back ---- */
+
+/* The stream to the pod; NULL: none yet. */
+static struct stream *conn_far(const struct conn *c) {
+    if (!c->relay)
+        return NULL;
+    return c->state == CONN_DIAL ? ((const struct dial *)c->relay)->far : relay_far(c->relay);
+}
+
+static bool conn_may_stay(struct conn *c, struct version *now) {
+    const struct ringress_module *m = module_at(conn_chain(c)->module[c->stage]);
+    const struct stream *far = conn_far(c);
+    if (!now || (far && !upstream_allowed(far, &now->tenant->network)))
+        return false;
+    return !m->on_change || m->on_change(c, state_of(c, c->stage), now) != VERDICT_REJECT;
+}
+
+void conns_withdraw(struct worker *w, const struct account *account, struct version *now) {
+    if (!account->w[w->id].connections)
+        return;
+    for (struct conn *c = w->conns, *next; c; c = next) {
+        bool joined = c->state == CONN_DIAL || c->state == CONN_RELAY;
+        next = c->next;
+        if (joined && c->sock.owner.account == account && !conn_may_stay(c, now))
             conn_close(c, true);
     }
 }

@@ -43,3 +43,6 @@ void conn_new(struct worker *, int fd, enum listener_kind, uint16_t local_port);
 /* The worker is draining: idle ones close, busy ones finish. */
 void conns_drain(struct worker *);
 void conns_reset(struct worker *);
+/* Something of the tenant that pays to `account` was taken back; `now`: what is left of it, NULL: nothing. Connections that are
+ * joined to a pod and may not be any more are reset; requests that run are finished, as after any change. */
+void conns_withdraw(struct worker *, const struct account *, struct version *now);

@@ -72,7 +72,8 @@ void operator_identities_set(struct identity *const *, const char *const *const 
  * identities from the certificates' PEM (one that fails is left NULL and logged). The account is found by tenant->uid.
  * Cost: this tenant's names. */
 void publish(struct tenant *);
-/* The tenant is gone: its names answer as nobody's; its connections live on until they end. */
+/* The tenant is gone: its names answer as nobody's, connections that are joined to its pods are reset, requests that run are
+ * finished. */
 void unpublish(const char *tenant_name);
 /* Call about every 100 ms: frees what no one uses any more; folds accounts. */
 void publish_reap(void);

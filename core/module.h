@@ -68,6 +68,9 @@ struct ringress_module {
     void (*on_close)(struct conn *, void *state); /* the connection ends: state goes after this */
     void (*on_drain)(struct conn *,
                      void *state); /* the edge is draining: finish what runs, then close */
+    /* The tenant goes on, but something of it is gone: a name, a raw port, a part of its network. Asked of the module that
+     * joined this connection to a pod. REJECT: what it was joined for is gone, too; it is reset. */
+    enum verdict (*on_change)(struct conn *, void *state, struct version *now);
 };
 
 #define RINGRESS_EXPORT __attribute__((visibility("default")))

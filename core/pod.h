@@ -41,6 +41,8 @@ struct upstream_set {
 
 struct upstream *upstream_new(const char *key, const union address *, const struct network *,
                               struct account *, unsigned workers);
+/* May a stream of upstream_open go on under this network? True when it is not one (another layer lies above). */
+bool upstream_allowed(const struct stream *, const struct network *);
 /* No version holds it any more: idle connections close now, busy ones when they are given back. */
 void upstream_retire(struct upstream *, struct worker *const *workers, struct ring *from);
 bool upstream_unused(

@@ -224,10 +224,11 @@ void publish(struct tenant *t) {
         directory_put(p->node[i]);
     if (!old)
         return;
-    if (strcmp(old->tenant->uid,
-               t->uid)) /* the name was given up and taken again: a new tenant, a new account */
+    bool other = strcmp(old->tenant->uid, t->uid); /* the name was given up and taken again */
+    if (other)
         account_unref(map_remove(&accounts, old->tenant->uid));
     published_bury(old);
+    withdraw(&old->version, other ? NULL : &p->version);
 }
 
 void unpublish(const char *tenant_name) {
@@ -237,6 +238,7 @@ void unpublish(const char *tenant_name) {
     /* The account ends with the last version and connection that pays to it. */
     account_unref(map_remove(&accounts, p->tenant->uid));
     published_bury(p);
+    withdraw(&p->version, NULL);
 }
 
 struct version *published(const char *tenant_name) {
@@ -248,8 +250,6 @@ size_t published_count(void) {
     return current.count;
 }
 
-/* ---- freeing ---- */
-
 struct publish_figures publish_figures(void) {
     struct publish_figures f = {
         .versions = current.count, .upstreams = upstreams.count, .identities = identities_count()};
@@ -259,6 +259,8 @@ struct publish_figures publish_figures(void) {
         f.upstreams++;
     return f;
 }
+
+/* ---- freeing ---- */
 
 static void retired_reap(void) {
     struct upstream **link = &retired;

@@ -74,6 +74,10 @@ struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(v
     return r;
 }
 
+struct stream *relay_far(const struct relay *r) {
+    return r->far;
+}
+
 void relay_cut(struct relay *r, bool reset) {
     struct worker *w = r->near->worker;
     stream_close(r->far, reset);

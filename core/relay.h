@@ -10,5 +10,6 @@ struct relay;
  * the relay has then closed `far` and is freed; `near` is the caller's to close. NULL: no memory. */
 struct relay *relay_new(struct stream *near, struct stream *far,
                         void (*ended)(void *user, bool reset), void *user);
+struct stream *relay_far(const struct relay *);
 /* Before the caller closes `near` by itself: closes `far`. */
 void relay_cut(struct relay *, bool reset);

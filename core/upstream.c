@@ -192,6 +192,18 @@ struct upstream *upstream_of(const struct stream *s) {
     return conn_of_const(s)->up;
 }
 
+static bool same(const char *a, const char *b) {
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+bool upstream_allowed(const struct stream *s, const struct network *network) {
+    if (s->ops != &sock_ops)
+        return true;
+    const struct upstream *up = conn_of_const(s)->up;
+    return network_allows(network, &up->addr) && same(up->netns, network->netns) &&
+           same(up->device, network->device);
+}
+
 const char *upstream_name(const struct upstream *up) {
     return up->name;
 }

@@ -18,6 +18,7 @@ struct sni_conf {
 
 struct sni_conn {
     struct hello_scan scan;
+    const struct host *host; /* passed through for it; of the version that the connection pins */
 };
 
 static const struct conf_field SNI_FIELDS[] = {
@@ -31,12 +32,13 @@ static const struct conf_field SNI_FIELDS[] = {
     CONF_END};
 
 static enum verdict sni_on_bytes(struct conn *, void *state, const uint8_t *data, size_t length);
+static enum verdict sni_on_change(struct conn *, void *state, struct version *now);
 
 RINGRESS_MODULE(.name = "sni", .version = "1",
                 .summary = "TLS by name: ended here, or passed through to the pod",
                 .listeners = LISTENER_HTTPS, .conf = SNI_FIELDS,
                 .conf_size = sizeof(struct sni_conf), .conn_size = sizeof(struct sni_conn),
-                .on_bytes = sni_on_bytes);
+                .on_bytes = sni_on_bytes, .on_change = sni_on_change);
 
 static size_t sni_hello_size_max(void) {
     const struct sni_conf *conf = module_conf(&ringress_module);
@@ -65,13 +67,15 @@ static size_t sni_normalise(const struct hello *hello, char out[254]) {
     return name_normalise(hello->sni, hello->sni_length, out);
 }
 
-static enum verdict sni_relay(struct conn *conn, struct version *version, const struct host *host) {
+static enum verdict sni_relay(struct conn *conn, struct sni_conn *sni, struct version *version,
+                              const struct host *host) {
     conn_charge(conn, version);
     const struct backend *backend = host->passthrough_backend;
     if (!backend || !backend->host_set) {
         ACCOUNT_ADD(conn_account(conn)->failures, 1);
         return sni_refuse(conn, TLS_ALERT_INTERNAL_ERROR);
     }
+    sni->host = host;
     conn_relay(conn, version, backend->host_set);
     return VERDICT_WAIT;
 }
@@ -90,7 +94,7 @@ static enum verdict sni_terminate(struct conn *conn, struct version *version, co
     return VERDICT_PASS;
 }
 
-static enum verdict sni_route(struct conn *conn, const struct hello *hello) {
+static enum verdict sni_route(struct conn *conn, struct sni_conn *sni, const struct hello *hello) {
     char name[254];
     size_t length = sni_normalise(hello, name);
     const struct name_entry *entry = length ? names_find(name, length) : NULL;
@@ -98,7 +102,7 @@ static enum verdict sni_route(struct conn *conn, const struct hello *hello) {
         return sni_refuse(conn, TLS_ALERT_UNRECOGNIZED_NAME);
     const struct host *host = entry->object ? entry->object : entry->version->tenant->any;
     if (host && host->passthrough)
-        return sni_relay(conn, entry->version, host);
+        return sni_relay(conn, sni, entry->version, host);
     return sni_terminate(conn, entry->version, name, length);
 }
 
@@ -111,11 +115,24 @@ static enum verdict sni_on_bytes(struct conn *conn, void *state, const uint8_t *
     case HELLO_MORE:
         return VERDICT_WAIT;
     case HELLO_WHOLE:
-        return sni_route(conn, &hello);
+        return sni_route(conn, sni, &hello);
     case HELLO_BAD:
         return sni_refuse(conn, alert);
     case HELLO_TEXT:
         break;
     }
     return VERDICT_REJECT; /* an alert would be noise to who speaks no TLS */
+}
+
+/* Is its name still the tenant's, and still passed through? "" are the rules without a host. */
+static enum verdict sni_on_change(struct conn *conn, void *state, struct version *now) {
+    const struct sni_conn *sni = state;
+    const char *name = sni->host->name;
+    const struct host *host = now->tenant->any;
+    (void)conn;
+    if (*name) {
+        const struct name_entry *entry = names_find(name, strlen(name));
+        host = entry && entry->version == now ? entry->object : NULL;
+    }
+    return host && host->passthrough ? VERDICT_PASS : VERDICT_REJECT;
 }

@@ -8,6 +8,11 @@
  */
 #include "core/module.h"
 #include "tenants/compiled.h"
+#include <string.h>
+
+struct tcp_conn {
+    const struct raw_port *port; /* of the version that the connection pins */
+};
 
 static enum verdict tcp_refuse(struct conn *conn) {
     ACCOUNT_ADD(conn_account(conn)->failures, 1);
@@ -16,7 +21,7 @@ static enum verdict tcp_refuse(struct conn *conn) {
 }
 
 static enum verdict tcp_on_accept(struct conn *conn, void *state) {
-    (void)state;
+    struct tcp_conn *tcp = state;
     const struct name_entry *entry = names_find_port(conn_local_port(conn));
     if (!entry)
         return VERDICT_REJECT; /* given back while this connection was waiting to be accepted */
@@ -24,10 +29,23 @@ static enum verdict tcp_on_accept(struct conn *conn, void *state) {
     conn_charge(conn, entry->version);
     if (port->state != RAW_PORT_OPEN || !port->backend || !port->backend->host_set)
         return tcp_refuse(conn);
+    tcp->port = port;
     conn_relay(conn, entry->version, port->backend->host_set);
     return VERDICT_WAIT;
 }
 
+/* The number was given back, or stands for another service now. */
+static enum verdict tcp_on_change(struct conn *conn, void *state, struct version *now) {
+    const struct tcp_conn *tcp = state;
+    const struct name_entry *entry = names_find_port(conn_local_port(conn));
+    const struct raw_port *port = entry && entry->version == now ? entry->object : NULL;
+    bool same = port && port->state == RAW_PORT_OPEN &&
+                port->container_port == tcp->port->container_port &&
+                !strcmp(port->service, tcp->port->service);
+    return same ? VERDICT_PASS : VERDICT_REJECT;
+}
+
 RINGRESS_MODULE(.name = "tcp", .version = "1",
                 .summary = "raw TCP ports, each joined to the pods of one service",
-                .listeners = LISTENER_RAW, .on_accept = tcp_on_accept);
+                .listeners = LISTENER_RAW, .conn_size = sizeof(struct tcp_conn),
+                .on_accept = tcp_on_accept, .on_change = tcp_on_change);
