@@ -78,7 +78,10 @@ static void queued_publish(struct edge *e, struct queued *q) {
     else
         unpublish(q->name);
     struct version *v = q->tenant ? published(q->name) : NULL;
+    char why[NETWORK_WHY_MAX];
     ports_follow(&e->ports, q->name, v ? v->tenant : NULL);
+    if (v && !network_is_there(&v->tenant->network, why))
+        log_write(1, "tenant %s: %s", q->name, why);
     log_write(e->serving ? 2 : 3, "tenant %s: %s", q->name, q->tenant ? "live" : "removed");
 }
 
@@ -272,11 +275,11 @@ void control_beat(struct edge *e) {
         commit(e);
     if (e->beats % 50 == 0) {
         ports_retry(&e->ports);
+        memory_tidy();
+    }
     if (e->beats % 600 == 0) {
         registry_tick(e->registry, time(NULL), &change);
         change_take(e, &change, NULL);
-        memory_tidy();
-    }
         control_flush(e);
     }
 }

@@ -74,3 +74,10 @@ union address *own_addresses(const struct edge_conf *, size_t *ret_count);
 /* ---- memory.c ---- */
 /* Now and then: what was freed long ago goes back, also that of threads that do nothing at present. */
 void memory_tidy(void);
+
+/* ---- network.c ---- */
+enum { NETWORK_WHY_MAX = 320 };
+/* False: why its pods can't be reached, whatever their state. */
+bool network_is_there(const struct network *, char why[NETWORK_WHY_MAX]);
+/* An event for each of these tenants whose network is not there. */
+void network_events_add(json_t *events, json_t *tenants);

@@ -112,6 +112,9 @@ static json_t *events_view(struct edge *e, const char *tenant) {
                                 "PortNotOpen", "message", port_error(e, row), "since"));
     }
     json_decref(ports);
+    json_t *tenants = view_tenants(e->registry, tenant);
+    network_events_add(rows, tenants);
+    json_decref(tenants);
     return rows;
 }
 

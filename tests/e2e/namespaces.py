@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""namespaces.py - real network namespaces for a story, and servers inside them.
+
+    with Namespaces() as n:  a = n.add("a", "10.11.0.5");  with n.inside(a): Pod(...)
+
+A socket belongs to the namespace its maker was in, so servers are made inside and then live on by themselves."""
+import contextlib
+import ctypes
+import os
+import socket
+import struct
+import subprocess
+import threading
+
+import pytest
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+
+
+def ip(*words):
+    done = subprocess.run(["ip", *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def why_not():
+    """The reason why this machine can't make namespaces, or None."""
+    if os.geteuid() != 0:
+        return "only root makes network namespaces"
+    name = f"ringress-{os.getpid()}-probe"
+    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
+    if done.returncode:
+        return f"no network namespaces here: {done.stderr.strip()}"
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+    return None
+
+
+def enter(fd):
+    if LIBC.setns(fd, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Namespaces:
+    def __init__(self):
+        self.made = []
+
+    def __enter__(self):
+        if reason := why_not():
+            pytest.skip(reason)
+        return self
+
+    def __exit__(self, *_):
+        for name in self.made:
+            subprocess.run(["ip", "netns", "delete", name], check=False)
+
+    def name(self, word):
+        return f"ringress-{os.getpid()}-{word}"
+
+    def add(self, word, *addresses):
+        """A namespace whose loopback also has these addresses; its name."""
+        name = self.name(word)
+        ip("netns", "add", name)
+        self.made.append(name)
+        ip("-n", name, "link", "set", "lo", "up")
+        for address in addresses:
+            ip("-n", name, "addr", "add", f"{address}/32", "dev", "lo")
+        return name
+
+    def cable(self, near, device, near_address, far, far_address):
+        """A veth pair: `device` in `near`, eth0 in `far`, both in the /24 of their addresses."""
+        ip("-n", near, "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", far)
+        for name, link, address in ((near, device, near_address), (far, "eth0", far_address)):
+            ip("-n", name, "addr", "add", f"{address}/24", "dev", link)
+            ip("-n", name, "link", "set", link, "up")
+
+    @contextlib.contextmanager
+    def inside(self, name):
+        """What this thread opens meanwhile belongs to that namespace."""
+        home, there = os.open("/proc/thread-self/ns/net", os.O_RDONLY), os.open(f"/run/netns/{name}", os.O_RDONLY)
+        try:
+            enter(there)
+            yield
+        finally:
+            enter(home)
+            os.close(home)
+            os.close(there)
+
+
+class Names:
+    """A name server for A records: {name: address}. Anything else does not exist."""
+
+    def __init__(self, address, names):
+        self.names, self.asked = names, []
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((address, 53))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                query, peer = self.sock.recvfrom(1500)
+                self.sock.sendto(self.answer(query), peer)
+
+    def answer(self, query):
+        at, labels = 12, []
+        while query[at]:
+            labels.append(query[at + 1:at + 1 + query[at]].decode())
+            at += 1 + query[at]
+        question, kind = query[12:at + 5], struct.unpack(">H", query[at + 1:at + 3])[0]
+        name = ".".join(labels).lower()
+        self.asked.append(name)
+        known = name in self.names
+        record = b""
+        if known and kind == 1:
+            record = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(self.names[name])
+        flags = 0x8580 | (0 if known else 3)
+        return query[:2] + struct.pack(">HHHHH", flags, 1, bool(record), 0, 0) + question + record
