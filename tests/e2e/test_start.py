@@ -205,17 +205,18 @@ def e_stopping(e):
         e.end(failed=False)
 
 
-def test_readiness_is_told_to_systemd(workers, tmp_path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+def test_readiness_and_the_end_are_told_to_systemd(workers, tmp_path):
+    with EchoPod("web") as p, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
         notify.settimeout(20)
-        e = Edge({}, workers)
+        e = Edge({"acme.yaml": web_tenant("acme", p)}, workers)
         with open(e.log, "ab") as log:
             e.process = subprocess.Popen([e.binary, "run", "-c", e.yaml], stderr=log,
                                          env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
         with e_stopping(e):
-            assert b"READY=1" in notify.recv(4096)
-            assert e.is_up()
+            assert notify.recv(4096) == b"READY=1"
+            assert e.status(f"http://web.{ACME}/") == 200  # all is live when it says so
+        assert notify.recv(4096) == b"STOPPING=1"
 
 
 def test_it_starts_again_at_once_on_the_same_ports(workers):
