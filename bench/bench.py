@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 
+import bodies
 import plots
 import soak
 import works
@@ -144,7 +145,7 @@ def keep(bench, folder, one):
 
 def arguments(known):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('names', nargs='*', metavar='NAME', help=f"one of {', '.join(known)}; default: all but soak")
+    parser.add_argument('names', nargs='*', metavar='NAME', help=f"one of {', '.join(known)}; default: all but big-bodies and soak")
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--seconds', type=int, default=3)
     parser.add_argument('--build', default=ROOT / 'build/release')
@@ -174,7 +175,7 @@ def run_works(bench, chosen, folder):
 
 
 def main():
-    known = {w.name: w for w in (*works.ALL, soak.Soak())}
+    known = {w.name: w for w in (*works.ALL, bodies.BigBodies(), soak.Soak())}
     options = arguments(known)
     if options.list:
         print('\n'.join(f'{n:16} {w.title}; {w.bar}' for n, w in known.items()))

@@ -58,8 +58,12 @@ def draw_soak(result, axes):
     points = result['points']
     minutes = [p['minute'] for p in points]
     axes.plot(minutes, [p['rss_mib'] for p in points], color=COLORS['ringress'], label='RSS, MiB')
+    axes.plot(minutes, [p['buffers_mib'] for p in points], color=COLORS['nginx'], linewidth=1, label='of it buffers')
+    axes.plot(minutes, [p['malloc_used_mib'] for p in points], color='#777777', linewidth=1, label='of it malloc, in use')
+    rests = result['at_rest']
+    axes.plot([minutes[0], minutes[-1]], [rests['before']['rss_mib'], rests['after']['rss_mib']], 'k^', label='RSS at rest')
     axes.set_xlabel('minutes')
-    axes.set_ylabel('RSS, MiB')
+    axes.set_ylabel('MiB')
     axes.set_ylim(bottom=0)
     fds = axes.twinx()
     fds.plot(minutes, [p['fds'] for p in points], color=COLORS['haproxy'], alpha=0.7, label='descriptors')

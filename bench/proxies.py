@@ -2,7 +2,7 @@
 """proxies.py - Ringress and its peers, each set up as well as its manual knows for the same work.
 
 Every proxy gets four ports from its base: +0 HTTP, +1 HTTPS (TLS 1.3, the same P-256 certificate), +2 raw TCP to the
-echo, +3 raw TCP to the source; one worker on CPU 0, access log off, kept connections to the backend, session tickets.
+echo, +3 raw TCP to the source (ours +4: its figures); one worker on CPU 0, access log off, kept connections to the backend, session tickets.
 `hosts` adds t0.example.com, t1.example.com, …; `version` is the one path of probe.example.com that exists, /vN."""
 import ctypes
 import os
@@ -137,7 +137,8 @@ conf_d: conf.d
 state: state
 module_path: [{modules}]
 listen: {{http: ["127.0.0.1:{p.http}"], https: ["127.0.0.1:{p.https}"]}}
-admin: {{socket: admin.sock}}
+admin: {{socket: admin.sock, listen: "127.0.0.1:{p.admin}"}}
+buffer_memory: {p.buffer_memory}
 raw_tcp: {{address: 127.0.0.1, ports: {p.echo}-{p.source}}}
 timeouts: {{keepalive: 600s}}
 tls:
@@ -149,6 +150,8 @@ tls:
 class Ringress(Proxy):
     """`hosts` are tenants of their own; with `one_tenant` they are all hosts of a single one."""
     pods = None  # the backends' ports, when there are several
+    buffer_memory = '256Mi'
+    admin = property(lambda self: self.base + 4)
 
     def __init__(self, build, *rest, one_tenant=False, **named):
         super().__init__(*rest, **named)

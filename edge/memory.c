@@ -4,10 +4,11 @@
  */
 #include "edge/admin.h"
 #include <dirent.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* jemalloc's; not there under a sanitizer, which brings its own malloc. */
+/* jemalloc's; not there under a sanitizer, which brings its own malloc. What that tells is less. */
 extern int mallctl(const char *, void *, size_t *, void *, size_t) __attribute__((weak));
 
 static void gauge_print(FILE *out, const char *name, const char *help, uint64_t value) {
@@ -55,21 +56,27 @@ static void published_print(FILE *out) {
 
 /* ---- malloc's, and the kernel's ---- */
 
+static void malloc_state_print(FILE *out, const char *state, size_t bytes) {
+    fprintf(out, "ringress_malloc_bytes{state=\"%s\"} %zu\n", state, bytes);
+}
+
 static void malloc_print(FILE *out) {
     static const char *const states[] = {"allocated", "active", "metadata", "resident", "retained"};
     uint64_t epoch = 1;
-    if (!mallctl)
-        return;
-    mallctl("epoch", NULL, NULL, &epoch, sizeof epoch); /* take the figures anew */
     fputs("# HELP ringress_malloc_bytes The allocator's bytes by state: in use, in pages with some "
           "in use, its own, in memory, given back.\n# TYPE ringress_malloc_bytes gauge\n",
           out);
+    if (!mallctl) {
+        malloc_state_print(out, "allocated", mallinfo2().uordblks);
+        return;
+    }
+    mallctl("epoch", NULL, NULL, &epoch, sizeof epoch); /* take the figures anew */
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
         char name[32];
         size_t value = 0, length = sizeof value;
         snprintf(name, sizeof name, "stats.%s", states[i]);
         if (!mallctl(name, &value, &length, NULL, 0))
-            fprintf(out, "ringress_malloc_bytes{state=\"%s\"} %zu\n", states[i], value);
+            malloc_state_print(out, states[i], value);
     }
 }
 
