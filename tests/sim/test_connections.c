@@ -322,6 +322,34 @@ static void starved_receives_start_again_when_the_dead_give_buffers_back(void **
     world_down();
 }
 
+/* In mid flight everything that is joined loses its ground: the tenant, or (the network of the stories' tenant allows nothing)
+ * the pods. */
+static void what_is_taken_back_is_reset_and_frees_every_owner_once(void **unused) {
+    (void)unused;
+    unsigned cut = 0;
+    for (unsigned seed = 1; seed <= 100; seed++) {
+        struct fake_plan plan = {.seed = seed,
+                                 .clients = 30,
+                                 .stream_most = 300000,
+                                 .reset_one_in = 8,
+                                 .mute_one_in = 8,
+                                 .bundles = seed % 2 == 0};
+        assert_true(world_up(&plan));
+        world_turns(20 + seed, false);
+        unsigned before = 0;
+        for (const struct conn *c = world.w->conns; c; c = c->next)
+            before += c->state == CONN_DIAL || c->state == CONN_RELAY;
+        conns_withdraw(world.w, process.nobody, seed % 3 ? NULL : &world.version);
+        for (const struct conn *c = world.w->conns; c; c = c->next)
+            assert_false(c->state == CONN_DIAL || c->state == CONN_RELAY);
+        cut += before;
+        world_turns(TURNS_MOST, true);
+        world_end();
+        world_down();
+    }
+    assert_true(cut > 200);
+}
+
 static unsigned resident(const struct worker *w) {
     return w->made - w->cold;
 }
@@ -386,6 +414,7 @@ int main(void) {
         cmocka_unit_test(a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark),
         cmocka_unit_test(readers_that_stop_can_not_hold_every_buffer),
         cmocka_unit_test(starved_receives_start_again_when_the_dead_give_buffers_back),
+        cmocka_unit_test(what_is_taken_back_is_reset_and_frees_every_owner_once),
         cmocka_unit_test(what_a_peak_took_is_given_back_while_others_are_served),
         cmocka_unit_test(the_kth_fallible_call_may_fail_for_every_k),
     };
