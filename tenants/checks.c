@@ -131,6 +131,7 @@ static void ingress_check(struct reader *r, struct ingress_object *ingress) {
     ingress->passthrough =
         annotation_truth(r, &ingress->head, "ringress/tls-passthrough") == MAYBE_TRUE;
     ingress->redirect = annotation_truth(r, &ingress->head, "ringress/ssl-redirect");
+    ingress->policy = policy_read(r, &ingress->head);
     struct ingress_spec *spec = ingress->spec;
     if (!spec)
         return;
@@ -157,8 +158,23 @@ static void service_ports_check(struct reader *r, const struct items *ports) {
     }
 }
 
+/* A check in HTTP/1.1 of pods that speak something else could only fail. */
+static void health_check(struct reader *r, const struct service_object *service) {
+    const struct policy_spec *policy = service->policy;
+    const struct items *ports = &service->spec->ports;
+    for (size_t i = 0; policy && policy->policy.health == HEALTH_HTTP && i < ports->count; i++) {
+        const struct word *protocol = &((struct service_port *)ports->item)[i].app_protocol;
+        if (protocol->text && !word_listed("http HTTP kubernetes.io/ws", protocol->text))
+            reader_error(r, protocol->at,
+                         "ringress/health-path: pods of appProtocol %s can't be asked for a path; "
+                         "ringress/health-check: tcp connects to them",
+                         protocol->text);
+    }
+}
+
 static void service_check(struct reader *r, struct service_object *service) {
     struct service_spec *spec = service->spec;
+    service->policy = policy_read(r, &service->head);
     if (!spec)
         return;
     bool external = spec->type.text && !strcmp(spec->type.text, "ExternalName");
@@ -170,6 +186,7 @@ static void service_check(struct reader *r, struct service_object *service) {
             r, spec->type.at,
             "type LoadBalancer is taken as ClusterIP here; NodePort asks for a raw port");
     service_ports_check(r, &spec->ports);
+    health_check(r, service);
 }
 
 /* ---- Pod, Endpoints, EndpointSlice ---- */

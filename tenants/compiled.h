@@ -46,6 +46,36 @@ struct endpoint {
     void *host_upstream; /* struct upstream *, core/upstream.h */
 };
 
+/* ---- how requests are spread over the pods of a service: annotations ringress/..., docs/tenants.md ---- */
+
+enum balance { BALANCE_LEAST, BALANCE_ROUND_ROBIN, BALANCE_HASH };
+enum health_kind { HEALTH_NONE, HEALTH_HTTP, HEALTH_TCP };
+
+struct error_page {
+    const char *text; /* NULL: the edge's own words */
+    const char *type; /* Content-Type */
+    uint32_t length;
+};
+enum { ERROR_PAGE_502, ERROR_PAGE_503, ERROR_PAGE_504, ERROR_PAGES };
+
+struct policy { /* times in milliseconds */
+    int64_t balance;
+    const char *hash_cookie; /* BALANCE_HASH: by this cookie, NULL: by the client's address */
+    int64_t eject_after;     /* failures in a row, 0: never */
+    int64_t eject_ms, eject_most_ms; /* the first time; doubled each time, up to */
+    int64_t eject_percent;           /* at most this share of the pods at once */
+    int64_t retry_percent;           /* of the requests may be retries */
+    int64_t pod_connections;         /* to one pod, over all workers; 0: no cap */
+    int64_t queue_most, queue_ms;    /* requests that wait for one, and how long */
+    int64_t health;                  /* enum health_kind */
+    const char *health_path, *health_host;
+    int64_t health_ms, health_timeout_ms, health_rise, health_fall;
+    int64_t health_status; /* low << 16 | high */
+    struct error_page page[ERROR_PAGES];
+    uint32_t said; /* which of the annotations were there; tenants/policy.c */
+};
+extern const struct policy policy_default;
+
 struct backend { /* one (service, port) */
     const char *service;
     uint16_t port;         /* service port, or container port when made by a label */
@@ -54,6 +84,7 @@ struct backend { /* one (service, port) */
     struct endpoint *endpoint;
     unsigned endpoint_count, ready_count;
     const char *reason; /* why there is no endpoint at all ("Service echo not found"), or NULL */
+    struct policy policy;
     void *host_set;     /* struct upstream_set * of the ready endpoints; NULL while there is none */
 };
 

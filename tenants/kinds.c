@@ -25,6 +25,7 @@ static const struct field metadata_rows[] = {
     {.name = "name", .type = FIELD_TEXT, .offset = AT(metadata, name), .required = true},
     {.name = "namespace", .type = FIELD_TEXT, .offset = AT(metadata, namespace)},
     {.name = "generateName", .type = FIELD_TEXT, .offset = AT(metadata, generate_name)},
+    {.name = "deletionTimestamp", .type = FIELD_TEXT, .offset = AT(metadata, deletion)},
     {.name = "labels", .type = FIELD_DICT, .offset = AT(metadata, labels)},
     {.name = "annotations", .type = FIELD_DICT, .offset = AT(metadata, annotations)},
     {.name = "ownerReferences",
@@ -35,8 +36,8 @@ static const struct field metadata_rows[] = {
 };
 SCHEMA(
     metadata,
-    "uid resourceVersion generation creationTimestamp deletionTimestamp deletionGracePeriodSeconds "
-    "finalizers managedFields selfLink");
+    "uid resourceVersion generation creationTimestamp deletionGracePeriodSeconds finalizers "
+    "managedFields selfLink");
 
 #define HEAD(what)                                                                               \
     {.name = "apiVersion",                                                                       \
@@ -488,7 +489,7 @@ static const struct field slice_object_rows[] = {
 };
 SCHEMA(slice_object, NULL);
 
-/* ---- Secret, Image ---- */
+/* ---- Secret, ConfigMap, Image ---- */
 
 static const struct field secret_object_rows[] = {
     HEAD(secret_object),
@@ -498,6 +499,13 @@ static const struct field secret_object_rows[] = {
     END_OF_ROWS,
 };
 SCHEMA(secret_object, "immutable");
+
+static const struct field config_map_object_rows[] = {
+    HEAD(config_map_object),
+    {.name = "data", .type = FIELD_DICT, .offset = AT(config_map_object, data)},
+    END_OF_ROWS,
+};
+SCHEMA(config_map_object, "immutable binaryData");
 
 static const struct field image_spec_rows[] = {
     {.name = "ref", .type = FIELD_TEXT, .offset = AT(image_spec, ref)},
@@ -523,6 +531,7 @@ const struct kind object_kinds[] = {
     {"v1", "Endpoints", &endpoints_object_schema, AT(model, endpoints)},
     {"discovery.k8s.io/v1", "EndpointSlice", &slice_object_schema, AT(model, slices)},
     {"v1", "Secret", &secret_object_schema, AT(model, secrets)},
+    {"v1", "ConfigMap", &config_map_object_schema, AT(model, config_maps)},
     {"v1", "Image", &image_object_schema, AT(model, images)},
     {NULL, NULL, NULL, 0},
 };

@@ -140,6 +140,9 @@ static const struct backend *asks_backend(struct work *w, const struct ask *ask,
     if (backend || !(backend = backend_new(w, ask->workload->group, ask->label.port, protocol)))
         return backend;
     table_put(&w->backends, key, backend);
+    const struct ingress_object *ingress = model_find(w->model, "Ingress", "default");
+    if (ingress) /* routes made by labels stand under it */
+        policy_apply(w, backend, ingress->policy, "Ingress/default", ingress->head.file);
     for (size_t i = 0; i < count; i++)
         workload_endpoints(w, backend, ask[i].workload);
     return backend;

@@ -16,7 +16,7 @@
 
 struct metadata {
     struct spot at;
-    struct word name, namespace, generate_name;
+    struct word name, namespace, generate_name, deletion;
     struct dict labels, annotations;
     struct items owners; /* struct owner_ref */
 };
@@ -96,10 +96,17 @@ struct ingress_spec {
     struct items tls;   /* struct ingress_tls */
     struct items rules; /* struct ingress_rule */
 };
+/* What annotations say of how a service's pods are used; NULL where an object says nothing. */
+struct policy_spec {
+    struct policy policy;
+    struct word page[ERROR_PAGES]; /* as written: a text, or configmap:NAME/KEY */
+};
+
 struct ingress_object {
     struct object head;
     struct ingress_spec *spec;
     bool passthrough;    /* ringress/tls-passthrough */
+    struct policy_spec *policy;
     enum maybe redirect; /* ringress/ssl-redirect */
 };
 
@@ -119,6 +126,7 @@ struct service_spec {
 struct service_object {
     struct object head;
     struct service_spec *spec;
+    struct policy_spec *policy;
 };
 
 struct container_port {
@@ -203,6 +211,10 @@ struct secret_object {
     struct certificate_facts *facts; /* or NULL, and then: */
     const char *why;                 /* it is unusable */
 };
+struct config_map_object {
+    struct object head;
+    struct dict data;
+};
 struct image_spec {
     struct spot at;
     struct word ref;
@@ -231,7 +243,7 @@ struct model {
     const char *tenant_name;
     struct tenant_object *tenant;               /* or NULL */
     const struct tenant_object *ignored_tenant; /* one outside tenant.yaml: it has an event */
-    struct list ingresses, services, pods, endpoints, slices, secrets, images, compose;
+    struct list ingresses, services, pods, endpoints, slices, secrets, config_maps, images, compose;
     struct table index; /* "Service/echo" -> struct object */
 };
 
@@ -251,6 +263,9 @@ void model_list_add(struct stash *, struct list *, void *item);
 /* compose.c: the services of one compose file. */
 void compose_read(struct reader *, const struct yaml_node *, struct model *);
 bool compose_is(const char *file_name);
+
+/* policy.c: the annotations of a Service or an Ingress; NULL: it has none of them. */
+struct policy_spec *policy_read(struct reader *, const struct object *);
 
 /* checks.c: what rows cannot say of an object: names, hosts, addresses, paths. */
 void object_check(struct reader *, struct object *);

@@ -24,14 +24,23 @@ static bool tls_covers(const struct ingress_spec *spec, const char *host) {
     return false;
 }
 
+static const struct backend *backend_under(struct work *w, const struct ingress_object *ingress,
+                                           const struct backend *backend) {
+    if (backend)
+        policy_apply(w, (struct backend *)(uintptr_t)backend, ingress->policy,
+                     stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file);
+    return backend;
+}
+
 static const struct backend *ref_backend(struct work *w, const struct ingress_object *ingress,
                                          const struct backend_ref *ref) {
     if (!ref)
         return NULL;
     const struct service_ref *service = ref->service;
     if (service && service->name.text && service->port)
-        return backend_of_service(w, service->name.text, service->port->number,
-                                  service->port->name.text);
+        return backend_under(w, ingress,
+                             backend_of_service(w, service->name.text, service->port->number,
+                                                service->port->name.text));
     note_event(w, stash_format(w->stash, "Ingress/%s", ingress->head.name), ingress->head.file,
                ref->at, "ResourceBackend",
                "a backend must be a service; resource backends are not supported");

@@ -19,7 +19,8 @@ struct backend *backend_new(struct work *w, const char *service, uint16_t port,
         return NULL; /* cannot be: room was made for each reference */
     struct backend *backend = &w->backend[w->backend_count++];
     *backend = (struct backend){
-        .service = stash_text(w->stash, service), .port = port, .protocol = protocol};
+        .service = stash_text(w->stash, service), .port = port, .protocol = protocol,
+        .policy = policy_default};
     return backend;
 }
 
@@ -77,6 +78,8 @@ const char *pod_ip_text(const struct pod_object *pod) {
 
 const char *pod_not_ready(const struct pod_object *pod) {
     const struct pod_status *status = pod->status;
+    if (pod->head.metadata->deletion.text)
+        return "the Pod is terminating";
     if (!pod_ip_text(pod))
         return "waiting for its address";
     if (status->phase.text && word_listed("Succeeded Failed", status->phase.text))
@@ -131,7 +134,8 @@ static void pods_add(struct work *w, struct backend *backend, const struct servi
             continue;
         uint16_t number = target_port(port, pod);
         const char *not_ready = pod_not_ready(pod);
-        if (not_ready && pod_ip_text(pod) && spec->publish_not_ready == MAYBE_TRUE)
+        if (not_ready && pod_ip_text(pod) && !pod->head.metadata->deletion.text &&
+            spec->publish_not_ready == MAYBE_TRUE)
             not_ready = NULL;
         if (!number)
             not_ready = stash_format(w->stash, "the Pod has no port named %s", port->target.name);
@@ -245,6 +249,8 @@ static void service_fill(struct work *w, struct backend *backend,
     backend->port = (uint16_t)port->port;
     backend->port_name = stash_text(w->stash, port->name.text);
     backend->protocol = app_protocol_of(port);
+    policy_apply(w, backend, service->policy, stash_format(w->stash, "Service/%s", name),
+                 service->head.file);
     if (spec->selector.count)
         pods_add(w, backend, spec, port);
     else

@@ -55,6 +55,9 @@ void node_ports_want(struct work *);
 void port_want(struct work *, struct wanted_port);
 const char *pod_ip_text(const struct pod_object *);
 const char *pod_not_ready(const struct pod_object *);
+/* policy.c: what the Service itself said stands; then what its Ingress says, the first by name first. */
+void policy_apply(struct work *, struct backend *, const struct policy_spec *, const char *object,
+                  const char *file);
 /* rules.c, label_rules.c */
 struct rule *rule_add(struct work *);
 void rules_gather(struct work *);

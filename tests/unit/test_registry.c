@@ -354,7 +354,7 @@ static void an_unknown_kind_is_told_the_known_ones(void **state) {
     (void)state;
     struct edge edge;
     edge_begin(&edge);
-    assert_false(put(&edge, "acme", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"));
+    assert_false(put(&edge, "acme", "apiVersion: v1\nkind: Deployment\nmetadata: {name: x}\n"));
     assert_true(said(&edge, "supported are Tenant, Ingress, Service"));
     assert_false(
         put(&edge, "acme", "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: x}\n"));
