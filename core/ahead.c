@@ -14,7 +14,7 @@
 #include "core/ahead.h"
 #include "core/conn.h"
 #include "core/directory.h"
-#include "core/pod.h"
+#include "core/pool.h"
 
 enum { LINE = 64, FEW_NAMES = 256 };
 

@@ -278,6 +278,7 @@ struct dial { /* lives from conn_relay until the pod is connected */
     struct conn *conn;
     struct upstream_set *set;
     struct stream *far;
+    struct upstream_wait *wait; /* in line for one */
     unsigned tries;
 };
 
@@ -313,7 +314,7 @@ static void dial_free(struct dial *d) {
 static void dial_connected(struct stream *s, void *user) {
     struct dial *d = user;
     struct conn *c = d->conn;
-    upstream_report(upstream_of(s), s->worker, 0);
+    upstream_report(upstream_of(s), s->worker, 0); /* all that can be seen of a pod's health here */
     c->relay = NULL;
     dial_free(d);
     relay_start(c, s);
@@ -344,17 +345,42 @@ static const struct stream_events dial_events = {
     .connected = dial_connected,
 };
 
+static void dial_failed(struct dial *d) {
+    struct conn *c = d->conn;
+    ACCOUNT_ADD(c->sock.owner.account->w[c->sock.owner.worker->id].failures, 1);
+    conn_close(c, true);
+}
+
+static void dial_turn(void *user, struct stream *s, int error) {
+    struct dial *d = user;
+    (void)error;
+    d->wait = NULL;
+    d->far = s;
+    if (s)
+        stream_consume(s, &dial_events, d);
+    else
+        dial_failed(d);
+}
+
+static uint64_t dial_key(const struct dial *d) {
+    char peer[46];
+    if (!upstream_wants_key(d->set) || upstream_policy(d->set)->hash_cookie)
+        return 0;
+    conn_peer(d->conn, peer);
+    return upstream_key(peer, strnlen(peer, sizeof peer));
+}
+
 static void dial_next(struct dial *d, const struct upstream *avoid) {
     struct conn *c = d->conn;
     int error = 0;
+    struct upstream_want want = {
+        .fresh = true, .avoid = avoid, .key = dial_key(d), .turn = dial_turn, .user = d};
     if (d->tries++ < DIAL_TRIES)
-        d->far = upstream_open(c->sock.owner.worker, d->set, true, avoid, &error);
-    if (d->far) {
+        d->far = upstream_ask(c->sock.owner.worker, d->set, &want, &d->wait, &error);
+    if (d->far)
         stream_consume(d->far, &dial_events, d);
-        return;
-    }
-    ACCOUNT_ADD(c->sock.owner.account->w[c->sock.owner.worker->id].failures, 1);
-    conn_close(c, true);
+    else if (error != -EINPROGRESS)
+        dial_failed(d);
 }
 
 void conn_relay(struct conn *c, struct version *v, struct upstream_set *set) {
@@ -384,6 +410,8 @@ static void conn_cut_far(struct conn *c, bool reset) {
         struct dial *d = (struct dial *)c->relay;
         if (d->far)
             stream_close(d->far, true);
+        if (d->wait)
+            upstream_wait_cancel(d->wait);
         dial_free(d);
     }
     c->relay = NULL;

@@ -84,9 +84,24 @@ size_t published_count(void);
 /* ---- live figures ---- */
 struct upstream_figures {
     int64_t connections; /* open to it now */
-    uint64_t failures;
+    int64_t idle;        /* of them */
+    uint64_t failures;   /* since the start */
+    uint64_t connects;   /* the same: connections begun */
+    uint32_t failing;    /* failures in a row */
+    int64_t ejected_ms;  /* for so long still; 0: it is not */
+    bool fails_checks;
+    /* of its service: requests that wait for a connection now; were refused as too many; waited too long */
+    uint32_t waiting;
+    uint64_t refused, late;
 };
 struct upstream_figures upstream_sum(const struct upstream *);
+/* ---- checks of pods (edge/health.c) ---- */
+/* A socket as requests to this pod have it: its network namespace, its device. Negative errno. */
+int upstream_socket(const struct upstream *);
+int upstream_connect_fd(const struct upstream *, int fd); /* 0 or negative errno, -EINPROGRESS */
+/* What the checks say, to all workers: one that fails is given no requests. */
+void upstream_health_set(struct upstream *, bool passes);
+
 struct account *account_find(const char *tenant_uid);
 struct core_figures {
     uint64_t connections, accepted, requests;

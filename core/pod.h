@@ -2,26 +2,41 @@
  * pod.h - the inside of upstream.h: one address of one service of one tenant, and its connections on each worker.
  *
  *   control thread: upstream_new -> (versions hold references) -> upstream_retire -> unused -> upstream_free
- *   worker:         open -> [busy] -> keep -> [idle] -> open ... ; a retired upstream keeps nothing
+ *                   in no live version's set: leaving; a version that lists it again calls it back
+ *   worker:         open -> [busy] -> keep -> [idle] -> open ... ; one that leaves or is retired keeps nothing
  */
 #pragma once
+#include "core/eject.h"
 #include "core/sock.h"
 #include "core/upstream.h"
 #include "tenants/network.h"
 
+struct pool;
 struct upstream_conn;
 
-struct upstream_slot { /* one cache line: with thousands of tenants each request finds it cold */
+/* What one worker has of a pod. The first line is what a request needs: with thousands of tenants each finds it cold. What all
+ * workers are to know (marked: told) is written into each one's line, rarely, by whoever learns it. */
+struct upstream_slot {
     struct upstream_conn *idle;
-    uint32_t idle_count;
-    uint32_t open; /* idle and busy; written by the worker, read by the control thread */
+    uint32_t idle_count; /* this and `open`: written by the worker, read by all */
+    uint32_t open;       /* idle and busy */
     uint32_t busy;
-    uint32_t retired;        /* the message has been worked off: nothing is kept any more */
-    int64_t failed_until_ms; /* picked last until then */
-    uint64_t failures;
-    struct message retire;
+    uint8_t retired;     /* the message has been worked off: nothing is kept any more */
+    uint8_t leaving;     /* told: in no live version's set */
+    uint8_t out;         /* told: its checks fail */
+    uint8_t suspect;     /* told: it has failed; its next success here is to be noted */
+    int64_t failed_until_ms;  /* picked last until then */
+    int64_t ejected_until_ms; /* told */
+    struct upstream *up;      /* that this is a slot of */
+    uint8_t capped;           /* told: connections that end here are somebody's turn */
+    /* cold */
+    uint64_t failures __attribute__((aligned(64)));
+    uint64_t connects; /* connections begun */
+    struct message retire, leave, give;
+    uint32_t leave_posted; /* under way: not to be posted again yet */
+    uint32_t give_posted;
 } __attribute__((aligned(64)));
-_Static_assert(sizeof(struct upstream_slot) == 64, "one line");
+_Static_assert(offsetof(struct upstream_slot, failures) == 64, "one line");
 
 struct upstream {
     union address addr;
@@ -29,18 +44,37 @@ struct upstream {
     char name[ADDRESS_TEXT_MAX];
     struct account *account; /* a reference */
     unsigned refs;           /* control thread: versions that hold it */
+    unsigned listed; /* control thread: live versions' sets that it is in */
     unsigned workers;
+    struct pool *pool; /* a reference, that whoever frees this gives back */
+    uint64_t point;    /* where hashing sees it: of its address alone, so that every edge sees it there */
     struct upstream *next_dead;
+    uint32_t reserved; /* connections promised: to a request that waited, or is being lent one */
+    uint32_t held;     /* by who looks at it once more after its last connection */
+    struct ejection ejection; /* written by whichever worker meets a failure */
     struct upstream_slot w[];
 };
 
-struct upstream_set {
-    unsigned count;
-    struct upstream *member[];
-};
+static inline bool upstream_is_out(const struct upstream *up) {
+    return __atomic_load_n(&up->w[0].out, __ATOMIC_RELAXED);
+}
+static inline bool slot_is_capped(const struct upstream_slot *s) {
+    return __atomic_load_n(&s->capped, __ATOMIC_RELAXED);
+}
+
+static inline void upstream_hold(struct upstream *up) {
+    __atomic_add_fetch(&up->held, 1, __ATOMIC_SEQ_CST);
+}
+static inline void upstream_unhold(struct upstream *up) {
+    __atomic_sub_fetch(&up->held, 1, __ATOMIC_RELEASE);
+}
 
 struct upstream *upstream_new(const char *key, const union address *, const struct network *,
-                              struct account *, unsigned workers);
+                              struct account *, struct pool *, unsigned workers);
+/* A live version lists it (again). */
+void upstream_stay(struct upstream *);
+/* No live version lists it: idle connections close now, new ones are not made while there is another pod. */
+void upstream_leave(struct upstream *, struct worker *const *workers, struct ring *from);
 /* May a stream of upstream_open go on under this network? True when it is not one (another layer lies above). */
 bool upstream_allowed(const struct stream *, const struct network *);
 /* No version holds it any more: idle connections close now, busy ones when they are given back. */
@@ -50,3 +84,25 @@ bool upstream_unused(
 void upstream_free(struct upstream *);
 /* The worker's turn to end: close what is idle there. On that worker. */
 void upstream_close_idle(struct upstream *, struct worker *);
+
+/* ---- upstream.c, for choose.c and wait.c; on worker `w` ---- */
+struct stream *upstream_connect(struct upstream *, struct worker *, int *ret_error);
+struct stream *upstream_idle_take(struct upstream *, struct worker *); /* NULL: none is idle */
+/* Takes `fd`, a connection that another worker has lent; NULL: no memory. */
+struct stream *upstream_adopt(struct upstream *, struct worker *, int fd);
+int upstream_idle_lend(struct upstream *, struct worker *); /* its descriptor; negative: none */
+
+/* ---- wait.c ---- */
+/* -EINPROGRESS and *ret, -EBUSY or -ENOMEM. */
+int wait_in_line(struct worker *, struct upstream_set *, const struct upstream_want *,
+                 struct upstream_wait **ret);
+int wait_for_lent(struct worker *, struct upstream *, const struct upstream_want *,
+                  struct worker *lender, struct upstream_wait **ret);
+/* What is idle there goes to those who wait. */
+void upstream_give(struct upstream *, struct worker *);
+/* There may be room: whoever waits gets it. On any thread, with its own ring. */
+void pool_serve(struct pool *, struct ring *from);
+/* A connection of `slot` is gone: somebody's turn. */
+void upstream_slot_free(struct upstream_slot *, struct worker *);
+/* Open and promised connections, over all workers. */
+uint32_t upstream_taken(const struct upstream *);

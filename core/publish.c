@@ -10,7 +10,7 @@
 #include "core/directory.h"
 #include "core/identity.h"
 #include "core/map.h"
-#include "core/pod.h"
+#include "core/pool.h"
 #include "core/process.h"
 #include "core/tls.h"
 #include <stdio.h>
@@ -28,6 +28,7 @@ struct published { /* a version and what it holds */
 
 static struct map current;   /* tenant name -> struct published */
 static struct map accounts;  /* uid -> struct account */
+static struct map pools;     /* key -> struct pool */
 static struct map upstreams; /* key -> struct upstream */
 static struct published *dead;
 static struct upstream *retired;
@@ -50,21 +51,53 @@ struct account *account_find(const char *tenant_uid) {
     return map_get(&accounts, tenant_uid);
 }
 
-static struct upstream *upstream_get(const struct tenant *t, const struct backend *b,
-                                     const struct endpoint *e, struct account *account) {
-    char key[600], address[80] = "";
+static void pool_key(const struct tenant *t, const struct backend *b, char *out, size_t room) {
+    snprintf(out, room, "%s|%s|%u|%d|%s|%s", t->uid, b->service, b->port, b->protocol,
+             t->network.netns ? t->network.netns : "", t->network.device ? t->network.device : "");
+}
+
+/* With a reference for the caller. */
+static struct pool *pool_get(const struct tenant *t, const struct backend *b) {
+    char key[700];
+    pool_key(t, b, key, sizeof key);
+    struct pool *pool = map_get(&pools, key);
+    if (pool) {
+        pool_ref(pool);
+        return pool;
+    }
+    pool = pool_new(key, process.workers);
+    if (pool && !map_put(&pools, key, pool)) {
+        pool_unref(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+static void pool_put(struct pool *pool) {
+    if (pool->refs == 1)
+        map_remove(&pools, pool->key);
+    pool_unref(pool);
+}
+
+static void upstream_end(struct upstream *up) {
+    struct pool *pool = up->pool;
+    upstream_free(up);
+    pool_put(pool);
+}
+
+static struct upstream *upstream_get(const struct tenant *t, const struct endpoint *e,
+                                     struct account *account, struct pool *pool) {
+    char key[800], address[80] = "";
     const uint8_t *p = (const uint8_t *)&e->addr;
     size_t n = e->addr.any.sa_family == AF_INET6 ? sizeof e->addr.v6 : sizeof e->addr.v4;
     for (size_t i = 0; i < n; i++)
         snprintf(address + 2 * i, 3, "%02x", p[i]);
-    snprintf(key, sizeof key, "%s|%s|%u|%d|%s|%s|%s", t->uid, b->service, b->port, b->protocol,
-             address, t->network.netns ? t->network.netns : "",
-             t->network.device ? t->network.device : "");
+    snprintf(key, sizeof key, "%s|%s", pool->key, address);
     struct upstream *up = map_get(&upstreams, key);
     if (!up) {
-        up = upstream_new(key, &e->addr, &t->network, account, process.workers);
+        up = upstream_new(key, &e->addr, &t->network, account, pool, process.workers);
         if (up && !map_put(&upstreams, key, up)) {
-            upstream_free(up);
+            upstream_end(up);
             up = NULL;
         }
     }
@@ -73,13 +106,18 @@ static struct upstream *upstream_get(const struct tenant *t, const struct backen
     return up;
 }
 
+/* Without memory it has no set: 503 until the next drop. */
 static void backend_fill(const struct tenant *t, struct backend *b, struct account *account) {
-    struct upstream_set *set = NULL;
-    if (b->ready_count)
-        set = calloc(1, sizeof *set + b->ready_count * sizeof *set->member);
-    for (unsigned i = 0; set && i < b->endpoint_count; i++) {
+    struct pool *pool = b->ready_count ? pool_get(t, b) : NULL;
+    struct upstream_set *set = pool ? upstream_set_new(pool, &b->policy, b->ready_count) : NULL;
+    if (!set) {
+        if (pool)
+            pool_put(pool);
+        return;
+    }
+    for (unsigned i = 0; i < b->endpoint_count; i++) {
         struct endpoint *e = &b->endpoint[i];
-        e->host_upstream = e->ready ? upstream_get(t, b, e, account) : NULL;
+        e->host_upstream = e->ready ? upstream_get(t, e, account, pool) : NULL;
         if (e->host_upstream && set->count < b->ready_count)
             set->member[set->count++] = e->host_upstream;
     }
@@ -135,7 +173,32 @@ static bool nodes_make(struct published *p) {
     return true;
 }
 
+/* Retiring and leaving is told by messages, which go out now. */
+static void messages_send(void) {
+    ring_wait(process.control, 0, 1);
+    ring_dispatch(process.control);
+}
+
+static void sets_list(const struct tenant *t) {
+    for (size_t i = 0; i < t->backend_count; i++) {
+        struct upstream_set *set = t->backend[i].host_set;
+        if (!set)
+            continue;
+        pool_list(set);
+        pool_serve(set->pool, process.control); /* it may have brought pods with room */
+    }
+    messages_send();
+}
+
+static void sets_unlist(const struct tenant *t) {
+    for (size_t i = 0; i < t->backend_count; i++)
+        if (t->backend[i].host_set)
+            pool_unlist(t->backend[i].host_set, process.worker, process.control);
+    messages_send();
+}
+
 static void published_bury(struct published *p) {
+    sets_unlist(p->tenant);
     for (size_t i = 0; i < p->node_count; i++)
         directory_delete(p->node[i]);
     p->next_dead = dead;
@@ -147,8 +210,7 @@ static void upstream_put(struct upstream *up) {
         return;
     map_remove(&upstreams, up->key);
     upstream_retire(up, process.worker, process.control);
-    ring_wait(process.control, 0, 1);
-    ring_dispatch(process.control);
+    messages_send();
     up->next_dead = retired;
     retired = up;
 }
@@ -159,7 +221,10 @@ static void published_free(struct published *p) {
         for (unsigned j = 0; j < t->backend[i].endpoint_count; j++)
             if (t->backend[i].endpoint[j].host_upstream)
                 upstream_put(t->backend[i].endpoint[j].host_upstream);
-        free(t->backend[i].host_set);
+        struct upstream_set *set = t->backend[i].host_set;
+        if (set)
+            pool_put(set->pool);
+        free(set);
     }
     for (size_t i = 0; i < t->certificate_count; i++)
         identity_unref(t->certificate[i].host_identity);
@@ -222,6 +287,7 @@ void publish(struct tenant *t) {
     }
     for (size_t i = 0; i < p->node_count; i++)
         directory_put(p->node[i]);
+    sets_list(t);
     if (!old)
         return;
     bool other = strcmp(old->tenant->uid, t->uid); /* the name was given up and taken again */
@@ -271,7 +337,7 @@ static void retired_reap(void) {
             continue;
         }
         *link = up->next_dead;
-        upstream_free(up);
+        upstream_end(up);
     }
 }
 
@@ -282,8 +348,23 @@ static void grace_period(void) {
         (void)__atomic_load_n(&process.worker[i]->turns, __ATOMIC_ACQUIRE);
 }
 
+/* A grant can be missed where a pod comes back from ejection or passes its checks: nothing else happens there. */
+static void lines_serve(void) {
+    bool any = false;
+    for (size_t i = 0; i < pools.room; i++) {
+        struct pool *pool = pools.slot[i].key ? pools.slot[i].value : NULL;
+        if (!pool || !queue_waits(&pool->line))
+            continue;
+        pool_serve(pool, process.control);
+        any = true;
+    }
+    if (any)
+        messages_send();
+}
+
 void publish_reap(void) {
     urcu_qsbr_quiescent_state();
+    lines_serve();
     tickets_rotate_if_due(sys_now_ns() / 1000000);
     retired_reap();
     if (dead)
@@ -323,7 +404,7 @@ void publish_fini(void) {
     while (retired) {
         struct upstream *up = retired;
         retired = up->next_dead;
-        upstream_free(up);
+        upstream_end(up);
     }
     for (size_t i = 0; i < accounts.room; i++)
         if (accounts.slot[i].key)
@@ -331,6 +412,7 @@ void publish_fini(void) {
     map_fini(&current);
     map_fini(&accounts);
     map_fini(&upstreams);
+    map_fini(&pools);
     identities_reap();
     directory_fini();
 }

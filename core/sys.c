@@ -63,6 +63,11 @@ int sys_socket(int family, const char *netns, const char *device) {
     return fd;
 }
 
+int sys_dup(int fd) {
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
+}
+
 int sys_shutdown_write(int fd) {
     return shutdown(fd, SHUT_WR) ? -errno : 0;
 }

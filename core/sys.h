@@ -11,6 +11,7 @@
 /* A non-inheritable TCP socket for reaching a pod, with TCP_NODELAY; made inside the named network namespace when
  * `netns` is not NULL (failing to come back aborts the process), bound to `device` when not NULL. */
 int sys_socket(int family, const char *netns, const char *device);
+int sys_dup(int fd); /* non-inheritable */
 int sys_shutdown_write(int fd);
 /* The coming close sends RST instead of FIN. */
 int sys_linger_reset(int fd);

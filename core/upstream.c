@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * upstream.c - see upstream.h and pod.h.
+ * upstream.c - one pod's connections: made, kept, used again, closed; what is known of the pod. See upstream.h and pod.h.
+ *
+ * Which pod a request goes to is choose.c, who has to wait for one is wait.c, what pods share is pool.c.
  */
 #include "core/control.h"
 #include "core/module.h"
-#include "core/pod.h"
+#include "core/pick.h"
+#include "core/pool.h"
 #include "core/sys.h"
 #include "tenants/network.h"
 #include <errno.h>
@@ -11,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDLE_MOST = 512, IDLE_MS = 60000, FAILED_MS = 1000 };
+/* Many servers close what was idle for 60 s: a request must not meet that close on its way. */
+enum { IDLE_MOST = 512, IDLE_MS = 55000, FAILED_MS = 1000 };
 
 struct upstream_conn {
     struct sock sock;
@@ -42,7 +46,7 @@ static void idle_remove(struct upstream_conn *c) {
     if (c->next)
         c->next->link = c->link;
     c->link = NULL;
-    slot_of(c)->idle_count--;
+    ACCOUNT_ADD(slot_of(c)->idle_count, -1);
     slot_of(c)->busy++;
 }
 
@@ -76,13 +80,19 @@ static void idle_error(struct stream *s, void *user, int error) {
 static const struct stream_events idle_events = {
     .data = idle_data, .eof = idle_eof, .error = idle_error};
 
+static bool may_keep(const struct upstream_conn *c, const struct upstream_slot *slot,
+                     const struct worker *w) {
+    const struct sock *s = &c->sock;
+    return !s->broken && !s->eof && !s->shut && !s->queue.bytes && !w->draining && !w->stopping &&
+           slot->idle_count < IDLE_MOST && !__atomic_load_n(&slot->retired, __ATOMIC_RELAXED) &&
+           !__atomic_load_n(&slot->leaving, __ATOMIC_RELAXED);
+}
+
 void upstream_keep(struct stream *s) {
     struct upstream_conn *c = conn_of(s);
     struct worker *w = s->worker;
     struct upstream_slot *slot = slot_of(c);
-    if (c->sock.broken || c->sock.eof || c->sock.shut || c->sock.queue.bytes || w->draining ||
-        w->stopping || slot->idle_count >= IDLE_MOST ||
-        __atomic_load_n(&slot->retired, __ATOMIC_RELAXED)) {
+    if (!may_keep(c, slot, w)) {
         stream_close(s, false);
         return;
     }
@@ -92,15 +102,17 @@ void upstream_keep(struct stream *s) {
     if (c->next)
         c->next->link = &c->next;
     slot->idle = c;
-    slot->idle_count++;
+    ACCOUNT_ADD(slot->idle_count, 1);
     slot->busy--;
     if (c->sock.timer.fire != idle_expired)
         timer_init(&c->sock.timer, idle_expired);
     timer_set(w, &c->sock.timer, IDLE_MS);
     stream_resume(s);
+    if (slot_is_capped(slot))
+        upstream_give(c->up, w);
 }
 
-static struct stream *idle_take(struct upstream *up, struct worker *w) {
+struct stream *upstream_idle_take(struct upstream *up, struct worker *w) {
     struct upstream_conn *c = up->w[w->id].idle;
     if (!c)
         return NULL;
@@ -110,7 +122,21 @@ static struct stream *idle_take(struct upstream *up, struct worker *w) {
     return &c->sock.stream;
 }
 
+/* The connection lives on under another descriptor. Closing ours cancels our receive before anybody else can hear of the other:
+ * the kernel takes what a ring is asked for in order, and nothing is to be received while nothing was asked of the pod. */
+int upstream_idle_lend(struct upstream *up, struct worker *w) {
+    struct upstream_conn *c = up->w[w->id].idle;
+    int fd = c ? sys_dup(c->sock.fd) : -ENOENT;
+    if (fd >= 0)
+        idle_close(c);
+    return fd;
+}
+
 /* ---- new connections ---- */
+
+static socklen_t address_length(const struct upstream *up) {
+    return up->addr.any.sa_family == AF_INET6 ? sizeof up->addr.v6 : sizeof up->addr.v4;
+}
 
 static void upstream_conn_gone(struct sock *s) {
     struct upstream_conn *c = container_of(s, struct upstream_conn, sock);
@@ -118,71 +144,56 @@ static void upstream_conn_gone(struct sock *s) {
     struct worker *w = s->owner.worker;
     ACCOUNT_ADD(w->upstream_count, -1);
     slot->busy--;
-    __atomic_store_n(&slot->open, slot->open - 1, __ATOMIC_RELEASE);
     worker_free(w, c, sizeof *c);
+    if (slot_is_capped(slot))
+        upstream_slot_free(slot, w);
+    else
+        __atomic_store_n(&slot->open, slot->open - 1, __ATOMIC_RELEASE);
 }
 
-static struct stream *connect_new(struct upstream *up, struct worker *w, int *ret_error) {
+static struct upstream_conn *conn_make(struct upstream *up, struct worker *w, int fd) {
     struct upstream_slot *slot = &up->w[w->id];
     struct upstream_conn *c = worker_alloc(w, sizeof *c);
-    if (!c) {
-        *ret_error = -ENOMEM;
+    if (!c)
         return NULL;
-    }
-    int fd = sys_socket(up->addr.any.sa_family, up->netns, up->device);
-    if (fd < 0) {
-        worker_free(w, c, sizeof *c);
-        *ret_error = fd;
-        return NULL;
-    }
     c->up = up;
     sock_init(&c->sock, w, fd, up->account, upstream_conn_gone);
     ACCOUNT_ADD(w->upstream_count, 1);
     slot->busy++;
     __atomic_store_n(&slot->open, slot->open + 1, __ATOMIC_RELAXED);
-    socklen_t length = up->addr.any.sa_family == AF_INET6 ? sizeof up->addr.v6 : sizeof up->addr.v4;
-    sock_connect(&c->sock, &up->addr.any, length, edge_timeouts()->connect);
+    return c;
+}
+
+struct stream *upstream_connect(struct upstream *up, struct worker *w, int *ret_error) {
+    int fd = sys_socket(up->addr.any.sa_family, up->netns, up->device);
+    if (fd < 0) {
+        *ret_error = fd;
+        return NULL;
+    }
+    struct upstream_conn *c = conn_make(up, w, fd);
+    if (!c) {
+        ring_close(w->ring, fd);
+        *ret_error = -ENOMEM;
+        return NULL;
+    }
+    ACCOUNT_ADD(up->w[w->id].connects, 1);
+    sock_connect(&c->sock, &up->addr.any, address_length(up), edge_timeouts()->connect);
     return &c->sock.stream;
 }
 
-static uint64_t pod_load(const struct upstream *up, const struct worker *w,
-                         const struct upstream *avoid) {
-    const struct upstream_slot *s = &up->w[w->id];
-    uint64_t load = s->busy;
-    if (up == avoid)
-        load += 1ull << 40;
-    if (s->failed_until_ms > worker_now_ms(w))
-        load += 1ull << 32;
-    return load;
-}
-
-/* The lesser loaded of two at random; with a pod to avoid all are looked at, since two might miss the one that is left. */
-static struct upstream *set_pick(struct worker *w, struct upstream_set *set,
-                                 const struct upstream *avoid) {
-    if (set->count == 1)
-        return set->member[0];
-    uint64_t r = worker_random(w);
-    struct upstream *best = set->member[r % set->count];
-    unsigned tries = avoid || set->count == 2 ? set->count : 2;
-    for (unsigned i = 1; i < tries; i++) {
-        unsigned step = tries == 2 ? 1 + (unsigned)((r >> 32) % (set->count - 1)) : i;
-        struct upstream *other = set->member[(r % set->count + step) % set->count];
-        if (pod_load(other, w, avoid) < pod_load(best, w, avoid))
-            best = other;
-    }
-    return best;
-}
-
-struct stream *upstream_open(struct worker *w, struct upstream_set *set, bool fresh,
-                             const struct upstream *avoid, int *ret_error) {
-    if (!set || !set->count) {
-        *ret_error = -ENETUNREACH;
+struct stream *upstream_adopt(struct upstream *up, struct worker *w, int fd) {
+    struct upstream_conn *c = conn_make(up, w, fd);
+    if (!c) {
+        ring_close(w->ring, fd);
         return NULL;
     }
-    struct upstream *up = set_pick(w, set, avoid);
-    struct stream *s = fresh ? NULL : idle_take(up, w);
-    return s ? s : connect_new(up, w, ret_error);
+    c->reused = true;
+    stream_consume(&c->sock.stream, &idle_events, NULL);
+    sock_start(&c->sock);
+    return &c->sock.stream;
 }
+
+/* ---- facts ---- */
 
 bool upstream_is_reused(const struct stream *s) {
     return conn_of_const(s)->reused;
@@ -208,21 +219,67 @@ const char *upstream_name(const struct upstream *up) {
     return up->name;
 }
 
+static void success_note(struct upstream *up, struct upstream_slot *s, int64_t now_ms) {
+    ejection_passed(&up->ejection, now_ms);
+    if (ejection_is_clean(&up->ejection))
+        __atomic_store_n(&s->suspect, 0, __ATOMIC_RELAXED);
+}
+
+/* Ours, not the pod's: what it would have answered is not known. */
+static bool is_own_fault(int error) {
+    return error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE;
+}
+
 void upstream_report(struct upstream *up, struct worker *w, int error) {
     struct upstream_slot *s = &up->w[w->id];
+    int64_t now = worker_now_ms(w);
     if (!error) {
         s->failed_until_ms = 0;
+        if (__atomic_load_n(&s->suspect, __ATOMIC_RELAXED))
+            success_note(up, s, now);
         return;
     }
-    __atomic_store_n(&s->failures, s->failures + 1, __ATOMIC_RELAXED);
-    s->failed_until_ms = worker_now_ms(w) + FAILED_MS;
+    ACCOUNT_ADD(s->failures, 1);
+    s->failed_until_ms = now + FAILED_MS;
+    if (is_own_fault(error))
+        return;
+    for (unsigned i = 0; i < up->workers; i++)
+        __atomic_store_n(&up->w[i].suspect, 1, __ATOMIC_RELAXED);
+    const struct upstream_set *set = __atomic_load_n(&up->pool->set, __ATOMIC_ACQUIRE);
+    if (set && ejection_failed(&up->ejection, set->policy, now))
+        pool_eject(up->pool, up, now, worker_random(w));
+}
+
+int upstream_socket(const struct upstream *up) {
+    return sys_socket(up->addr.any.sa_family, up->netns, up->device);
+}
+
+int upstream_connect_fd(const struct upstream *up, int fd) {
+    return connect(fd, &up->addr.any, address_length(up)) ? -errno : 0;
+}
+
+void upstream_health_set(struct upstream *up, bool passes) {
+    for (unsigned i = 0; i < up->workers; i++)
+        __atomic_store_n(&up->w[i].out, !passes, __ATOMIC_RELAXED);
 }
 
 struct upstream_figures upstream_sum(const struct upstream *up) {
-    struct upstream_figures f = {0};
+    const struct queue *line = &up->pool->line;
+    int64_t now = sys_now_ns() / 1000000;
+    struct upstream_figures f = {
+        .failing = __atomic_load_n(&up->ejection.failures, __ATOMIC_RELAXED),
+        .waiting = __atomic_load_n(&line->count, __ATOMIC_RELAXED),
+        .refused = __atomic_load_n(&up->pool->refused, __ATOMIC_RELAXED),
+        .late = __atomic_load_n(&up->pool->late, __ATOMIC_RELAXED),
+        .fails_checks = upstream_is_out(up),
+    };
+    if (ejection_is(&up->ejection, now))
+        f.ejected_ms = __atomic_load_n(&up->ejection.until_ms, __ATOMIC_RELAXED) - now;
     for (unsigned i = 0; i < up->workers; i++) {
         f.connections += __atomic_load_n(&up->w[i].open, __ATOMIC_RELAXED);
+        f.idle += __atomic_load_n(&up->w[i].idle_count, __ATOMIC_RELAXED);
         f.failures += __atomic_load_n(&up->w[i].failures, __ATOMIC_RELAXED);
+        f.connects += __atomic_load_n(&up->w[i].connects, __ATOMIC_RELAXED);
     }
     return f;
 }
@@ -231,7 +288,7 @@ struct upstream_figures upstream_sum(const struct upstream *up) {
 
 struct upstream *upstream_new(const char *key, const union address *addr,
                               const struct network *network, struct account *account,
-                              unsigned workers) {
+                              struct pool *pool, unsigned workers) {
     size_t size = sizeof(struct upstream) + workers * sizeof(struct upstream_slot);
     struct upstream *up = aligned_alloc(64, (size + 63) & ~(size_t)63);
     if (!up)
@@ -244,11 +301,16 @@ struct upstream *upstream_new(const char *key, const union address *addr,
     up->device = network->device ? strdup(network->device) : NULL;
     up->account = account;
     account_ref(account);
+    up->pool = pool;
     address_print(addr, up->name);
+    up->point = pick_key(up->name, strlen(up->name));
+    for (unsigned i = 0; i < workers; i++)
+        up->w[i].up = up;
     if (!up->key || (network->netns && !up->netns) || (network->device && !up->device)) {
         upstream_free(up);
         return NULL;
     }
+    pool_ref(pool);
     return up;
 }
 
@@ -269,6 +331,27 @@ void upstream_close_idle(struct upstream *up, struct worker *w) {
     slot_close_idle(&up->w[w->id]);
 }
 
+static void leave_run(struct message *m) {
+    struct upstream_slot *slot = container_of(m, struct upstream_slot, leave);
+    __atomic_store_n(&slot->leave_posted, 0, __ATOMIC_RELEASE);
+    slot_close_idle(slot);
+}
+
+void upstream_stay(struct upstream *up) {
+    for (unsigned i = 0; i < up->workers; i++)
+        __atomic_store_n(&up->w[i].leaving, 0, __ATOMIC_RELAXED);
+}
+
+void upstream_leave(struct upstream *up, struct worker *const *workers, struct ring *from) {
+    for (unsigned i = 0; i < up->workers; i++) {
+        __atomic_store_n(&up->w[i].leaving, 1, __ATOMIC_RELAXED);
+        if (__atomic_exchange_n(&up->w[i].leave_posted, 1, __ATOMIC_ACQ_REL))
+            continue;
+        up->w[i].leave.run = leave_run;
+        worker_post(workers[i], from, &up->w[i].leave);
+    }
+}
+
 static void retire_run(struct message *m) {
     struct upstream_slot *slot = container_of(m, struct upstream_slot, retire);
     slot_close_idle(slot);
@@ -283,9 +366,16 @@ void upstream_retire(struct upstream *up, struct worker *const *workers, struct 
 }
 
 bool upstream_unused(const struct upstream *up) {
-    for (unsigned i = 0; i < up->workers; i++)
-        if (!__atomic_load_n(&up->w[i].retired, __ATOMIC_ACQUIRE) ||
-            __atomic_load_n(&up->w[i].open, __ATOMIC_ACQUIRE))
+    if (__atomic_load_n(&up->reserved, __ATOMIC_ACQUIRE) ||
+        __atomic_load_n(&up->held, __ATOMIC_ACQUIRE))
+        return false;
+    for (unsigned i = 0; i < up->workers; i++) {
+        const struct upstream_slot *s = &up->w[i];
+        if (!__atomic_load_n(&s->retired, __ATOMIC_ACQUIRE) ||
+            __atomic_load_n(&s->leave_posted, __ATOMIC_ACQUIRE) ||
+            __atomic_load_n(&s->give_posted, __ATOMIC_ACQUIRE) ||
+            __atomic_load_n(&s->open, __ATOMIC_ACQUIRE))
             return false;
+    }
     return true;
 }

@@ -10,21 +10,47 @@
 #include <netinet/in.h>
 
 struct upstream;
+struct policy;
 struct upstream_set; /* the ready pods of one backend: what backend->host_set points at */
 
-enum upstream_why { UPSTREAM_REUSED = 1 };
+struct upstream_wait; /* a request in line */
 
-/* Picks a pod (fewest outstanding of two at random), and gives a stream to it: a kept idle connection when there is one and
- * `fresh` is false, else a connection that is being made (write at once; it is sent when connected; `connected` tells, or
- * `error`). `avoid`: a pod not to pick while there is another, or NULL. NULL with *ret_error negative: -ENETUNREACH no pod,
- * -EMFILE, -ENOMEM, -EACCES (the address is not allowed). Set your events with stream_consume at once. */
+/* What a request asks for. Zeroed: any pod, a kept connection is welcome, no waiting. */
+struct upstream_want {
+    bool fresh;                    /* a connection nobody has used before */
+    const struct upstream *avoid;  /* a pod not to pick while there is another */
+    const struct stream *instead;  /* the connection that this one replaces, and that closes: a retry */
+    uint64_t key;                  /* for `load-balance: hash`: who asks, see upstream_key; 0: unknown */
+    /* The stream that was waited for (as from upstream_open), or NULL and why: -ETIMEDOUT, -ENETUNREACH, or as below. Called
+     * once, from the loop, unless it was cancelled. NULL: don't wait. */
+    void (*turn)(void *user, struct stream *, int error);
+    void *user;
+};
+/* Picks a pod as the service's policy says, and gives a stream to it: a kept idle connection when there is one and `fresh` is
+ * false, else a connection that is being made (write at once; it is sent when connected; `connected` tells, or `error`). Set your
+ * events with stream_consume at once. NULL with *ret_error negative:
+ *   -EINPROGRESS  with `turn`: *ret_wait is where it waits, for a connection of another worker or until there is room
+ *   -EBUSY        all pods have all the connections they may have, and the line is full
+ *   -ENETUNREACH  no pod; -EMFILE, -ENOMEM, -EACCES (the address is not allowed) */
+struct stream *upstream_ask(struct worker *, struct upstream_set *, const struct upstream_want *,
+                            struct upstream_wait **ret_wait, int *ret_error);
+void upstream_wait_cancel(struct upstream_wait *);
+/* Does it wait until there is room? False: only for what is on its way already. */
+bool upstream_wait_in_line(const struct upstream_wait *);
+/* The same without a line and without a key. */
 struct stream *upstream_open(struct worker *, struct upstream_set *, bool fresh,
                              const struct upstream *avoid, int *ret_error);
+/* How this service's pods are to be used. */
+const struct policy *upstream_policy(const struct upstream_set *);
+bool upstream_wants_key(const struct upstream_set *); /* `load-balance: hash` */
+uint64_t upstream_key(const void *data, size_t length); /* of a cookie's value, of an address as text */
+/* May a request be sent once more? Takes it from the service's retry budget. */
+bool upstream_may_retry(struct worker *, struct upstream_set *);
 /* Facts about a stream from upstream_open. */
 bool upstream_is_reused(const struct stream *);
 struct upstream *upstream_of(const struct stream *);
 const char *upstream_name(const struct upstream *); /* "10.11.0.5:8080" */
 /* The exchange is over and the connection is clean: keep it idle for the next one. Takes the stream. */
 void upstream_keep(struct stream *);
-/* Otherwise: stream_close(). Tell what went wrong with the pod, for `get backends` (0: nothing). */
+/* Otherwise: stream_close(). Tell what went wrong with the pod (0: it has answered): failures in a row eject it. */
 void upstream_report(struct upstream *, struct worker *, int error);

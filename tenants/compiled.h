@@ -84,8 +84,8 @@ struct backend { /* one (service, port) */
     struct endpoint *endpoint;
     unsigned endpoint_count, ready_count;
     const char *reason; /* why there is no endpoint at all ("Service echo not found"), or NULL */
-    struct policy policy;
     void *host_set;     /* struct upstream_set * of the ready endpoints; NULL while there is none */
+    struct policy policy;
 };
 
 enum path_type {

@@ -9,7 +9,7 @@
  */
 #include "core/conn.h"
 #include "core/directory.h"
-#include "core/pod.h"
+#include "core/pool.h"
 #include "core/process.h"
 #include "fake_kernel.h"
 #include "fake_modules.h"
@@ -32,6 +32,8 @@ static struct world {
     struct version version;
     struct upstream *pod[PODS];
     struct upstream_set *set;
+    struct pool *pool;
+    struct policy policy;
     bool released;
     unsigned closed; /* on_close calls */
 } world;
@@ -89,16 +91,25 @@ static void accept_released(struct owner *o) {
     container_of(o, struct world, owner)->released = true;
 }
 
+static unsigned cap; /* connections to one pod; 0: as many as they like */
+
 static bool world_pods(struct tenant *t) {
-    world.set = calloc(1, sizeof *world.set + PODS * sizeof *world.set->member);
-    for (unsigned i = 0; i < PODS && world.set; i++) {
+    world.policy = policy_default;
+    world.policy.pod_connections = cap;
+    world.policy.queue_most = 12;
+    world.pool = pool_new("pool", 1);
+    world.set = world.pool ? upstream_set_new(world.pool, &world.policy, PODS) : NULL;
+    if (!world.set)
+        return false;
+    for (unsigned i = 0; i < PODS; i++) {
         union address a = {.v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(80 + i))}};
-        world.pod[i] = upstream_new("pod", &a, &t->network, process.nobody, 1);
+        world.pod[i] = upstream_new("pod", &a, &t->network, process.nobody, world.pool, 1);
         if (!world.pod[i])
             return false;
         world.set->member[world.set->count++] = world.pod[i];
     }
-    return world.set;
+    pool_list(world.set);
+    return true;
 }
 
 static bool world_up(const struct fake_plan *plan) {
@@ -133,6 +144,8 @@ static void world_turns(unsigned most, bool until_done) {
         if (until_done && fake_clients_done() && !world.w->conn_count && !world.w->upstream_count)
             return;
         assert_int_equal(worker_turn(world.w, 1000000), 0);
+        for (unsigned p = 0; cap && p < PODS; p++)
+            assert_true(upstream_taken(world.pod[p]) <= cap);
     }
     if (until_done)
         fail_msg("connections are still there after %u turns", most);
@@ -166,6 +179,8 @@ static void world_down(void) {
         if (world.pod[i])
             upstream_free(world.pod[i]);
     free(world.set);
+    while (world.pool && !pool_unref(world.pool)) /* each pod had a reference */
+        ;
     free(world.version.pins);
     account_unref(process.nobody);
     process.nobody = NULL;
@@ -226,6 +241,29 @@ static void resets_refusals_and_mute_pods_free_every_owner_once(void **unused) {
                                .end_one_in = 5,
                                .bundles = true},
             150, 100);
+}
+
+/* Every client is served, or refused because the line is full or its time is up; whoever leaves frees his place. */
+static void a_cap_is_never_passed_and_its_line_ends(void **unused) {
+    (void)unused;
+    struct fake_plan plan = {.clients = 40,
+                             .stream_most = 60000,
+                             .reset_one_in = 6,
+                             .refuse_one_in = 6,
+                             .mute_one_in = 8,
+                             .end_one_in = 5,
+                             .bundles = true};
+    for (cap = 1; cap <= 3; cap++)
+        stories(plan, 60, 60);
+    cap = 1;
+    for (plan.seed = 1; plan.seed <= 60; plan.seed++) { /* and the worker ends in the midst of it */
+        assert_true(world_up(&plan));
+        world_turns((unsigned)plan.seed * 3, false);
+        world_end();
+        assert_int_equal(world.pool->line.count, 0);
+        world_down();
+    }
+    cap = 0;
 }
 
 static void a_worker_that_ends_in_mid_flight_releases_everything(void **unused) {
@@ -410,6 +448,7 @@ int main(void) {
         cmocka_unit_test(the_same_without_bundles),
         cmocka_unit_test(short_sends_lose_and_repeat_nothing),
         cmocka_unit_test(resets_refusals_and_mute_pods_free_every_owner_once),
+        cmocka_unit_test(a_cap_is_never_passed_and_its_line_ends),
         cmocka_unit_test(a_worker_that_ends_in_mid_flight_releases_everything),
         cmocka_unit_test(a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark),
         cmocka_unit_test(readers_that_stop_can_not_hold_every_buffer),

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * wait.c - requests that wait for a connection to a pod: in their service's line until there is room, or for one that another
+ * worker lends.
+ *
+ *   LINE --room, or a connection another gives up--> GRANTED --message--> turn(stream)      on its own worker
+ *     '--queue-timeout--> turn(NULL, -ETIMEDOUT)
+ *   LENT --message to the lender, and back------------------------------> turn(stream)
+ *   cancelled: leaves the line at once; once a grant is on its way, what it brings is given back
+ *
+ * A grant holds `reserved` of its pod, so that the cap counts it and neither pod nor pool can go before it arrives.
+ */
+#include "core/pick.h"
+#include "core/pool.h"
+#include "core/process.h"
+#include <errno.h>
+
+struct upstream_wait {
+    struct queued_item item;
+    struct message message; /* carries it between workers */
+    struct flush flush;     /* the same within one */
+    struct timer timer;
+    struct worker *worker, *lender;
+    struct pool *pool;
+    struct upstream *up;   /* granted; NULL: there is none any more */
+    struct stream *stream; /* granted with it, of this worker; or */
+    int fd;                /* a connection of another; -1: a new one is to be made */
+    void (*turn)(void *, struct stream *, int); /* NULL: cancelled */
+    void *user;
+};
+
+static struct upstream_wait *wait_of(struct queued_item *item) {
+    return container_of(item, struct upstream_wait, item);
+}
+
+static void wait_free(struct upstream_wait *t) {
+    struct worker *w = t->worker;
+    w->upstream_count--;
+    timer_stop(&t->timer);
+    worker_free(w, t, sizeof *t);
+}
+
+static void wait_end(struct upstream_wait *t, struct stream *s, int error) {
+    void (*turn)(void *, struct stream *, int) = t->turn;
+    void *user = t->user;
+    wait_free(t);
+    turn(user, s, error);
+}
+
+/* ---- the turn has come ---- */
+
+static struct stream *grant_open(struct upstream_wait *t, int *ret_error) {
+    if (t->stream)
+        return t->stream;
+    if (t->fd >= 0) {
+        struct stream *s = upstream_adopt(t->up, t->worker, t->fd);
+        *ret_error = s ? 0 : -ENOMEM;
+        return s;
+    }
+    return upstream_connect(t->up, t->worker, ret_error);
+}
+
+/* Nobody wants it any more. */
+static void grant_return(struct upstream_wait *t) {
+    struct stream *s = t->stream;
+    if (!s && t->fd >= 0)
+        s = upstream_adopt(t->up, t->worker, t->fd);
+    if (s)
+        upstream_keep(s);
+}
+
+static void wait_arrived(struct upstream_wait *t) {
+    int error = 0;
+    struct upstream *up = t->up;
+    struct pool *pool = t->pool;
+    struct ring *ring = t->worker->ring;
+    if (!up) {
+        if (t->turn)
+            wait_end(t, NULL, -ENETUNREACH);
+        else
+            wait_free(t);
+        return;
+    }
+    struct stream *s = NULL;
+    if (t->turn)
+        s = grant_open(t, &error);
+    else
+        grant_return(t);
+    upstream_hold(up); /* the promise ends, but who else waits is still to be looked at */
+    __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
+    if (!s)
+        pool_serve(pool, ring);
+    upstream_unhold(up);
+    if (t->turn)
+        wait_end(t, s, error);
+    else
+        wait_free(t);
+}
+
+static void arrived_message(struct message *m) {
+    wait_arrived(container_of(m, struct upstream_wait, message));
+}
+
+static void arrived_flush(struct flush *f) {
+    wait_arrived(container_of(f, struct upstream_wait, flush));
+}
+
+static void wait_send(struct upstream_wait *t, struct ring *from) {
+    if (t->worker->ring == from) {
+        t->flush.run = arrived_flush;
+        flush_later(t->worker, &t->flush);
+        return;
+    }
+    t->message.run = arrived_message;
+    worker_post(t->worker, from, &t->message);
+}
+
+static struct upstream_wait *wait_new(struct worker *w, const struct upstream_want *want) {
+    struct upstream_wait *t = worker_alloc(w, sizeof *t);
+    if (!t)
+        return NULL;
+    *t = (struct upstream_wait){.worker = w, .fd = -1, .turn = want->turn, .user = want->user};
+    w->upstream_count++; /* a worker that ends waits for it */
+    return t;
+}
+
+bool upstream_wait_in_line(const struct upstream_wait *t) {
+    return timer_is_set(&t->timer); /* its own worker's; the link is everybody's */
+}
+
+void upstream_wait_cancel(struct upstream_wait *t) {
+    struct pool *pool = t->pool;
+    pthread_mutex_lock(&pool->lock);
+    bool waits = queue_holds(&t->item);
+    if (waits)
+        queue_remove(&pool->line, &t->item);
+    pthread_mutex_unlock(&pool->lock);
+    timer_stop(&t->timer);
+    t->turn = NULL;
+    if (waits)
+        wait_free(t);
+}
+
+/* ---- lent by another worker ---- */
+
+static void lend_run(struct message *m) {
+    struct upstream_wait *t = container_of(m, struct upstream_wait, message);
+    int fd = upstream_idle_lend(t->up, t->lender);
+    t->fd = fd < 0 ? -1 : fd;
+    wait_send(t, t->lender->ring);
+}
+
+int wait_for_lent(struct worker *w, struct upstream *up, const struct upstream_want *want,
+                  struct worker *lender, struct upstream_wait **ret) {
+    struct upstream_wait *t = wait_new(w, want);
+    if (!t)
+        return -ENOMEM;
+    t->up = up;
+    t->pool = up->pool;
+    t->lender = lender;
+    __atomic_add_fetch(&up->reserved, 1, __ATOMIC_RELAXED);
+    t->message.run = lend_run;
+    worker_post(lender, w->ring, &t->message);
+    *ret = t;
+    return -EINPROGRESS;
+}
+
+/* ---- the line ---- */
+
+uint32_t upstream_taken(const struct upstream *up) {
+    uint32_t taken = __atomic_load_n(&up->reserved, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < up->workers; i++)
+        taken += __atomic_load_n(&up->w[i].open, __ATOMIC_SEQ_CST);
+    return taken;
+}
+
+struct room {
+    const struct upstream_set *set;
+    int64_t now_ms;
+};
+
+static uint64_t weigh_room(const void *of, unsigned index) {
+    const struct room *r = of;
+    const struct upstream *up = r->set->member[index];
+    uint64_t taken = upstream_taken(up), weight = taken;
+    if (r->set->pod_connections && taken >= r->set->pod_connections)
+        weight |= PICK_FULL;
+    if (ejection_is(&up->ejection, r->now_ms))
+        weight |= PICK_EJECTED;
+    if (upstream_is_out(up))
+        weight |= PICK_OUT;
+    return weight;
+}
+
+/* Under the lock. The next in line with a pod that has room, or with none when there is no pod at all; NULL: they go on waiting. */
+static struct upstream_wait *grant_next(struct pool *pool) {
+    const struct upstream_set *set = __atomic_load_n(&pool->set, __ATOMIC_ACQUIRE);
+    struct upstream *up = NULL;
+    if (!pool->line.first)
+        return NULL;
+    if (set && set->count) {
+        struct room r = {set, sys_now_ns() / 1000000};
+        unsigned i = pick_lightest(&r, set->count, 0, weigh_room);
+        if (i == PICK_NONE || weigh_room(&r, i) & PICK_FULL)
+            return NULL;
+        up = set->member[i];
+        __atomic_add_fetch(&up->reserved, 1, __ATOMIC_RELAXED);
+    }
+    struct upstream_wait *t = wait_of(queue_take(&pool->line));
+    t->up = up;
+    return t;
+}
+
+void pool_serve(struct pool *pool, struct ring *from) {
+    if (!queue_waits(&pool->line))
+        return;
+    pthread_mutex_lock(&pool->lock);
+    struct upstream_wait *t;
+    while ((t = grant_next(pool)))
+        wait_send(t, from);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Whoever sees the last connection of a retired pod gone may free it and the pool: held until the line was looked at. */
+void upstream_slot_free(struct upstream_slot *slot, struct worker *w) {
+    struct upstream *up = slot->up;
+    upstream_hold(up);
+    __atomic_store_n(&slot->open, slot->open - 1, __ATOMIC_SEQ_CST);
+    pool_serve(up->pool, w->ring);
+    upstream_unhold(up);
+}
+
+static void wait_late(struct timer *timer) {
+    struct upstream_wait *t = container_of(timer, struct upstream_wait, timer);
+    struct pool *pool = t->pool;
+    pthread_mutex_lock(&pool->lock);
+    bool waits = queue_holds(&t->item);
+    if (waits) {
+        queue_remove(&pool->line, &t->item);
+        ACCOUNT_ADD(pool->late, 1);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (waits)
+        wait_end(t, NULL, -ETIMEDOUT);
+}
+
+/* ---- connections that others keep idle ---- */
+
+/* Under the lock: the first in line gets this very pod, which gives one connection up. */
+static struct upstream_wait *give_next(struct upstream *up) {
+    struct queued_item *item = queue_take(&up->pool->line);
+    if (!item)
+        return NULL;
+    struct upstream_wait *t = wait_of(item);
+    t->up = up;
+    __atomic_add_fetch(&up->reserved, 1, __ATOMIC_RELAXED);
+    return t;
+}
+
+void upstream_give(struct upstream *up, struct worker *w) {
+    struct upstream_slot *slot = &up->w[w->id];
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* our idle_count before their place in line */
+    while (slot->idle && queue_waits(&up->pool->line)) {
+        pthread_mutex_lock(&up->pool->lock);
+        struct upstream_wait *t = give_next(up);
+        pthread_mutex_unlock(&up->pool->lock);
+        if (!t)
+            return;
+        if (t->worker == w) {
+            t->stream = upstream_idle_take(up, w);
+        } else {
+            int fd = upstream_idle_lend(up, w);
+            t->fd = fd < 0 ? -1 : fd;
+        }
+        wait_send(t, w->ring);
+    }
+}
+
+static void give_run(struct message *m) {
+    struct upstream_slot *slot = container_of(m, struct upstream_slot, give);
+    struct upstream *up = slot->up;
+    unsigned id = (unsigned)(slot - up->w);
+    upstream_give(up, process.worker[id]);
+    __atomic_store_n(&slot->give_posted, 0, __ATOMIC_RELEASE);
+}
+
+/* Workers that have an idle connection to one of these pods are asked for it. */
+static void givers_ask(const struct upstream_set *set, const struct worker *w) {
+    for (unsigned i = 0; i < set->count; i++)
+        for (unsigned at = 0; at < set->member[i]->workers; at++) {
+            struct upstream_slot *slot = &set->member[i]->w[at];
+            if (!__atomic_load_n(&slot->idle_count, __ATOMIC_SEQ_CST) ||
+                __atomic_exchange_n(&slot->give_posted, 1, __ATOMIC_ACQ_REL))
+                continue;
+            slot->give.run = give_run;
+            worker_post(process.worker[at], w->ring, &slot->give);
+        }
+}
+
+int wait_in_line(struct worker *w, struct upstream_set *set, const struct upstream_want *want,
+                 struct upstream_wait **ret) {
+    struct pool *pool = set->pool;
+    if (pool->line.count >= set->policy->queue_most) {
+        ACCOUNT_ADD(pool->refused, 1);
+        return -EBUSY;
+    }
+    struct upstream_wait *t = wait_new(w, want);
+    if (!t)
+        return -ENOMEM;
+    t->pool = pool;
+    timer_init(&t->timer, wait_late);
+    timer_set(w, &t->timer, set->policy->queue_ms);
+    queue_put(&pool->line, &t->item);
+    givers_ask(set, w);
+    *ret = t;
+    return -EINPROGRESS;
+}
