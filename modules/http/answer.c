@@ -2,6 +2,7 @@
  * answer.c - the edge's own answers: short text, no hint to strangers about what exists here. Pure.
  */
 #include "modules/http/answer.h"
+#include "tenants/compiled.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -54,16 +55,26 @@ static int put(char *out, size_t room, int at, const char *name, const char *val
     return at + snprintf(out + at, room - (size_t)at, "%s: %.*s\r\n", name, (int)length, value);
 }
 
+const struct error_page *answer_page(const struct policy *policy, int status) {
+    const struct error_page *page = status == 502   ? &policy->page[ERROR_PAGE_502]
+                                    : status == 503 ? &policy->page[ERROR_PAGE_503]
+                                    : status == 504 ? &policy->page[ERROR_PAGE_504]
+                                                    : NULL;
+    return page && page->text ? page : NULL;
+}
+
 size_t answer_write(const struct answer *a, char *out, size_t room) {
     char body[64], number[16], date[40];
+    const char *type = a->page ? a->page->type : "text/plain";
     struct tm tm;
-    size_t body_length =
-        (size_t)snprintf(body, sizeof body, "%d %s\n", a->status, answer_reason(a->status));
+    size_t body_length = a->page ? a->page->length
+                                 : (size_t)snprintf(body, sizeof body, "%d %s\n", a->status,
+                                                    answer_reason(a->status));
     int at = snprintf(out, room, "HTTP/1.1 %d %s\r\n", a->status, answer_reason(a->status));
     gmtime_r(&a->date, &tm);
     at = put(out, room, at, "Date", date,
              strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm));
-    at = put(out, room, at, "Content-Type", "text/plain", 10);
+    at = put(out, room, at, "Content-Type", type, strlen(type));
     at = put(out, room, at, "Content-Length", number,
              (size_t)snprintf(number, sizeof number, "%zu", body_length));
     if (a->location)
@@ -77,8 +88,8 @@ size_t answer_write(const struct answer *a, char *out, size_t room) {
         at = put(out, room, at, "Connection", "close", 5);
     else if (a->http_1_0)
         at = put(out, room, at, "Connection", "keep-alive", 10);
-    if (at < 0 || (size_t)at + 2 + body_length >= room)
+    if (at < 0 || (size_t)at + 2 + sizeof body >= room)
         return 0;
-    at += snprintf(out + at, room - (size_t)at, "\r\n%s", a->head_only ? "" : body);
+    at += snprintf(out + at, room - (size_t)at, "\r\n%s", a->head_only || a->page ? "" : body);
     return (size_t)at;
 }

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <time.h>
 
+struct policy;
+struct error_page;
+
 struct answer {
     int status;
     bool head_only;  /* the request was HEAD */
@@ -15,7 +18,10 @@ struct answer {
     time_t date;
     const char *location; /* 308; NULL: none */
     size_t location_length;
+    const struct error_page *page; /* the tenant's own text, sent behind what answer_write writes; NULL: ours */
 };
-/* Writes the whole response into `out`; returns its length (0: it does not fit). */
+/* The tenant's own page for this status, or NULL. */
+const struct error_page *answer_page(const struct policy *, int status);
+/* Writes the whole response but a `page` into `out`; returns its length (0: it does not fit). */
 size_t answer_write(const struct answer *, char *out, size_t room);
 const char *answer_reason(int status);

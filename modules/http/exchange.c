@@ -8,6 +8,7 @@
  * pod's answer is invented: when a pod breaks after the response has begun, the client is cut; before that, the edge answers
  * itself, or asks again where RFC 9110 section 9.2.2 allows it.
  */
+#include "modules/http/affinity.h"
 #include "modules/http/answer.h"
 #include "modules/http/http.h"
 #include <errno.h>
@@ -105,6 +106,8 @@ static void pod_close(struct exchange *ex, bool reset) {
 
 void exchange_drop(struct exchange *ex) {
     pod_close(ex, true);
+    if (ex->wait)
+        upstream_wait_cancel(ex->wait);
     exchange_free(ex);
 }
 
@@ -147,6 +150,8 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
                        .date = time(NULL)};
     if (status == 308)
         location_set(ex, &a, location, sizeof location);
+    if (ex->policy)
+        a.page = answer_page(ex->policy, status);
     size_t length = answer_write(&a, out, sizeof out);
     struct account_worker *account = conn_account(hc->conn);
     if (account && status >= 502)
@@ -154,6 +159,8 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
     exchange_drop(ex);
     hc->first = false;
     hc->full |= stream_write_copy(hc->client, out, length) == 1;
+    if (a.page && !a.head_only)
+        hc->full |= stream_write_copy(hc->client, a.page->text, a.page->length) == 1;
     if (a.close)
         return http_end(hc, unread);
     http_enter(hc, CLIENT_IDLE);
@@ -196,13 +203,47 @@ static void pod_attach(struct exchange *ex, struct stream *pod) {
     stream_consume(pod, &pod_events, ex);
 }
 
-/* Opens a connection for a judged request. 0 or the status to answer. */
+static void up_flush(struct exchange *ex) {
+    const struct message *m = &ex->request;
+    if (ex->pod)
+        body_flush(&ex->up, m->trailing && !ex->request_done ? m->name : m->head.used);
+}
+
+/* It waited for a connection, and here it is; or there is none. */
+static void pod_turn(void *user, struct stream *pod, int error) {
+    struct exchange *ex = user;
+    struct http_conn *hc = ex->hc;
+    (void)error;
+    ex->wait = NULL;
+    if (pod && ex->answer) { /* memory ran out meanwhile: the edge answers itself */
+        stream_close(pod, true);
+        return;
+    }
+    if (!pod) {
+        if (exchange_answer(ex, 503, !ex->request_done))
+            http_continue(hc);
+        return;
+    }
+    pod_attach(ex, pod);
+    ex->up.to = pod;
+    up_flush(ex);
+    ex->held &= !ex->connected;
+    hc->timed = false; /* the time of waiting was not the pod's */
+    http_continue(hc);
+}
+
+/* Opens a connection for a judged request, or gets in line for one. 0 or the status to answer. */
 static int pod_open(struct exchange *ex) {
     int error = 0;
-    struct stream *pod = upstream_open(ex->worker, ex->set, false, NULL, &error);
-    if (!pod)
+    struct upstream_want want = {
+        .key = affinity_key(&ex->request, ex->policy, ex->hc->peer, ex->hc->peer_length),
+        .turn = pod_turn,
+        .user = ex};
+    struct stream *pod = upstream_ask(ex->worker, ex->set, &want, &ex->wait, &error);
+    if (!pod && error != -EINPROGRESS)
         return 503;
-    pod_attach(ex, pod);
+    if (pod)
+        pod_attach(ex, pod);
     ex->up = (struct body_out){
         .to = pod, .head = &ex->request.head, .chunked = ex->request.framing == FRAMING_CHUNKED};
     ex->request.keep_trailers = ex->up.chunked;
@@ -221,15 +262,18 @@ static bool may_retry(const struct exchange *ex) {
     return safe && !ex->pod_spoke && !ex->up.direct && ex->tries + 1 < TRIES_MAX;
 }
 
-static void up_flush(struct exchange *ex) {
-    const struct message *m = &ex->request;
-    body_flush(&ex->up, m->trailing && !ex->request_done ? m->name : m->head.used);
-}
-
+/* A kept connection that was just ending says nothing of the service; whatever else is sent twice is paid from its budget. */
 static bool retry(struct exchange *ex) {
     int error = 0;
     const struct upstream *failed = ex->connected ? NULL : upstream_of(ex->pod);
-    struct stream *pod = upstream_open(ex->worker, ex->set, true, failed, &error);
+    struct upstream_want want = {
+        .fresh = true,
+        .avoid = failed,
+        .instead = ex->pod,
+        .key = affinity_key(&ex->request, ex->policy, ex->hc->peer, ex->hc->peer_length)};
+    if (!ex->reused && !upstream_may_retry(ex->worker, ex->set))
+        return false;
+    struct stream *pod = upstream_ask(ex->worker, ex->set, &want, NULL, &error);
     if (!pod)
         return false;
     if (failed && upstream_of(pod) == failed) { /* there is no other */
@@ -264,7 +308,7 @@ static bool must_hold(const struct exchange *ex) {
     const struct message *m = &ex->request;
     if (ex->connected || m->framing == FRAMING_NONE)
         return false;
-    return m->framing != FRAMING_LENGTH || m->length > BODY_SMALL || m->head.buf == NULL ||
+    return ex->wait || m->framing != FRAMING_LENGTH || m->length > BODY_SMALL || m->head.buf == NULL ||
            m->head.room - m->head.used < m->length;
 }
 
@@ -405,6 +449,7 @@ static void response_interim(struct exchange *ex) {
 static bool response_tunnel(struct exchange *ex, struct slice *rest) {
     struct http_conn *hc = ex->hc;
     struct stream *pod = ex->pod;
+    upstream_report(upstream_of(pod), ex->worker, 0);
     down_flush(ex, true);
     if (rest->length) {
         stream_write(hc->client, *rest); /* with its reference */
@@ -431,6 +476,7 @@ static bool response_whole(struct exchange *ex, bool clean) {
     if (ex->down.failed)
         return cut(ex);
     down_flush(ex, true);
+    upstream_report(upstream_of(ex->pod), ex->worker, 0);
     if (clean && pod_keeps(ex)) {
         if (hc->pod_paused)
             stream_resume(ex->pod);
@@ -512,8 +558,8 @@ static void pod_drain(struct stream *s, void *user) {
 
 static void pod_connected(struct stream *s, void *user) {
     struct exchange *ex = user;
+    (void)s;
     ex->connected = true;
-    upstream_report(upstream_of(s), ex->worker, 0);
     if (!ex->held)
         return;
     ex->held = false;
@@ -529,6 +575,8 @@ static const struct stream_events pod_events = {.data = pod_data,
 /* ---- time ---- */
 
 bool exchange_expired(struct exchange *ex) {
+    if (ex->wait)
+        return exchange_refuse(ex, 503);
     bool pod_slow = ex->hc->state == CLIENT_WAIT || ex->up.full || ex->held;
     if (pod_slow)
         upstream_report(upstream_of(ex->pod), ex->worker, -ETIMEDOUT);

@@ -81,7 +81,9 @@ struct exchange {
     struct buf *home;           /* where this struct lies */
     const struct slice *source; /* of the bytes being parsed right now */
     struct stream *pod;
+    struct upstream_wait *wait; /* for a connection; then there is no `pod` yet */
     struct upstream_set *set;
+    const struct policy *policy; /* of the service; NULL: none was found */
     struct body_out up, down;
     uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */
     uint8_t tries, interims;

@@ -85,6 +85,7 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
         return 308;
     if (answer.why != ROUTE_FOUND)
         return 404;
+    ex->policy = &answer.backend->policy;
     if (answer.backend->protocol == APP_HTTPS || answer.backend->protocol == APP_H2C)
         return 502; /* its pods don't understand what this module speaks; the tenant has an event */
     ex->set = answer.backend->host_set;

@@ -229,22 +229,72 @@ void mock_unblock(struct mock_end *end) {
 
 /* ---- pods ---- */
 
-struct stream *upstream_open(struct worker *w, struct upstream_set *set, bool fresh,
-                             const struct upstream *avoid, int *ret_error) {
+struct upstream_wait {
+    struct upstream_want want;
+};
+static struct upstream_wait waiting;
+
+static struct stream *pod_give(const struct upstream_want *want) {
+    struct mock_end *end = &mock.pod[mock.pods++];
+    memset(end, 0, sizeof *end);
+    end->reused = mock.reuse && !want->fresh;
+    end->upstream = &mock.upstream[0];
+    for (unsigned i = 0; want->avoid && i < mock.upstreams; i++)
+        if (&mock.upstream[i] == want->avoid)
+            end->upstream = &mock.upstream[(i + 1) % mock.upstreams];
+    return stream_new(end);
+}
+
+struct stream *upstream_ask(struct worker *w, struct upstream_set *set,
+                            const struct upstream_want *want, struct upstream_wait **ret_wait,
+                            int *ret_error) {
     (void)w;
     (void)set;
+    mock.key = want->key;
+    if (mock.line && want->turn) {
+        assert(!mock.waits);
+        mock.waits = true;
+        waiting.want = *want;
+        *ret_wait = &waiting;
+        *ret_error = -EINPROGRESS;
+        return NULL;
+    }
     if (mock.open_error || mock.pods == MOCK_PODS) {
         *ret_error = mock.open_error;
         return NULL;
     }
-    struct mock_end *end = &mock.pod[mock.pods++];
-    memset(end, 0, sizeof *end);
-    end->reused = mock.reuse && !fresh;
-    end->upstream = &mock.upstream[0];
-    for (unsigned i = 0; avoid && i < mock.upstreams; i++)
-        if (&mock.upstream[i] == avoid)
-            end->upstream = &mock.upstream[(i + 1) % mock.upstreams];
-    return stream_new(end);
+    return pod_give(want);
+}
+
+bool upstream_wait_in_line(const struct upstream_wait *wait) {
+    assert(wait == &waiting && mock.waits);
+    return true;
+}
+
+void upstream_wait_cancel(struct upstream_wait *wait) {
+    assert(wait == &waiting && mock.waits);
+    mock.waits = false;
+    mock.cancelled++;
+}
+
+void mock_turn_comes(int error) {
+    assert(mock.waits);
+    mock.waits = false;
+    waiting.want.turn(waiting.want.user, error ? NULL : pod_give(&waiting.want), error);
+}
+
+bool upstream_may_retry(struct worker *w, struct upstream_set *set) {
+    (void)w;
+    (void)set;
+    mock.retries_asked++;
+    return !mock.budget_spent;
+}
+
+uint64_t upstream_key(const void *data, size_t length) {
+    uint64_t key = length;
+    for (size_t i = 0; i < length; i++)
+        key = key * 31 + ((const uint8_t *)data)[i];
+    return key;
 }
 
 bool upstream_is_reused(const struct stream *s) {
@@ -374,6 +424,7 @@ void route_find(const struct tenant *t, const struct host *host, const char *pat
     *ret = (struct route_answer){.why = host ? ROUTE_NO_RULE_FOR_PATH : ROUTE_NO_RULE_FOR_HOST,
                                  .host = host};
     backend_ready.host_set = mock.no_set ? NULL : some_set;
+    backend_ready.policy = mock.policy;
     for (unsigned i = 0; host && i < host->route_count; i++) {
         const struct route *r = &host->route[i];
         size_t n = r->path_length;

@@ -42,6 +42,12 @@ struct mock {
     int open_error;     /* refuse with this */
     unsigned upstreams; /* pods there are: 1 or more */
     struct upstream upstream[4];
+    struct policy policy; /* of the service */
+    bool line;            /* requests have to wait, until mock_turn_comes */
+    bool waits;
+    bool budget_spent;
+    unsigned cancelled, retries_asked;
+    uint64_t key; /* that the last was asked with */
     /* the edge */
     bool draining, trust, no_set;
     enum verdict verdict;
@@ -75,5 +81,6 @@ void mock_read(struct mock_end *, size_t slices); /* a blocked peer reads a litt
 void mock_ahead(void);                            /* what waits for its look-ups goes on */
 void mock_turn(void);       /* the loop's turn ends: what was written is sent */
 void mock_wait(int64_t ms); /* time passes, timers fire */
+void mock_turn_comes(int error); /* the pod that was waited for, or why there is none */
 void mock_drain(void);
 void mock_clear(struct mock_end *); /* forget what it received */
