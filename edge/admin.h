@@ -31,6 +31,12 @@ json_t *request_answer(struct edge *, const json_t *request);
 /* ---- views.c: the views of tenants/ with the live figures ---- */
 /* NULL: there is no such kind. */
 json_t *view_of(struct edge *, const char *kind, const char *tenant);
+/* A pod that may be dialled: "ready", "ejected" or "notReady", as the workers see it now. */
+struct pod_facts {
+    struct upstream_figures figures;
+    char why[200], until[32]; /* "": ready; "": no time is known */
+};
+const char *pod_state(const struct edge *, const struct upstream *, struct pod_facts *ret);
 
 /* ---- explain.c ---- */
 json_t *explain_url(struct edge *, const char *url);

@@ -42,7 +42,8 @@ static const struct column backends_columns[] = {
     {"PORT", "port", false},         {"ADDRESS", "address", false},
     {"STATE", "state", false},       {"CONNECTIONS", "connections", false},
     {"FAILURES", "failures", false}, {"POD", "pod", true},
-    {"REASON", "reason", false},     {NULL, NULL, false}};
+    {"UNTIL", "until", true},        {"REASON", "reason", false},
+    {NULL, NULL, false}};
 static const struct column certificates_columns[] = {
     {"NAMES", "names", false},           {"TENANT", "tenant", false},
     {"ISSUER", "issuer", false},         {"NOTAFTER", "notAfter", false},

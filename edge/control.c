@@ -82,6 +82,7 @@ static void queued_publish(struct edge *e, struct queued *q) {
     ports_follow(&e->ports, q->name, v ? v->tenant : NULL);
     if (v && !network_is_there(&v->tenant->network, why))
         log_write(1, "tenant %s: %s", q->name, why);
+    health_follow(e->health, q->name, v ? v->tenant : NULL);
     log_write(e->serving ? 2 : 3, "tenant %s: %s", q->name, q->tenant ? "live" : "removed");
 }
 
@@ -268,6 +269,7 @@ static void name_answered(void *user, const char *tenant, const char *name,
 void control_beat(struct edge *e) {
     struct change change = {0};
     publish_reap();
+    health_beat(e->health);
     e->beats++;
     if (++e->quiet_beats == QUIET_BEATS)
         store_tidy(&e->store);
@@ -332,7 +334,8 @@ bool control_start(struct edge *e, struct err *err) {
     struct change change = {0};
     e->last = &e->first;
     e->lookups = lookups_new(&e->loop, c->dns.servers.item, c->dns.servers.count, name_answered, e);
-    if (!e->lookups || !ports_init(&e->ports, &c->raw_address, c->port_low, c->port_high))
+    e->health = health_new(&e->loop);
+    if (!e->lookups || !e->health || !ports_init(&e->ports, &c->raw_address, c->port_low, c->port_high))
         return err_set(err, "out of memory");
     if (!registry_start(e, err) || !store_start(e, err))
         return false;
@@ -361,6 +364,7 @@ void control_fini(struct edge *e) {
         log_write(0, "%s; %zu rows are lost", err.text, store_pending(&e->store));
     store_close(&e->store);
     ports_fini(&e->ports);
+    health_free(e->health);
     for (size_t i = 0; i < e->tenants.room; i++)
         free(e->tenants.slot[i].value);
     map_fini(&e->tenants);

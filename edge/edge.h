@@ -7,6 +7,7 @@
 #pragma once
 #include "core/control.h"
 #include "edge/conf.h"
+#include "edge/health.h"
 #include "edge/lookup.h"
 #include "edge/ports.h"
 #include "edge/store.h"
@@ -28,6 +29,7 @@ struct edge {
     struct watch watch;
     struct lookups *lookups;
     struct ports ports;
+    struct health *health;
     struct listener **listener; /* http and https */
     size_t listener_count;
     struct map tenants; /* name -> struct known *, of conf.d */

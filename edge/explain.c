@@ -24,6 +24,7 @@ struct asked {
 };
 
 struct story {
+    struct edge *edge;
     FILE *out;
     char *text;
     size_t length;
@@ -89,37 +90,56 @@ static bool url_parse(const char *url, struct asked *a) {
 
 /* --- pods ------------------------------------------------------------------------------------*/
 
-static void pod_tell(struct story *s, json_t *pods, const struct endpoint *p) {
+/* True: it may be given requests. */
+static bool pod_tell(struct story *s, json_t *pods, const struct endpoint *p) {
     char text[ADDRESS_TEXT_MAX] = "no address";
+    struct pod_facts facts = {0};
     if (p->addr.any.sa_family != AF_UNSPEC)
         address_print(&p->addr, text);
-    const char *state = p->ready ? "ready" : "notReady";
+    const char *state = "notReady", *reason = p->reason;
+    if (p->ready && p->host_upstream) {
+        state = pod_state(s->edge, p->host_upstream, &facts);
+        reason = *facts.why ? facts.why : NULL;
+    }
     tell(s, json_array_size(pods) ? "" : "pods", "%s  %s%s%s%s%s", text, state, *p->pod ? "  " : "",
-         p->pod, p->reason ? ": " : "", p->reason ? p->reason : "");
+         p->pod, reason ? ": " : "", reason ? reason : "");
     json_array_append_new(pods, json_pack("{s:s s:s s:s s:s?}", "address", text, "pod", p->pod,
-                                          "state", state, "reason", p->reason));
+                                          "state", state, "reason", reason));
+    return strcmp(state, "notReady") != 0;
 }
 
-static void backend_tell(struct story *s, const struct backend *b) {
+static void policy_tell(struct story *s, const struct policy *p) {
+    static const char *const ways[] = {"least requests of two at random", "round robin", "hash"};
+    bool cookie = p->balance == BALANCE_HASH && p->hash_cookie;
+    const char *by = p->balance != BALANCE_HASH ? "" : cookie ? " of cookie " : " of the client's address";
+    tell(s, "balance", "%s%s%s", ways[p->balance], by, cookie ? p->hash_cookie : "");
+    if (p->pod_connections)
+        tell(s, "cap", "%lld connections to each pod, over all workers; %lld requests may wait",
+             (long long)p->pod_connections, (long long)p->queue_most);
+}
+
+static unsigned backend_tell(struct story *s, const struct backend *b) {
     static const char *const protocols[] = {"http", "https", "h2c", "websocket", "tcp"};
     json_t *pods = json_array();
     set_text(s, "service", b->service);
     json_object_set_new(s->object, "port", json_integer(b->port));
     tell(s, "service", "%s:%u (%s)", b->service, b->port, protocols[b->protocol]);
+    unsigned usable = 0;
+    policy_tell(s, &b->policy);
     for (unsigned i = 0; i < b->endpoint_count; i++)
-        pod_tell(s, pods, &b->endpoint[i]);
+        usable += pod_tell(s, pods, &b->endpoint[i]);
     if (!b->endpoint_count)
         tell(s, "pods", "none: %s", b->reason ? b->reason : "the service has no endpoint");
     json_object_set_new(s->object, "pods", pods);
+    return usable;
 }
 
 static void backend_conclude(struct story *s, const struct backend *b, const char *how,
                              int status_without) {
     char why[160];
-    backend_tell(s, b);
-    if (b->ready_count) {
-        snprintf(why, sizeof why, "%s one of %u ready pod%s", how, b->ready_count,
-                 b->ready_count == 1 ? "" : "s");
+    unsigned usable = backend_tell(s, b);
+    if (usable) {
+        snprintf(why, sizeof why, "%s one of %u ready pod%s", how, usable, usable == 1 ? "" : "s");
         conclude(s, "pod", 0, why);
     } else {
         conclude(s, "none", status_without, "no pod is ready");
@@ -277,7 +297,7 @@ static void story_tell(struct story *s, struct edge *e, const char *url) {
 }
 
 json_t *explain_url(struct edge *e, const char *url) {
-    struct story s = {.object = json_object()};
+    struct story s = {.edge = e, .object = json_object()};
     s.out = open_memstream(&s.text, &s.length);
     if (!s.out)
         return s.object;

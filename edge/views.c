@@ -67,14 +67,57 @@ static const struct upstream *upstream_find(const json_t *row) {
     return found;
 }
 
+static const char *until_text(int64_t ms_from_now, char out[32]) {
+    time_t at = time(NULL) + (time_t)((ms_from_now + 999) / 1000);
+    struct tm tm;
+    if (!gmtime_r(&at, &tm) || !strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        *out = 0;
+    return out;
+}
+
+const char *pod_state(const struct edge *e, const struct upstream *up, struct pod_facts *ret) {
+    const struct upstream_figures f = upstream_sum(up);
+    ret->figures = f;
+    *ret->why = *ret->until = 0;
+    if (f.fails_checks) {
+        const char *why = health_reason(e->health, up);
+        snprintf(ret->why, sizeof ret->why, "its health check fails%s%s", why ? ": " : "",
+                 why ? why : "");
+        return "notReady";
+    }
+    if (!f.ejected_ms)
+        return "ready";
+    until_text(f.ejected_ms, ret->until);
+    snprintf(ret->why, sizeof ret->why, "failed too often in a row; left alone until %s",
+             ret->until);
+    return "ejected";
+}
+
+static void backend_enliven(const struct edge *e, json_t *row) {
+    const struct upstream *up = upstream_find(row);
+    struct pod_facts facts = {0};
+    if (up) {
+        json_object_set_new(row, "state", json_string(pod_state(e, up, &facts)));
+        if (*facts.why)
+            json_object_set_new(row, "reason", json_string(facts.why));
+    }
+    const struct upstream_figures *f = &facts.figures;
+    json_object_set_new(row, "until", *facts.until ? json_string(facts.until) : json_null());
+    set_integer(row, "connections", f->connections);
+    set_integer(row, "idle", f->idle);
+    set_integer(row, "connects", (int64_t)f->connects);
+    set_integer(row, "failures", (int64_t)f->failures);
+    set_integer(row, "failuresInARow", f->failing);
+    set_integer(row, "waiting", f->waiting);
+    set_integer(row, "waitingRefused", (int64_t)f->refused);
+    set_integer(row, "waitingLate", (int64_t)f->late);
+}
+
 static json_t *backends_view(struct edge *e, const char *tenant) {
     json_t *rows = view_backends(e->registry, tenant), *row;
     size_t i;
     json_array_foreach(rows, i, row) {
-        const struct upstream *up = upstream_find(row);
-        struct upstream_figures f = up ? upstream_sum(up) : (struct upstream_figures){0};
-        set_integer(row, "connections", f.connections);
-        set_integer(row, "failures", (int64_t)f.failures);
+        backend_enliven(e, row);
     }
     return rows;
 }
