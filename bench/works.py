@@ -11,6 +11,7 @@ import time
 
 import measure
 from measure import rss_kib, run_load
+from reuse import Reuse
 
 OURS = 'ringress'
 BETTER_OF = ('nginx', 'haproxy')
@@ -218,4 +219,5 @@ ALL = [
     Memory('idle-memory-tls', 'memory per idle keep-alive connection, TLS', 9, 'tls', 'https'),
     ManyHosts(),
     DropLatency(),
+    Reuse(),
 ]

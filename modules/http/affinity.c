@@ -49,8 +49,6 @@ static uint64_t cookie_key(const struct message *m, const char *name) {
 
 uint64_t affinity_key(const struct message *m, const struct policy *policy, const char *peer,
                       size_t peer_length) {
-    if (policy->balance != BALANCE_HASH)
-        return 0;
     return policy->hash_cookie ? cookie_key(m, policy->hash_cookie)
                                : upstream_key(peer, peer_length);
 }

@@ -6,7 +6,7 @@
 
 struct policy;
 
-/* 0: the service does not ask for it, or the client has no such cookie. */
+/* By the policy's cookie, or by the client's address. 0: the client has no such cookie. */
 uint64_t affinity_key(const struct message *request, const struct policy *, const char *peer,
                       size_t peer_length);
 /* The value of a cookie among those of one Cookie field (RFC 6265 section 4.2.1), without its quotes. False: not there. */

@@ -232,13 +232,16 @@ static void pod_turn(void *user, struct stream *pod, int error) {
     http_continue(hc);
 }
 
+static uint64_t key_of(const struct exchange *ex) {
+    return upstream_wants_key(ex->set)
+               ? affinity_key(&ex->request, ex->policy, ex->hc->peer, ex->hc->peer_length)
+               : 0;
+}
+
 /* Opens a connection for a judged request, or gets in line for one. 0 or the status to answer. */
 static int pod_open(struct exchange *ex) {
     int error = 0;
-    struct upstream_want want = {
-        .key = affinity_key(&ex->request, ex->policy, ex->hc->peer, ex->hc->peer_length),
-        .turn = pod_turn,
-        .user = ex};
+    struct upstream_want want = {.key = key_of(ex), .turn = pod_turn, .user = ex};
     struct stream *pod = upstream_ask(ex->worker, ex->set, &want, &ex->wait, &error);
     if (!pod && error != -EINPROGRESS)
         return 503;
@@ -267,10 +270,7 @@ static bool retry(struct exchange *ex) {
     int error = 0;
     const struct upstream *failed = ex->connected ? NULL : upstream_of(ex->pod);
     struct upstream_want want = {
-        .fresh = true,
-        .avoid = failed,
-        .instead = ex->pod,
-        .key = affinity_key(&ex->request, ex->policy, ex->hc->peer, ex->hc->peer_length)};
+        .fresh = true, .avoid = failed, .instead = ex->pod, .key = key_of(ex)};
     if (!ex->reused && !upstream_may_retry(ex->worker, ex->set))
         return false;
     struct stream *pod = upstream_ask(ex->worker, ex->set, &want, NULL, &error);

@@ -171,10 +171,12 @@ static void pace(struct http_conn *hc) {
 /* The client has ended and said nothing that is still to be answered. One that ends while it stands in line has left it: nearly
  * nobody who ends his half still waits, and the place is worth more to the next. */
 static bool is_over(const struct http_conn *hc) {
-    if (!hc->eof || http_holds(hc))
+    if (!hc->eof)
         return false;
     if (hc->exchange && hc->exchange->wait && upstream_wait_in_line(hc->exchange->wait))
         return true;
+    if (http_holds(hc))
+        return false;
     return hc->state <= CLIENT_HEAD || hc->state == CLIENT_LINGER ||
            (hc->exchange && !hc->exchange->request_done);
 }

@@ -290,6 +290,11 @@ bool upstream_may_retry(struct worker *w, struct upstream_set *set) {
     return !mock.budget_spent;
 }
 
+bool upstream_wants_key(const struct upstream_set *set) {
+    (void)set;
+    return mock.policy.balance == BALANCE_HASH;
+}
+
 uint64_t upstream_key(const void *data, size_t length) {
     uint64_t key = length;
     for (size_t i = 0; i < length; i++)

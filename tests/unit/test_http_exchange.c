@@ -1107,7 +1107,155 @@ static void an_until_close_response_cut_by_an_error_is_not_completed(void **stat
     mock_stop();
 }
 
+/* ---- waiting for a connection to a pod ---- */
+
+
+static void a_request_in_line_is_sent_whole_when_its_turn_comes(void **state) {
+    (void)state;
+    char *big = repeat("x", 3000);
+    for (int body = 0; body < 4; body++)
+        for (int kept = 0; kept < 2; kept++) {
+            mock_start(&ringress_module);
+            mock.line = true;
+            mock_connect(NULL);
+            const char *const requests[] = {GET END, "POST / HTTP/1.1\r\n" HOST CL(3) END "abc",
+                                            "POST / HTTP/1.1\r\n" HOST CHUNKED END
+                                            "3\r\nabc\r\n0\r\n\r\n",
+                                            "POST / HTTP/1.1\r\n" HOST CL(3000) END};
+            say(&mock.client, requests[body], 7);
+            if (body == 3)
+                say(&mock.client, big, 700);
+            assert_true(mock.waits);
+            assert_int_equal(mock.pods, 0);
+            mock.reuse = kept;
+            mock_turn_comes(0);
+            if (!kept)
+                pod_up(0);
+            mock_turn();
+            assert_non_null(strstr(plain(&mock.pod[0]), body == 0   ? "GET / HTTP/1.1"
+                                                        : body == 1 ? "\r\n\r\nabc"
+                                                        : body == 2 ? "\r\n\r\nabc<end>"
+                                                                    : big));
+            say(&mock.pod[0], OK CL(0) END, 1000);
+            mock_turn();
+            assert_string_equal(plain(&mock.client), OK CL(0) END);
+            mock_stop();
+        }
+    free(big);
+}
+
+static void whose_turn_never_comes_is_answered_503(void **state) {
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        mock_start(&ringress_module);
+        mock.line = true;
+        mock_connect(NULL);
+        say(&mock.client, GET END, 1000);
+        if (how)
+            mock_turn_comes(-ETIMEDOUT);
+        else
+            mock_wait(mock.timeouts.response + 100);
+        mock_turn();
+        assert_false(mock.waits);
+        assert_string_equal(plain(&mock.client), E503);
+        assert_false(mock.client.closed);
+        mock.line = false;
+        say(&mock.client, GET END, 1000);
+        assert_int_equal(mock.pods, 1);
+        mock_stop();
+    }
+}
+
+static void who_leaves_the_line_is_taken_out_of_it(void **state) {
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        mock_start(&ringress_module);
+        mock.line = true;
+        mock_connect(NULL);
+        say(&mock.client, how == 2 ? "POST / HTTP/1.1\r\n" HOST CL(9) END "half" : GET END, 1000);
+        assert_true(mock.waits);
+        if (how == 0)
+            mock_fail(&mock.client, -ECONNRESET);
+        else
+            mock_say_eof(&mock.client);
+        assert_int_equal(mock.cancelled, 1);
+        assert_true(mock.client.closed);
+        assert_int_equal(mock.pods, 0);
+        mock_stop();
+    }
+}
+
+/* ---- the tenant's own pages ---- */
+
+static void an_error_page_replaces_the_edges_own_words(void **state) {
+    (void)state;
+    static const char text[] = "<p>sorry";
+    for (int head = 0; head < 2; head++) {
+        mock_start(&ringress_module);
+        mock.policy.page[ERROR_PAGE_502] = (struct error_page){text, "text/html", sizeof text - 1};
+        mock_connect(NULL);
+        say(&mock.client, head ? "HEAD / HTTP/1.1\r\n" HOST END : GET END, 1000);
+        pod_up(0);
+        mock_say_eof(&mock.pod[0]);
+        mock_turn();
+        const char *expected = head ? "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n" CL(8) END
+                                    : "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n" CL(
+                                          8) END "<p>sorry";
+        assert_string_equal(plain(&mock.client), expected);
+        mock_clear(&mock.client);
+        say(&mock.client, "GET / HTTP/1.1\r\nHost: nobody.example\r\n" END, 1000);
+        mock_turn();
+        assert_null(strstr(plain(&mock.client), "sorry"));
+        mock_stop();
+    }
+}
+
+/* ---- who asks ---- */
+
+static uint64_t key_asked_with(const char *more) {
+    char request[400];
+    mock_start(&ringress_module);
+    mock.policy = (struct policy){.balance = BALANCE_HASH, .hash_cookie = "sid"};
+    mock_connect(NULL);
+    snprintf(request, sizeof request, GET "%s" END, more);
+    say(&mock.client, request, 5);
+    uint64_t key = mock.key;
+    mock_stop();
+    return key;
+}
+
+static void a_cookie_is_found_wherever_it_stands(void **state) {
+    (void)state;
+    uint64_t key = upstream_key("a=b", 3);
+    assert_int_equal(key_asked_with("Cookie: sid=a=b\r\n"), key);
+    assert_int_equal(key_asked_with("Cookie: x=1; sid=a=b; y=2\r\n"), key);
+    assert_int_equal(key_asked_with("Cookie: x=1\r\nCookie:   sid=\"a=b\"  \r\n"), key);
+    assert_int_equal(key_asked_with("Cookie: xsid=z;sid=a=b\r\n"), key);
+    assert_int_equal(key_asked_with("Cookie: sidx=1; Sid=2; sid; sid=; =\r\n"), 0);
+    assert_int_equal(key_asked_with("X-Cookie: sid=1\r\n"), 0);
+    assert_int_equal(key_asked_with(""), 0);
+}
+
 /* ---- asking again ---- */
+
+static void only_a_kept_connection_that_ended_is_replaced_beyond_the_budget(void **state) {
+    (void)state;
+    for (int kept = 0; kept < 2; kept++) {
+        mock_start(&ringress_module);
+        mock.upstreams = 3;
+        mock.reuse = kept;
+        mock.budget_spent = true;
+        mock_connect(NULL);
+        say(&mock.client, GET END, 1000);
+        mock_fail(&mock.pod[0], kept ? -ECONNRESET : -ECONNREFUSED);
+        mock_turn();
+        assert_int_equal(mock.retries_asked, !kept);
+        assert_int_equal(mock.pods, 1 + kept);
+        if (!kept)
+            assert_string_equal(plain(&mock.client), E502(""));
+        mock_stop();
+    }
+}
 
 static void a_dead_kept_connection_is_not_the_clients_problem(void **state) {
     (void)state;
@@ -1533,6 +1681,12 @@ int main(void) {
         cmocka_unit_test(a_client_that_breaks_frees_the_pod),
         cmocka_unit_test(a_pod_that_breaks_mid_body_cuts_the_client),
         cmocka_unit_test(an_until_close_response_cut_by_an_error_is_not_completed),
+        cmocka_unit_test(a_request_in_line_is_sent_whole_when_its_turn_comes),
+        cmocka_unit_test(whose_turn_never_comes_is_answered_503),
+        cmocka_unit_test(who_leaves_the_line_is_taken_out_of_it),
+        cmocka_unit_test(an_error_page_replaces_the_edges_own_words),
+        cmocka_unit_test(a_cookie_is_found_wherever_it_stands),
+        cmocka_unit_test(only_a_kept_connection_that_ended_is_replaced_beyond_the_budget),
         cmocka_unit_test(a_dead_kept_connection_is_not_the_clients_problem),
         cmocka_unit_test(what_is_not_idempotent_is_sent_once),
         cmocka_unit_test(nothing_is_sent_again_after_a_byte_of_an_answer),
