@@ -21,11 +21,11 @@ enum { SLAB_CHUNK = 64 * 1024 };
 #endif
 #endif
 
+#ifndef SLAB_OFF
 static inline size_t slab_class(size_t size) {
     return (size + SLAB_STEP - 1) / SLAB_STEP;
 }
 
-#ifndef SLAB_OFF
 static bool slab_cut(struct worker *w, size_t class) {
     size_t size = class * SLAB_STEP;
     char *chunk = aligned_alloc(64, SLAB_CHUNK);
