@@ -3,7 +3,7 @@
  *
  *   "/a/%2e%2e/b%7e" --decode unreserved--> "/a/../b~" --resolve dots--> "/b~"
  *
- * Refused: bad percent-encoding, %00, going above the root, a dot segment beside an encoded slash or a backslash ("..%2f"), with
+ * Refused: bad percent-encoding, %00, overlong UTF-8 ("%c0%af"), going above the root, a dot segment beside an encoded slash or a backslash ("..%2f"), with
  * parameters ("..;x"), or in a path with empty segments ("/a//../b": servers that fold slashes first read another path).
  * Pure; works in place, for the result is never longer.
  */
@@ -35,11 +35,22 @@ static bool path_is_plain(const char *path, size_t length) {
     return true;
 }
 
+/* RFC 3629 section 10: the same character in more octets than it needs, "/" as %c0%af, is that character to lax decoders only. */
+static bool is_overlong(int first, int second) {
+    int end = first == 0xc0 || first == 0xc1 ? 0xbf
+              : first == 0xe0                ? 0x9f
+              : first == 0xf0                ? 0x8f
+                                             : 0;
+    return second >= 0x80 && second <= end;
+}
+
 static long path_decode(char *path, size_t length) {
     size_t out = 0;
+    int before = 0; /* the octet encoded just before */
     for (size_t i = 0; i < length; i++) {
         if (path[i] != '%') {
             path[out++] = path[i];
+            before = 0;
             continue;
         }
         int high = i + 2 < length ? hex_value(path[i + 1]) : -1;
@@ -47,12 +58,16 @@ static long path_decode(char *path, size_t length) {
         if (high < 0 || low < 0 || (high | low) == 0)
             return -1;
         int c = high << 4 | low;
+        if (is_overlong(before, c))
+            return -1;
+        before = c;
         if (is_unreserved(c)) {
             path[out++] = (char)c;
-            i += 2;
         } else {
-            path[out++] = '%';
+            memmove(path + out, path + i, 3);
+            out += 3;
         }
+        i += 2;
     }
     return (long)out;
 }
@@ -77,9 +92,15 @@ static bool is_dots(const char *segment, size_t length) {
            (length == 2 && segment[0] == '.' && segment[1] == '.');
 }
 
+/* "..;x", and "..%3bx" for who decodes first. */
 static bool is_dots_with_parameters(const char *segment, size_t length) {
-    const char *semicolon = memchr(segment, ';', length);
-    return semicolon && is_dots(segment, (size_t)(semicolon - segment));
+    size_t dots = 0;
+    while (dots < length && segment[dots] == '.')
+        dots++;
+    if (dots == length || !is_dots(segment, dots))
+        return false;
+    const char *behind = segment + dots;
+    return *behind == ';' || (*behind == '%' && behind[1] == '3' && (behind[2] | 0x20) == 'b');
 }
 
 /* Could anyone resolve a dot segment here that we would not, or not so? */

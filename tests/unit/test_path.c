@@ -58,6 +58,19 @@ static void unreserved_characters_are_decoded_and_nothing_else(void **state) {
     becomes("/%c3%a9", "/%c3%a9");
 }
 
+static void overlong_utf_8_is_refused(void **state) {
+    (void)state;
+    const char *const bad[] = {"/%c0%af",    "/a%C1%81",      "/%c0%ae%c0%ae/a", "/%e0%80%af",
+                               "/%E0%9f%bf", "/%f0%80%80%af", "/%f0%8f%bf%bf"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        becomes(bad[i], NULL);
+    const char *const good[] = {"/%c3%80%c2%af", "/%e0%a0%80", "/%f0%90%80%80", "/%c0",
+                                "/%c0_%af",      "/%e9t%e9",   "/%c0/%af"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        becomes(good[i], good[i]);
+    becomes("/%c0%41%af", "/%c0A%af");
+}
+
 static void above_the_root_is_refused(void **state) {
     (void)state;
     becomes("/..", NULL);
@@ -79,10 +92,11 @@ static void bad_encoding_is_refused(void **state) {
 
 static void what_others_could_read_otherwise_is_refused(void **state) {
     (void)state;
-    const char *const bad[] = {
-        "/a/..%2f",      "/a/..%2Fb", "/a%2f..",    "/a%2f../b", "/a%2F.%2Fb", "/a/..%5cb",
-        "/a/..\\b",      "/a\\..\\b", "/a\\../b",   "/a/..;/b",  "/a/.;x=y/b", "/a/..;",
-        "/a/%2e%2e;x/b", "/a//../b",  "/a/../b//c", "//./a",     "/a/..//b"};
+    const char *const bad[] = {"/a/..%2f",      "/a/..%2Fb",   "/a%2f..",    "/a%2f../b",
+                               "/a%2F.%2Fb",    "/a/..%5cb",   "/a/..\\b",   "/a\\..\\b",
+                               "/a\\../b",      "/a/..;/b",    "/a/.;x=y/b", "/a/..;",
+                               "/a/%2e%2e;x/b", "/a/..%3bx/b", "/a/.%3B",    "/a//../b",
+                               "/a/../b//c",    "//./a",       "/a/..//b"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         becomes(bad[i], NULL);
 }
@@ -123,6 +137,7 @@ int main(void) {
         cmocka_unit_test(plain_paths_stay),
         cmocka_unit_test(dot_segments_are_resolved),
         cmocka_unit_test(unreserved_characters_are_decoded_and_nothing_else),
+        cmocka_unit_test(overlong_utf_8_is_refused),
         cmocka_unit_test(above_the_root_is_refused),
         cmocka_unit_test(bad_encoding_is_refused),
         cmocka_unit_test(what_others_could_read_otherwise_is_refused),
