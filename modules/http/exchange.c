@@ -113,16 +113,16 @@ void exchange_drop(struct exchange *ex) {
 
 /* ---- the edge's own answers ---- */
 
-/* Bytes behind a request to upgrade were meant for the other protocol: after any answer but 101 they must not be read as a request,
- * which whoever made them up would have smuggled in. */
-static bool was_early(const struct exchange *ex) {
-    return ex->request.upgrade && http_holds(ex->hc);
+/* Bytes behind a request to upgrade may be meant for the other protocol, when they come before the client has read the answer as
+ * well: after any answer but 101 none may be read as a request, which whoever made them up would have smuggled in. */
+static bool may_be_early(const struct exchange *ex) {
+    return ex->request.upgrade;
 }
 
 static bool client_keeps(const struct exchange *ex) {
     const struct message *m = &ex->request;
     return m->complete && !m->close && (!m->http_1_0 || m->keep_alive) &&
-           !conn_draining(ex->hc->conn) && !was_early(ex);
+           !conn_draining(ex->hc->conn) && !may_be_early(ex);
 }
 
 /* "https://host/path?query": the host as normalised, the target as it would have been forwarded. */
@@ -141,6 +141,7 @@ static void location_set(const struct exchange *ex, struct answer *a, char *out,
 
 bool exchange_answer(struct exchange *ex, int status, bool unread) {
     struct http_conn *hc = ex->hc;
+    bool linger = unread || may_be_early(ex);
     char out[TARGET_MAX + 1024], location[TARGET_MAX + 300];
     struct answer a = {.status = status,
                        .head_only = ex->request.method == HTTP_HEAD,
@@ -162,7 +163,7 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
     if (a.page && !a.head_only)
         hc->full |= stream_write_copy(hc->client, a.page->text, a.page->length) == 1;
     if (a.close)
-        return http_end(hc, unread);
+        return http_end(hc, linger);
     http_enter(hc, CLIENT_IDLE);
     return true;
 }
@@ -362,11 +363,10 @@ static bool request_more(struct exchange *ex) {
     return true;
 }
 
-/* `more`: the client sent something behind it. */
-static bool request_whole(struct exchange *ex, bool more) {
+static bool request_whole(struct exchange *ex) {
     ex->request_done = true;
     if (ex->answer) /* after a malformed Host nothing of the client's is believed */
-        return exchange_answer(ex, ex->answer, ex->answer == 400 || (ex->request.upgrade && more));
+        return exchange_answer(ex, ex->answer, ex->answer == 400);
     body_end(&ex->up);
     up_flush(ex);
     ex->up.full = false; /* nothing more will come */
@@ -385,7 +385,7 @@ bool exchange_request(struct exchange *ex, struct slice *s) {
         return exchange_refuse(ex, ex->request.refusal);
     if (ex->up.failed)
         return exchange_refuse(ex, 503);
-    return step == STEP_DONE ? request_whole(ex, s->length > 0) : request_more(ex);
+    return step == STEP_DONE ? request_whole(ex) : request_more(ex);
 }
 
 /* ---- response: pod to client ---- */
@@ -399,8 +399,9 @@ static bool pod_keeps(const struct exchange *ex) {
 
 static int response_head_done(struct message *m) {
     struct exchange *ex = exchange_of_response(m);
-    if (m->status == 101 && (!ex->request.upgrade || !ex->request_done || ex->hc->eof))
-        return 502; /* nobody asked, or who asked has ended */
+    if (m->status == 101 && (!ex->request.upgrade || !ex->request_done || ex->hc->eof ||
+                             !response_upgrade_agrees(m, &ex->request)))
+        return 502; /* nobody asked for that, or who asked has ended */
     bool last = ex->hc->eof && !ex->hc->hold;
     struct delivery d = {.http_1_0 = ex->request.http_1_0,
                          .keep = client_keeps(ex) && ex->request_done && !last};
@@ -467,7 +468,7 @@ static bool response_tunnel(struct exchange *ex, struct slice *rest) {
 /* The response is whole. `clean`: nothing came behind it. */
 static bool response_whole(struct exchange *ex, bool clean) {
     struct http_conn *hc = ex->hc;
-    bool done = ex->request_done, keep = ex->keep && done && !was_early(ex);
+    bool done = ex->request_done, keep = ex->keep && done, early = may_be_early(ex);
     if (ex->down.chunked) {
         if (!ex->response.trailing)
             body_last(&ex->down);
@@ -487,7 +488,7 @@ static bool response_whole(struct exchange *ex, bool clean) {
     exchange_free(ex);
     hc->first = false;
     if (!keep)
-        return http_end(hc, !done);
+        return http_end(hc, !done || early);
     http_enter(hc, CLIENT_IDLE);
     return true;
 }

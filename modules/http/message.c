@@ -218,8 +218,8 @@ void message_places_find(struct message *m) {
 }
 
 static void remove_named(struct message *m, const uint8_t *name, size_t length) {
-    char lower[64];
-    if (length > sizeof lower || field_classify(name, length) != FIELD_PLAIN)
+    char lower[NAMES_MAX];
+    if (field_classify(name, length) != FIELD_PLAIN)
         return;
     for (size_t i = 0; i < length; i++)
         lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
@@ -231,7 +231,7 @@ static int remove_nominated(struct message *m) {
     struct head_field f;
     struct head *h = &m->head;
     while (head_find(h, m->fields, "connection", 10, &f)) {
-        uint8_t names[512];
+        uint8_t names[NAMES_MAX];
         if (f.value_length > sizeof names)
             return m->request ? 431 : 502;
         memcpy(names, h->data + f.value_at, f.value_length);
@@ -253,8 +253,9 @@ static int version_judge(struct message *m) {
     return 0;
 }
 
-/* RFC 9112 section 6. llhttp has refused Content-Length beside Transfer-Encoding, repeated and malformed lengths. */
-static void framing_judge(struct message *m) {
+/* RFC 9112 section 6. llhttp has refused Content-Length beside Transfer-Encoding, repeated and malformed lengths. A length that a
+ * signed number can't hold may be a negative one, or none, to who reads it next (RFC 9110 section 8.6). */
+static bool framing_judge(struct message *m) {
     m->length = m->parser.content_length;
     if (m->parser.flags & F_CHUNKED)
         m->framing = FRAMING_CHUNKED;
@@ -262,6 +263,7 @@ static void framing_judge(struct message *m) {
         m->framing = FRAMING_LENGTH;
     else
         m->framing = m->request ? FRAMING_NONE : FRAMING_CLOSE;
+    return m->length <= INT64_MAX;
 }
 
 static int on_headers_complete(llhttp_t *parser) {
@@ -272,7 +274,8 @@ static int on_headers_complete(llhttp_t *parser) {
     status = m->nominates ? remove_nominated(m) : 0;
     if (status)
         return refuse(m, status);
-    framing_judge(m);
+    if (!framing_judge(m))
+        return refuse(m, m->request ? 400 : 502);
     status = m->request ? request_judge(m) : response_judge(m);
     if (status)
         return refuse(m, status);

@@ -19,6 +19,7 @@ enum {
     FIELDS_MAX = 100,      /* 431 */
     EXTENSIONS_MAX = 4096, /* bytes of chunk extensions in one message: 400 */
     SIZE_DIGITS_MAX = 16,  /* of a chunk's size: 400 */
+    NAMES_MAX = 512,       /* bytes of a Connection field that names others: 431 */
 };
 
 enum framing { FRAMING_NONE, FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE };
@@ -119,3 +120,5 @@ struct delivery {
 };
 bool response_finish(struct message *, struct delivery *, enum framing *ret_out);
 bool response_has_body(const struct message *);
+/* Is every protocol that a 101 switches to one that the request asked for? */
+bool response_upgrade_agrees(const struct message *, const struct message *request);

@@ -16,6 +16,28 @@ bool response_has_body(const struct message *m) {
     return m->method != HTTP_HEAD && m->status >= 200 && m->status != 204 && m->status != 304;
 }
 
+static bool list_holds(const uint8_t *at, size_t length, const uint8_t *wanted, size_t size) {
+    const uint8_t *end = at + length, *element;
+    for (size_t n; list_next(&at, end, &element, &n);)
+        if (n == size && strncasecmp((const char *)element, (const char *)wanted, n) == 0)
+            return true;
+    return false;
+}
+
+/* RFC 9110 section 7.8: "A server MUST NOT switch to a protocol that was not indicated by the client". */
+bool response_upgrade_agrees(const struct message *m, const struct message *request) {
+    struct head_field to, asked;
+    if (!head_find(&m->head, m->fields, "upgrade", 7, &to) ||
+        !head_find(&request->head, request->fields, "upgrade", 7, &asked))
+        return false;
+    const uint8_t *at = m->head.data + to.value_at, *end = at + to.value_length, *protocol;
+    bool any = false;
+    for (size_t size; list_next(&at, end, &protocol, &size); any = true)
+        if (!list_holds(request->head.data + asked.value_at, asked.value_length, protocol, size))
+            return false;
+    return any;
+}
+
 static int transfer_encoding_field(struct message *m, const uint8_t *value, size_t length,
                                    bool *keep) {
     *keep = false;

@@ -587,12 +587,13 @@ def test_a_websocket_carries_messages_of_any_size(socket_pod, workers, authority
         asyncio.run(talk(e))
 
 
-def test_an_upgrade_that_the_pod_declines_is_an_ordinary_answer(echo):
+def test_an_upgrade_that_the_pod_declines_is_an_ordinary_answer_and_the_last(echo):
     e, _ = echo
     with e.connect() as wire:
-        for _ in range(2):
-            wire.send(get(more="Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"))
-            assert wire.read_response().status == 200
+        wire.send(get(more="Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"))
+        answer = wire.read_response()
+        assert (answer.status, answer.get("connection")) == (200, "close")
+        assert wire.at_end()
 
 
 def test_nothing_is_tunnelled_before_101_and_early_bytes_are_never_a_request(serve):

@@ -25,6 +25,7 @@
 #define CHUNKED "Transfer-Encoding: chunked\r\n"
 #define CLOSE "Connection: close\r\n"
 #define END "\r\n"
+#define A50 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ERR(status, length, more, body)                                                       \
     "HTTP/1.1 " status "\r\nContent-Type: text/plain\r\nContent-Length: " #length "\r\n" more \
     "\r\n" body "\n"
@@ -142,6 +143,9 @@ static const struct story stories[] = {
     {"nominated before and after",
      GET "X-Gone: 1\r\nA: b\r\nConnection: a, X-GONE\r\nX-gone: 2\r\n" END,
      GET FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+    {"a nominated field with a long name",
+     GET "X-" A50 A50 ": 1\r\nA: b\r\nConnection: x-" A50 A50 "\r\n" END,
+     GET "A: b\r\n" FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
     {"host can not be nominated away", GET "Connection: host, x-forwarded-for\r\n" END,
      GET FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
     {"te trailers", GET "TE: gzip, trailers\r\nConnection: TE\r\n" END,
@@ -225,7 +229,7 @@ static const struct story stories[] = {
      true, 0, 0},
     {"an upgrade that is declined", GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" END,
      GET "Upgrade: websocket\r\n" FWD("a.example") "Connection: upgrade\r\n" END, OK CL(0) END,
-     OK CL(0) END, STAYS, true, 0, 0},
+     OK CL(0) CLOSE END, CLOSES, true, 0, 0},
     {"426 keeps its Upgrade", GET END, GET FWD("a.example") END,
      "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: upgrade\r\n" CL(0) END,
      "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n" CL(0) "Connection: upgrade\r\n" END,
@@ -334,7 +338,21 @@ static const struct story stories[] = {
      false, 0, 0},
     {"101 without Upgrade", GET "Upgrade: x\r\nConnection: upgrade\r\n" END,
      GET "Upgrade: x\r\n" FWD("a.example") "Connection: upgrade\r\n" END,
-     "HTTP/1.1 101 Switching\r\n\r\n", E502(""), STAYS, false, 0, 0},
+     "HTTP/1.1 101 Switching\r\n\r\n", E502(CLOSE), CLOSES, false, 0, 0},
+    {"101 to what was not asked for", GET "Upgrade: a, b\r\nConnection: upgrade\r\n" END,
+     GET "Upgrade: a, b\r\n" FWD("a.example") "Connection: upgrade\r\n" END,
+     "HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", E502(CLOSE), CLOSES,
+     false, 0, 0},
+    {"101 to more than was asked for", GET "Upgrade: a, b\r\nConnection: upgrade\r\n" END,
+     GET "Upgrade: a, b\r\n" FWD("a.example") "Connection: upgrade\r\n" END,
+     "HTTP/1.1 101 Switching\r\nUpgrade: a, h2c\r\nConnection: upgrade\r\n\r\n", E502(CLOSE),
+     CLOSES, false, 0, 0},
+    {"101 to nothing", GET "Upgrade: a\r\nConnection: upgrade\r\n" END,
+     GET "Upgrade: a\r\n" FWD("a.example") "Connection: upgrade\r\n" END,
+     "HTTP/1.1 101 Switching\r\nUpgrade: ,\r\nConnection: upgrade\r\n\r\n", E502(CLOSE), CLOSES,
+     false, 0, 0},
+    {"a length above 2^63", GET END, GET FWD("a.example") END, OK CL(9223372036854775808) END "a",
+     E502(""), STAYS, false, 0, 0},
     {"1xx with a body", GET END, GET FWD("a.example") END,
      "HTTP/1.1 103 Early Hints\r\n" CL(3) END "abc", E502(""), STAYS, false, 0, 0},
     {"a status below 100", GET END, GET FWD("a.example") END, "HTTP/1.1 099 x\r\n" CL(0) END,
@@ -456,6 +474,7 @@ static const struct {
     {"GET /a/..%5Cb HTTP/1.1\r\n" HOST END, B400},
     {"GET /a/..\\b HTTP/1.1\r\n" HOST END, B400},
     {"GET /a/..;x/b HTTP/1.1\r\n" HOST END, B400},
+    {"GET /a/%c0%ae%c0%ae/b HTTP/1.1\r\n" HOST END, B400},
     {"GET / HTTP/0.9\r\n" HOST END, B400},
     {"GET /\r\n", B400},
     {"GET / HTTP/1.2\r\n" HOST END, B400},
@@ -492,6 +511,8 @@ static const struct {
     {GET "Content-Length: 1,1\r\n" END "a", B400},
     {GET "Content-Length:\r\n" END "a", B400},
     {GET CL(99999999999999999999) END "a", B400},
+    {GET CL(9223372036854775808) END "a", B400},
+    {GET CL(18446744073709551615) END "a", B400},
     {GET CL(1) CHUNKED END "0\r\n\r\n", B400},
     {GET CHUNKED CL(1) END "0\r\n\r\n", B400},
     {GET CHUNKED CHUNKED END "0\r\n\r\n", B400},
@@ -1588,7 +1609,21 @@ static void early_bytes_that_come_after_the_answers_head_end_the_connection_too(
     say(&mock.pod[0], OK CL(2) END "h", 1000);
     say(&mock.client, EARLY, 1000);
     say(&mock.pod[0], "i", 1000);
-    assert_string_equal(plain(&mock.client), OK CL(2) END "hi");
+    assert_string_equal(plain(&mock.client), OK CL(2) CLOSE END "hi");
+    assert_int_equal(mock.pods, 1);
+    ending_check(CLOSES);
+    mock_stop();
+}
+
+/* They may also come when the edge has answered and the client can't know yet. */
+static void early_bytes_that_come_after_the_answer_are_never_a_request(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock_connect(NULL);
+    say(&mock.client, GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" END, 1000);
+    say(&mock.pod[0], OK CL(2) END "hi", 1000);
+    assert_string_equal(plain(&mock.client), OK CL(2) CLOSE END "hi");
+    say(&mock.client, EARLY, 1000);
     assert_int_equal(mock.pods, 1);
     ending_check(CLOSES);
     mock_stop();
@@ -1596,16 +1631,18 @@ static void early_bytes_that_come_after_the_answers_head_end_the_connection_too(
 
 static void early_bytes_of_an_upgrade_the_edge_declines_are_never_a_request(void **state) {
     (void)state;
-    mock_start(&ringress_module);
-    mock_connect(NULL);
-    say(&mock.client,
-        "GET / HTTP/1.1\r\nHost: nobody.example\r\nUpgrade: websocket\r\nConnection: "
-        "Upgrade\r\n" END EARLY,
-        1000);
-    assert_string_equal(plain(&mock.client), ERR("404 Not Found", 14, CLOSE, "404 Not Found"));
-    assert_int_equal(mock.pods, 0);
-    ending_check(CLOSES);
-    mock_stop();
+    for (size_t n = 0; n < STEPS; n++) {
+        mock_start(&ringress_module);
+        mock_connect(NULL);
+        say(&mock.client,
+            "GET / HTTP/1.1\r\nHost: nobody.example\r\nUpgrade: websocket\r\nConnection: "
+            "Upgrade\r\n" END EARLY,
+            steps[n]);
+        assert_string_equal(plain(&mock.client), ERR("404 Not Found", 14, CLOSE, "404 Not Found"));
+        assert_int_equal(mock.pods, 0);
+        ending_check(CLOSES);
+        mock_stop();
+    }
 }
 
 /* ---- memory ---- */
@@ -1704,6 +1741,7 @@ int main(void) {
         cmocka_unit_test(what_the_pod_sends_behind_its_101_belongs_to_the_tunnel),
         cmocka_unit_test(early_bytes_of_a_declined_upgrade_are_never_a_request),
         cmocka_unit_test(early_bytes_that_come_after_the_answers_head_end_the_connection_too),
+        cmocka_unit_test(early_bytes_that_come_after_the_answer_are_never_a_request),
         cmocka_unit_test(early_bytes_of_an_upgrade_the_edge_declines_are_never_a_request),
         cmocka_unit_test(half_a_head_holds_a_drain_for_a_moment_only),
         cmocka_unit_test(a_chunk_size_of_more_digits_than_a_number_has_is_refused),
