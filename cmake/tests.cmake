@@ -6,6 +6,7 @@
 #   tests/sim/test_X.c    label sim    core + tenants + tests/sim/fake_*.c instead of the kernel
 #   tests/fuzz/X.c        label fuzz   reruns tests/fuzz/corpus/X (libFuzzer with RINGRESS_FUZZ)
 #   tests/e2e/test_X.py   label e2e    pytest against the built program, one at a time
+#   tests/vectors/        label e2e    the same; hostile bytes as data, both ways
 #
 # A C test that needs more says so in a comment line of its own:
 #   link: modules/http/head.c llhttp no-kernel
@@ -107,6 +108,14 @@ if(NOT RINGRESS_FUZZ)
         get_filename_component(name ${file} NAME_WE)
         string(REGEX REPLACE "^test_" "e2e_" name ${name})
         test_register(${name} e2e 600 /usr/bin/python3 -m pytest -q -p no:cacheprovider ${file})
+        set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+    endforeach()
+
+    file(GLOB files CONFIGURE_DEPENDS tests/vectors/test_*.py)
+    foreach(file ${files})
+        get_filename_component(name ${file} NAME_WE)
+        string(REGEX REPLACE "^test_" "e2e_" name ${name})
+        test_register(${name} e2e 300 /usr/bin/python3 -m pytest -q -p no:cacheprovider ${file})
         set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
     endforeach()
 endif()
