@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """plots.py - a result as a PNG: bars with every round as a dot, or lines over a growing number."""
+import textwrap
+
 import matplotlib
 
 matplotlib.use('Agg')
@@ -17,7 +19,8 @@ def draw(result, path):
     draw_body = {'drop-latency': draw_lines, 'soak': draw_soak}.get(result['work'], draw_bars)
     draw_body(result, axes)
     ok = {True: 'good', False: 'missed', None: ''}[result['verdict']['ok']]
-    axes.set_title(f"{result['title']}\n{ok}: {result['verdict']['says']}", fontsize=10)
+    says = textwrap.fill(f"{ok}: {result['verdict']['says']}", 100)
+    axes.set_title(f"{result['title']}\n{says}", fontsize=10)
     axes.grid(axis='y', alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -70,4 +73,4 @@ def draw_soak(result, axes):
     fds.set_ylabel('descriptors')
     fds.set_ylim(bottom=0)
     axes.legend(*[a + b for a, b in zip(axes.get_legend_handles_labels(), fds.get_legend_handles_labels())],
-                loc='lower right')
+                loc='upper center', bbox_to_anchor=(0.5, -0.14), ncol=5, fontsize=8)

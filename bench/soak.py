@@ -179,7 +179,7 @@ class Soak:
                 'at_rest': {'before': first, 'after': last},
                 'series': [{'proxy': name, 'rounds': [{'value': v} for v in (min(half), max(half))],
                             'median': statistics.median(half)} for name, half in (('early', early), ('late', late))],
-                'verdict': {'value': own[1] / own[0], 'max': MEMORY_GROWTH, 'ok': not faults,
+                'verdict': {'value': statistics.median(late) / statistics.median(early), 'max': MEMORY_GROWTH, 'ok': not faults,
                             'says': f"at rest {own[0]:.1f} → {own[1]:.1f} MiB and {first['lent_mib']:.0f} → "
                                     f"{last['lent_mib']:.0f} lent to the kernel, {first['fds']} → "
                                     f"{last['fds']} descriptors, {first['versions']} → {last['versions']} versions; "
