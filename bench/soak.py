@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """soak.py - hours in minutes: load, random drops into conf.d and killed pods, while memory and descriptors are watched.
 
-    start -> every load once -> rest, count -> [loads | drops | kills | samples] for N minutes -> rest, count -> verdict
+    start -> every load once, some drops -> rest, count -> [loads | drops | kills | samples] for N minutes -> rest, count -> verdict
 
 At rest no load runs, every dropped tenant is gone, and connections to pods have timed out. Both rests must be the same: resident
 memory, descriptors, versions of tenants, connections. Of the memory, what the kernel was lent to receive into is told apart: it
@@ -62,7 +62,10 @@ class Soak:
         self.start_pod()
         for load in LOADS:
             self.load(load, 1)
+        for _ in range(4 * TENANTS):  # a name's first drop leaves its UID and rows, whatever comes after
+            self.some_drop()
         first = self.rest()
+        self.counts = dict.fromkeys(self.counts, 0)
         points = self.strain(bench.options.minutes * 60)
         last = self.rest()
         return self.judge(points, first, last, seed)
