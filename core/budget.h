@@ -10,7 +10,7 @@
 
 enum { BUDGET_TOKEN = 1000, BUDGET_MOST = 10 * BUDGET_TOKEN, BUDGET_REFILL_MS = 1000 };
 
-struct budget {  /* zeroed: full */
+struct budget {   /* zeroed: full */
     int64_t owed; /* thousandths of a token below full */
     int64_t at_ms;
 };
@@ -26,7 +26,8 @@ static inline bool budget_take(struct budget *b, int64_t percent, int64_t now_ms
     if (!percent)
         return false;
     if (b->owed && passed > 0) {
-        int64_t earned = passed < BUDGET_MOST ? passed * BUDGET_TOKEN / BUDGET_REFILL_MS : BUDGET_MOST;
+        int64_t earned =
+            passed < BUDGET_MOST ? passed * BUDGET_TOKEN / BUDGET_REFILL_MS : BUDGET_MOST;
         b->owed = b->owed > earned ? b->owed - earned : 0;
     }
     b->at_ms = now_ms;

@@ -79,8 +79,8 @@ static struct worker *lender_find(const struct upstream *up, const struct worker
     return NULL;
 }
 
-static struct stream *take(const struct ask *a, struct upstream *up, struct upstream_wait **ret_wait,
-                           int *ret_error) {
+static struct stream *take(const struct ask *a, struct upstream *up,
+                           struct upstream_wait **ret_wait, int *ret_error) {
     struct worker *w = a->w;
     struct stream *s = a->want->fresh ? NULL : upstream_idle_take(up, w);
     if (s)

@@ -9,7 +9,8 @@ enum { DOUBLINGS_MOST = 20 };
 #define STORE(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELAXED)
 
 bool ejection_failed(struct ejection *e, const struct policy *p, int64_t now_ms) {
-    if (!p->eject_after || ejection_is(e, now_ms)) /* what was under way when it was ejected says nothing new */
+    if (!p->eject_after ||
+        ejection_is(e, now_ms)) /* what was under way when it was ejected says nothing new */
         return false;
     uint32_t failures = __atomic_add_fetch(&e->failures, 1, __ATOMIC_RELAXED);
     return failures >= p->eject_after;

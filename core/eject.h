@@ -11,8 +11,8 @@
 #include "tenants/compiled.h"
 
 struct ejection {
-    int64_t until_ms; /* monotonic; 0: never */
-    int64_t spell_ms; /* how long the latest was */
+    int64_t until_ms;  /* monotonic; 0: never */
+    int64_t spell_ms;  /* how long the latest was */
     uint32_t failures; /* in a row */
     uint32_t times;    /* ejections that are not forgotten */
 };
@@ -36,5 +36,6 @@ static inline bool ejection_is_clean(const struct ejection *e) {
 
 /* May one more of `count` be out when `out` are? At least one never is. */
 static inline bool ejection_allowed(const struct policy *p, unsigned count, unsigned out) {
-    return out + 1 < count && (uint64_t)(out + 1) * 100 <= (uint64_t)count * (uint64_t)p->eject_percent;
+    return out + 1 < count &&
+           (uint64_t)(out + 1) * 100 <= (uint64_t)count * (uint64_t)p->eject_percent;
 }

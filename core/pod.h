@@ -21,10 +21,10 @@ struct upstream_slot {
     uint32_t idle_count; /* this and `open`: written by the worker, read by all */
     uint32_t open;       /* idle and busy */
     uint32_t busy;
-    uint8_t retired;     /* the message has been worked off: nothing is kept any more */
-    uint8_t leaving;     /* told: in no live version's set */
-    uint8_t out;         /* told: its checks fail */
-    uint8_t suspect;     /* told: it has failed; its next success here is to be noted */
+    uint8_t retired;          /* the message has been worked off: nothing is kept any more */
+    uint8_t leaving;          /* told: in no live version's set */
+    uint8_t out;              /* told: its checks fail */
+    uint8_t suspect;          /* told: it has failed; its next success here is to be noted */
     int64_t failed_until_ms;  /* picked last until then */
     int64_t ejected_until_ms; /* told */
     struct upstream *up;      /* that this is a slot of */
@@ -44,10 +44,11 @@ struct upstream {
     char name[ADDRESS_TEXT_MAX];
     struct account *account; /* a reference */
     unsigned refs;           /* control thread: versions that hold it */
-    unsigned listed; /* control thread: live versions' sets that it is in */
+    unsigned listed;         /* control thread: live versions' sets that it is in */
     unsigned workers;
     struct pool *pool; /* a reference, that whoever frees this gives back */
-    uint64_t point;    /* where hashing sees it: of its address alone, so that every edge sees it there */
+    uint64_t
+        point; /* where hashing sees it: of its address alone, so that every edge sees it there */
     struct upstream *next_dead;
     uint32_t reserved; /* connections promised: to a request that waited, or is being lent one */
     uint32_t held;     /* by who looks at it once more after its last connection */
@@ -90,6 +91,7 @@ struct stream *upstream_connect(struct upstream *, struct worker *, int *ret_err
 struct stream *upstream_idle_take(struct upstream *, struct worker *); /* NULL: none is idle */
 /* Takes `fd`, a connection that another worker has lent; NULL: no memory. */
 struct stream *upstream_adopt(struct upstream *, struct worker *, int fd);
+bool upstream_is_open(const struct stream *); /* within the turn: was it not closed meanwhile? */
 int upstream_idle_lend(struct upstream *, struct worker *); /* its descriptor; negative: none */
 
 /* ---- wait.c ---- */

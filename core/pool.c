@@ -37,7 +37,8 @@ bool pool_unref(struct pool *p) {
 
 /* ---- the newest set ---- */
 
-struct upstream_set *upstream_set_new(struct pool *pool, const struct policy *policy, unsigned room) {
+struct upstream_set *upstream_set_new(struct pool *pool, const struct policy *policy,
+                                      unsigned room) {
     size_t size = sizeof(struct upstream_set) + room * sizeof(struct upstream *);
     struct upstream_set *set = aligned_alloc(64, (size + 63) & ~(size_t)63);
     if (!set)

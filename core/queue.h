@@ -32,9 +32,10 @@ static inline void queue_remove(struct queue *q, struct queued_item *i) {
     if (i->next)
         i->next->link = i->link;
     else
-        q->last = i->link == &q->first ? NULL
-                                       : (struct queued_item *)((char *)i->link -
-                                                                offsetof(struct queued_item, next));
+        q->last =
+            i->link == &q->first
+                ? NULL
+                : (struct queued_item *)((char *)i->link - offsetof(struct queued_item, next));
     i->next = NULL;
     i->link = NULL;
     __atomic_store_n(&q->count, q->count - 1, __ATOMIC_SEQ_CST);

@@ -195,6 +195,10 @@ struct stream *upstream_adopt(struct upstream *up, struct worker *w, int fd) {
 
 /* ---- facts ---- */
 
+bool upstream_is_open(const struct stream *s) {
+    return !conn_of_const(s)->sock.closing;
+}
+
 bool upstream_is_reused(const struct stream *s) {
     return conn_of_const(s)->reused;
 }

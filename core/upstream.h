@@ -17,10 +17,11 @@ struct upstream_wait; /* a request in line */
 
 /* What a request asks for. Zeroed: any pod, a kept connection is welcome, no waiting. */
 struct upstream_want {
-    bool fresh;                    /* a connection nobody has used before */
-    const struct upstream *avoid;  /* a pod not to pick while there is another */
-    const struct stream *instead;  /* the connection that this one replaces, and that closes: a retry */
-    uint64_t key;                  /* for `load-balance: hash`: who asks, see upstream_key; 0: unknown */
+    bool fresh;                   /* a connection nobody has used before */
+    const struct upstream *avoid; /* a pod not to pick while there is another */
+    const struct stream
+        *instead; /* the connection that this one replaces, and that closes: a retry */
+    uint64_t key; /* for `load-balance: hash`: who asks, see upstream_key; 0: unknown */
     /* The stream that was waited for (as from upstream_open), or NULL and why: -ETIMEDOUT, -ENETUNREACH, or as below. Called
      * once, from the loop, unless it was cancelled. NULL: don't wait. */
     void (*turn)(void *user, struct stream *, int error);
@@ -43,7 +44,8 @@ struct stream *upstream_open(struct worker *, struct upstream_set *, bool fresh,
 /* How this service's pods are to be used. */
 const struct policy *upstream_policy(const struct upstream_set *);
 bool upstream_wants_key(const struct upstream_set *); /* `load-balance: hash` */
-uint64_t upstream_key(const void *data, size_t length); /* of a cookie's value, of an address as text */
+uint64_t upstream_key(const void *data,
+                      size_t length); /* of a cookie's value, of an address as text */
 /* May a request be sent once more? Takes it from the service's retry budget. */
 bool upstream_may_retry(struct worker *, struct upstream_set *);
 /* Facts about a stream from upstream_open. */

@@ -34,7 +34,7 @@ static struct upstream_wait *wait_of(struct queued_item *item) {
 
 static void wait_free(struct upstream_wait *t) {
     struct worker *w = t->worker;
-    w->upstream_count--;
+    ACCOUNT_ADD(w->upstream_count, -1);
     timer_stop(&t->timer);
     worker_free(w, t, sizeof *t);
 }
@@ -49,7 +49,7 @@ static void wait_end(struct upstream_wait *t, struct stream *s, int error) {
 /* ---- the turn has come ---- */
 
 static struct stream *grant_open(struct upstream_wait *t, int *ret_error) {
-    if (t->stream)
+    if (t->stream && upstream_is_open(t->stream)) /* it may have ended within this very turn */
         return t->stream;
     if (t->fd >= 0) {
         struct stream *s = upstream_adopt(t->up, t->worker, t->fd);
@@ -61,8 +61,8 @@ static struct stream *grant_open(struct upstream_wait *t, int *ret_error) {
 
 /* Nobody wants it any more. */
 static void grant_return(struct upstream_wait *t) {
-    struct stream *s = t->stream;
-    if (!s && t->fd >= 0)
+    struct stream *s = t->stream && upstream_is_open(t->stream) ? t->stream : NULL;
+    if (t->fd >= 0)
         s = upstream_adopt(t->up, t->worker, t->fd);
     if (s)
         upstream_keep(s);
@@ -119,7 +119,7 @@ static struct upstream_wait *wait_new(struct worker *w, const struct upstream_wa
     if (!t)
         return NULL;
     *t = (struct upstream_wait){.worker = w, .fd = -1, .turn = want->turn, .user = want->user};
-    w->upstream_count++; /* a worker that ends waits for it */
+    ACCOUNT_ADD(w->upstream_count, 1); /* a worker that ends waits for it */
     return t;
 }
 

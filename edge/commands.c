@@ -37,13 +37,17 @@ static const struct column ports_columns[] = {{"TENANT", "tenant", false},
                                               {"UNTIL", "until", true},
                                               {"REASON", "reason", false},
                                               {NULL, NULL, false}};
-static const struct column backends_columns[] = {
-    {"TENANT", "tenant", false},     {"SERVICE", "service", false},
-    {"PORT", "port", false},         {"ADDRESS", "address", false},
-    {"STATE", "state", false},       {"CONNECTIONS", "connections", false},
-    {"FAILURES", "failures", false}, {"POD", "pod", true},
-    {"UNTIL", "until", true},        {"REASON", "reason", false},
-    {NULL, NULL, false}};
+static const struct column backends_columns[] = {{"TENANT", "tenant", false},
+                                                 {"SERVICE", "service", false},
+                                                 {"PORT", "port", false},
+                                                 {"ADDRESS", "address", false},
+                                                 {"STATE", "state", false},
+                                                 {"CONNECTIONS", "connections", false},
+                                                 {"FAILURES", "failures", false},
+                                                 {"POD", "pod", true},
+                                                 {"UNTIL", "until", true},
+                                                 {"REASON", "reason", false},
+                                                 {NULL, NULL, false}};
 static const struct column certificates_columns[] = {
     {"NAMES", "names", false},           {"TENANT", "tenant", false},
     {"ISSUER", "issuer", false},         {"NOTAFTER", "notAfter", false},

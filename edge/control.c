@@ -335,7 +335,8 @@ bool control_start(struct edge *e, struct err *err) {
     e->last = &e->first;
     e->lookups = lookups_new(&e->loop, c->dns.servers.item, c->dns.servers.count, name_answered, e);
     e->health = health_new(&e->loop);
-    if (!e->lookups || !e->health || !ports_init(&e->ports, &c->raw_address, c->port_low, c->port_high))
+    if (!e->lookups || !e->health ||
+        !ports_init(&e->ports, &c->raw_address, c->port_low, c->port_high))
         return err_set(err, "out of memory");
     if (!registry_start(e, err) || !store_start(e, err))
         return false;

@@ -111,7 +111,9 @@ static bool pod_tell(struct story *s, json_t *pods, const struct endpoint *p) {
 static void policy_tell(struct story *s, const struct policy *p) {
     static const char *const ways[] = {"least requests of two at random", "round robin", "hash"};
     bool cookie = p->balance == BALANCE_HASH && p->hash_cookie;
-    const char *by = p->balance != BALANCE_HASH ? "" : cookie ? " of cookie " : " of the client's address";
+    const char *by = p->balance != BALANCE_HASH ? ""
+                     : cookie                   ? " of cookie "
+                                                : " of the client's address";
     tell(s, "balance", "%s%s%s", ways[p->balance], by, cookie ? p->hash_cookie : "");
     if (p->pod_connections)
         tell(s, "cap", "%lld connections to each pod, over all workers; %lld requests may wait",

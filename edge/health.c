@@ -48,12 +48,12 @@ struct health {
 
 /* ---- judging ---- */
 
-bool health_judge(struct health_streak *s, const struct policy *p, bool known, bool fails, bool passed,
-                  bool *ret_fails) {
+bool health_judge(struct health_streak *s, const struct policy *p, bool known, bool fails,
+                  bool passed, bool *ret_fails) {
     s->passes = passed ? s->passes + 1 : 0;
     s->fails = passed ? 0 : s->fails + 1;
-    if (known && (passed != fails ||
-                  (passed ? s->passes < p->health_rise : s->fails < p->health_fall)))
+    if (known &&
+        (passed != fails || (passed ? s->passes < p->health_rise : s->fails < p->health_fall)))
         return false;
     *ret_fails = !passed;
     return true;
@@ -78,7 +78,8 @@ static bool status_good(const struct policy *p, int status) {
 /* ---- one check ---- */
 
 static int64_t interval_ns(const struct check *c) {
-    int64_t ns = c->policy.health_ms * MS; /* a tenth of it at random, so that checks don't march in step */
+    int64_t ns =
+        c->policy.health_ms * MS; /* a tenth of it at random, so that checks don't march in step */
     return ns - ns / 20 + (int64_t)((uint64_t)random() % (uint64_t)(ns / 10 + 1));
 }
 
@@ -182,7 +183,8 @@ static void check_start(struct check *c) {
     int64_t most = p->health_timeout_ms < p->health_ms ? p->health_timeout_ms : p->health_ms;
     int fd = upstream_socket(c->up);
     c->source = (struct loop_source){.fd = fd, .events = POLLOUT, .ready = check_ready};
-    if (fd < 0 || !loop_add(c->health->loop, &c->source)) { /* no fault of the pod: ask again later */
+    if (fd < 0 ||
+        !loop_add(c->health->loop, &c->source)) { /* no fault of the pod: ask again later */
         if (fd >= 0)
             close(fd);
         c->due_ns = loop_now_ns() + interval_ns(c);
@@ -210,7 +212,8 @@ static void check_look(struct check *c, int64_t now, struct check **longest_due)
 static struct check *checks_look(struct health *h, int64_t now) {
     struct check *longest_due = NULL;
     for (size_t i = 0; i < h->tenants.room; i++)
-        for (struct check *c = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL; c; c = c->next)
+        for (struct check *c = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL; c;
+             c = c->next)
             check_look(c, now, &longest_due);
     return longest_due;
 }
@@ -222,11 +225,13 @@ void health_beat(struct health *h) {
     if (!checks_look(h, now))
         return;
     for (size_t i = 0; i < h->tenants.room; i++)
-        for (struct check *c = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL; c; c = c->next)
+        for (struct check *c = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL; c;
+             c = c->next)
             due += c->state == CHECK_WAIT && c->due_ns <= now;
     bool few = h->in_flight + due <= IN_FLIGHT_MOST;
     for (size_t i = 0; few && i < h->tenants.room; i++)
-        for (struct check *c = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL; c; c = c->next)
+        for (struct check *c = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL; c;
+             c = c->next)
             if (c->state == CHECK_WAIT && c->due_ns <= now)
                 check_start(c);
     struct check *c;

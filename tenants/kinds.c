@@ -34,10 +34,9 @@ static const struct field metadata_rows[] = {
      .schema = &owner_ref_schema},
     END_OF_ROWS,
 };
-SCHEMA(
-    metadata,
-    "uid resourceVersion generation creationTimestamp deletionGracePeriodSeconds finalizers "
-    "managedFields selfLink");
+SCHEMA(metadata,
+       "uid resourceVersion generation creationTimestamp deletionGracePeriodSeconds finalizers "
+       "managedFields selfLink");
 
 #define HEAD(what)                                                                               \
     {.name = "apiVersion",                                                                       \

@@ -105,7 +105,7 @@ struct policy_spec {
 struct ingress_object {
     struct object head;
     struct ingress_spec *spec;
-    bool passthrough;    /* ringress/tls-passthrough */
+    bool passthrough; /* ringress/tls-passthrough */
     struct policy_spec *policy;
     enum maybe redirect; /* ringress/ssl-redirect */
 };

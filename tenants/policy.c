@@ -66,7 +66,10 @@ static bool balance_read(struct reader *r, const struct row *row, const struct w
 static bool cookie_name_good(const char *name) {
     size_t length = strlen(name);
     return length && length <= 64 &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") == length;
+           strspn(
+               name,
+               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") ==
+               length;
 }
 
 static bool hash_by_read(struct reader *r, const struct row *row, const struct word *value,
@@ -123,15 +126,15 @@ static bool status_read(struct reader *r, const struct row *row, const struct wo
     return true;
 }
 
-#define NUMBER(name_, type_, member, min_, max_)                                     \
-    {                                                                                \
-        .name = name_, .type = type_, .offset = offsetof(struct policy, member),     \
-        .size = sizeof policy_default.member, .min = min_, .max = max_               \
+#define NUMBER(name_, type_, member, min_, max_)                                 \
+    {                                                                            \
+        .name = name_, .type = type_, .offset = offsetof(struct policy, member), \
+        .size = sizeof policy_default.member, .min = min_, .max = max_           \
     }
-#define OTHER(name_, member, read_)                                                      \
-    {                                                                                    \
-        .name = name_, .type = VALUE_OTHER, .offset = offsetof(struct policy, member),   \
-        .size = sizeof policy_default.member, .read = read_                              \
+#define OTHER(name_, member, read_)                                                    \
+    {                                                                                  \
+        .name = name_, .type = VALUE_OTHER, .offset = offsetof(struct policy, member), \
+        .size = sizeof policy_default.member, .read = read_                            \
     }
 #define PAGE(name_, which) \
     { .name = name_, .type = VALUE_PAGE, .offset = which }
@@ -202,8 +205,8 @@ static const struct row *row_find(const char *name) {
 
 /* Other annotations belong to others; one that starts like ours is ours, misspelt. */
 static bool looks_like_ours(const char *name) {
-    static const char *const stems[] = {"load-balanc", "hash-", "eject", "retry-", "max-conn", "max-queue",
-                                        "queue-",      "health", "error-page"};
+    static const char *const stems[] = {"load-balanc", "hash-",  "eject",  "retry-",    "max-conn",
+                                        "max-queue",   "queue-", "health", "error-page"};
     for (size_t i = 0; i < sizeof stems / sizeof *stems; i++)
         if (!strncmp(name, stems[i], strlen(stems[i])))
             return true;
@@ -248,8 +251,8 @@ static bool says(const struct policy *policy, const char *name) {
 static void need(struct reader *r, const struct object *object, const struct policy *policy,
                  const char *name, const char *other, bool given) {
     if (says(policy, name) && !given)
-        reader_error(r, object->metadata->at, "ringress/%s: has no effect without ringress/%s", name,
-                     other);
+        reader_error(r, object->metadata->at, "ringress/%s: has no effect without ringress/%s",
+                     name, other);
 }
 
 /* What only makes sense together. An Ingress may add to what its Service says, so only a Service's are judged. */
@@ -262,7 +265,8 @@ static void policy_judge(struct reader *r, const struct object *object, struct p
     if (says(policy, "health-timeout") && policy->health_timeout_ms > policy->health_ms)
         reader_error(r, object->metadata->at,
                      "ringress/health-timeout: must not be longer than ringress/health-interval");
-    if (policy->eject_ms > policy->eject_most_ms) /* both have a default, and one alone can be wrong */
+    if (policy->eject_ms >
+        policy->eject_most_ms) /* both have a default, and one alone can be wrong */
         reader_error(r, object->metadata->at,
                      "ringress/eject-for: must not be longer than ringress/eject-for-most");
     if (strcmp(object->kind.text, "Service"))
@@ -296,9 +300,9 @@ struct policy_spec *policy_read(struct reader *r, const struct object *object) {
 
 static const char *page_type(const char *text) {
     text += strspn(text, " \t\r\n");
-    return *text == '<'                    ? "text/html; charset=utf-8"
+    return *text == '<'                   ? "text/html; charset=utf-8"
            : *text == '{' || *text == '[' ? "application/json"
-                                           : "text/plain; charset=utf-8";
+                                          : "text/plain; charset=utf-8";
 }
 
 /* The text of "configmap:NAME/KEY"; NULL with an event. */
@@ -311,8 +315,8 @@ static const char *config_map_text(struct work *w, const struct word *value, con
     if (!text)
         note_event(w, object, file, value->at, "ErrorPage", "there is no %s", value->text);
     else if (strlen(text) > PAGE_MAX)
-        note_event(w, object, file, value->at, "ErrorPage", "%s is longer than %d bytes", value->text,
-                   PAGE_MAX);
+        note_event(w, object, file, value->at, "ErrorPage", "%s is longer than %d bytes",
+                   value->text, PAGE_MAX);
     return text && strlen(text) <= PAGE_MAX ? text : NULL;
 }
 

@@ -18,9 +18,10 @@ struct backend *backend_new(struct work *w, const char *service, uint16_t port,
     if (w->backend_count == w->backend_room)
         return NULL; /* cannot be: room was made for each reference */
     struct backend *backend = &w->backend[w->backend_count++];
-    *backend = (struct backend){
-        .service = stash_text(w->stash, service), .port = port, .protocol = protocol,
-        .policy = policy_default};
+    *backend = (struct backend){.service = stash_text(w->stash, service),
+                                .port = port,
+                                .protocol = protocol,
+                                .policy = policy_default};
     return backend;
 }
 

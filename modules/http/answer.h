@@ -18,7 +18,8 @@ struct answer {
     time_t date;
     const char *location; /* 308; NULL: none */
     size_t location_length;
-    const struct error_page *page; /* the tenant's own text, sent behind what answer_write writes; NULL: ours */
+    const struct error_page
+        *page; /* the tenant's own text, sent behind what answer_write writes; NULL: ours */
 };
 /* The tenant's own page for this status, or NULL. */
 const struct error_page *answer_page(const struct policy *, int status);

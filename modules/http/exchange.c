@@ -309,8 +309,8 @@ static bool must_hold(const struct exchange *ex) {
     const struct message *m = &ex->request;
     if (ex->connected || m->framing == FRAMING_NONE)
         return false;
-    return ex->wait || m->framing != FRAMING_LENGTH || m->length > BODY_SMALL || m->head.buf == NULL ||
-           m->head.room - m->head.used < m->length;
+    return ex->wait || m->framing != FRAMING_LENGTH || m->length > BODY_SMALL ||
+           m->head.buf == NULL || m->head.room - m->head.used < m->length;
 }
 
 static bool request_forward(struct exchange *ex) {

@@ -59,8 +59,9 @@ static void a_status_is_read_from_whatever_has_come(void **unused) {
 
 static void what_is_not_http_1_is_said_at_its_first_wrong_byte(void **unused) {
     (void)unused;
-    static const char *const bad[] = {"SSH-2.0-x", "H\n",          "HTTP/2 200\r\n", "HTTP/1.1 20x",
-                                      "\r\n",      "HTTP/1.1 2000", "http/1.1 200 OK"};
+    static const char *const bad[] = {"SSH-2.0-x",      "H\n",  "HTTP/2 200\r\n",
+                                      "HTTP/1.1 20x",   "\r\n", "HTTP/1.1 2000",
+                                      "http/1.1 200 OK"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(status_of(bad[i]), -1);
 }

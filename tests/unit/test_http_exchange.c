@@ -1130,7 +1130,6 @@ static void an_until_close_response_cut_by_an_error_is_not_completed(void **stat
 
 /* ---- waiting for a connection to a pod ---- */
 
-
 static void a_request_in_line_is_sent_whole_when_its_turn_comes(void **state) {
     (void)state;
     char *big = repeat("x", 3000);
@@ -1219,9 +1218,9 @@ static void an_error_page_replaces_the_edges_own_words(void **state) {
         pod_up(0);
         mock_say_eof(&mock.pod[0]);
         mock_turn();
-        const char *expected = head ? "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n" CL(8) END
-                                    : "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n" CL(
-                                          8) END "<p>sorry";
+        const char *expected =
+            head ? "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n" CL(8) END
+                 : "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n" CL(8) END "<p>sorry";
         assert_string_equal(plain(&mock.client), expected);
         mock_clear(&mock.client);
         say(&mock.client, "GET / HTTP/1.1\r\nHost: nobody.example\r\n" END, 1000);

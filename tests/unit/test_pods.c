@@ -66,9 +66,10 @@ static void load_is_spread_evenly_and_never_far_apart(void **unused) {
         assert_in_range(p.weight[i], 990, 1010); /* one at random would be off by 100 */
 }
 
-static void a_pod_that_something_speaks_against_is_never_taken_while_another_is_there(void **unused) {
+static void
+a_pod_that_something_speaks_against_is_never_taken_while_another_is_there(void **unused) {
     (void)unused;
-    static const uint64_t reasons[] = {PICK_FAILED, PICK_AVOID,   PICK_FULL,
+    static const uint64_t reasons[] = {PICK_FAILED,  PICK_AVOID,   PICK_FULL,
                                        PICK_EJECTED, PICK_LEAVING, PICK_OUT};
     for (size_t r = 0; r < sizeof reasons / sizeof *reasons; r++) {
         struct pods p = {.count = 10};
