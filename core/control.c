@@ -78,7 +78,7 @@ static void worker_wind_down(struct worker *w) {
     int64_t until = sys_now_ns() + STOP_MS * 1000000LL;
     conns_reset(w);
     upstreams_close_idle(w);
-    while ((w->conn_count || w->upstream_count || w->dead) && sys_now_ns() < until)
+    while ((w->conn_count || w->upstream_count || w->wait_count || w->dead) && sys_now_ns() < until)
         if (worker_turn(w, 1000000))
             break;
     for (unsigned i = 0; i < WIND_DOWN_TURNS; i++) /* what the last turns asked to end */

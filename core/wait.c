@@ -34,7 +34,7 @@ static struct upstream_wait *wait_of(struct queued_item *item) {
 
 static void wait_free(struct upstream_wait *t) {
     struct worker *w = t->worker;
-    ACCOUNT_ADD(w->upstream_count, -1);
+    w->wait_count--;
     timer_stop(&t->timer);
     worker_free(w, t, sizeof *t);
 }
@@ -119,7 +119,7 @@ static struct upstream_wait *wait_new(struct worker *w, const struct upstream_wa
     if (!t)
         return NULL;
     *t = (struct upstream_wait){.worker = w, .fd = -1, .turn = want->turn, .user = want->user};
-    ACCOUNT_ADD(w->upstream_count, 1); /* a worker that ends waits for it */
+    w->wait_count++; /* a worker that ends waits for it */
     return t;
 }
 

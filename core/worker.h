@@ -85,6 +85,7 @@ struct worker {
     /* connections */
     struct conn *conns;
     unsigned conn_count, upstream_count;
+    unsigned wait_count; /* requests that wait for a connection to a pod, or are being lent one */
     uint64_t accepted;
     unsigned completions; /* of the last turn */
     uint64_t turns;       /* released at each quiescent point */

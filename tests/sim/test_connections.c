@@ -156,8 +156,8 @@ static void world_end(void) {
     fake_fail_at(0);
     ring_cancel(world.w->ring, &world.accept);
     owner_end(&world.owner);
-    for (unsigned i = 0;
-         i < TURNS_MOST && (!world.released || world.w->conn_count || world.w->upstream_count);
+    for (unsigned i = 0; i < TURNS_MOST && (!world.released || world.w->conn_count ||
+                                            world.w->upstream_count || world.w->wait_count);
          i++) {
         conns_reset(world.w);
         assert_int_equal(worker_turn(world.w, 1000000), 0);
@@ -165,6 +165,7 @@ static void world_end(void) {
     assert_true(world.released);
     assert_int_equal(world.w->conn_count, 0);
     assert_int_equal(world.w->upstream_count, 0);
+    assert_int_equal(world.w->wait_count, 0);
     assert_int_equal(world.w->in_use, 0);
     assert_int_equal(world.version.pins[0], 0);
     assert_int_equal(process.nobody->w[0].connections, 0);
