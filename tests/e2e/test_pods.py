@@ -108,7 +108,7 @@ def test_half_of_the_pods_and_a_lone_one_are_never_ejected(workers):
     with contextlib.ExitStack() as stack:
         bad = [stack.enter_context(Pod(closing)) for _ in range(5)]
         with Edge({"acme.yaml": acme(*bad, eject_for="30s")}, workers) as e:
-            for _ in range(60):
+            for _ in range(40):
                 assert e.status(URL) == 502
             assert sorted(states(e).values()) == ["ejected"] * 2 + ["ready"] * 3
             e.drop("acme.yaml", acme(bad[0], eject_for="30s"))
@@ -443,6 +443,23 @@ def test_new_pods_serve_who_waits(workers):
             eventually(lambda: len(two.order) == 2)  # both who waited
             one.let(1)
             assert [a.status() for a in asking] == [200] * 3
+
+
+# ---- connections that are used again ----
+def test_a_worker_borrows_an_idle_connection_rather_than_open_one_more():
+    """Three requests at once, on whichever workers: three connections are enough, and few more are opened. Each worker for itself
+    would open up to three."""
+    with GatedPod() as one:
+        with Edge({"acme.yaml": acme(one)}, workers=3) as e:
+            for _ in range(40):
+                before = len(one.order)
+                asking = [Asking(e) for _ in range(3)]
+                eventually(lambda: len(one.order) == before + 3)
+                one.let(3)
+                assert [a.status() for a in asking] == [200] * 3
+                eventually(lambda: backend(e, one)["idle"] == backend(e, one)["connections"])
+            assert one.accepted <= 6, one.accepted
+            assert backend(e, one)["connects"] == one.accepted
 
 
 # ---- pods that leave ----
