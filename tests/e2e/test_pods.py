@@ -8,8 +8,8 @@ import time
 import pytest
 
 from edge import PATIENCE, Edge, eventually
-from objects import ACME, GLOBEX, grant, ingress, plain_ingress, pod, rule, tenant
-from objects import documents, service as bare_service
+from namespaces import Namespaces
+from objects import ACME, GLOBEX, documents, grant, plain_ingress, pod, rule, service as bare_service, tenant
 from pod import EchoPod, Pod, TcpEchoPod, answering
 from wire import Closed
 
@@ -282,6 +282,27 @@ def test_a_check_by_tcp_only_connects(workers):
             assert states(e)[one.address] == "ready"
             one.stop()
             eventually(lambda: states(e)[one.address] == "notReady")
+
+
+def test_checks_go_through_the_tenants_own_network(workers):
+    """The same address in two networks: one pod is well, the other is not."""
+    address = "10.11.0.5"
+    with Namespaces() as spaces, contextlib.ExitStack() as stack:
+        files, servers = {}, {}
+        for name, domain, health in (("acme", ACME, "200"), ("globex", GLOBEX, "500")):
+            space = spaces.add(name, address)
+            with spaces.inside(space):
+                servers[name] = stack.enter_context(CheckedPod(name, health, address=address))
+            files[f"{name}.yaml"] = tenant(
+                name, pod(servers[name], app="web"), service(**CHECKS), plain_ingress(rule(f"web.{domain}", "web")),
+                network={"allow": ["10.11.0.0/16"], "netns": space})
+        with Edge(files, workers) as e:
+            def state(name):
+                return next(b["state"] for b in e.get("backends", "-n", name))
+            eventually(lambda: state("globex") == "notReady")
+            eventually(lambda: servers["acme"].checks >= 2)
+            assert state("acme") == "ready" and e.request(URL).get("X-Pod") == "acme"
+            assert e.status(f"http://web.{GLOBEX}/") == 503 and not servers["globex"].requests
 
 
 # ---- caps and the line ----
