@@ -335,6 +335,7 @@ static int request_head_done(struct message *m) {
 
 static void request_body(struct message *m, const uint8_t *at, size_t length) {
     struct exchange *ex = exchange_of_request(m);
+    ex->window_bytes += length;
     if (!ex->answer)
         body_part(&ex->up, ex->source, at, length);
 }

@@ -133,6 +133,23 @@ static bool hold_run(struct http_conn *hc) {
 
 /* ---- time and pace ---- */
 
+/* Who sends a byte now and then is never idle, but holds a pod: an announced body must come at BODY_RATE_MIN, measured in windows of
+ * `body_idle`. A chunked one may be a stream that has nothing to say; time in which the pod does not read is not the client's. */
+static void window_move(struct exchange *ex) {
+    int64_t idle = edge_timeouts()->body_idle;
+    bool enough = ex->window_bytes >= (uint64_t)idle * BODY_RATE_MIN / 1000;
+    if (ex->window_end && !enough && ex->request.framing == FRAMING_LENGTH && !ex->up.full &&
+        !ex->held)
+        return;
+    ex->window_end = worker_now_ms(ex->worker) + idle;
+    ex->window_bytes = 0;
+}
+
+static int64_t window_left(const struct exchange *ex) {
+    int64_t left = ex->window_end - worker_now_ms(ex->worker);
+    return left > 0 ? left : 1;
+}
+
 static int64_t patience(const struct http_conn *hc) {
     const struct timeouts *t = edge_timeouts();
     switch (hc->state) {
@@ -140,6 +157,8 @@ static int64_t patience(const struct http_conn *hc) {
         return hc->first ? t->header : t->keepalive;
     case CLIENT_HEAD:
         return t->header;
+    case CLIENT_SEND:
+        return window_left(hc->exchange);
     case CLIENT_WAIT:
         return t->response;
     case CLIENT_LINGER:
@@ -192,6 +211,8 @@ void http_continue(struct http_conn *hc) {
     pace(hc);
     if (hc->timed && hc->state != CLIENT_SEND && hc->state != CLIENT_PASS)
         return;
+    if (hc->state == CLIENT_SEND)
+        window_move(hc->exchange);
     hc->timed = true;
     timer_set(worker_of(hc), &hc->timer, patience(hc));
 }

@@ -45,6 +45,8 @@ enum {
     TRIES_MAX = 3,         /* pods asked for one request */
     INTERIM_MAX = 32,      /* 1xx responses to one request */
     RETRY_AFTER_S = 5,
+    BODY_RATE_MIN =
+        100, /* bytes a second, on average over `body_idle`, of a body whose length was announced */
 };
 
 struct
@@ -95,6 +97,8 @@ struct exchange {
     bool delivering : 1;   /* the final response's head is on its way: no other answer */
     bool keep : 1;         /* the client's connection stays open after this */
     uint8_t host_length;
+    int64_t window_end;               /* ms: by then so much of the request's body must have come */
+    uint64_t window_bytes;            /* what has come in this window */
     struct message request, response; /* message_init sees to these */
     char host[254];
 };

@@ -483,6 +483,11 @@ const void *module_conf(const struct ringress_module *m) {
     (void)m;
     return &https_port;
 }
+int64_t worker_now_ms(const struct worker *w) {
+    (void)w;
+    return mock.now;
+}
+
 uint64_t worker_random(struct worker *w) {
     (void)w;
     return 0;

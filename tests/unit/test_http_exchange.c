@@ -914,10 +914,10 @@ static void idle_bodies_time_out(void **state) {
     mock_start(&ringress_module);
     mock.reuse = true;
     mock_connect(NULL);
-    say(&mock.client, "POST / HTTP/1.1\r\n" HOST CL(5000) END, 1000);
+    say(&mock.client, "POST / HTTP/1.1\r\n" HOST CHUNKED END, 1000);
     for (int i = 0; i < 5; i++) {
         mock_wait(59000);
-        say(&mock.client, "abc", 1000);
+        say(&mock.client, "1\r\na\r\n", 1000);
     }
     mock_wait(60001);
     assert_non_null(strstr(mock.client.out, " 408 "));
@@ -933,6 +933,31 @@ static void idle_bodies_time_out(void **state) {
     assert_true(mock.conn_open);
     mock_wait(1001);
     assert_true(mock.client.closed && mock.client.reset); /* cut, not ended */
+    mock_stop();
+}
+
+/* 100 bytes a second, on average over the 60 s of `body_idle`. */
+static void an_announced_body_that_drips_times_out(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock.reuse = true;
+    mock_connect(NULL);
+    say(&mock.client, "POST / HTTP/1.1\r\n" HOST CL(50000) END, 1000);
+    char *enough = repeat("x", 3000);
+    for (int i = 0; i < 10; i++) {
+        mock_wait(29000);
+        say(&mock.client, enough, 1000);
+    }
+    assert_true(mock.conn_open && !mock.client.shutdown);
+    free(enough);
+    for (int i = 0; i < 30 && !mock.client.shutdown; i++) {
+        mock_wait(5000);
+        if (!mock.client.shutdown)
+            say(&mock.client, "drip", 1000);
+    }
+    assert_non_null(strstr(mock.client.out, " 408 "));
+    assert_true(mock.pod[0].reset);
+    ending_check(CLOSES);
     mock_stop();
 }
 
@@ -1709,6 +1734,7 @@ int main(void) {
         cmocka_unit_test(a_flood_of_pipelined_requests_pauses_the_client),
         cmocka_unit_test(timeouts_answer_or_close),
         cmocka_unit_test(idle_bodies_time_out),
+        cmocka_unit_test(an_announced_body_that_drips_times_out),
         cmocka_unit_test(a_drained_edge_lets_idle_connections_go_and_finishes_the_others),
         cmocka_unit_test(a_half_closed_client_gets_its_responses),
         cmocka_unit_test(what_comes_while_a_request_waits_for_its_look_ups_keeps_its_place),
