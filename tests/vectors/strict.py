@@ -13,6 +13,7 @@ TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (/[\x21-\x7e]*|\*) HTTP/1\.1\Z")
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-9][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*)\Z")
 FIELD_LINE = re.compile(rb"(" + TOKEN + rb"): ((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)\Z")
+STRAY_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 LENGTH = re.compile(rb"(?:0|[1-9][0-9]*)\Z")
 CHUNK_SIZE = re.compile(rb"(0|[1-9a-f][0-9a-f]*)\r\n")
 # what ends at the edge and is never seen behind it (RFC 9110 section 7.6.1)
@@ -63,6 +64,8 @@ def head_at(data, at):
     """(start line, fields, where the head ends)"""
     end = data.find(b"\r\n\r\n", at)
     if end < 0:
+        if STRAY_LINE_END.search(data, at):
+            raise Malformed("a bare CR or LF")
         raise Incomplete
     lines = data[at:end].split(b"\r\n")
     for line in lines:
