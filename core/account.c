@@ -2,6 +2,7 @@
  * account.c - accounts: counted, one cache-aligned row of counters per worker.
  */
 #include "core/account.h"
+#include "core/limit.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ void account_ref(struct account *a) {
 void account_unref(struct account *a) {
     if (!a || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
         return;
+    limiter_free(a->limiter);
     free(a->name);
     free(a);
 }

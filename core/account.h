@@ -20,10 +20,13 @@ struct account_worker {
 /* How a worker counts: it is the only writer, so no locked instruction is needed, and a reader never sees half. */
 #define ACCOUNT_ADD(counter, n) __atomic_store_n(&(counter), (counter) + (n), __ATOMIC_RELAXED)
 
+struct limiter; /* core/limit.h */
+
 struct account {
     char *name;
     unsigned workers;
     _Atomic int refs;
+    struct limiter *limiter;   /* NULL: nothing limits this tenant; once there it stays */
     struct account_worker w[]; /* one each */
 };
 
@@ -31,3 +34,6 @@ struct account *account_new(const char *name, unsigned workers); /* refs = 1; NU
 void account_ref(struct account *);
 void account_unref(struct account *);
 struct account_worker account_sum(const struct account *);
+static inline struct limiter *account_limiter(const struct account *a) {
+    return __atomic_load_n(&a->limiter, __ATOMIC_ACQUIRE);
+}
