@@ -132,6 +132,7 @@ static void ingress_check(struct reader *r, struct ingress_object *ingress) {
         annotation_truth(r, &ingress->head, "ringress/tls-passthrough") == MAYBE_TRUE;
     ingress->redirect = annotation_truth(r, &ingress->head, "ringress/ssl-redirect");
     ingress->policy = policy_read(r, &ingress->head);
+    ingress->gate = gate_read(r, &ingress->head, !ingress->passthrough);
     struct ingress_spec *spec = ingress->spec;
     if (!spec)
         return;
@@ -175,8 +176,14 @@ static void health_check(struct reader *r, const struct service_object *service)
 static void service_check(struct reader *r, struct service_object *service) {
     struct service_spec *spec = service->spec;
     service->policy = policy_read(r, &service->head);
+    service->gate = gate_read(r, &service->head, false);
     if (!spec)
         return;
+    if (service->gate && (!spec->type.text || strcmp(spec->type.text, "NodePort")))
+        reader_warning(
+            r, service->head.metadata->at,
+            "the source ranges and proxy-protocol of a Service are for raw ports: it asks for "
+            "none (type: NodePort)");
     bool external = spec->type.text && !strcmp(spec->type.text, "ExternalName");
     bool headless = spec->ports.count == 0;
     if (headless && !external)

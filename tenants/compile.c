@@ -36,8 +36,11 @@ static void grant_copy(struct work *w) {
     tenant->domain = w->entry->domain ? stash_text(w->stash, w->entry->domain) : "";
     network_copy(w, spec);
     if (spec && spec->limits)
-        tenant->limits = (struct limits){spec->limits->connections, spec->limits->new_connections,
-                                         spec->limits->requests, spec->limits->bandwidth};
+        tenant->limits =
+            (struct limits){.connections = spec->limits->connections,
+                            .new_connections_per_second = spec->limits->new_connections,
+                            .requests_per_second = spec->limits->requests,
+                            .bandwidth_bits = spec->limits->bandwidth};
 }
 
 /* One backend at most for each reference to one. */
@@ -95,6 +98,7 @@ static void ports_build(struct work *w, struct change *change) {
             .state = port->number ? RAW_PORT_OPEN : RAW_PORT_REFUSED,
             .reason = port->refusal,
             .backend = port->backend,
+            .gate = port->gate,
         };
         if (port->refusal)
             note_event(w, port->object, "", (struct spot){0, 0}, "PortRefused",

@@ -34,6 +34,16 @@ struct network {
 
 struct limits { /* 0: none */
     int64_t connections, new_connections_per_second, requests_per_second, bandwidth_bits;
+    bool refuses; /* some gate may turn clients or requests away */
+};
+
+struct
+    gate { /* what the annotations of an Ingress or Service ask for; NULL stands for none of it */
+    const struct prefix *allow, *deny; /* addresses of clients; `deny` is looked at first */
+    size_t allow_count, deny_count;    /* no `allow`: everyone else */
+    int64_t body_size_max;             /* bytes of a request's body; -1: no limit */
+    uint8_t proxy_version; /* pods are told who the client is by PROXY v1 or v2; 0: not */
+    bool trace;            /* requests without a traceparent get one */
 };
 
 enum app_protocol { APP_HTTP, APP_HTTPS, APP_H2C, APP_WS, APP_TCP };
@@ -99,8 +109,9 @@ struct route {
     const char *path; /* starts with '/'; a final '/' of a Prefix is ignored in matching */
     size_t path_length;
     const struct backend *backend;
-    const char *ingress; /* the Ingress it came from */
-    const char *origin;  /* "Ingress default" or "label kr.ingress.80 on Pod x", for explain */
+    const char *ingress;     /* the Ingress it came from */
+    const char *origin;      /* "Ingress default" or "label kr.ingress.80 on Pod x", for explain */
+    const struct gate *gate; /* or NULL, as everywhere */
 };
 
 struct host {
@@ -110,7 +121,9 @@ struct host {
     bool redirect;    /* plain HTTP answers 308 to https */
     bool passthrough; /* TLS goes to passthrough_backend untouched */
     const struct backend *passthrough_backend;
+    const struct gate *passthrough_gate;
     const struct backend *fallback; /* defaultBackend of its ingress, or NULL */
+    const struct gate *fallback_gate;
 };
 
 /* A name this tenant may serve, as the directory is to know it. */
@@ -146,6 +159,7 @@ struct raw_port {
     enum raw_port_state state;
     const char *reason; /* when refused or shut, else NULL */
     const struct backend *backend;
+    const struct gate *gate;
 };
 
 struct tenant {
@@ -180,6 +194,7 @@ struct route_answer {
     const struct host *host;       /* the rules consulted, or NULL */
     const struct route *route;     /* NULL when the defaultBackend answers */
     const struct backend *backend; /* NULL unless ROUTE_FOUND */
+    const struct gate *gate;       /* of whoever named the backend */
 };
 
 /* `host` as the directory entry had it (NULL: no rules of its own). `path`: the target's path, without query, already
@@ -192,6 +207,10 @@ const struct certificate *tenant_certificate(const struct tenant *, const char *
                                              size_t sni_length);
 
 bool prefix_contains(const struct prefix *, const union address *);
+/* May a client at this address come in? One whose address is not known (family 0): only where there are no lists. */
+bool gate_admits(const struct gate *, const union address *);
+/* Does anything limit this tenant, or may turn clients away? */
+bool tenant_is_limited(const struct tenant *);
 /* May a pod at this address be dialled for this tenant? False for addresses outside `allow`, for metadata addresses
  * (169.254.169.254, fd00:ec2::254, …), and for loopback/link-local unless a prefix of `allow` lies inside that range. */
 bool network_allows(const struct network *, const union address *);

@@ -93,7 +93,8 @@ static void route_state(struct rule *rule) {
 }
 
 static void rule_shadow(struct work *w, struct rule *rule, const struct rule *winner) {
-    if (rule->backend == winner->backend && rule->passthrough == winner->passthrough) {
+    if (rule->backend == winner->backend && rule->passthrough == winner->passthrough &&
+        rule->gate == winner->gate) {
         note_state(rule, "ok",
                    NULL); /* http:// and https:// of one label: said twice, meant once */
         route_state(rule);
@@ -113,6 +114,7 @@ static void route_set(struct route *route, const struct rule *rule) {
         .backend = rule->backend,
         .ingress = rule->ingress,
         .origin = rule->origin,
+        .gate = rule->gate,
     };
 }
 
@@ -143,7 +145,7 @@ static void passthrough_build(struct work *w, struct host *host, struct rule **r
     for (size_t i = 0; i < count; i++) {
         if (!rules[i]->passthrough || !rules[i]->path)
             continue;
-        if (winner && rules[i]->backend != winner->backend) {
+        if (winner && (rules[i]->backend != winner->backend || rules[i]->gate != winner->gate)) {
             rule_shadow(w, rules[i], winner);
             continue;
         }
@@ -152,6 +154,7 @@ static void passthrough_build(struct work *w, struct host *host, struct rule **r
     }
     host->passthrough = winner != NULL;
     host->passthrough_backend = winner ? winner->backend : NULL;
+    host->passthrough_gate = winner ? winner->gate : NULL;
 }
 
 static void host_fill(struct work *w, struct host *host, struct rule **rules, size_t count) {
@@ -160,8 +163,10 @@ static void host_fill(struct work *w, struct host *host, struct rule **rules, si
     for (size_t i = 0; i < count; i++) {
         redirect |= rules[i]->redirect;
         plain |= rules[i]->plain;
-        if (!host->fallback)
+        if (!host->fallback) {
             host->fallback = rules[i]->fallback;
+            host->fallback_gate = rules[i]->gate;
+        }
     }
     host->redirect = redirect && !plain;
     routes_build(w, host, rules, count);
@@ -230,15 +235,15 @@ static void names_build(struct work *w) {
 
 /* ---- the whole ---- */
 
-static const struct backend *first_fallback(const struct work *w) {
+static const struct ingress_note *first_fallback(const struct work *w) {
     for (size_t i = 0; i < w->out->ingress_count; i++)
         if (w->out->ingress[i].fallback)
-            return w->out->ingress[i].fallback;
+            return &w->out->ingress[i];
     return NULL;
 }
 
 static void any_build(struct work *w, struct rule **rules, size_t count) {
-    const struct backend *fallback = first_fallback(w);
+    const struct ingress_note *fallback = first_fallback(w);
     if (!count && !fallback)
         return;
     struct host *any = stash_alloc(w->stash, sizeof *any);
@@ -246,7 +251,8 @@ static void any_build(struct work *w, struct rule **rules, size_t count) {
         host_fill(w, any, rules, count);
     any->name = "";
     any->redirect = false;
-    any->fallback = fallback;
+    any->fallback = fallback ? fallback->fallback : NULL;
+    any->fallback_gate = fallback ? fallback->gate : NULL;
     w->out->tenant.any = any;
 }
 

@@ -29,6 +29,7 @@ struct event {
 struct ingress_note {
     const char *name;
     const struct backend *fallback;
+    const struct gate *gate;
 };
 
 /* The registry's views and the caller's data path read the same tenant; the last of the two frees
@@ -170,6 +171,7 @@ struct wanted_port {
     const char *service, *object;
     uint16_t container_port;
     const struct backend *backend;
+    const struct gate *gate;
 };
 void raw_ports_update(struct registry *, struct entry *, struct wanted_port *, size_t count,
                       int64_t now, struct stash *, struct change *);

@@ -108,6 +108,7 @@ struct ingress_object {
     bool passthrough; /* ringress/tls-passthrough */
     struct policy_spec *policy;
     enum maybe redirect; /* ringress/ssl-redirect */
+    struct gate *gate;
 };
 
 struct service_port {
@@ -127,6 +128,7 @@ struct service_object {
     struct object head;
     struct service_spec *spec;
     struct policy_spec *policy;
+    struct gate *gate; /* of its raw ports */
 };
 
 struct container_port {
@@ -272,3 +274,6 @@ void object_check(struct reader *, struct object *);
 void labels_check(struct reader *,
                   const struct dict *); /* warns of kr.ingress.* that route nothing */
 bool object_name_good(const char *name);
+/* gate.c: the annotations that limit and introduce clients; NULL when there are none. Mistakes are errors: what someone wrote
+ * to keep clients out must not be taken as nothing. `http`: those that only requests can obey have a meaning here. */
+struct gate *gate_read(struct reader *, const struct object *, bool http);

@@ -84,10 +84,11 @@ static const struct route *host_route(const struct host *host, const char *path,
 }
 
 static bool answer(struct route_answer *ret, const struct host *host, const struct route *route,
-                   const struct backend *fallback) {
-    if (!route && !fallback)
+                   bool fallback) {
+    if (!route && !(fallback && host && host->fallback))
         return false;
-    *ret = (struct route_answer){ROUTE_FOUND, host, route, route ? route->backend : fallback};
+    *ret = (struct route_answer){ROUTE_FOUND, host, route, route ? route->backend : host->fallback,
+                                 route ? route->gate : host->fallback_gate};
     return true;
 }
 
@@ -96,14 +97,13 @@ static bool answer(struct route_answer *ret, const struct host *host, const stru
 void route_find(const struct tenant *tenant, const struct host *host, const char *path,
                 size_t path_length, struct route_answer *ret) {
     const struct host *any = tenant->any;
-    if (answer(ret, host, host_route(host, path, path_length), NULL) ||
-        answer(ret, any, host_route(any, path, path_length), NULL) ||
-        answer(ret, host, NULL, host ? host->fallback : NULL) ||
-        answer(ret, any, NULL, any ? any->fallback : NULL))
+    if (answer(ret, host, host_route(host, path, path_length), false) ||
+        answer(ret, any, host_route(any, path, path_length), false) ||
+        answer(ret, host, NULL, true) || answer(ret, any, NULL, true))
         return;
     bool rules = host || any;
     *ret = (struct route_answer){rules ? ROUTE_NO_RULE_FOR_PATH : ROUTE_NO_RULE_FOR_HOST,
-                                 host ? host : any, NULL, NULL};
+                                 host ? host : any, NULL, NULL, NULL};
 }
 
 static bool named(const char *name, const char *sni, size_t length) {

@@ -67,16 +67,28 @@ static void protocol_judge(struct work *w, const struct rule *rule) {
                rule->backend->service, protocol == APP_HTTPS ? "https" : "kubernetes.io/h2c");
 }
 
+/* Connections to such pods carry requests of many clients; a PROXY header speaks for one. */
+static void introduction_judge(struct work *w, const struct rule *rule) {
+    enum app_protocol protocol = rule->backend ? rule->backend->protocol : APP_HTTP;
+    if (rule->gate && rule->gate->proxy_version && !rule->passthrough &&
+        (protocol == APP_HTTPS || protocol == APP_H2C))
+        note_event(w, rule->object, rule->file, rule->at, "ProxyProtocol",
+                   "proxy-protocol is for pods of plain HTTP/1.1, and Service %s has appProtocol "
+                   "%s: its requests are answered 502",
+                   rule->backend->service, protocol == APP_HTTPS ? "https" : "kubernetes.io/h2c");
+}
+
 static void rule_take(struct work *w, const struct ingress_object *ingress,
                       const struct ingress_rule *from, const struct ingress_path *path,
-                      const struct backend *fallback) {
+                      const struct ingress_note *note) {
     const struct backend *backend = path ? ref_backend(w, ingress, path->backend) : NULL;
     struct rule *rule = rule_add(w);
     rule->host = from->host.text ? stash_text(w->stash, from->host.text) : "";
     rule->path = path ? stash_text(w->stash, path->path.text) : NULL;
     rule->type = path ? path_type_of(path->type.text) : PATH_PREFIX;
     rule->backend = backend;
-    rule->fallback = fallback;
+    rule->fallback = note->fallback;
+    rule->gate = note->gate;
     rule->ingress = stash_text(w->stash, ingress->head.name);
     rule->object = rule->origin = stash_format(w->stash, "Ingress/%s", ingress->head.name);
     rule->origin = stash_format(w->stash, "Ingress %s", ingress->head.name);
@@ -88,20 +100,22 @@ static void rule_take(struct work *w, const struct ingress_object *ingress,
     rule->file = ingress->head.file;
     rule->at = path ? path->at : from->at;
     protocol_judge(w, rule);
+    introduction_judge(w, rule);
 }
 
 static void ingress_take(struct work *w, const struct ingress_object *ingress) {
     const struct ingress_spec *spec = ingress->spec;
     const struct backend *fallback = spec ? ref_backend(w, ingress, spec->fallback) : NULL;
     struct ingress_note *note = &w->out->ingress[w->out->ingress_count++];
-    *note = (struct ingress_note){stash_text(w->stash, ingress->head.name), fallback};
+    *note = (struct ingress_note){stash_text(w->stash, ingress->head.name), fallback,
+                                  gate_take(w, ingress->gate)};
     for (size_t i = 0; spec && i < spec->rules.count; i++) {
         const struct ingress_rule *rule = (struct ingress_rule *)spec->rules.item + i;
         const struct items *paths = rule->http ? &rule->http->paths : NULL;
         for (size_t j = 0; paths && j < paths->count; j++)
-            rule_take(w, ingress, rule, (struct ingress_path *)paths->item + j, fallback);
+            rule_take(w, ingress, rule, (struct ingress_path *)paths->item + j, note);
         if (!paths || !paths->count)
-            rule_take(w, ingress, rule, NULL, fallback);
+            rule_take(w, ingress, rule, NULL, note);
     }
     if (ingress->passthrough && spec && spec->fallback && !spec->rules.count)
         note_event(w, stash_format(w->stash, "Ingress/%s", note->name), ingress->head.file,

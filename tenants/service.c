@@ -328,6 +328,7 @@ static void node_port_want(struct work *w, const struct service_object *service,
                      .object = object,
                      .container_port = number,
                      .backend = backend_of_service(w, service->head.name, port->port, NULL),
+                     .gate = gate_take(w, service->gate),
                  });
 }
 

@@ -16,6 +16,7 @@ struct rule {         /* one path of one host, before it is known whether it may
     const struct backend *backend;
     const char *ingress, *origin, *object, *scheme;
     const struct backend *fallback;
+    const struct gate *gate;
     bool passthrough, redirect, plain; /* plain: says that it wants no redirect */
     const char *file;
     struct spot at;
@@ -65,5 +66,7 @@ void label_rules_gather(struct work *);
 size_t label_pieces(const struct workload *);
 /* hosts.c */
 void hosts_build(struct work *);
+/* gate.c: a copy in the stash of `out`. */
+const struct gate *gate_take(struct work *, const struct gate *);
 /* secrets.c */
 void certificates_build(struct work *);
