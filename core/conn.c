@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * conn.c - the life of a client connection: accepted, judged by modules, given to one of them or joined to a pod, closed.
  *
- *   accept -> ASK -+-> TLS -> ASK -> TAKEN     (sni, then http)
- *                  +-> DIAL -> RELAY           (sni passing TLS through; tcp)
- *                  +-> TAKEN -> RELAY          (http; a WebSocket after its 101)
+ *   accept [-> PROXY] -> ASK -+-> TLS -> ASK -> TAKEN     (sni, then http)
+ *                             +-> DIAL -> RELAY           (sni passing TLS through; tcp)
+ *                             +-> TAKEN -> RELAY          (http; a WebSocket after its 101)
  *   any -> CLOSE, once; its memory goes when its last completion has come (conn_gone)
  *
  * Always charged to one account: the worker's nobody until a module says whose it is.
  */
 #include "core/conn.h"
+#include "core/pace.h"
 #include "core/pod.h"
 #include "core/process.h"
 #include "core/records.h"
@@ -54,6 +55,8 @@ static void conn_link(struct conn *c, struct worker *w) {
     ACCOUNT_ADD(w->accepted, 1);
 }
 
+static bool is_proxy(struct conn *c);
+
 void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_port) {
     struct conn *c = w->draining || w->conn_count >= process.connections_max / process.workers
                          ? NULL
@@ -73,6 +76,7 @@ void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_
     stream_consume(c->stream, &ask_events, c);
     timer_init(&c->sock.timer, ask_late);
     timer_set(w, &c->sock.timer, process.conf.timeouts.header);
+    c->state = process.conf.proxy_count && is_proxy(c) ? CONN_PROXY : CONN_ASK;
     sock_start(&c->sock);
     conn_advance(c);
 }
@@ -175,6 +179,33 @@ void conn_resume(struct conn *c) {
         conn_advance(c);
 }
 
+/* ---- a proxy in front says who the client is ---- */
+
+static void proxy_told(struct conn *c, const struct proxy_header *h) {
+    struct worker *w = c->sock.owner.worker;
+    if (h->source.any.sa_family) {
+        c->introduction = worker_alloc(w, sizeof *c->introduction);
+        if (!c->introduction) {
+            conn_close(c, true);
+            return;
+        }
+        *c->introduction = (struct introduction){h->source, h->destination};
+    }
+    segs_pop(w, &c->peek, h->length);
+    c->state = CONN_ASK;
+    conn_advance(c);
+}
+
+static void proxy_ask(struct conn *c) {
+    uint8_t scratch[CONN_PEEK_MOST];
+    struct proxy_header h;
+    enum proxy_step step = proxy_read(peek_view(c, scratch), c->peek.bytes, &h);
+    if (step == PROXY_DONE)
+        proxy_told(c, &h);
+    else if (step == PROXY_BAD)
+        conn_close(c, true);
+}
+
 /* ---- events while nobody has the stream ---- */
 
 static void ask_data(struct stream *s, void *user, struct slice slice) {
@@ -184,7 +215,9 @@ static void ask_data(struct stream *s, void *user, struct slice slice) {
         conn_close(c, true);
         return;
     }
-    if (c->state == CONN_ASK && c->phase == PHASE_BYTES)
+    if (c->state == CONN_PROXY)
+        proxy_ask(c);
+    else if (c->state == CONN_ASK && c->phase == PHASE_BYTES)
         conn_advance(c);
 }
 
@@ -192,7 +225,8 @@ static void ask_eof(struct stream *s, void *user) {
     struct conn *c = user;
     (void)s;
     c->peer_done = true;
-    if (c->state == CONN_TLS || (c->state == CONN_ASK && c->phase == PHASE_BYTES))
+    if (c->state == CONN_PROXY || c->state == CONN_TLS ||
+        (c->state == CONN_ASK && c->phase == PHASE_BYTES))
         conn_close(c, false);
 }
 
@@ -241,7 +275,10 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         .sni = sni,
         .alpn = alpn_behind(c),
     };
-    conn_charge(c, v);
+    if (!conn_charge(c, v)) { /* before any cryptography */
+        conn_close(c, true);
+        return;
+    }
     c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
     if (!c->tls)
         conn_close(c, true);
@@ -289,6 +326,7 @@ static void conn_relay_ended(void *user, bool reset) {
 }
 
 static void relay_start(struct conn *c, struct stream *far) {
+    uint8_t header[PROXY_WRITE_MOST];
     struct slice s;
     c->relay = relay_new(c->stream, far, conn_relay_ended, c);
     if (!c->relay) {
@@ -298,10 +336,16 @@ static void relay_start(struct conn *c, struct stream *far) {
     }
     c->state = CONN_RELAY;
     timer_stop(&c->sock.timer);
-    while (segs_take(c->sock.owner.worker, &c->peek, &s))
-        stream_write(far, s);
+    if (c->kind == LISTENER_RAW)
+        relay_guard(c->relay);
+    if (c->introduce)
+        stream_write_copy(far, header, conn_introduction(c, c->introduce, header));
+    while (c->relay && segs_take(c->sock.owner.worker, &c->peek, &s))
+        c->stream->events->data(c->stream, c->stream->user, s);
+    if (!c->relay)
+        return; /* what it began with may not be passed on */
     stream_resume(c->stream);
-    if (c->peer_done && c->relay)
+    if (c->peer_done)
         c->stream->events->eof(c->stream, c->stream->user);
 }
 
@@ -385,8 +429,7 @@ static void dial_next(struct dial *d, const struct upstream *avoid) {
 
 void conn_relay(struct conn *c, struct version *v, struct upstream_set *set) {
     struct worker *w = c->sock.owner.worker;
-    conn_charge(c, v);
-    struct dial *d = worker_alloc(w, sizeof *d);
+    struct dial *d = conn_charge(c, v) ? worker_alloc(w, sizeof *d) : NULL;
     if (!d) {
         conn_close(c, true);
         return;
@@ -452,6 +495,8 @@ static void conn_gone(struct sock *s) {
     segs_drop(w, &c->peek);
     if (c->tls)
         tls_free(c->tls);
+    if (c->introduction)
+        worker_free(w, c->introduction, sizeof *c->introduction);
     ACCOUNT_ADD(s->owner.account->w[w->id].connections, -1);
     if (c->version)
         version_unpin(c->version, w);
@@ -465,7 +510,7 @@ static void conn_gone(struct sock *s) {
 /* ---- draining ---- */
 
 static void conn_drain(struct conn *c) {
-    if (c->state == CONN_ASK || c->state == CONN_TLS) {
+    if (c->state <= CONN_TLS) {
         conn_close(c, false);
         return;
     }
@@ -536,11 +581,11 @@ uint16_t conn_local_port(const struct conn *c) {
     return c->local_port;
 }
 
-static void peer_address(struct conn *c, union address *ret) {
+static void socket_address(struct conn *c, bool peer, union address *ret) {
     struct sockaddr_storage ss = {0};
     socklen_t length;
     *ret = (union address){0};
-    if (c->sock.fd < 0 || sys_name(c->sock.fd, true, &ss, &length))
+    if (c->sock.fd < 0 || sys_name(c->sock.fd, peer, &ss, &length))
         return;
     memcpy(ret, &ss, length < sizeof *ret ? length : sizeof *ret);
     if (ss.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&ret->v6.sin6_addr)) {
@@ -548,6 +593,31 @@ static void peer_address(struct conn *c, union address *ret) {
         memcpy(&v4.sin_addr, (uint8_t *)&ret->v6.sin6_addr + 12, 4);
         ret->v4 = v4;
     }
+}
+
+static void peer_address(struct conn *c, union address *ret) {
+    if (c->introduction)
+        *ret = c->introduction->source;
+    else
+        socket_address(c, true, ret);
+}
+
+void conn_addresses(struct conn *c, union address *ret_peer, union address *ret_local) {
+    peer_address(c, ret_peer);
+    if (c->introduction)
+        *ret_local = c->introduction->destination;
+    else
+        socket_address(c, false, ret_local);
+}
+
+size_t conn_introduction(struct conn *c, unsigned version, uint8_t *out) {
+    union address peer, local;
+    conn_addresses(c, &peer, &local);
+    return proxy_write(version, &peer, &local, out);
+}
+
+void conn_introduce(struct conn *c, unsigned version) {
+    c->introduce = (uint8_t)version;
 }
 
 const char *conn_peer(struct conn *c, char out[46]) {
@@ -560,15 +630,30 @@ const char *conn_peer(struct conn *c, char out[46]) {
     return out;
 }
 
+static bool is_listed(const struct prefix *list, size_t count, const union address *a) {
+    for (size_t i = 0; i < count; i++)
+        if (a->any.sa_family && prefix_contains(&list[i], a))
+            return true;
+    return false;
+}
+
+/* The one who holds the socket's other end, whatever anybody says. */
+static bool is_proxy(struct conn *c) {
+    union address a;
+    socket_address(c, true, &a);
+    return is_listed(process.conf.proxies, process.conf.proxy_count, &a);
+}
+
+bool edge_trusts(const union address *a) {
+    return is_listed(process.conf.trusted_proxies, process.conf.trusted_proxy_count, a);
+}
+
 bool edge_trusts_proxy(struct conn *c) {
     union address a;
     if (!process.conf.trusted_proxy_count)
         return false;
     peer_address(c, &a);
-    for (size_t i = 0; i < process.conf.trusted_proxy_count; i++)
-        if (prefix_contains(&process.conf.trusted_proxies[i], &a))
-            return true;
-    return false;
+    return edge_trusts(&a);
 }
 
 bool conn_is_tls(const struct conn *c) {
@@ -587,21 +672,57 @@ struct version *conn_version(const struct conn *c) {
     return c->version;
 }
 
-void conn_charge(struct conn *c, struct version *v) {
+/* One more connection of this tenant's: counted, unless its limits say no. */
+static bool account_enter(struct conn *c, struct account *to) {
+    struct worker *w = c->sock.owner.worker;
+    struct limiter *l = account_limiter(to);
+    if (!limiter_connect(to, w->id))
+        return false;
+    bool fresh = c->sock.owner.account == w->nobody; /* else it was counted as new elsewhere */
+    if ((l && fresh && !limiter_spend(l, w->id, LIMIT_NEW_CONNECTIONS, w->now_ns)) ||
+        !pace_charge(&c->sock, to)) {
+        ACCOUNT_ADD(to->w[w->id].connections, -1);
+        return false;
+    }
+    ACCOUNT_ADD(to->w[w->id].connections_total, 1);
+    return true;
+}
+
+bool conn_charge(struct conn *c, struct version *v) {
     struct worker *w = c->sock.owner.worker;
     if (c->version == v)
-        return;
+        return true;
+    struct account *from = c->sock.owner.account;
+    if (from != v->account && !account_enter(c, v->account))
+        return false;
     version_pin(v, w);
     if (c->version)
         version_unpin(c->version, w);
-    struct account *from = c->sock.owner.account;
     if (from != v->account) {
         ACCOUNT_ADD(from->w[w->id].connections, -1);
-        ACCOUNT_ADD(v->account->w[w->id].connections, 1);
-        ACCOUNT_ADD(v->account->w[w->id].connections_total, 1);
         sock_charge(&c->sock, v->account);
     }
     c->version = v;
+    return true;
+}
+
+bool conn_takes_request(struct conn *c) {
+    struct worker *w = c->sock.owner.worker;
+    struct limiter *l = account_limiter(c->sock.owner.account);
+    return !l || limiter_spend(l, w->id, LIMIT_REQUESTS, w->now_ns);
+}
+
+void conn_count_refusal(struct conn *c, enum limit limit) {
+    struct limiter *l = account_limiter(c->sock.owner.account);
+    if (l)
+        limiter_refuse(l, c->sock.owner.worker->id, limit);
+}
+
+bool conn_admits(struct conn *c, const struct gate *gate, const union address *client) {
+    if (!gate || gate_admits(gate, client))
+        return true;
+    conn_count_refusal(c, LIMIT_SOURCE);
+    return false;
 }
 
 struct account_worker *conn_account(const struct conn *c) {

@@ -3,9 +3,11 @@
  */
 #pragma once
 #include "core/module.h"
+#include "core/proxy.h"
 #include "core/sock.h"
 
 #define CONN_STATES(X)                                                             \
+    X(PROXY, proxy, "a listed proxy is about to say who the client is")            \
     X(ASK, ask, "the chain's modules are asked in turn; more bytes may be wanted") \
     X(TLS, tls, "handshake; the chain goes on behind it")                          \
     X(DIAL, dial, "connect: the pod a module chose, or another when it refuses")   \
@@ -21,20 +23,26 @@ enum conn_state {
 
 enum { CONN_PEEK_MOST = 20 * 1024, DIAL_TRIES = 3 };
 
+struct introduction { /* what a PROXY header said */
+    union address source, destination;
+};
+
 struct conn {
     struct sock sock;        /* first: freed with it */
     struct stream *stream;   /* the sock's, or the tls's above it */
     struct version *version; /* pinned; NULL until a tenant is known */
     struct tls *tls;
     struct relay *relay;
-    struct conn *next, **link; /* of its worker */
-    struct segs peek;          /* bytes read before someone took the stream */
+    struct introduction *introduction; /* NULL: the socket's own addresses count */
+    struct conn *next, **link;         /* of its worker */
+    struct segs peek;                  /* bytes read before someone took the stream */
     uint16_t local_port;
     uint8_t kind;         /* enum listener_kind */
     uint8_t state;        /* enum conn_state */
     uint8_t stage, phase; /* which module of the chain, which of its hooks */
     bool asking, advance; /* inside the chain; asked to go on when it returns */
     bool peer_done;       /* EOF while nobody has the stream */
+    uint8_t introduce;    /* PROXY version to tell the pod of a relay by; 0: not */
     _Alignas(8) uint8_t module_state[];
 };
 

@@ -16,6 +16,8 @@ struct core_conf {
     struct timeouts timeouts;
     const struct prefix *trusted_proxies;
     size_t trusted_proxy_count;
+    const struct prefix *proxies; /* peers that speak PROXY, and must; nobody else may */
+    size_t proxy_count;
     int tls_min_version; /* 2: TLS 1.2, 3: TLS 1.3 */
     size_t
         buffer_memory; /* bytes of buffers per worker at most; 0: 256 MiB (65536 buffers is the most) */

@@ -16,6 +16,7 @@
  */
 #pragma once
 #include "core/conf.h"
+#include "core/limit.h"
 #include "core/names.h"
 #include "core/stream.h"
 #include "core/timer.h"
@@ -27,7 +28,9 @@ enum verdict { VERDICT_PASS, VERDICT_WAIT, VERDICT_REJECT };
 
 enum listener_kind { LISTENER_HTTP = 1, LISTENER_HTTPS = 2, LISTENER_RAW = 4 };
 
-struct conn;     /* one client connection */
+struct conn; /* one client connection */
+struct gate; /* tenants/compiled.h */
+union address;
 struct identity; /* a certificate with its key, as TLS serves it */
 
 /* A request as modules/http offers it to on_request. Strings are not NUL-terminated and live for the call only. */
@@ -85,13 +88,16 @@ enum listener_kind conn_kind(const struct conn *);
 uint16_t conn_local_port(const struct conn *);
 /* Who is at the other end (PROXY protocol already taken into account), as text without port: "203.0.113.9". */
 const char *conn_peer(struct conn *, char out[46]);
+/* The same as an address, and the one it came to. Family 0: not known. */
+void conn_addresses(struct conn *, union address *ret_peer, union address *ret_local);
 bool conn_is_tls(const struct conn *);
 /* The normalised SNI of a TLS connection that ends here; "" otherwise. */
 const char *conn_sni(const struct conn *);
 const char *conn_tls_version(const struct conn *); /* "TLSv1.3", or "" */
 /* Which tenant this connection is charged to (NULL before one is known), and charge it to another. Pins the version. */
 struct version *conn_version(const struct conn *);
-void conn_charge(struct conn *, struct version *);
+/* False: that tenant's limits do not allow it, or there is no memory; nothing was changed, the refusal is counted. */
+bool conn_charge(struct conn *, struct version *);
 struct account_worker *conn_account(const struct conn *); /* this worker's counters of the payer */
 
 /* For who reads requests: a request for this host (as it stands in the request) has come and will be routed. Calls `run` later in
@@ -100,6 +106,16 @@ struct account_worker *conn_account(const struct conn *); /* this worker's count
 bool conn_look_ahead(struct conn *, const char *host, size_t length,
                      void (*run)(struct conn *, void *user), void *user);
 void conn_look_away(struct conn *);
+
+/* May a client at this address come in? Counted when not. `gate` NULL: yes. */
+bool conn_admits(struct conn *, const struct gate *, const union address *client);
+/* One more request; false: over the tenant's requests per second, counted. */
+bool conn_takes_request(struct conn *);
+void conn_count_refusal(struct conn *, enum limit);
+/* The PROXY header, version 1 or 2, that says who this client is; at most 128 bytes. */
+size_t conn_introduction(struct conn *, unsigned proxy_version, uint8_t *out);
+/* Before conn_relay: the pod gets that header first. 0: it does not. */
+void conn_introduce(struct conn *, unsigned proxy_version);
 
 /* Continue after WAIT: the module that waited is asked again. */
 void conn_resume(struct conn *);
@@ -130,6 +146,7 @@ const struct timeouts *edge_timeouts(void);
 /* The operator's certificate for this name (exact before wildcard), or NULL. */
 const struct identity *operator_identity(const char *sni, size_t length);
 bool edge_trusts_proxy(struct conn *); /* the peer lies within trusted_proxies */
+bool edge_trusts(const union address *);
 
 int64_t worker_now_ms(const struct worker *); /* monotonic, as of this turn */
 unsigned worker_id(const struct worker *);

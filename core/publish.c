@@ -9,6 +9,7 @@
  */
 #include "core/directory.h"
 #include "core/identity.h"
+#include "core/limit.h"
 #include "core/map.h"
 #include "core/pool.h"
 #include "core/process.h"
@@ -248,6 +249,18 @@ static struct published *published_alloc(void) {
     return p;
 }
 
+/* A tenant that nothing limits has no limiter: one branch is all it pays. */
+static bool limits_apply(struct account *account, const struct tenant *t) {
+    struct limiter *l = account->limiter;
+    if (!l && !tenant_is_limited(t))
+        return true;
+    if (!l && !(l = limiter_new(process.workers)))
+        return false;
+    limiter_set(l, &t->limits);
+    __atomic_store_n(&account->limiter, l, __ATOMIC_RELEASE);
+    return true;
+}
+
 /* Takes `t`, also when it fails. */
 static struct published *published_new(struct tenant *t, const struct tenant *before) {
     struct published *p = published_alloc();
@@ -265,7 +278,7 @@ static struct published *published_new(struct tenant *t, const struct tenant *be
         backend_fill(t, &t->backend[i], account);
     for (size_t i = 0; i < t->certificate_count; i++)
         certificate_fill(&t->certificate[i], t, before);
-    if (!nodes_make(p) || !directory_reserve(p->node_count)) {
+    if (!limits_apply(account, t) || !nodes_make(p) || !directory_reserve(p->node_count)) {
         published_free(p);
         return NULL;
     }

@@ -8,6 +8,7 @@
  */
 #include "core/relay.h"
 #include "core/module.h"
+#include "core/proxy.h"
 #include <stddef.h>
 
 struct relay {
@@ -15,6 +16,8 @@ struct relay {
     void (*ended)(void *user, bool reset);
     void *user;
     bool near_done, far_done; /* EOF seen */
+    bool guarded;             /* `watch` looks at what `near` begins with */
+    struct proxy_watch watch;
 };
 
 static struct stream *other_side(const struct relay *r, const struct stream *s) {
@@ -28,8 +31,20 @@ static void relay_end(struct relay *r, bool reset) {
     ended(user, reset);
 }
 
+/* A whole signature never reaches the pod, and bytes are never held back: a client may well wait for an answer to "P". */
+static bool begins_badly(struct relay *r, const struct slice *slice) {
+    bool bad = proxy_watch(&r->watch, slice->data, slice->length);
+    r->guarded = !r->watch.over;
+    return bad;
+}
+
 static void relay_data(struct stream *s, void *user, struct slice slice) {
     struct relay *r = user;
+    if (r->guarded && s == r->near && begins_badly(r, &slice)) {
+        slice_drop(s->worker, &slice);
+        relay_end(r, true);
+        return;
+    }
     if (stream_write(other_side(r, s), slice) > 0)
         stream_pause(s);
 }
@@ -76,6 +91,10 @@ struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(v
 
 struct stream *relay_far(const struct relay *r) {
     return r->far;
+}
+
+void relay_guard(struct relay *r) {
+    r->guarded = true;
 }
 
 void relay_cut(struct relay *r, bool reset) {

@@ -11,5 +11,7 @@ struct relay;
 struct relay *relay_new(struct stream *near, struct stream *far,
                         void (*ended)(void *user, bool reset), void *user);
 struct stream *relay_far(const struct relay *);
+/* `near` may not begin with a PROXY header: the pod could take it for ours. Such a one ends both with a reset. */
+void relay_guard(struct relay *);
 /* Before the caller closes `near` by itself: closes `far`. */
 void relay_cut(struct relay *, bool reset);

@@ -2,6 +2,7 @@
  * sock.c - see sock.h. In the order things happen: connect, receive, write, send, shut down, close, die.
  */
 #include "core/sock.h"
+#include "core/pace.h"
 #include "core/sys.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ static void sock_release(struct owner *o) {
     if (s->starved)
         starved_forget(s);
     full_unlink(s);
+    pace_end(s);
     flush_forget(o->worker, &s->flush);
     segs_drop(o->worker, &s->queue);
     s->gone(s);
@@ -153,8 +155,11 @@ void sock_rearm(struct sock *s) {
     s->starved = false;
     if (s->recv.armed || s->paused || s->eof || s->broken || s->owner.dying || s->connecting)
         return;
-    if (s->one_shot)
-        ring_recv_once(s->owner.worker->ring, &s->recv, s->fd, RECV_CAP);
+    size_t most = s->pacer ? pace_most(s->pacer, LIMIT_BYTES_IN) : RECV_CAP;
+    if (!most)
+        return; /* it is called */
+    if (s->one_shot || s->pacer)
+        ring_recv_once(s->owner.worker->ring, &s->recv, s->fd, most);
     else
         ring_recv(s->owner.worker->ring, &s->recv, s->fd);
 }
@@ -183,6 +188,7 @@ static void recv_mode(struct sock *s, const struct completion *c) {
         s->one_shot = true;
         s->calm = 0;
     }
+    s->one_shot |= s->pacer != NULL;
     if (s->one_shot && s->recv.armed && !s->cancelling) {
         s->cancelling = true;
         ring_cancel(ring, &s->recv);
@@ -195,6 +201,8 @@ static void recv_bytes(struct sock *s, const struct completion *c) {
         if (s->owner.account == s->owner.worker->nobody)
             s->early += (uint32_t)c->res;
     }
+    if (s->pacer)
+        pace_spent(s->pacer, LIMIT_BYTES_IN, (size_t)c->res);
     recv_mode(s, c);
     bufs_received(s->owner.worker, c->buffer, (size_t)c->res, recv_take, s);
 }
@@ -298,22 +306,36 @@ static size_t sock_queued(const struct stream *stream) {
 
 /* ---- send ---- */
 
+static void send_paid(struct sock *s) {
+    if (s->pacer)
+        pace_spent(s->pacer, LIMIT_BYTES_OUT, s->sending);
+}
+
 static void send_arm(struct sock *s) {
     struct ring *ring = s->owner.worker->ring;
     struct seg *g = s->queue.first;
-    if (!g->next) {
-        s->sending = g->slice.length;
-        ring_send(ring, &s->send, s->fd, g->slice.data, g->slice.length);
+    size_t most = s->pacer ? pace_most(s->pacer, LIMIT_BYTES_OUT) : SEND_MOST;
+    if (!most)
+        return; /* it is called */
+    if (!g->next || g->slice.length >= most) {
+        s->sending = g->slice.length < most ? g->slice.length : (uint32_t)most;
+        send_paid(s);
+        ring_send(ring, &s->send, s->fd, g->slice.data, s->sending);
         return;
     }
     struct iovec iov[IOV_MOST];
     unsigned n = 0;
     size_t bytes = 0;
-    for (; g && n < IOV_MOST && bytes < SEND_MOST; g = g->next) {
+    for (; g && n < IOV_MOST && bytes < most; g = g->next) {
         iov[n++] = (struct iovec){(void *)(uintptr_t)g->slice.data, g->slice.length};
         bytes += g->slice.length;
     }
+    if (s->pacer && bytes > most) {
+        iov[n - 1].iov_len -= bytes - most;
+        bytes = most;
+    }
     s->sending = (uint32_t)bytes;
+    send_paid(s);
     ring_sendv(ring, &s->send, s->fd, iov, n);
 }
 
@@ -419,7 +441,7 @@ static void sock_shutdown(struct stream *stream) {
 static void last_bytes_late(struct timer *t) {
     struct sock *s = container_of(t, struct sock, timer);
     uint32_t acked = sys_acked(s->fd);
-    if (acked == s->acked) {
+    if (acked == s->acked && !pace_waits(s)) {
         sock_finish(s, true);
         return;
     }
@@ -449,6 +471,7 @@ static void sock_finish(struct sock *s, bool reset) {
         return;
     s->closing = true;
     timer_stop(&s->timer);
+    pace_end(s);
     ACCOUNT_ADD(sock_account(s)->buffers, -(int64_t)s->queue.count);
     if (reset)
         sys_linger_reset(s->fd);

@@ -22,9 +22,10 @@ struct sock {
     struct sock *starved_next;
     struct sock *full_next, **full_link; /* link NULL: not in the worker's list */
     void (*gone)(struct sock *);
-    uint32_t early;   /* bytes received while nobody's account paid */
-    uint32_t acked;   /* while closing: what the peer had acknowledged at the last look */
-    uint32_t sending; /* bytes of the queue's front that a send is carrying */
+    struct pacer *pacer; /* NULL: its tenant has no bandwidth limit */
+    uint32_t early;      /* bytes received while nobody's account paid */
+    uint32_t acked;      /* while closing: what the peer had acknowledged at the last look */
+    uint32_t sending;    /* bytes of the queue's front that a send is carrying */
     int fd;
     uint8_t calm;    /* small receives in a row since the last full one */
     int16_t broken;  /* negative errno: neither read nor written any more */

@@ -3,6 +3,7 @@
  */
 #include "core/worker.h"
 #include "core/module.h"
+#include "core/pace.h"
 #include "core/sock.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -187,6 +188,8 @@ static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
     if (w->dead || w->flush_first || (w->starved && (bufs_provided(w) || w->free)))
         return 0;
     int64_t due = timers_wait_ns(w);
+    if (w->paced)
+        due = pace_wait_ns(w, due);
     if (wait_ns < 0)
         return due;
     return due >= 0 && due < wait_ns ? due : wait_ns;
@@ -212,6 +215,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     w->completions = ring_dispatch(w->ring);
     ahead_run(w);
     timers_run(w);
+    if (w->paced)
+        pace_run(w);
     flush_all(w);
     bufs_refill(w);
     ring_buffers_publish(w->ring);

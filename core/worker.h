@@ -50,6 +50,7 @@ struct segs { /* a queue of slices; embedded, zero is empty */
 
 struct sock;
 struct conn;
+struct limit_slot;
 
 struct worker {
     unsigned id;
@@ -59,6 +60,8 @@ struct worker {
     struct sock *starved; /* receives that ended for want of buffers */
     struct sock *full;    /* queues that reached their mark, the latest first */
     int64_t now_ns;
+    struct limit_slot *paced; /* tenants with sockets that wait for bandwidth */
+    int64_t pace_due_ns;
 
     /* buffers */
     struct buf *free;

@@ -148,9 +148,6 @@ static bool is_empty(const struct yaml_node *node) {
 static void lacking_judge(const struct reading *r) {
     struct yaml_node *shutoff = (struct yaml_node *)node_at(r, "raw_tcp", "shutoff");
     const struct yaml_node *access = node_at(r, "log", "access");
-    if (!is_empty(node_at(r, "listen", "proxy_protocol")))
-        complain(r, DIAG_ERROR, node_at(r, "listen", "proxy_protocol"),
-                 "proxy_protocol: this build does not speak it yet");
     if (!is_empty(shutoff)) {
         complain(r, DIAG_WARNING, shutoff, "shutoff: this build does not shut ports yet");
         if (shutoff->kind == YAML_MAP)
@@ -345,18 +342,26 @@ static void listeners_make(const struct reading *r) {
                  "listen: neither http nor https has an address");
 }
 
-static void prefixes_make(const struct reading *r) {
-    struct edge_conf *c = r->conf;
-    const struct yaml_node *node = node_at(r, "trusted_proxies", NULL);
-    c->trusted_proxy = calloc(c->trusted_proxies.count + 1, sizeof *c->trusted_proxy);
-    for (size_t i = 0; c->trusted_proxy && i < c->trusted_proxies.count; i++) {
-        const char *text = ((char **)c->trusted_proxies.item)[i];
-        if (prefix_parse(text, &c->trusted_proxy[c->trusted_proxy_count]))
-            c->trusted_proxy_count++;
+static struct prefix *prefixes_of(const struct reading *r, const struct yaml_node *node,
+                                  const struct conf_list *texts, size_t *ret_count) {
+    struct prefix *list = calloc(texts->count + 1, sizeof *list);
+    for (size_t i = 0; list && i < texts->count; i++) {
+        const char *text = ((char **)texts->item)[i];
+        if (prefix_parse(text, &list[*ret_count]))
+            ++*ret_count;
         else
             complain(r, DIAG_ERROR, item_at(node, i),
                      "`%s` is not a prefix like 10.0.0.0/8 (bits below it must be 0)", text);
     }
+    return list;
+}
+
+static void prefixes_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    c->trusted_proxy = prefixes_of(r, node_at(r, "trusted_proxies", NULL), &c->trusted_proxies,
+                                   &c->trusted_proxy_count);
+    c->proxy = prefixes_of(r, node_at(r, "listen", "proxy_protocol"), &c->listen.proxy_protocol,
+                           &c->proxy_count);
 }
 
 static bool pool_parse(const char *text, uint16_t *ret_low, uint16_t *ret_high) {
@@ -569,6 +574,7 @@ void edge_conf_free(struct edge_conf *c) {
     free(c->https.item);
     free(c->admin_http.item);
     free(c->trusted_proxy);
+    free(c->proxy);
     free(c);
 }
 

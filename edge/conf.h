@@ -55,6 +55,8 @@ struct edge_conf {
     uint16_t port_low, port_high; /* both 0: no raw ports */
     struct prefix *trusted_proxy;
     size_t trusted_proxy_count;
+    struct prefix *proxy; /* of listen.proxy_protocol */
+    size_t proxy_count;
     struct conf_field *fields; /* our rows and the modules' */
 };
 

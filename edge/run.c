@@ -110,6 +110,8 @@ static bool workers_start(struct err *err) {
                 .timeouts = c->timeouts,
                 .trusted_proxies = c->trusted_proxy,
                 .trusted_proxy_count = c->trusted_proxy_count,
+                .proxies = c->proxy,
+                .proxy_count = c->proxy_count,
                 .tls_min_version = c->tls.min_version ? 3 : 2,
                 .buffer_memory = (size_t)c->buffer_memory,
             },

@@ -147,7 +147,9 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
                        .head_only = ex->request.method == HTTP_HEAD,
                        .close = unread || !client_keeps(ex),
                        .http_1_0 = ex->request.http_1_0,
-                       .retry_after = status == 503 ? RETRY_AFTER_S : 0,
+                       .retry_after = status == 503   ? RETRY_AFTER_S
+                                      : status == 429 ? RATE_RETRY_AFTER_S
+                                                      : 0,
                        .date = time(NULL)};
     if (status == 308)
         location_set(ex, &a, location, sizeof location);
@@ -198,10 +200,21 @@ static bool response_head_make(struct exchange *ex) {
     return true;
 }
 
+/* 0, or the version of the PROXY header each connection to the pod begins with. It speaks for this client alone, so such a
+ * connection is neither taken from those that were kept nor kept itself. */
+static unsigned introduces(const struct exchange *ex) {
+    return ex->gate ? ex->gate->proxy_version : 0;
+}
+
 static void pod_attach(struct exchange *ex, struct stream *pod) {
     ex->pod = pod;
     ex->reused = ex->connected = upstream_is_reused(pod);
     stream_consume(pod, &pod_events, ex);
+    if (introduces(ex)) {
+        uint8_t header[128];
+        size_t length = conn_introduction(ex->hc->conn, introduces(ex), header);
+        stream_write_copy(pod, header, length);
+    }
 }
 
 static void up_flush(struct exchange *ex) {
@@ -242,7 +255,8 @@ static uint64_t key_of(const struct exchange *ex) {
 /* Opens a connection for a judged request, or gets in line for one. 0 or the status to answer. */
 static int pod_open(struct exchange *ex) {
     int error = 0;
-    struct upstream_want want = {.key = key_of(ex), .turn = pod_turn, .user = ex};
+    struct upstream_want want = {
+        .fresh = introduces(ex), .key = key_of(ex), .turn = pod_turn, .user = ex};
     struct stream *pod = upstream_ask(ex->worker, ex->set, &want, &ex->wait, &error);
     if (!pod && error != -EINPROGRESS)
         return 503;
@@ -313,11 +327,19 @@ static bool must_hold(const struct exchange *ex) {
            m->head.buf == NULL || m->head.room - m->head.used < m->length;
 }
 
+static bool begins_trace(const struct exchange *ex) {
+    const struct http_conf *conf = module_conf(&ringress_module);
+    return (conf && conf->begin_trace) || (ex->gate && ex->gate->trace);
+}
+
 static bool request_forward(struct exchange *ex) {
     struct http_conn *hc = ex->hc;
     struct forwarding f = {.peer = hc->peer,
                            .peer_length = hc->peer_length,
                            .tls = hc->tls,
+                           .trace = begins_trace(ex),
+                           .trace_id = {worker_random(ex->worker), worker_random(ex->worker)},
+                           .span_id = worker_random(ex->worker),
                            .id = {worker_random(ex->worker), worker_random(ex->worker)}};
     return request_finish(&ex->request, &f);
 }
@@ -333,10 +355,21 @@ static int request_head_done(struct message *m) {
     return ex->held ? MESSAGE_PAUSE : 0;
 }
 
+/* Lengths that are known were judged with the head (route.c); chunks only now. */
+static bool body_fits(struct exchange *ex, size_t length) {
+    ex->body += length;
+    if (!ex->gate || ex->gate->body_size_max < 0 || ex->body <= (uint64_t)ex->gate->body_size_max)
+        return true;
+    if (!ex->oversize)
+        conn_count_refusal(ex->hc->conn, LIMIT_BODY);
+    ex->oversize = true;
+    return false;
+}
+
 static void request_body(struct message *m, const uint8_t *at, size_t length) {
     struct exchange *ex = exchange_of_request(m);
     ex->window_bytes += length;
-    if (!ex->answer)
+    if (!ex->answer && body_fits(ex, length))
         body_part(&ex->up, ex->source, at, length);
 }
 
@@ -384,6 +417,8 @@ bool exchange_request(struct exchange *ex, struct slice *s) {
     s->length -= (uint32_t)used;
     if (step == STEP_BAD)
         return exchange_refuse(ex, ex->request.refusal);
+    if (ex->oversize)
+        return exchange_refuse(ex, 413);
     if (ex->up.failed)
         return exchange_refuse(ex, 503);
     return step == STEP_DONE ? request_whole(ex) : request_more(ex);
@@ -393,7 +428,7 @@ bool exchange_request(struct exchange *ex, struct slice *s) {
 
 static bool pod_keeps(const struct exchange *ex) {
     const struct message *m = &ex->response;
-    if (m->framing == FRAMING_CLOSE && response_has_body(m))
+    if (introduces(ex) || (m->framing == FRAMING_CLOSE && response_has_body(m)))
         return false;
     return ex->request_done && !ex->up.dead && !m->close && (!m->http_1_0 || m->keep_alive);
 }

@@ -33,6 +33,10 @@ static enum field classify_t(const uint8_t *name, size_t length) {
         return FIELD_TE;
     if (IS("transfer-encoding"))
         return FIELD_TRANSFER_ENCODING;
+    if (IS("traceparent"))
+        return FIELD_TRACEPARENT;
+    if (IS("tracestate"))
+        return FIELD_TRACESTATE;
     return IS("trailer") ? FIELD_HOP : FIELD_PLAIN;
 }
 
@@ -40,14 +44,14 @@ static enum field classify_x(const uint8_t *name, size_t length) {
     if (IS("x-request-id"))
         return FIELD_REQUEST_ID;
     if (IS("x-real-ip"))
-        return FIELD_FORWARDED;
+        return FIELD_FORWARDED_MORE;
     if (!STARTS("x-forwarded-"))
         return FIELD_PLAIN;
     if (IS("x-forwarded-for"))
         return FIELD_FORWARDED_FOR;
     if (IS("x-forwarded-proto"))
         return FIELD_FORWARDED_PROTO;
-    return IS("x-forwarded-host") ? FIELD_FORWARDED_HOST : FIELD_FORWARDED;
+    return IS("x-forwarded-host") ? FIELD_FORWARDED_HOST : FIELD_FORWARDED_MORE;
 }
 
 enum field field_classify(const uint8_t *name, size_t length) {

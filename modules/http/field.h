@@ -20,8 +20,11 @@ enum field {
     FIELD_FORWARDED_PROTO,
     FIELD_FORWARDED_HOST,
     FIELD_REQUEST_ID,
-    FIELD_FORWARDED,
+    FIELD_FORWARDED,      /* RFC 7239 */
+    FIELD_FORWARDED_MORE, /* X-Real-IP and others of that kind */
     FIELD_SET_COOKIE,
+    FIELD_TRACEPARENT, /* w3.org/TR/trace-context: passed on by anyone, if it is good */
+    FIELD_TRACESTATE,
 };
 
 /* By first letter and length, so that most names cost one comparison or none. '_' counts as '-', for servers that read them alike

@@ -396,6 +396,11 @@ static const struct conf_field http_fields[] = {
      .max = 65535,
      .fallback = "443",
      .doc = "the port that clients reach https on, named in redirects unless it is 443"},
+    {.name = "begin_trace",
+     .type = CONF_BOOL,
+     .offset = offsetof(struct http_conf, begin_trace),
+     .fallback = "false",
+     .doc = "requests without a traceparent get one, of every tenant"},
     CONF_END,
 };
 

@@ -17,6 +17,7 @@
 
 struct http_conf {
     int64_t https_port;
+    bool begin_trace;
 };
 
 #define CLIENT_STATES(X)                                                                        \
@@ -47,6 +48,7 @@ enum {
     RETRY_AFTER_S = 5,
     BODY_RATE_MIN =
         100, /* bytes a second, on average over `body_idle`, of a body whose length was announced */
+    RATE_RETRY_AFTER_S = 1, /* 429: rates are per second, so there is a token by then */
 };
 
 struct
@@ -86,6 +88,8 @@ struct exchange {
     struct upstream_wait *wait; /* for a connection; then there is no `pod` yet */
     struct upstream_set *set;
     const struct policy *policy; /* of the service; NULL: none was found */
+    const struct gate *gate;     /* of the route, or NULL */
+    uint64_t body;               /* bytes of the request's body so far */
     struct body_out up, down;
     uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */
     uint8_t tries, interims;
@@ -96,6 +100,7 @@ struct exchange {
     bool pod_spoke : 1;    /* a byte of an answer came: no second try */
     bool delivering : 1;   /* the final response's head is on its way: no other answer */
     bool keep : 1;         /* the client's connection stays open after this */
+    bool oversize : 1;     /* the body is longer than the route's gate takes */
     uint8_t host_length;
     int64_t window_end;               /* ms: by then so much of the request's body must have come */
     uint64_t window_bytes;            /* what has come in this window */
@@ -129,5 +134,5 @@ bool exchange_answer(struct exchange *, int status, bool unread);
 bool exchange_expired(struct exchange *);
 void exchange_drop(struct exchange *); /* frees it; a pod's connection is reset */
 
-/* route.c: 0 and ex->set, or the status to answer. */
+/* route.c: 0 and ex->set, ex->gate, or the status to answer. */
 int exchange_route(struct exchange *);

@@ -205,16 +205,23 @@ static int on_header_value_complete(llhttp_t *parser) {
     return 0;
 }
 
+static uint32_t last_value_end(const struct message *m, const char *lower, size_t length) {
+    struct head_field f;
+    uint32_t end = 0;
+    for (uint32_t at = m->fields; head_find(&m->head, at, lower, length, &f); at = f.end)
+        end = f.value_at + f.value_length;
+    return end;
+}
+
 /* Lines have moved: find again what was remembered by its place. */
 void message_places_find(struct message *m) {
     struct head_field f;
     if (m->host_length && head_find(&m->head, m->fields, "host", 4, &f))
         m->host = f.value_at;
-    if (!m->forwarded_for_end)
-        return;
-    m->forwarded_for_end = 0;
-    for (uint32_t at = m->fields; head_find(&m->head, at, "x-forwarded-for", 15, &f); at = f.end)
-        m->forwarded_for_end = f.value_at + f.value_length;
+    if (m->forwarded_for_end)
+        m->forwarded_for_end = last_value_end(m, "x-forwarded-for", 15);
+    if (m->forwarded_end)
+        m->forwarded_end = last_value_end(m, "forwarded", 9);
 }
 
 static void remove_named(struct message *m, const uint8_t *name, size_t length) {

@@ -59,6 +59,7 @@ struct message {
     uint32_t name, value; /* the field that is being read */
     uint32_t host, host_length;
     uint32_t forwarded_for_end; /* where the last X-Forwarded-For's value ends, or 0 */
+    uint32_t forwarded_end;     /* the same of Forwarded */
     uint32_t raw;               /* bytes of head or trailers taken */
     uint16_t extensions;
     uint16_t refusal;
@@ -82,6 +83,7 @@ struct message {
     bool trailers_wanted : 1;                            /* TE: trailers */
     bool transfer_encoding : 1, upgrade_seen : 1, expects : 1;
     bool has_proto : 1, has_forwarded_host : 1, has_request_id : 1;
+    bool has_trace : 1, bad_trace : 1, has_trace_state : 1;
     const char *const
         *cookie_domain; /* response: where the tenant's own domain stands, NULL: not checked */
 };
@@ -111,6 +113,8 @@ struct forwarding {
     size_t peer_length;
     bool tls;
     uint64_t id[2]; /* random, for X-Request-Id */
+    bool trace;     /* begin one where none came */
+    uint64_t trace_id[2], span_id;
 };
 bool request_finish(struct message *, const struct forwarding *);
 /* The same for a response on its way to a client. */

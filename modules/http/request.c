@@ -191,9 +191,58 @@ static void forwarded_field(struct message *m, enum field field, const uint8_t *
         return;
     if (field == FIELD_FORWARDED_FOR)
         m->forwarded_for_end = (uint32_t)(value - m->head.data + length);
+    if (field == FIELD_FORWARDED)
+        m->forwarded_end = (uint32_t)(value - m->head.data + length);
     m->has_proto |= field == FIELD_FORWARDED_PROTO;
     m->has_forwarded_host |= field == FIELD_FORWARDED_HOST;
     m->has_request_id |= field == FIELD_REQUEST_ID;
+}
+
+/* Lower-case hexadecimal, not all zero: an id of only zeros says that there is none. */
+static bool is_id(const uint8_t *at, size_t length) {
+    bool zero = true;
+    for (size_t i = 0; i < length; i++) {
+        if (!(at[i] >= '0' && at[i] <= '9') && !(at[i] >= 'a' && at[i] <= 'f'))
+            return false;
+        zero &= at[i] == '0';
+    }
+    return !zero;
+}
+
+static bool is_hex(const uint8_t *at) {
+    return is_id(at, 2) || !memcmp(at, "00", 2);
+}
+
+/* w3.org/TR/trace-context section 3.2: version-trace-parent-flags; later versions may add to it. */
+static bool traceparent_good(const uint8_t *v, size_t length) {
+    enum { TRACE = 3, PARENT = 36, FLAGS = 53, WHOLE = 55 };
+    if (length < WHOLE || v[TRACE - 1] != '-' || v[PARENT - 1] != '-' || v[FLAGS - 1] != '-')
+        return false;
+    if (!is_hex(v) || !memcmp(v, "ff", 2) || !is_id(v + TRACE, 32) || !is_id(v + PARENT, 16) ||
+        !is_hex(v + FLAGS))
+        return false;
+    return length == WHOLE || (memcmp(v, "00", 2) && v[WHOLE] == '-');
+}
+
+/* Passed on as it came: the edge is no part of the trace. A bad one, or two, would break it for everyone behind. */
+static void trace_field(struct message *m, enum field field, const uint8_t *value, size_t length,
+                        bool *keep) {
+    if (field == FIELD_TRACESTATE) {
+        m->has_trace_state = true;
+        return;
+    }
+    *keep = !m->has_trace && traceparent_good(value, length);
+    m->bad_trace |= !*keep;
+    m->has_trace |= *keep;
+}
+
+static void trace_judge(struct message *m) {
+    if (!m->bad_trace && (m->has_trace || !m->has_trace_state))
+        return;
+    m->has_trace = false;
+    if (head_remove(&m->head, m->fields, "traceparent", 11) +
+        head_remove(&m->head, m->fields, "tracestate", 10))
+        message_places_find(m);
 }
 
 int request_field_done(struct message *m, enum field field, const uint8_t *value, size_t length,
@@ -222,7 +271,12 @@ int request_field_done(struct message *m, enum field field, const uint8_t *value
     case FIELD_FORWARDED_HOST:
     case FIELD_REQUEST_ID:
     case FIELD_FORWARDED:
+    case FIELD_FORWARDED_MORE:
         forwarded_field(m, field, value, length, ret_keep);
+        return 0;
+    case FIELD_TRACEPARENT:
+    case FIELD_TRACESTATE:
+        trace_field(m, field, value, length, ret_keep);
         return 0;
     default:
         return 0;
@@ -242,6 +296,7 @@ int request_judge(struct message *m) {
         message_places_find(m);
     }
     m->upgrade = upgrade;
+    trace_judge(m);
     return 0;
 }
 
@@ -257,6 +312,24 @@ static bool forwarded_for_put(struct message *m, const struct forwarding *f) {
            head_put(&m->head, f->peer, f->peer_length) && head_puts(&m->head, "\r\n");
 }
 
+/* RFC 7239 section 4: only where a trusted proxy has begun one. */
+static bool forwarded_put(struct message *m, const struct forwarding *f) {
+    bool v6 = memchr(f->peer, ':', f->peer_length);
+    char more[96];
+    if (!m->forwarded_end)
+        return true;
+    int n = snprintf(more, sizeof more, ", for=%s%.*s%s;proto=%s", v6 ? "\"[" : "",
+                     (int)f->peer_length, f->peer, v6 ? "]\"" : "", f->tls ? "https" : "http");
+    return head_insert(&m->head, m->forwarded_end, more, (size_t)n);
+}
+
+/* What is put in moves what stands behind it: the later one first. */
+static bool lists_put(struct message *m, const struct forwarding *f) {
+    if (m->forwarded_end > m->forwarded_for_end)
+        return forwarded_put(m, f) && forwarded_for_put(m, f);
+    return forwarded_for_put(m, f) && forwarded_put(m, f);
+}
+
 static bool forwarded_host_put(struct message *m) {
     struct head *h = &m->head;
     if (!head_reserve(h, m->host_length + 32)) /* so that the source does not move under us */
@@ -265,16 +338,27 @@ static bool forwarded_host_put(struct message *m) {
            head_puts(h, "\r\n");
 }
 
+static void hex_put(char out[16], uint64_t n) {
+    for (int i = 0; i < 16; i++)
+        out[i] = "0123456789abcdef"[n >> 4 * i & 15];
+}
+
 static bool request_id_put(struct head *h, const uint64_t id[2]) {
-    static const char digits[] = "0123456789abcdef";
     char text[34];
-    for (int i = 0; i < 16; i++) {
-        text[i] = digits[id[0] >> 4 * i & 15];
-        text[16 + i] = digits[id[1] >> 4 * i & 15];
-    }
+    hex_put(text, id[0]);
+    hex_put(text + 16, id[1]);
     text[32] = '\r';
     text[33] = '\n';
     return head_puts(h, "X-Request-Id: ") && head_put(h, text, sizeof text);
+}
+
+/* Sampled: whoever asked for traces to begin here wants to see them. */
+static bool traceparent_put(struct head *h, const struct forwarding *f) {
+    char text[] = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01\r\n";
+    hex_put(text + 3, f->trace_id[0] | 1); /* ids are never 0 */
+    hex_put(text + 19, f->trace_id[1]);
+    hex_put(text + 36, f->span_id | 1);
+    return head_puts(h, "traceparent: ") && head_put(h, text, sizeof text - 1);
 }
 
 static bool request_framing_put(struct message *m) {
@@ -308,6 +392,8 @@ bool request_finish(struct message *m, const struct forwarding *f) {
         return false;
     if (!m->has_request_id && !request_id_put(h, f->id))
         return false;
-    return forwarded_for_put(m, f) && request_framing_put(m) && request_connection_put(m) &&
+    if (f->trace && !m->has_trace && !traceparent_put(h, f))
+        return false;
+    return lists_put(m, f) && request_framing_put(m) && request_connection_put(m) &&
            head_puts(h, "\r\n");
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * route.c - which backend a request goes to, or the status to refuse it with.
  *
- *   Host -> name_normalise -> directory -> (421?) -> charge the tenant -> modules' on_request -> (308?) -> route_find -> backend
+ *   Host -> name_normalise -> directory -> (421?) -> charge the tenant (429?) -> modules' on_request -> (308?) -> route_find -> gate (403? 413?)
+ *        -> backend
  *
  * A stranger learns nothing: an unknown name, a name without rules and a path without rule are the same 404.
  */
 #include "modules/http/http.h"
 #include "tenants/path.h"
+#include <arpa/inet.h>
 
 static const char *view_header(const struct request_view *view, const char *name,
                                size_t *ret_length) {
@@ -67,6 +69,72 @@ static bool is_misdirected(const struct exchange *ex, const struct name_entry *e
     return !served || served->version->account != entry->version->account;
 }
 
+/* ---- the gate of a route ---- */
+
+/* "192.0.2.7", "192.0.2.7:1234", "2001:db8::1", "[2001:db8::1]:1234"; anything else is an address that nobody knows. */
+static union address element_address(const uint8_t *at, size_t length) {
+    union address a = {0};
+    char text[64];
+    if (length && at[0] == '[') {
+        const uint8_t *end = memchr(at, ']', length);
+        length = end ? (size_t)(end - ++at) : 0;
+    }
+    if (length >= sizeof text)
+        return a;
+    memcpy(text, at, length);
+    text[length] = 0;
+    char *colon = strchr(text, ':');
+    if (colon && !strchr(colon + 1, ':'))
+        *colon = 0;
+    if (inet_pton(AF_INET, text, &a.v4.sin_addr) == 1)
+        a.v4.sin_family = AF_INET;
+    else if (inet_pton(AF_INET6, text, &a.v6.sin6_addr) == 1)
+        a.v6.sin6_family = AF_INET6;
+    return a;
+}
+
+/* Who asked: the connection's other end, or, behind trusted proxies, the last address of X-Forwarded-For that is none of theirs.
+ * Those before it are what the client itself may have written. */
+static union address client_address(const struct exchange *ex) {
+    const struct head *h = &ex->request.head;
+    union address client, local, first = {0};
+    struct head_field f;
+    bool found = false, any = false;
+    conn_addresses(ex->hc->conn, &client, &local);
+    if (!ex->hc->trust)
+        return client;
+    for (uint32_t from = ex->request.fields; head_find(h, from, "x-forwarded-for", 15, &f);
+         from = f.end) {
+        const uint8_t *at = h->data + f.value_at, *end = at + f.value_length, *element;
+        for (size_t size; list_next(&at, end, &element, &size); any = true) {
+            union address a = element_address(element, size);
+            first = any ? first : a;
+            if (!edge_trusts(&a)) {
+                client = a;
+                found = true;
+            }
+        }
+    }
+    return any && !found ? first : client;
+}
+
+static int gate_judge(struct exchange *ex, const struct gate *gate) {
+    const struct message *m = &ex->request;
+    union address client;
+    ex->gate = gate;
+    if (gate->allow_count || gate->deny_count) {
+        client = client_address(ex);
+        if (!conn_admits(ex->hc->conn, gate, &client))
+            return 403;
+    }
+    if (gate->body_size_max >= 0 && m->framing == FRAMING_LENGTH &&
+        m->length > (uint64_t)gate->body_size_max) {
+        conn_count_refusal(ex->hc->conn, LIMIT_BODY);
+        return 413;
+    }
+    return 0;
+}
+
 static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     const struct message *m = &ex->request;
     const char *path = (const char *)m->head.data + m->target;
@@ -86,6 +154,9 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     if (answer.why != ROUTE_FOUND)
         return 404;
     ex->policy = &answer.backend->policy;
+    int status = answer.gate ? gate_judge(ex, answer.gate) : 0;
+    if (status)
+        return status;
     if (answer.backend->protocol == APP_HTTPS || answer.backend->protocol == APP_H2C)
         return 502; /* its pods don't understand what this module speaks; the tenant has an event */
     ex->set = answer.backend->host_set;
@@ -104,11 +175,15 @@ int exchange_route(struct exchange *ex) {
         return 404;
     if (is_misdirected(ex, entry))
         return 421;
-    if (conn_version(conn) != entry->version)
-        conn_charge(conn, entry->version);
+    if (conn_version(conn) != entry->version && !conn_charge(conn, entry->version)) {
+        m->close = true; /* it is one connection too many, and nobody's */
+        return 429;
+    }
     struct account_worker *account = conn_account(conn);
     if (account)
         ACCOUNT_ADD(account->requests, 1);
+    if (!conn_takes_request(conn))
+        return 429;
     int status = modules_ask(ex, &entry);
     if (status)
         return status;

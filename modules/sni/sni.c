@@ -67,9 +67,24 @@ static size_t sni_normalise(const struct hello *hello, char out[254]) {
     return name_normalise(hello->sni, hello->sni_length, out);
 }
 
+/* Over a limit, or from where none may come: without a word, and without state left behind. */
+static enum verdict sni_drop(struct conn *conn) {
+    conn_close(conn, true);
+    return VERDICT_REJECT;
+}
+
 static enum verdict sni_relay(struct conn *conn, struct sni_conn *sni, struct version *version,
                               const struct host *host) {
-    conn_charge(conn, version);
+    const struct gate *gate = host->passthrough_gate;
+    union address client, local;
+    if (!conn_charge(conn, version))
+        return sni_drop(conn);
+    if (gate) {
+        conn_addresses(conn, &client, &local);
+        if (!conn_admits(conn, gate, &client))
+            return sni_drop(conn);
+        conn_introduce(conn, gate->proxy_version);
+    }
     const struct backend *backend = host->passthrough_backend;
     if (!backend || !backend->host_set) {
         ACCOUNT_ADD(conn_account(conn)->failures, 1);
@@ -87,8 +102,8 @@ static enum verdict sni_terminate(struct conn *conn, struct version *version, co
     if (!identity)
         identity = operator_identity(name, length);
     if (!identity) {
-        conn_charge(conn, version);
-        return sni_refuse(conn, TLS_ALERT_HANDSHAKE_FAILURE);
+        return conn_charge(conn, version) ? sni_refuse(conn, TLS_ALERT_HANDSHAKE_FAILURE)
+                                          : sni_drop(conn);
     }
     conn_start_tls(conn, version, identity, name);
     return VERDICT_PASS;

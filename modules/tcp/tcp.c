@@ -20,13 +20,25 @@ static enum verdict tcp_refuse(struct conn *conn) {
     return VERDICT_REJECT;
 }
 
+static bool tcp_admits(struct conn *conn, const struct gate *gate) {
+    union address client, local;
+    if (!gate)
+        return true;
+    conn_addresses(conn, &client, &local);
+    conn_introduce(conn, gate->proxy_version);
+    return conn_admits(conn, gate, &client);
+}
+
 static enum verdict tcp_on_accept(struct conn *conn, void *state) {
     struct tcp_conn *tcp = state;
     const struct name_entry *entry = names_find_port(conn_local_port(conn));
     if (!entry)
         return VERDICT_REJECT; /* given back while this connection was waiting to be accepted */
     const struct raw_port *port = entry->object;
-    conn_charge(conn, entry->version);
+    if (!conn_charge(conn, entry->version) || !tcp_admits(conn, port->gate)) {
+        conn_close(conn, true);
+        return VERDICT_REJECT;
+    }
     if (port->state != RAW_PORT_OPEN || !port->backend || !port->backend->host_set)
         return tcp_refuse(conn);
     tcp->port = port;

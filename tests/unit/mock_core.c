@@ -435,8 +435,11 @@ void route_find(const struct tenant *t, const struct host *host, const char *pat
         size_t n = r->path_length;
         if (n == 1 ||
             (length >= n && memcmp(path, r->path, n) == 0 && (length == n || path[n] == '/'))) {
-            *ret = (struct route_answer){
-                .why = ROUTE_FOUND, .host = host, .route = r, .backend = r->backend};
+            *ret = (struct route_answer){.why = ROUTE_FOUND,
+                                         .host = host,
+                                         .route = r,
+                                         .backend = r->backend,
+                                         .gate = mock.gate};
             return;
         }
     }
@@ -464,8 +467,37 @@ const char *conn_sni(const struct conn *c) {
 struct version *conn_version(const struct conn *c) {
     return c->version;
 }
-void conn_charge(struct conn *c, struct version *v) {
+bool conn_charge(struct conn *c, struct version *v) {
+    if (mock.over_connections)
+        return false;
     c->version = v;
+    return true;
+}
+bool conn_takes_request(struct conn *c) {
+    (void)c;
+    return !mock.over_requests;
+}
+void conn_count_refusal(struct conn *c, enum limit limit) {
+    (void)c;
+    (void)limit;
+    mock.refusals++;
+}
+void conn_addresses(struct conn *c, union address *ret_peer, union address *ret_local) {
+    (void)c;
+    *ret_peer = (union address){.v4 = {.sin_family = AF_INET, .sin_addr = {htonl(0xc0000201)}}};
+    *ret_local = *ret_peer;
+}
+bool conn_admits(struct conn *c, const struct gate *gate, const union address *client) {
+    (void)c;
+    return gate_admits(gate, client);
+}
+size_t conn_introduction(struct conn *c, unsigned version, uint8_t *out) {
+    (void)c;
+    return (size_t)sprintf((char *)out, "PROXY-%u\r\n", version);
+}
+/* 198.51.100.0/24 */
+bool edge_trusts(const union address *a) {
+    return a->any.sa_family == AF_INET && ntohl(a->v4.sin_addr.s_addr) >> 8 == 0xc63364;
 }
 struct account_worker *conn_account(const struct conn *c) {
     return c->version ? &mock.account->w[0] : NULL;
@@ -479,9 +511,12 @@ bool edge_trusts_proxy(struct conn *c) {
     return mock.trust;
 }
 const void *module_conf(const struct ringress_module *m) {
-    static const int64_t https_port = 443;
+    static const struct {
+        int64_t https_port;
+        bool begin_trace;
+    } conf = {443, false};
     (void)m;
-    return &https_port;
+    return &conf;
 }
 int64_t worker_now_ms(const struct worker *w) {
     (void)w;

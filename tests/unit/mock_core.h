@@ -50,6 +50,9 @@ struct mock {
     uint64_t key; /* that the last was asked with */
     /* the edge */
     bool draining, trust, no_set;
+    bool over_connections, over_requests; /* the tenant's limits say no */
+    int refusals;                         /* counted for it */
+    const struct gate *gate;              /* of every route */
     enum verdict verdict;
     int reject_status;
     char seen_header[64]; /* the value on_request saw of the field named in ask_header */
@@ -79,8 +82,8 @@ void mock_connected(struct mock_end *);           /* the pod's connection is up 
 void mock_unblock(struct mock_end *);             /* the peer reads on */
 void mock_read(struct mock_end *, size_t slices); /* a blocked peer reads a little */
 void mock_ahead(void);                            /* what waits for its look-ups goes on */
-void mock_turn(void);       /* the loop's turn ends: what was written is sent */
-void mock_wait(int64_t ms); /* time passes, timers fire */
+void mock_turn(void);            /* the loop's turn ends: what was written is sent */
+void mock_wait(int64_t ms);      /* time passes, timers fire */
 void mock_turn_comes(int error); /* the pod that was waited for, or why there is none */
 void mock_drain(void);
 void mock_clear(struct mock_end *); /* forget what it received */

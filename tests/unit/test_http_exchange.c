@@ -805,7 +805,8 @@ static void modules_may_look_reject_and_reroute(void **state) {
     mock_start(&ringress_module);
     mock.verdict = VERDICT_REJECT;
     mock.reject_status = 429;
-    answer_play(NULL, GET END, ERR("429 Too Many Requests", 22, "", "429 Too Many Requests"));
+    answer_play(NULL, GET END,
+                ERR("429 Too Many Requests", 22, "Retry-After: 1\r\n", "429 Too Many Requests"));
     mock.reject_status = 0;
     answer_play(NULL, GET END, ERR("403 Forbidden", 14, "", "403 Forbidden"));
     mock.verdict = VERDICT_PASS;
