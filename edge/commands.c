@@ -18,6 +18,8 @@ static const struct column tenants_columns[] = {{"TENANT", "tenant", false},
                                                 {"IN", "bytesIn", true},
                                                 {"OUT", "bytesOut", true},
                                                 {"FAILURES", "failures", true},
+                                                {"429", "limited429", true},
+                                                {"REFUSED", "refusedConnections", true},
                                                 {"UID", "uid", true},
                                                 {"ERROR", "error", false},
                                                 {NULL, NULL, false}};

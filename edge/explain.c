@@ -5,9 +5,11 @@
  *
  * What comes out is an object for programs with the story for people in `text`.
  */
+#include "core/limit.h"
 #include "edge/address.h"
 #include "edge/admin.h"
 #include "tenants/path.h"
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +150,65 @@ static void backend_conclude(struct story *s, const struct backend *b, const cha
     }
 }
 
+/* --- who may come in, with how much -----------------------------------------------------------*/
+
+static json_t *prefixes_json(const struct prefix *list, size_t count) {
+    json_t *array = json_array();
+    char text[INET6_ADDRSTRLEN];
+    for (size_t i = 0; i < count; i++) {
+        inet_ntop(list[i].family, list[i].addr, text, sizeof text);
+        json_array_append_new(array, json_sprintf("%s/%u", text, list[i].bits));
+    }
+    return array;
+}
+
+static void prefixes_tell(struct story *s, const char *what, const char *key,
+                          const struct prefix *list, size_t count) {
+    json_t *array = prefixes_json(list, count), *item;
+    size_t i;
+    json_array_foreach(array, i, item) {
+        tell(s, i ? "" : "clients", "%s %s", i ? "" : what, json_string_value(item));
+    }
+    if (count)
+        json_object_set(s->object, key, array);
+    json_decref(array);
+}
+
+static void gate_tell(struct story *s, const struct gate *p) {
+    if (!p)
+        return;
+    prefixes_tell(s, "never from", "deny", p->deny, p->deny_count);
+    prefixes_tell(s, "only from", "allow", p->allow, p->allow_count);
+    if (p->body_size_max >= 0) {
+        tell(s, "body", "at most %lld bytes", (long long)p->body_size_max);
+        json_object_set_new(s->object, "bodySizeMax", json_integer(p->body_size_max));
+    }
+    if (p->proxy_version) {
+        tell(s, "pods", "hear of clients by PROXY v%u", p->proxy_version);
+        json_object_set_new(s->object, "proxyProtocol", json_integer(p->proxy_version));
+    }
+}
+
+static void limit_tell(struct story *s, const struct limiter *l, enum limit limit, int64_t most,
+                       const char *unit) {
+    if (most)
+        tell(s, "limit", "%lld %s, %llu refused so far", (long long)most, unit,
+             (unsigned long long)limiter_refused(l, limit));
+}
+
+static void limits_tell(struct story *s, const struct version *v) {
+    const struct limiter *l = account_limiter(v->account);
+    const struct limits *limits = &v->tenant->limits;
+    if (!l)
+        return;
+    limit_tell(s, l, LIMIT_CONNECTIONS, limits->connections, "connections");
+    limit_tell(s, l, LIMIT_NEW_CONNECTIONS, limits->new_connections_per_second,
+               "new connections/s");
+    limit_tell(s, l, LIMIT_REQUESTS, limits->requests_per_second, "requests/s");
+    if (limits->bandwidth_bits)
+        tell(s, "limit", "%lld bit/s each way", (long long)limits->bandwidth_bits);
+}
+
 /* --- names -----------------------------------------------------------------------------------*/
 
 static void unknown_tell(struct story *s, struct edge *e, const struct asked *a) {
@@ -201,8 +262,10 @@ static void route_tell(struct story *s, const struct tenant *t, const struct hos
     }
     size_t folded_length = path_fold(path, (size_t)length, folded);
     route_find(t, host, folded, folded_length, &found);
-    if (found.why == ROUTE_FOUND)
+    if (found.why == ROUTE_FOUND) {
         rule_tell(s, &found);
+        gate_tell(s, found.gate);
+    }
     if (redirects(a, host, &found)) {
         if (found.why == ROUTE_FOUND)
             backend_tell(s, found.backend);
@@ -227,6 +290,7 @@ static void route_tell(struct story *s, const struct tenant *t, const struct hos
 static void passthrough_tell(struct story *s, const struct host *host) {
     set_text(s, "rule", host->name);
     tell(s, "rule", "host %s, TLS passed through untouched", host->name);
+    gate_tell(s, host->passthrough_gate);
     if (host->passthrough_backend)
         backend_conclude(s, host->passthrough_backend, "TLS ends at", 0);
     else
@@ -255,6 +319,7 @@ static void name_tell(struct story *s, struct edge *e, const struct asked *a) {
     const struct host *host = entry->object;
     tell(s, "tenant", "%s", t->name);
     set_text(s, "tenant", t->name);
+    limits_tell(s, entry->version);
     if (a->scheme == SCHEME_HTTPS && !(host && host->passthrough) && !certificate_tell(s, t, a))
         conclude(s, "none", 0, "no certificate for this name: the handshake fails");
     else if (host && host->passthrough && a->scheme != SCHEME_HTTP)
@@ -276,6 +341,8 @@ static void port_tell(struct story *s, struct edge *e, const struct asked *a) {
     const struct raw_port *p = entry->object;
     tell(s, "tenant", "%s", entry->version->tenant->name);
     set_text(s, "tenant", entry->version->tenant->name);
+    limits_tell(s, entry->version);
+    gate_tell(s, p->gate);
     if (!error) {
         backend_conclude(s, p->backend, "joined to", 0);
         return;

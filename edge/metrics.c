@@ -52,6 +52,22 @@ static void series_print(FILE *out, const json_t *tenants, const struct series *
     }
 }
 
+static void refusals_print(FILE *out, const json_t *tenants) {
+    size_t i;
+    json_t *row, *count;
+    const char *limit;
+    head_print(out, "limited_total", "counter",
+               "What a limit of the tenant refused; of bandwidth: how often a connection waited.");
+    json_array_foreach((json_t *)tenants, i, row) {
+        json_object_foreach(json_object_get(row, "refusals"), limit, count) {
+            fputs("ringress_limited_total{tenant=\"", out);
+            label_print(out, json_string_value(json_object_get(row, "tenant")));
+            fprintf(out, "\",limit=\"%s\"} %" JSON_INTEGER_FORMAT "\n", limit,
+                    json_integer_value(count));
+        }
+    }
+}
+
 static void states_print(FILE *out, const json_t *tenants) {
     size_t i;
     json_t *row;
@@ -119,6 +135,7 @@ void metrics_print(struct edge *e, FILE *out) {
     __fsetlocking(out, FSETLOCKING_BYCALLER); /* one lock per character is most of the cost */
     for (size_t i = 0; i < sizeof series / sizeof *series; i++)
         series_print(out, tenants, &series[i]);
+    refusals_print(out, tenants);
     states_print(out, tenants);
     workers_print(out);
     process_print(e, out);

@@ -2,6 +2,7 @@
  * views.c - what tenants/ knows, with the figures of this moment: connections, requests, bytes, failures, ports that could
  * not be opened, the operator's certificates, the modules.
  */
+#include "core/limit.h"
 #include "edge/address.h"
 #include "edge/admin.h"
 #include <string.h>
@@ -17,6 +18,37 @@ static void set_integer(json_t *row, const char *key, int64_t value) {
 
 /* --- tenants ---------------------------------------------------------------------------------*/
 
+static json_t *limit_json(int64_t limit) {
+    return limit ? json_integer(limit) : json_null();
+}
+
+/* What the tenant may use, and how often it wanted more; nothing of it for a tenant that nothing limits. */
+static void limits_enliven(json_t *row, const struct version *v) {
+    static const char *const labels[] = {
+#define X(upper, key, label) [LIMIT_##upper] = label,
+        LIMITS(X)
+#undef X
+    };
+    const struct limiter *l = v ? account_limiter(v->account) : NULL;
+    if (!l)
+        return;
+    const struct limits *limits = &v->tenant->limits;
+    uint64_t count[LIMIT_COUNT];
+    json_t *refusals = json_object();
+    for (int i = 0; i < LIMIT_COUNT; i++)
+        set_integer(refusals, labels[i], (int64_t)(count[i] = limiter_refused(l, i)));
+    json_object_set_new(row, "refusals", refusals);
+    set_integer(row, "limited429", (int64_t)count[LIMIT_REQUESTS]);
+    set_integer(row, "refusedConnections",
+                (int64_t)(count[LIMIT_CONNECTIONS] + count[LIMIT_NEW_CONNECTIONS]));
+    json_object_set_new(row, "limits",
+                        json_pack("{s:o s:o s:o s:o}", "connections",
+                                  limit_json(limits->connections), "newConnectionsPerSecond",
+                                  limit_json(limits->new_connections_per_second),
+                                  "requestsPerSecond", limit_json(limits->requests_per_second),
+                                  "bandwidth", limit_json(limits->bandwidth_bits)));
+}
+
 static void tenant_enliven(json_t *row) {
     const struct version *v = published(text_of(row, "tenant"));
     const struct account *account = v ? v->account : account_find(text_of(row, "uid"));
@@ -29,6 +61,7 @@ static void tenant_enliven(json_t *row) {
     set_integer(row, "failures", (int64_t)sum.failures);
     set_integer(row, "buffers", sum.buffers);
     set_integer(row, "loopCycles", (int64_t)sum.loop_cycles);
+    limits_enliven(row, v);
 }
 
 static json_t *tenants_view(struct edge *e, const char *tenant) {
