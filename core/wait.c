@@ -258,7 +258,8 @@ static struct upstream_wait *give_next(struct upstream *up) {
 
 void upstream_give(struct upstream *up, struct worker *w) {
     struct upstream_slot *slot = &up->w[w->id];
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* our idle_count before their place in line */
+    /* Our idle connection is seen before we look whether they wait; they stand in line before they look whether we have one. */
+    __atomic_store_n(&slot->idle_count, slot->idle_count, __ATOMIC_SEQ_CST);
     while (slot->idle && queue_waits(&up->pool->line)) {
         pthread_mutex_lock(&up->pool->lock);
         struct upstream_wait *t = give_next(up);
