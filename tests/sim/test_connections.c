@@ -9,6 +9,7 @@
  */
 #include "core/conn.h"
 #include "core/directory.h"
+#include "core/limit.h"
 #include "core/pool.h"
 #include "core/process.h"
 #include "fake_kernel.h"
@@ -112,6 +113,8 @@ static bool world_pods(struct tenant *t) {
     return true;
 }
 
+static int64_t bandwidth; /* of the tenant, bits per second; 0: no limit */
+
 static bool world_up(const struct fake_plan *plan) {
     static struct tenant tenant = {.name = "acme", .uid = "1"};
     static struct worker *worker;
@@ -130,6 +133,12 @@ static bool world_up(const struct fake_plan *plan) {
         return false;
     worker = world.w;
     world.version = (struct version){.tenant = &tenant, .account = process.nobody};
+    if (bandwidth) {
+        struct limits limits = {.bandwidth_bits = bandwidth};
+        world.version.account = account_new("acme", 1);
+        world.version.account->limiter = limiter_new(1);
+        limiter_set(world.version.account->limiter, &limits);
+    }
     world.version.pins = calloc(16, sizeof *world.version.pins);
     if (!world.version.pins)
         return false;
@@ -183,6 +192,8 @@ static void world_down(void) {
     while (world.pool && !pool_unref(world.pool)) /* each pod had a reference */
         ;
     free(world.version.pins);
+    if (world.version.account != process.nobody)
+        account_unref(world.version.account);
     account_unref(process.nobody);
     process.nobody = NULL;
 }
@@ -216,6 +227,57 @@ static void every_byte_and_fin_arrives_in_any_order_of_completions(void **unused
     stories(
         (struct fake_plan){.clients = 20, .stream_most = 400000, .end_one_in = 20, .bundles = true},
         60, 600);
+}
+
+/* In the fake kernel's own time: what clients sent and got is no more than the rate, a burst and what came before a tenant was
+ * known or was on its way when the bucket fell dry. And still every byte arrives. */
+static void a_bandwidth_is_kept_and_every_byte_arrives(void **unused) {
+    struct fake_plan plan = {
+        .clients = 20, .stream_most = 400000, .short_one_in = 5, .end_one_in = 20, .bundles = true};
+    unsigned pairs = 0;
+    uint64_t waits = 0;
+    (void)unused;
+    bandwidth = 8000000;
+    for (plan.seed = 1; plan.seed <= 30; plan.seed++) {
+        const int64_t rate = bandwidth / 8, piece = rate / 200;
+        int64_t on_the_way = (int64_t)plan.clients * (piece + 4 * BUF_SIZE);
+        assert_true(world_up(&plan));
+        int64_t start = sys_now_ns();
+        world_turns(TURNS_MOST, true);
+        int64_t ns = sys_now_ns() - start;
+        struct account_worker sum = account_sum(world.version.account);
+        int64_t most = (int64_t)((double)rate * (double)ns / 1e9) + rate / 10 + on_the_way;
+        assert_true((int64_t)sum.bytes_in <= most);
+        assert_true((int64_t)sum.bytes_out <= most);
+        waits += limiter_refused(world.version.account->limiter, LIMIT_BYTES_IN);
+        assert_int_equal(sum.connections, 0);
+        assert_null(world.w->paced);
+        pairs += fake_assert_delivered();
+        world_end();
+        world_down();
+    }
+    bandwidth = 0;
+    assert_true(waits > 1000); /* it did hold them back */
+    assert_true(pairs >= 300);
+}
+
+static void a_worker_that_ends_while_sockets_wait_for_bandwidth_releases_them(void **unused) {
+    (void)unused;
+    bandwidth = 1000000;
+    for (unsigned seed = 1; seed <= 60; seed++) {
+        struct fake_plan plan = {.seed = seed,
+                                 .clients = 30,
+                                 .stream_most = 300000,
+                                 .reset_one_in = 5,
+                                 .end_one_in = 7,
+                                 .bundles = seed % 2 == 0};
+        assert_true(world_up(&plan));
+        world_turns(seed * 8, false);
+        world_end();
+        assert_null(world.w->paced);
+        world_down();
+    }
+    bandwidth = 0;
 }
 
 static void the_same_without_bundles(void **unused) {
@@ -447,6 +509,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_and_fin_arrives_in_any_order_of_completions),
         cmocka_unit_test(the_same_without_bundles),
+        cmocka_unit_test(a_bandwidth_is_kept_and_every_byte_arrives),
+        cmocka_unit_test(a_worker_that_ends_while_sockets_wait_for_bandwidth_releases_them),
         cmocka_unit_test(short_sends_lose_and_repeat_nothing),
         cmocka_unit_test(resets_refusals_and_mute_pods_free_every_owner_once),
         cmocka_unit_test(a_cap_is_never_passed_and_its_line_ends),

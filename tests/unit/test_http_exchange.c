@@ -20,6 +20,7 @@
     "X-Request-Id: 00000000000000000000000000000000\r\nX-Forwarded-For: 192.0.2.1\r\n"
 #define HOST "Host: a.example\r\n"
 #define GET "GET / HTTP/1.1\r\n" HOST
+#define TRACE "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
 #define OK "HTTP/1.1 200 OK\r\n"
 #define CL(n) "Content-Length: " #n "\r\n"
 #define CHUNKED "Transfer-Encoding: chunked\r\n"
@@ -169,6 +170,35 @@ static const struct story stories[] = {
      GET "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2, 192.0.2.1\r\nX-Forwarded-Proto: "
          "https\r\nX-Request-Id: abc\r\nX-Forwarded-Host: h\r\n" END,
      OK CL(0) END, OK CL(0) END, STAYS, true, 0, true},
+    {"a trusted proxy's Forwarded before X-Forwarded-For",
+     GET "Forwarded: for=1.1.1.1\r\nA: b\r\nX-Forwarded-For: 1.1.1.1\r\nX-Request-Id: abc\r\n" END,
+     GET "Forwarded: for=1.1.1.1, for=192.0.2.1;proto=http\r\nA: b\r\nX-Forwarded-For: 1.1.1.1, "
+         "192.0.2.1\r\nX-Request-Id: abc\r\nX-Forwarded-Host: a.example\r\nX-Forwarded-Proto: "
+         "http\r\n" END,
+     OK CL(0) END, OK CL(0) END, STAYS, true, 0, true},
+    {"a trusted proxy's Forwarded behind X-Forwarded-For, in two lines",
+     GET "Forwarded: for=a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Gone: 1\r\nX-Request-Id: abc\r\n"
+         "Connection: x-gone\r\nForwarded: for=b\r\n" END,
+     GET "Forwarded: for=a\r\nX-Forwarded-For: 1.1.1.1, 192.0.2.1\r\nX-Request-Id: abc\r\n"
+         "Forwarded: for=b, for=192.0.2.1;proto=http\r\nX-Forwarded-Host: a.example\r\n"
+         "X-Forwarded-Proto: http\r\n" END,
+     OK CL(0) END, OK CL(0) END, STAYS, true, 0, true},
+    {"a trace is passed on by a stranger", GET TRACE "tracestate: a=1\r\nTracestate: b=2\r\n" END,
+     GET TRACE "tracestate: a=1\r\nTracestate: b=2\r\n" FWD("a.example") END, OK CL(0) END,
+     OK CL(0) END, STAYS, true, 0, 0},
+    {"two traces are none", GET TRACE "A: b\r\ntracestate: a=1\r\n" TRACE END,
+     GET "A: b\r\n" FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+    {"a trace's state without it", GET "Tracestate: a=1\r\n" END, GET FWD("a.example") END,
+     OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+    {"a malformed trace before its Host",
+     "GET / HTTP/1.1\r\ntraceparent: 00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+     "tracestate: a\r\n" HOST END,
+     GET FWD("a.example") END, OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
+    {"a trace of a later version",
+     GET "traceparent: 01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00-more\r\n" END,
+     GET "traceparent: 01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00-more\r\n" FWD(
+         "a.example") END,
+     OK CL(0) END, OK CL(0) END, STAYS, true, 0, 0},
     {"absolute form", "GET HTTP://A.example:80/x?y HTTP/1.1\r\nHost: a.example:80\r\n" END,
      "GET /x?y HTTP/1.1\r\nHost: A.example:80\r\n" FWD("A.example:80") END, OK CL(0) END,
      OK CL(0) END, STAYS, true, 0, 0},
@@ -814,6 +844,108 @@ static void modules_may_look_reject_and_reroute(void **state) {
     answer_play(NULL, GET END, E404);
     mock.route_host = "nobody.example";
     answer_play(NULL, GET END, E404);
+    mock_stop();
+}
+
+#define E429(more) \
+    ERR("429 Too Many Requests", 22, "Retry-After: 1\r\n" more, "429 Too Many Requests")
+#define E413 ERR("413 Content Too Large", 22, CLOSE, "413 Content Too Large")
+
+static void a_tenant_over_its_limits_is_told_to_come_again(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock.over_requests = true;
+    mock_connect(NULL);
+    say(&mock.client, GET END, 1000);
+    assert_string_equal(plain(&mock.client), E429(""));
+    assert_false(mock.client.closed); /* the next one may be in time */
+    mock_stop();
+
+    mock_start(&ringress_module);
+    mock.over_connections = true;
+    mock_connect(NULL);
+    say(&mock.client, GET END GET END, 1000);
+    assert_string_equal(plain(&mock.client), E429(CLOSE));
+    assert_int_equal(mock.pods, 0);
+    mock_stop();
+}
+
+static void a_body_over_the_limit_is_refused_as_soon_as_it_is_known(void **state) {
+    static const struct gate gate = {.body_size_max = 10};
+    (void)state;
+    mock_start(&ringress_module);
+    mock.gate = &gate;
+    mock_connect(NULL);
+    say(&mock.client, "POST / HTTP/1.1\r\n" HOST CL(11) END "x", 1000);
+    assert_string_equal(plain(&mock.client), E413);
+    assert_int_equal(mock.pods, 0); /* it never heard of it */
+    assert_int_equal(mock.refusals, 1);
+    mock_stop();
+
+    for (size_t step = 1; step < 100; step++) {
+        mock_start(&ringress_module);
+        mock.gate = &gate;
+        mock_connect(NULL);
+        say(&mock.client, "POST / HTTP/1.1\r\n" HOST CHUNKED END, step);
+        pod_up(0);
+        say(&mock.client, "5\r\n12345\r\n6\r\n678901\r\n0\r\n\r\n", step);
+        assert_string_equal(plain(&mock.client), E413);
+        assert_true(mock.pod[0].closed && mock.pod[0].reset);
+        assert_null(strstr(mock.pod[0].out, "0\r\n\r\n")); /* nor a whole message */
+        assert_int_equal(mock.refusals, 1);
+        mock_stop();
+    }
+}
+
+/* 192.0.2.1 asks; 198.51.100.0/24 and, where it says so, the peer itself are trusted. */
+static void the_client_that_a_trusted_proxy_names_is_let_in_or_not(void **state) {
+    static const struct prefix allow = {AF_INET, 24, {203, 0, 113}};
+    static const struct gate gate = {.allow = &allow, .allow_count = 1, .body_size_max = -1};
+    static const struct {
+        const char *fields;
+        bool trust, in;
+    } cases[] = {
+        {"", false, false},
+        {"X-Forwarded-For: 203.0.113.9\r\n", false, false}, /* anyone can write that */
+        {"X-Forwarded-For: 203.0.113.9\r\n", true, true},
+        {"X-Forwarded-For: 203.0.113.9:4711\r\n", true, true},
+        {"X-Forwarded-For: 1.1.1.1, 203.0.113.9, 198.51.100.7\r\n", true, true},
+        {"X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 203.0.113.9\r\n", true, true},
+        {"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: 1.1.1.1\r\n", true, false},
+        {"X-Forwarded-For: 203.0.113.9, unknown\r\n", true, false},
+        {"X-Forwarded-For: [2001:db8::1]:80\r\n", true, false},
+        {"X-Forwarded-For: 198.51.100.7\r\n", true, false}, /* none but proxies */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[400];
+        mock_start(&ringress_module);
+        mock.gate = &gate;
+        mock.trust = cases[i].trust;
+        mock_connect(NULL);
+        snprintf(request, sizeof request, GET "%s" END, cases[i].fields);
+        say(&mock.client, request, 1000);
+        if (mock.pods != cases[i].in)
+            fail_msg("%s", cases[i].fields);
+        mock_stop();
+    }
+}
+
+static void a_pod_that_hears_who_asks_serves_one_request_a_connection(void **state) {
+    static const struct gate gate = {.body_size_max = -1, .proxy_version = 2};
+    (void)state;
+    mock_start(&ringress_module);
+    mock.gate = &gate;
+    mock.reuse = true;
+    mock_connect(NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        say(&mock.client, GET END, 1000);
+        assert_false(mock.pod[i].reused);
+        pod_up(i);
+        assert_string_equal(plain(&mock.pod[i]), "PROXY-2\r\n" GET FWD("a.example") END);
+        say(&mock.pod[i], OK CL(0) END, 1000);
+        assert_true(mock.pod[i].closed && !mock.pod[i].kept);
+    }
     mock_stop();
 }
 
@@ -1730,6 +1862,10 @@ int main(void) {
         cmocka_unit_test(plain_http_is_redirected_where_asked),
         cmocka_unit_test(routes_match_the_normalised_path_without_empty_segments),
         cmocka_unit_test(modules_may_look_reject_and_reroute),
+        cmocka_unit_test(a_tenant_over_its_limits_is_told_to_come_again),
+        cmocka_unit_test(a_body_over_the_limit_is_refused_as_soon_as_it_is_known),
+        cmocka_unit_test(the_client_that_a_trusted_proxy_names_is_let_in_or_not),
+        cmocka_unit_test(a_pod_that_hears_who_asks_serves_one_request_a_connection),
         cmocka_unit_test(a_refused_upload_is_answered_and_the_connection_closed),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(a_flood_of_pipelined_requests_pauses_the_client),
