@@ -15,6 +15,7 @@
  * Loaded at start, never unloaded.
  */
 #pragma once
+#include "core/access.h"
 #include "core/conf.h"
 #include "core/limit.h"
 #include "core/names.h"
@@ -149,6 +150,7 @@ bool edge_trusts_proxy(struct conn *); /* the peer lies within trusted_proxies *
 bool edge_trusts(const union address *);
 
 int64_t worker_now_ms(const struct worker *); /* monotonic, as of this turn */
+int64_t worker_now_us(const struct worker *); /* the same, for what is measured */
 unsigned worker_id(const struct worker *);
 uint64_t worker_random(struct worker *); /* not for keys */
 /* Zeroed memory of this worker, in size classes; NULL when there is none. */
@@ -156,3 +158,12 @@ void *worker_alloc(struct worker *, size_t size);
 void worker_free(struct worker *, void *, size_t size);
 void log_write(int level, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* 0 error … 3 debug */
+
+/* ---- what is written down of the traffic ---- */
+/* Is there an access log? What only a line needs may be left out when not. */
+bool access_wanted(void);
+/* A line now. Never waits: when the log can't keep up the line is dropped and counted. */
+void access_write(struct conn *, const struct access_record *);
+/* Before conn_relay or conn_relay_stream: the line to write when that ends. The host adds both ways' bytes, the pod, the times and how
+ * it ended. Everything is copied. Without it the line tells what the host knows. */
+void access_write_at_end(struct conn *, const struct access_record *);
