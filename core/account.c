@@ -49,6 +49,13 @@ struct account_worker account_sum(const struct account *a) {
         sum.connections += COUNTER(w->connections);
         sum.buffers += COUNTER(w->buffers);
         sum.failures += COUNTER(w->failures);
+        for (unsigned k = 0; k < ACCOUNT_CLASSES; k++)
+            sum.answered[k] += COUNTER(w->answered[k]);
+        for (unsigned k = 0; k < ACCOUNT_BUCKETS; k++)
+            sum.duration[k] += COUNTER(w->duration[k]);
+        sum.duration_us += COUNTER(w->duration_us);
+        sum.pod_failures += COUNTER(w->pod_failures);
+        sum.retries += COUNTER(w->retries);
     }
     return sum;
 }

@@ -6,6 +6,10 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+/* Upper bounds of the buckets of requests' durations, in microseconds; the last bucket has none. */
+#define ACCOUNT_BOUNDS 1000, 5000, 25000, 100000, 500000, 2500000
+enum { ACCOUNT_BUCKETS = 7, ACCOUNT_CLASSES = 5 };
+
 struct account_worker {
     uint64_t connections_total;
     uint64_t requests;
@@ -15,12 +19,30 @@ struct account_worker {
     int64_t connections; /* open now */
     int64_t buffers;     /* held now, in queues */
     uint64_t failures;   /* answers the edge made itself: 502, 503, 504 */
+    /* What became of requests, and how pods were met. */
+    uint64_t answered[ACCOUNT_CLASSES]; /* by status: 1xx (upgrades), 2xx … 5xx */
+    uint64_t duration[ACCOUNT_BUCKETS]; /* each request in one */
+    uint64_t duration_us;               /* of all of them */
+    uint64_t pod_failures;              /* connections to pods that could not be made */
+    uint64_t retries;                   /* further pods asked for the same request or connection */
 } __attribute__((aligned(64)));
 
 /* How a worker counts: it is the only writer, so no locked instruction is needed, and a reader never sees half. */
 #define ACCOUNT_ADD(counter, n) __atomic_store_n(&(counter), (counter) + (n), __ATOMIC_RELAXED)
 
 struct limiter; /* core/limit.h */
+
+/* A request is over. `status` 0: nothing was answered. */
+static inline void account_answered(struct account_worker *w, unsigned status, uint64_t us) {
+    static const uint64_t bounds[] = {ACCOUNT_BOUNDS};
+    unsigned bucket = 0;
+    while (bucket < ACCOUNT_BUCKETS - 1 && us > bounds[bucket])
+        bucket++;
+    ACCOUNT_ADD(w->duration[bucket], 1);
+    ACCOUNT_ADD(w->duration_us, us);
+    if (status >= 100 && status < 600)
+        ACCOUNT_ADD(w->answered[status / 100 - 1], 1);
+}
 
 struct account {
     char *name;

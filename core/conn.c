@@ -9,6 +9,7 @@
  * Always charged to one account: the worker's nobody until a module says whose it is.
  */
 #include "core/conn.h"
+#include "core/flow.h"
 #include "core/pace.h"
 #include "core/pod.h"
 #include "core/process.h"
@@ -317,6 +318,7 @@ struct dial { /* lives from conn_relay until the pod is connected */
     struct stream *far;
     struct upstream_wait *wait; /* in line for one */
     unsigned tries;
+    int error; /* of the last of them */
 };
 
 static void conn_relay_ended(void *user, bool reset) {
@@ -328,7 +330,7 @@ static void conn_relay_ended(void *user, bool reset) {
 static void relay_start(struct conn *c, struct stream *far) {
     uint8_t header[PROXY_WRITE_MOST];
     struct slice s;
-    c->relay = relay_new(c->stream, far, conn_relay_ended, c);
+    c->relay = relay_new(c->stream, far, conn_relay_ended, c, c->flow ? &c->flow->tally : NULL);
     if (!c->relay) {
         stream_close(far, true);
         conn_close(c, true);
@@ -359,6 +361,7 @@ static void dial_connected(struct stream *s, void *user) {
     struct dial *d = user;
     struct conn *c = d->conn;
     upstream_report(upstream_of(s), s->worker, 0); /* all that can be seen of a pod's health here */
+    flow_connected(c, upstream_of(s));
     c->relay = NULL;
     dial_free(d);
     relay_start(c, s);
@@ -368,8 +371,10 @@ static void dial_error(struct stream *s, void *user, int error) {
     struct dial *d = user;
     const struct upstream *up = upstream_of(s);
     upstream_report(upstream_of(s), s->worker, error);
+    ACCOUNT_ADD(conn_account(d->conn)->pod_failures, 1);
     stream_close(s, true);
     d->far = NULL;
+    d->error = error;
     dial_next(d, up);
 }
 
@@ -389,21 +394,24 @@ static const struct stream_events dial_events = {
     .connected = dial_connected,
 };
 
-static void dial_failed(struct dial *d) {
+/* Nothing more is to be tried; `error`: why there is no further connection. */
+static void dial_failed(struct dial *d, int error) {
     struct conn *c = d->conn;
+    flow_failed(c, d->error == -ETIMEDOUT ? ACCESS_POD_TIMEOUT
+                   : d->error             ? ACCESS_POD_REFUSED
+                                          : access_no_pod(error));
     ACCOUNT_ADD(c->sock.owner.account->w[c->sock.owner.worker->id].failures, 1);
     conn_close(c, true);
 }
 
 static void dial_turn(void *user, struct stream *s, int error) {
     struct dial *d = user;
-    (void)error;
     d->wait = NULL;
     d->far = s;
     if (s)
         stream_consume(s, &dial_events, d);
     else
-        dial_failed(d);
+        dial_failed(d, error);
 }
 
 static uint64_t dial_key(const struct dial *d) {
@@ -421,15 +429,20 @@ static void dial_next(struct dial *d, const struct upstream *avoid) {
         .fresh = true, .avoid = avoid, .key = dial_key(d), .turn = dial_turn, .user = d};
     if (d->tries++ < DIAL_TRIES)
         d->far = upstream_ask(c->sock.owner.worker, d->set, &want, &d->wait, &error);
+    if (d->far && d->tries > 1) {
+        ACCOUNT_ADD(conn_account(c)->retries, 1);
+        flow_retried(c);
+    }
     if (d->far)
         stream_consume(d->far, &dial_events, d);
     else if (error != -EINPROGRESS)
-        dial_failed(d);
+        dial_failed(d, error);
 }
 
 void conn_relay(struct conn *c, struct version *v, struct upstream_set *set) {
     struct worker *w = c->sock.owner.worker;
     struct dial *d = conn_charge(c, v) ? worker_alloc(w, sizeof *d) : NULL;
+    flow_of(c);
     if (!d) {
         conn_close(c, true);
         return;
@@ -443,6 +456,7 @@ void conn_relay(struct conn *c, struct version *v, struct upstream_set *set) {
 }
 
 void conn_relay_stream(struct conn *c, struct stream *upstream) {
+    flow_of(c);
     relay_start(c, upstream);
 }
 
@@ -470,6 +484,7 @@ void conn_last_words(struct conn *c, const void *data, size_t length) {
 void conn_close(struct conn *c, bool reset) {
     if (c->state == CONN_CLOSE)
         return;
+    flow_end(c);
     conn_cut_far(c, reset);
     c->state = CONN_CLOSE;
     if (c->tls && c->stream == &c->sock.stream)
@@ -497,6 +512,7 @@ static void conn_gone(struct sock *s) {
         tls_free(c->tls);
     if (c->introduction)
         worker_free(w, c->introduction, sizeof *c->introduction);
+    flow_free(c);
     ACCOUNT_ADD(s->owner.account->w[w->id].connections, -1);
     if (c->version)
         version_unpin(c->version, w);

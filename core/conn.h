@@ -33,6 +33,7 @@ struct conn {
     struct version *version; /* pinned; NULL until a tenant is known */
     struct tls *tls;
     struct relay *relay;
+    struct flow *flow;                 /* joined to a pod while there is an access log, else NULL */
     struct introduction *introduction; /* NULL: the socket's own addresses count */
     struct conn *next, **link;         /* of its worker */
     struct segs peek;                  /* bytes read before someone took the stream */

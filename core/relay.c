@@ -15,8 +15,9 @@ struct relay {
     struct stream *near, *far;
     void (*ended)(void *user, bool reset);
     void *user;
-    bool near_done, far_done; /* EOF seen */
-    bool guarded;             /* `watch` looks at what `near` begins with */
+    struct relay_tally *tally; /* NULL: nobody counts */
+    bool near_done, far_done;  /* EOF seen */
+    bool guarded;              /* `watch` looks at what `near` begins with */
     struct proxy_watch watch;
 };
 
@@ -38,6 +39,19 @@ static bool begins_badly(struct relay *r, const struct slice *slice) {
     return bad;
 }
 
+static void relay_count(struct relay *r, const struct stream *s, uint32_t bytes) {
+    struct relay_tally *t = r->tally;
+    if (!t)
+        return;
+    if (s == r->near) {
+        t->in += bytes;
+        return;
+    }
+    t->out += bytes;
+    if (!t->first_us)
+        t->first_us = worker_now_us(s->worker);
+}
+
 static void relay_data(struct stream *s, void *user, struct slice slice) {
     struct relay *r = user;
     if (r->guarded && s == r->near && begins_badly(r, &slice)) {
@@ -45,6 +59,7 @@ static void relay_data(struct stream *s, void *user, struct slice slice) {
         relay_end(r, true);
         return;
     }
+    relay_count(r, s, slice.length);
     if (stream_write(other_side(r, s), slice) > 0)
         stream_pause(s);
 }
@@ -59,16 +74,21 @@ static void relay_eof(struct stream *s, void *user) {
         r->near_done = true;
     else
         r->far_done = true;
-    if (r->near_done && r->far_done)
-        relay_end(r, false);
-    else
+    if (!r->near_done || !r->far_done) {
         stream_shutdown(other_side(r, s));
+        return;
+    }
+    if (r->tally)
+        r->tally->over = true;
+    relay_end(r, false);
 }
 
 static void relay_error(struct stream *s, void *user, int error) {
-    (void)s;
+    struct relay *r = user;
     (void)error;
-    relay_end(user, true);
+    if (r->tally)
+        *(s == r->near ? &r->tally->near_broke : &r->tally->far_broke) = true;
+    relay_end(r, true);
 }
 
 static const struct stream_events relay_events = {
@@ -79,11 +99,11 @@ static const struct stream_events relay_events = {
 };
 
 struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(void *, bool),
-                        void *user) {
+                        void *user, struct relay_tally *tally) {
     struct relay *r = worker_alloc(near->worker, sizeof *r);
     if (!r)
         return NULL;
-    *r = (struct relay){.near = near, .far = far, .ended = ended, .user = user};
+    *r = (struct relay){.near = near, .far = far, .ended = ended, .user = user, .tally = tally};
     stream_consume(near, &relay_events, r);
     stream_consume(far, &relay_events, r);
     return r;

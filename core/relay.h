@@ -6,10 +6,19 @@
 
 struct relay;
 
+/* What passed, for whoever asked to be told. */
+struct relay_tally {
+    uint64_t in, out; /* bytes from near, to it */
+    int64_t first_us; /* when the first came from far; 0: none did */
+    bool near_broke, far_broke, over;
+};
+
 /* Takes both streams' events. `ended` is called once, when both directions are done (reset false) or one end broke (true);
- * the relay has then closed `far` and is freed; `near` is the caller's to close. NULL: no memory. */
+ * the relay has then closed `far` and is freed; `near` is the caller's to close. `tally` (NULL: none) outlives the relay.
+ * NULL: no memory. */
 struct relay *relay_new(struct stream *near, struct stream *far,
-                        void (*ended)(void *user, bool reset), void *user);
+                        void (*ended)(void *user, bool reset), void *user,
+                        struct relay_tally *tally);
 struct stream *relay_far(const struct relay *);
 /* `near` may not begin with a PROXY header: the pod could take it for ours. Such a one ends both with a reset. */
 void relay_guard(struct relay *);

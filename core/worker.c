@@ -239,6 +239,10 @@ int64_t worker_now_ms(const struct worker *w) {
     return w->now_ns / 1000000;
 }
 
+int64_t worker_now_us(const struct worker *w) {
+    return w->now_ns / 1000;
+}
+
 unsigned worker_id(const struct worker *w) {
     return w->id;
 }

@@ -23,6 +23,7 @@ void body_flush(struct body_out *o, uint32_t end) {
     o->sent = end;
     if (o->dead)
         return;
+    o->bytes += end - from;
     if (h->buf)
         write_slice(o, h->buf, h->data + from, end - from);
     else
@@ -60,6 +61,7 @@ void body_part(struct body_out *o, const struct slice *source, const uint8_t *at
     o->direct = true;
     if (o->dead)
         return;
+    o->bytes += extra + length;
     if (extra)
         note(o, stream_write_copy(o->to, line + from, extra));
     if (source->buf && length > BODY_SMALL / 4)

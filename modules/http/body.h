@@ -17,6 +17,7 @@ struct body_out {
     struct stream *to;
     struct head *head;
     uint32_t sent;
+    uint64_t bytes; /* that were given to the stream */
     bool chunked : 1;
     bool open : 1;   /* a chunk's closing CRLF is owed */
     bool full : 1;   /* the stream asked for a pause */

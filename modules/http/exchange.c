@@ -80,12 +80,14 @@ bool exchange_begin(struct http_conn *hc) {
     message_init(&ex->request, true, &request_sink);
     ex->request.trust = hc->trust;
     hc->exchange = ex;
+    record_begin(ex);
     return true;
 }
 
 static void exchange_free(struct exchange *ex) {
     struct worker *worker = ex->worker;
     struct head *request = &ex->request.head, *response = &ex->response.head;
+    record_end(ex);
     ex->hc->exchange = NULL;
     ex->hc->pod_paused = false;
     ex->hc->queued = 0;
@@ -159,6 +161,7 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
     struct account_worker *account = conn_account(hc->conn);
     if (account && status >= 502)
         ACCOUNT_ADD(account->failures, 1);
+    record_answered(ex, status, length);
     exchange_drop(ex);
     hc->first = false;
     hc->full |= stream_write_copy(hc->client, out, length) == 1;
@@ -209,6 +212,7 @@ static unsigned introduces(const struct exchange *ex) {
 static void pod_attach(struct exchange *ex, struct stream *pod) {
     ex->pod = pod;
     ex->reused = ex->connected = upstream_is_reused(pod);
+    record_pod(ex, upstream_of(pod));
     stream_consume(pod, &pod_events, ex);
     if (introduces(ex)) {
         uint8_t header[128];
@@ -227,13 +231,13 @@ static void up_flush(struct exchange *ex) {
 static void pod_turn(void *user, struct stream *pod, int error) {
     struct exchange *ex = user;
     struct http_conn *hc = ex->hc;
-    (void)error;
     ex->wait = NULL;
     if (pod && ex->answer) { /* memory ran out meanwhile: the edge answers itself */
         stream_close(pod, true);
         return;
     }
     if (!pod) {
+        record_failed(ex, access_no_pod(error));
         if (exchange_answer(ex, 503, !ex->request_done))
             http_continue(hc);
         return;
@@ -258,8 +262,10 @@ static int pod_open(struct exchange *ex) {
     struct upstream_want want = {
         .fresh = introduces(ex), .key = key_of(ex), .turn = pod_turn, .user = ex};
     struct stream *pod = upstream_ask(ex->worker, ex->set, &want, &ex->wait, &error);
-    if (!pod && error != -EINPROGRESS)
+    if (!pod && error != -EINPROGRESS) {
+        record_failed(ex, access_no_pod(error));
         return 503;
+    }
     if (pod)
         pod_attach(ex, pod);
     ex->up = (struct body_out){
@@ -307,6 +313,7 @@ static bool retry(struct exchange *ex) {
 /* The pod is no use any more, before its response was whole. `error`: negative errno. */
 static bool pod_failed(struct exchange *ex, int error) {
     bool stale = ex->reused && !ex->pod_spoke;
+    record_pod_failed(ex, error);
     if (!stale)
         upstream_report(upstream_of(ex->pod), ex->worker, error);
     if (ex->delivering)
@@ -488,6 +495,7 @@ static bool response_tunnel(struct exchange *ex, struct slice *rest) {
     struct stream *pod = ex->pod;
     upstream_report(upstream_of(pod), ex->worker, 0);
     down_flush(ex, true);
+    record_tunnel(ex, rest);
     if (rest->length) {
         stream_write(hc->client, *rest); /* with its reference */
         *rest = (struct slice){0};
@@ -514,6 +522,7 @@ static bool response_whole(struct exchange *ex, bool clean) {
         return cut(ex);
     down_flush(ex, true);
     upstream_report(upstream_of(ex->pod), ex->worker, 0);
+    ex->record.over = true;
     if (clean && pod_keeps(ex)) {
         if (hc->pod_paused)
             stream_resume(ex->pod);
@@ -532,6 +541,7 @@ static bool response_whole(struct exchange *ex, bool clean) {
 static bool exchange_response(struct exchange *ex, struct slice *s) {
     ex->pod_spoke = true;
     ex->source = s;
+    record_first_byte(ex);
     while (s->length) {
         size_t used = 0;
         enum step step = message_feed(&ex->response, s->data, s->length, &used);
@@ -597,6 +607,7 @@ static void pod_connected(struct stream *s, void *user) {
     struct exchange *ex = user;
     (void)s;
     ex->connected = true;
+    record_connected(ex);
     if (!ex->held)
         return;
     ex->held = false;
@@ -612,10 +623,13 @@ static const struct stream_events pod_events = {.data = pod_data,
 /* ---- time ---- */
 
 bool exchange_expired(struct exchange *ex) {
-    if (ex->wait)
+    if (ex->wait) {
+        record_failed(ex, ACCESS_POD_BUSY);
         return exchange_refuse(ex, 503);
+    }
     bool pod_slow = ex->hc->state == CLIENT_WAIT || ex->up.full || ex->held;
     if (pod_slow)
         upstream_report(upstream_of(ex->pod), ex->worker, -ETIMEDOUT);
+    record_expired(ex, pod_slow);
     return exchange_refuse(ex, pod_slow ? 504 : 408);
 }

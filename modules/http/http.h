@@ -4,6 +4,7 @@
  *   http.c      one client connection: its states, what it has received and not yet used, its timer
  *   exchange.c  one request and its response: route, pod, retry, both bodies
  *   route.c     which backend a request goes to, or the status to refuse it with
+ *   record.c    what is told of an exchange when it is over
  *   message.c   (request.c, response.c, field.c, head.c, path.c) HTTP/1 as types; body.c, answer.c: the way out
  *
  * An idle connection is a struct http_conn and nothing else. An exchange lives in the pool buffer that its request's head is written
@@ -13,6 +14,7 @@
 #include "core/module.h"
 #include "modules/http/body.h"
 #include "modules/http/message.h"
+#include "modules/http/record.h"
 #include "tenants/compiled.h"
 
 struct http_conf {
@@ -91,6 +93,7 @@ struct exchange {
     const struct gate *gate;     /* of the route, or NULL */
     uint64_t body;               /* bytes of the request's body so far */
     struct body_out up, down;
+    struct record record; /* what is to be told of it */
     uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */
     uint8_t tries, interims;
     bool connected : 1;    /* the connection to the pod is up */

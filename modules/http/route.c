@@ -44,8 +44,10 @@ static int modules_ask(struct exchange *ex, const struct name_entry **entry) {
         view.query = target + m->path_length + 1;
         view.query_length = m->target_length - m->path_length - 1;
     }
-    if (conn_offer_request(ex->hc->conn, &view) == VERDICT_REJECT)
+    if (conn_offer_request(ex->hc->conn, &view) == VERDICT_REJECT) {
+        record_failed(ex, ACCESS_REJECTED);
         return view.reject_status >= 400 && view.reject_status <= 599 ? view.reject_status : 403;
+    }
     if (!view.route_host[0])
         return 0;
     const struct name_entry *other =
@@ -148,6 +150,7 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     }
     struct route_answer answer;
     route_find(entry->version->tenant, entry->object, path, length, &answer);
+    record_routed(ex, answer.route, answer.backend);
     const struct host *host = entry->object ? entry->object : answer.host;
     if (!ex->hc->tls && host && host->redirect)
         return 308;

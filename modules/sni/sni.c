@@ -67,6 +67,21 @@ static size_t sni_normalise(const struct hello *hello, char out[254]) {
     return name_normalise(hello->sni, hello->sni_length, out);
 }
 
+static void sni_note(struct conn *conn, const struct backend *backend, const char *name,
+                     size_t length) {
+    access_write_at_end(
+        conn,
+        &(struct access_record){.size = sizeof(struct access_record),
+                                .type = ACCESS_STREAM,
+                                .error = backend && backend->host_set ? ACCESS_NONE : ACCESS_NO_POD,
+                                .protocol = {"tls", 3},
+                                .sni = {name, length},
+                                .service = backend ? backend->service : NULL,
+                                .begun_us = worker_now_us(conn_worker(conn)),
+                                .connected_us = ACCESS_NEVER,
+                                .first_byte_us = ACCESS_NEVER});
+}
+
 /* Over a limit, or from where none may come: without a word, and without state left behind. */
 static enum verdict sni_drop(struct conn *conn) {
     conn_close(conn, true);
@@ -74,7 +89,7 @@ static enum verdict sni_drop(struct conn *conn) {
 }
 
 static enum verdict sni_relay(struct conn *conn, struct sni_conn *sni, struct version *version,
-                              const struct host *host) {
+                              const struct host *host, const char *name, size_t length) {
     const struct gate *gate = host->passthrough_gate;
     union address client, local;
     if (!conn_charge(conn, version))
@@ -86,6 +101,7 @@ static enum verdict sni_relay(struct conn *conn, struct sni_conn *sni, struct ve
         conn_introduce(conn, gate->proxy_version);
     }
     const struct backend *backend = host->passthrough_backend;
+    sni_note(conn, backend, name, length);
     if (!backend || !backend->host_set) {
         ACCOUNT_ADD(conn_account(conn)->failures, 1);
         return sni_refuse(conn, TLS_ALERT_INTERNAL_ERROR);
@@ -117,7 +133,7 @@ static enum verdict sni_route(struct conn *conn, struct sni_conn *sni, const str
         return sni_refuse(conn, TLS_ALERT_UNRECOGNIZED_NAME);
     const struct host *host = entry->object ? entry->object : entry->version->tenant->any;
     if (host && host->passthrough)
-        return sni_relay(conn, sni, entry->version, host);
+        return sni_relay(conn, sni, entry->version, host, name, length);
     return sni_terminate(conn, entry->version, name, length);
 }
 

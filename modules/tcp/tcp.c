@@ -14,8 +14,20 @@ struct tcp_conn {
     const struct raw_port *port; /* of the version that the connection pins */
 };
 
-static enum verdict tcp_refuse(struct conn *conn) {
+static void tcp_note(struct conn *conn, const struct raw_port *port, enum access_error error) {
+    access_write_at_end(conn, &(struct access_record){.size = sizeof(struct access_record),
+                                                      .type = ACCESS_STREAM,
+                                                      .error = (uint8_t)error,
+                                                      .protocol = {"tcp", 3},
+                                                      .service = port->service,
+                                                      .begun_us = worker_now_us(conn_worker(conn)),
+                                                      .connected_us = ACCESS_NEVER,
+                                                      .first_byte_us = ACCESS_NEVER});
+}
+
+static enum verdict tcp_refuse(struct conn *conn, const struct raw_port *port) {
     ACCOUNT_ADD(conn_account(conn)->failures, 1);
+    tcp_note(conn, port, ACCESS_NO_POD);
     conn_close(conn, true);
     return VERDICT_REJECT;
 }
@@ -40,7 +52,8 @@ static enum verdict tcp_on_accept(struct conn *conn, void *state) {
         return VERDICT_REJECT;
     }
     if (port->state != RAW_PORT_OPEN || !port->backend || !port->backend->host_set)
-        return tcp_refuse(conn);
+        return tcp_refuse(conn, port);
+    tcp_note(conn, port, ACCESS_NONE);
     tcp->port = port;
     conn_relay(conn, entry->version, port->backend->host_set);
     return VERDICT_WAIT;

@@ -19,6 +19,8 @@ struct conn {
     bool tls;
 };
 
+static struct access_clock access_clock;
+
 struct mock_stream {
     struct stream stream;
     struct mock_end *end;
@@ -522,7 +524,31 @@ int64_t worker_now_ms(const struct worker *w) {
     (void)w;
     return mock.now;
 }
-
+int64_t worker_now_us(const struct worker *w) {
+    (void)w;
+    return 1000000 + mock.now * 1000;
+}
+bool access_wanted(void) {
+    return true;
+}
+enum access_error access_no_pod(int error) {
+    return error == -EBUSY || error == -ETIMEDOUT ? ACCESS_POD_BUSY : ACCESS_NO_POD;
+}
+void access_write(struct conn *c, const struct access_record *r) {
+    struct access_facts facts = {.port = 80,
+                                 .query = true,
+                                 .tenant = c->version ? c->version->tenant->name : NULL,
+                                 .tls = c->tls ? "TLSv1.3" : "",
+                                 .now_us = worker_now_us(&worker)};
+    size_t length = access_line(mock.logged, &access_clock, &facts, r);
+    assert(length <= ACCESS_LINE_MAX && mock.logged[length - 1] == '\n');
+    mock.logged[length - 1] = 0;
+    mock.lines++;
+}
+void access_write_at_end(struct conn *c, const struct access_record *r) {
+    access_write(c, r);
+    mock.at_end = true;
+}
 uint64_t worker_random(struct worker *w) {
     (void)w;
     return 0;

@@ -7,6 +7,7 @@
  * after it. Written slices are read at mock_turn only, as the real core does, so that changing them too early is seen as well.
  */
 #pragma once
+#include "core/access_line.h"
 #include "core/module.h"
 #include "tenants/compiled.h"
 
@@ -69,6 +70,10 @@ struct mock {
     int live;
     int fail_in;
     struct account *account;
+    /* the access log */
+    char logged[ACCESS_LINE_MAX + 1]; /* the last, without its newline */
+    int lines;
+    bool at_end; /* it is to be written when the tunnel ends */
 };
 extern struct mock mock;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_http_exchange.c - what a client and a pod see of each other through modules/http; each story at every fragmentation.
- * link: modules/http/http.c modules/http/exchange.c modules/http/route.c modules/http/message.c modules/http/request.c
+ * link: modules/http/http.c modules/http/exchange.c modules/http/record.c modules/http/route.c modules/http/message.c modules/http/request.c
  * link: modules/http/response.c modules/http/body.c modules/http/answer.c modules/http/head.c modules/http/field.c
  * link: modules/http/affinity.c
  * link: tests/unit/mock_core.c llhttp no-kernel
