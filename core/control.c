@@ -23,6 +23,13 @@ enum { FILES_RESERVED = 200, STOP_MS = 2000, WIND_DOWN_TURNS = 4 };
 
 struct process process;
 static pthread_t *threads;
+struct pulse { /* of one worker; asked by the control thread, answered by the worker */
+    struct message message;
+    uint32_t answered, asked;
+    int64_t asked_ns;
+};
+
+static struct pulse *pulses;
 static char features[256];
 
 /* ---- worker threads ---- */
@@ -165,8 +172,9 @@ static bool process_init(const struct core_conf *conf, struct err *err) {
     process.workers = conf->workers ? conf->workers : 1;
     process.worker = calloc(process.workers, sizeof *process.worker);
     threads = calloc(process.workers, sizeof *threads);
+    pulses = calloc(process.workers, sizeof *pulses);
     process.nobody = account_new("", process.workers);
-    if (!process.worker || !threads || !process.nobody || !directory_init())
+    if (!process.worker || !threads || !pulses || !process.nobody || !directory_init())
         return err_set(err, "out of memory");
     if (wolfSSL_Init() != WOLFSSL_SUCCESS || !tickets_init())
         return err_set(err, "wolfSSL can't start");
@@ -253,6 +261,39 @@ void workers_call(void (*run)(struct worker *, void *), void *user) {
     free(calls);
 }
 
+/* ---- signs of life ---- */
+
+static void pulse_run(struct message *m) {
+    struct pulse *p = container_of(m, struct pulse, message);
+    __atomic_store_n(&p->answered, p->answered + 1, __ATOMIC_RELEASE);
+}
+
+static bool pulse_owed(const struct pulse *p) {
+    return __atomic_load_n(&p->answered, __ATOMIC_ACQUIRE) != p->asked;
+}
+
+void core_pulse(void) {
+    for (unsigned i = 0; i < process.workers; i++) {
+        struct pulse *p = &pulses[i];
+        if (pulse_owed(p))
+            continue;
+        p->message.run = pulse_run;
+        p->asked++;
+        p->asked_ns = sys_now_ns();
+        worker_post(process.worker[i], process.control, &p->message);
+    }
+    ring_wait(process.control, 0, 1);
+    ring_dispatch(process.control);
+}
+
+int64_t core_silent_ms(void) {
+    int64_t now = sys_now_ns(), most = 0;
+    for (unsigned i = 0; i < process.workers; i++)
+        if (pulse_owed(&pulses[i]) && now - pulses[i].asked_ns > most)
+            most = now - pulses[i].asked_ns;
+    return most / 1000000;
+}
+
 /* ---- drain and stop ---- */
 
 static void drain_run(struct worker *w, void *user) {
@@ -267,15 +308,12 @@ static unsigned connections_left(void) {
     return left;
 }
 
-unsigned core_drain(int64_t ms, const volatile bool *stop_early) {
-    const struct timespec tick = {.tv_nsec = 10000000};
+unsigned core_drain(int64_t ms, const volatile bool *stop_early, void (*meanwhile)(void *),
+                    void *user) {
     int64_t until = sys_now_ns() + ms * 1000000;
     workers_call(drain_run, NULL);
-    while (connections_left() && sys_now_ns() < until && !*stop_early) {
-        urcu_qsbr_thread_offline();
-        nanosleep(&tick, NULL);
-        urcu_qsbr_thread_online();
-    }
+    while (connections_left() && sys_now_ns() < until && !*stop_early)
+        meanwhile(user);
     return connections_left();
 }
 
@@ -299,6 +337,7 @@ void core_stop(void) {
     account_unref(process.nobody);
     free(process.worker);
     free(threads);
+    free(pulses);
     wolfSSL_Cleanup();
     urcu_qsbr_unregister_thread();
     process = (struct process){0};

@@ -28,8 +28,13 @@ struct core_conf {
 bool core_start(const struct core_conf *, struct err *);
 unsigned core_workers(void);
 /* Stop accepting, tell every connection, wait up to `ms` for them to finish; returns how many were left. May be called
- * once; *stop_early (set from a signal) ends the wait. */
-unsigned core_drain(int64_t ms, const volatile bool *stop_early);
+ * once; *stop_early (set from a signal) ends the wait. `meanwhile` is called over and over, and waits some ms itself. */
+unsigned core_drain(int64_t ms, const volatile bool *stop_early, void (*meanwhile)(void *user),
+                    void *user);
+/* Asks every worker for a sign of life; call about once a second. */
+void core_pulse(void);
+/* How long the one that owes its sign the longest has owed it. */
+int64_t core_silent_ms(void);
 /* Ends the workers (connections left are reset) and frees all; nothing of core may be used after. */
 void core_stop(void);
 /* A line about what was found: "io_uring: bundles, ...; files: 20000, about 9900 connections". */

@@ -9,3 +9,5 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 /* `path`: a file to append to (made 0640), or "stderr". May be called again at any time, from the control thread: log
  * rotation. False: the old destination stays. */
 bool log_open(const char *path, int level, struct err *);
+/* Lines as JSON objects, for a destination that is shared with the access log: every line of it is JSON then. */
+void log_as_json(bool);

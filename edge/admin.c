@@ -17,12 +17,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { SILENT_MS = 5000 };
+
 struct client {
     struct loop_source source;
     struct admin *admin;
     struct client *next;
     bool http, hold;
-    char *in; /* ADMIN_REQUEST_MAX + 1 */
+    int64_t end_ns; /* whatever it does */
+    char *in;       /* ADMIN_REQUEST_MAX + 1 */
     size_t in_length;
     char *out;
     size_t out_length, out_sent;
@@ -34,7 +37,7 @@ struct admin {
     struct loop_source socket, http;
     struct loop_timer timer; /* looks for the impatient-making */
     struct client *first;
-    unsigned clients;
+    unsigned clients, http_clients;
     char *path;   /* of the socket, once it is ours */
     dev_t device; /* and which file it was */
     ino_t inode;
@@ -46,6 +49,7 @@ static void client_close(struct client *c) {
         at = &(*at)->next;
     *at = c->next;
     c->admin->clients--;
+    c->admin->http_clients -= c->http;
     loop_remove(&c->admin->edge->loop, &c->source);
     close(c->source.fd);
     free(c->in);
@@ -54,7 +58,8 @@ static void client_close(struct client *c) {
 }
 
 static void patience_renew(struct client *c) {
-    c->until_ns = loop_now_ns() + ADMIN_PATIENCE_MS * 1000000ll;
+    int64_t until = loop_now_ns() + ADMIN_PATIENCE_MS * 1000000ll;
+    c->until_ns = until < c->end_ns ? until : c->end_ns;
 }
 
 /* --- answering -------------------------------------------------------------------------------*/
@@ -145,6 +150,29 @@ static void page_api(struct page *p, struct edge *e, char *kind) {
         page_text(p, 404, "no such kind\n");
 }
 
+/* A worker that does not turn serves nobody, though the kernel still accepts for it. */
+static void page_health(struct page *p) {
+    char text[80];
+    int64_t silent = core_silent_ms();
+    if (silent < SILENT_MS) {
+        page_text(p, 200, "ok\n");
+        return;
+    }
+    snprintf(text, sizeof text, "a worker has not turned for %lld ms\n", (long long)silent);
+    page_text(p, 503, text);
+}
+
+/* A tenant whose files are broken is that tenant's trouble: the edge is ready for all that is live. */
+static void page_ready(struct page *p, const struct edge *e) {
+    const char *why = e->drain      ? "draining"
+                      : !e->serving ? "starting"
+                      : e->first    ? "publishing"
+                                    : NULL;
+    char text[40];
+    snprintf(text, sizeof text, "%s%s\n", why ? "not ready: " : "ready", why ? why : "");
+    page_text(p, why ? 503 : 200, text);
+}
+
 static void page_make(struct page *p, struct edge *e, char *target) {
     if (!strncmp(target, "/api/v1/", 8)) {
         page_api(p, e, target + 8);
@@ -154,9 +182,9 @@ static void page_make(struct page *p, struct edge *e, char *target) {
     if (!strcmp(target, "/metrics"))
         page_metrics(p, e);
     else if (!strcmp(target, "/healthz"))
-        page_text(p, 200, "ok\n");
+        page_health(p);
     else if (!strcmp(target, "/readyz"))
-        page_text(p, e->serving ? 200 : 503, e->serving ? "ready\n" : "not ready\n");
+        page_ready(p, e);
     else if (!strcmp(target, "/"))
         page_text(p, 200,
                   "ringress: /metrics /healthz /readyz /api/v1/{tenants,routes,domains,"
@@ -262,9 +290,11 @@ static void client_new(struct admin *a, int fd, bool http) {
                          .admin = a,
                          .next = a->first,
                          .http = http,
+                         .end_ns = loop_now_ns() + ADMIN_WHOLE_MS * 1000000ll,
                          .in = in};
     a->first = c;
     a->clients++;
+    a->http_clients += http;
     patience_renew(c);
     if (!loop_add(&a->edge->loop, &c->source))
         client_close(c);
@@ -274,7 +304,8 @@ static void accept_from(struct admin *a, int listener, bool http) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    if (a->clients >= ADMIN_CLIENTS_MAX || (!http && !peer_trusted(fd)))
+    bool full = a->clients >= ADMIN_CLIENTS_MAX || (http && a->http_clients >= ADMIN_HTTP_MAX);
+    if (full || (!http && !peer_trusted(fd)))
         close(fd);
     else
         client_new(a, fd, http);
@@ -395,7 +426,7 @@ static void door_close(struct admin *a, struct loop_source *door) {
     door->fd = -1;
 }
 
-void admin_shut(struct edge *e) {
+static void admin_shut(struct edge *e) {
     struct admin *a = e->admin;
     if (!a)
         return;
@@ -403,12 +434,31 @@ void admin_shut(struct edge *e) {
     free(a->path);
     a->path = NULL;
     door_close(a, &a->socket);
-    door_close(a, &a->http);
+}
+
+/* In a loop of their own: nothing else is to happen any more. */
+void admin_drain(struct edge *e) {
+    struct admin *a = e->admin;
+    admin_shut(e);
+    struct loop old = e->loop;
+    e->loop = (struct loop){0};
+    loop_fini(&old);
+    if (a->http.fd >= 0)
+        loop_add(&e->loop, &a->http);
+    loop_add_timer(&e->loop, &a->timer);
+    for (struct client *c = a->first; c; c = c->next)
+        loop_add(&e->loop, &c->source);
+}
+
+void admin_serve(struct edge *e, int64_t ms) {
+    loop_turn(&e->loop, ms * 1000000);
 }
 
 void admin_close(struct edge *e) {
     struct admin *a = e->admin;
     admin_shut(e);
+    if (a)
+        door_close(a, &a->http);
     for (struct client *c = a ? a->first : NULL, *next; c; c = next) {
         next = c->next;
         client_close(c);

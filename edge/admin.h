@@ -13,14 +13,18 @@
 
 enum {
     ADMIN_CLIENTS_MAX = 64,
+    ADMIN_HTTP_MAX = 48, /* of them: whoever fills those leaves room for the commands */
     ADMIN_REQUEST_MAX = 64 << 10,
     ADMIN_PATIENCE_MS = 30000,
+    ADMIN_WHOLE_MS = 300000, /* for one client, however it makes progress */
 };
 
 /* Binds both. False: *err, "an edge is already running at …" among them. */
 bool admin_open(struct edge *, struct err *);
-/* No new clients: the socket is gone, another edge may start. */
-void admin_shut(struct edge *);
+/* The edge drains: the socket is gone, read-only HTTP is answered on, as far as `admin_serve` is called: /readyz says so. */
+void admin_drain(struct edge *);
+/* Answers who has asked, for at most so long. */
+void admin_serve(struct edge *, int64_t ms);
 /* Ends the clients and removes the socket. Those who asked to drain are told by their connection's end. */
 void admin_close(struct edge *);
 
@@ -41,8 +45,17 @@ const char *pod_state(const struct edge *, const struct upstream *, struct pod_f
 /* ---- explain.c ---- */
 json_t *explain_url(struct edge *, const char *url);
 
+/* What the tenant of that row of `get tenants` has cost and done. */
+struct account_worker tenant_sum(const json_t *row);
+
 /* ---- metrics.c ---- */
 void metrics_print(struct edge *, FILE *);
+void label_print(FILE *, const char *text);
+void metric_head(FILE *, const char *name, const char *type,
+                 const char *help); /* name: without ringress_ */
+
+/* ---- traffic.c: the part of it about requests ---- */
+void traffic_print(FILE *, json_t *tenants);
 
 /* ---- memory.c: the part of it that says where memory is ---- */
 void memory_print(FILE *);

@@ -71,10 +71,14 @@ static const struct conf_field dns_fields[] = {
     {"trust_anchor", CONF_STRING, AT(dns.trust_anchor), .doc = "DNSSEC root key, or none"},
     CONF_END};
 static const char *const log_access[] = {"off", "json", NULL};
+static const char *const log_query[] = {"drop", "keep", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const struct conf_field log_fields[] = {
     {"access", CONF_ENUM, AT(log.access), .fallback = "off", .values = log_access,
-     .doc = "one line per request"},
+     .doc = "one line per request and joined connection"},
+    {"access_path", CONF_STRING, AT(log.access_path), .doc = "its file; default: that of path"},
+    {"query", CONF_ENUM, AT(log.query), .fallback = "drop", .values = log_query,
+     .doc = "whether its lines tell queries"},
     {"path", CONF_STRING, AT(log.path), .fallback = "stderr", .doc = "a file, or stderr"},
     {"level", CONF_ENUM, AT(log.level), .fallback = "info", .values = log_levels,
      .doc = "the least grave lines to write"},
@@ -147,14 +151,11 @@ static bool is_empty(const struct yaml_node *node) {
 
 static void lacking_judge(const struct reading *r) {
     struct yaml_node *shutoff = (struct yaml_node *)node_at(r, "raw_tcp", "shutoff");
-    const struct yaml_node *access = node_at(r, "log", "access");
     if (!is_empty(shutoff)) {
         complain(r, DIAG_WARNING, shutoff, "shutoff: this build does not shut ports yet");
         if (shutoff->kind == YAML_MAP)
             shutoff->count = 0; /* said once, not again for every key in it */
     }
-    if (access && access->kind == YAML_SCALAR && !strcmp(access->text, "json"))
-        complain(r, DIAG_WARNING, access, "access: this build writes no access log yet");
     static const char *const dns_later[] = {"recheck", "trust_anchor", NULL};
     for (int i = 0; dns_later[i]; i++)
         if (node_at(r, "dns", dns_later[i]))
@@ -456,13 +457,32 @@ static void path_rebase(const char *file, char **path) {
     *path = based;
 }
 
+static struct conf_place place_of(const struct yaml_node *node) {
+    return node ? (struct conf_place){node->line, node->column} : (struct conf_place){0};
+}
+
+static void log_rebase(const char *file, char **path) {
+    if (*path && strcmp(*path, "stderr") != 0)
+        path_rebase(file, path);
+}
+
+/* Where the logs go; they are opened when the edge starts, so their places are kept for what is said then. */
+static void log_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    const struct yaml_node *own = node_at(r, "log", "access_path"),
+                           *path = node_at(r, "log", "path");
+    log_rebase(r->path, &c->log.path);
+    log_rebase(r->path, &c->log.access_path);
+    c->log_at = place_of(path);
+    c->access_at = place_of(own ? own : path);
+}
+
 static void paths_make(const struct reading *r) {
     struct edge_conf *c = r->conf;
     path_rebase(r->path, &c->conf_d);
     path_rebase(r->path, &c->state);
     path_rebase(r->path, &c->admin.socket);
-    if (c->log.path && strcmp(c->log.path, "stderr") != 0)
-        path_rebase(r->path, &c->log.path);
+    log_make(r);
     for (size_t i = 0; i < c->tls.certificates.count; i++) {
         struct edge_certificate *certificate =
             (struct edge_certificate *)c->tls.certificates.item + i;

@@ -11,6 +11,10 @@ struct address_list {
     size_t count;
 };
 
+struct conf_place { /* in edge.yaml */
+    unsigned line, column;
+};
+
 struct edge_certificate {
     char *cert, *key;
 };
@@ -43,13 +47,15 @@ struct edge_conf {
     } dns;
     struct {
         int access;
-        char *path;
+        int query; /* 0: drop, 1: keep */
+        char *path, *access_path;
         int level;
     } log;
 
     /* made from it */
     char *path; /* of the file itself, as it was named */
     unsigned workers;
+    struct conf_place log_at, access_at; /* of log.path, and of what says where the access log is */
     struct address_list http, https, admin_http; /* admin_http: none or one */
     union address raw_address;
     uint16_t port_low, port_high; /* both 0: no raw ports */

@@ -271,6 +271,8 @@ void control_beat(struct edge *e) {
     publish_reap();
     health_beat(e->health);
     e->beats++;
+    if (e->beats % 10 == 0)
+        core_pulse();
     if (++e->quiet_beats == QUIET_BEATS)
         store_tidy(&e->store);
     if (e->beats % 10 == 0 && store_pending(&e->store) && store_reachable(&e->store))

@@ -62,6 +62,10 @@ bool control_start(struct edge *, struct err *);
 void control_beat(struct edge *); /* every 100 ms */
 void control_fini(struct edge *);
 
+/* ---- run.c ---- */
+/* Both logs' files, opened again under their names. False: *err says which can't be. */
+bool logs_reopen(const struct edge *, struct err *);
+
 /* ---- operator.c: tls.certificates ---- */
 /* Reads all of them; adds what is wrong to `diags`. With `use`, and nothing wrong, they replace those in use. */
 bool operator_load(const struct edge_conf *, struct edge *use, struct diags *);

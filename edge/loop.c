@@ -64,14 +64,16 @@ static int64_t next_due(const struct loop *l) {
     return due;
 }
 
-static int wait_for(struct loop *l, struct pollfd *fds) {
+static int wait_for(struct loop *l, int64_t most_ns) {
     for (size_t i = 0; i < l->source_count; i++)
-        fds[i] = (struct pollfd){.fd = l->source[i]->fd, .events = l->source[i]->events};
-    int64_t due = next_due(l), left = due ? due - loop_now_ns() : 0;
-    if (left < 0)
+        l->fds[i] = (struct pollfd){.fd = l->source[i]->fd, .events = l->source[i]->events};
+    int64_t due = next_due(l), left = due ? due - loop_now_ns() : most_ns;
+    if (due && left < 0)
         left = 0;
+    if (most_ns >= 0 && left > most_ns)
+        left = most_ns;
     struct timespec timeout = {left / 1000000000, left % 1000000000};
-    return ppoll(fds, l->source_count, due ? &timeout : NULL, NULL);
+    return ppoll(l->fds, l->source_count, left < 0 ? NULL : &timeout, NULL);
 }
 
 static void timers_fire(struct loop *l) {
@@ -83,30 +85,35 @@ static void timers_fire(struct loop *l) {
         }
 }
 
+static void fds_make(struct loop *l) {
+    if (l->source_count <= l->fds_room)
+        return;
+    struct pollfd *more = realloc(l->fds, l->source_room * sizeof *more);
+    if (!more)
+        abort(); /* a control thread that can't wait would spin */
+    l->fds = more;
+    l->fds_room = l->source_room;
+}
+
+void loop_turn(struct loop *l, int64_t most_ns) {
+    holes_close(l);
+    fds_make(l);
+    size_t count = l->source_count; /* those added meanwhile are polled in the next turn */
+    int ready = wait_for(l, most_ns);
+    for (size_t i = 0; ready > 0 && i < count && !l->stopped; i++)
+        if (l->fds[i].revents && l->source[i])
+            l->source[i]->ready(l->source[i], l->fds[i].revents);
+    timers_fire(l);
+}
+
 void loop_run(struct loop *l) {
-    struct pollfd *fds = NULL;
-    size_t room = 0;
-    while (!l->stopped) {
-        holes_close(l);
-        if (l->source_count > room) {
-            struct pollfd *more = realloc(fds, l->source_room * sizeof *fds);
-            if (!more)
-                abort(); /* a control thread that can't wait would spin */
-            fds = more;
-            room = l->source_room;
-        }
-        size_t count = l->source_count; /* those added meanwhile are polled in the next turn */
-        int ready = wait_for(l, fds);
-        for (size_t i = 0; ready > 0 && i < count && !l->stopped; i++)
-            if (fds[i].revents && l->source[i])
-                l->source[i]->ready(l->source[i], fds[i].revents);
-        timers_fire(l);
-    }
-    free(fds);
+    while (!l->stopped)
+        loop_turn(l, -1);
 }
 
 void loop_fini(struct loop *l) {
     free(l->source);
     free(l->timer);
+    free(l->fds);
     *l = (struct loop){0};
 }

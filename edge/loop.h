@@ -20,6 +20,8 @@ struct loop_timer {
 struct loop {
     struct loop_source **source;
     struct loop_timer **timer;
+    struct pollfd *fds; /* one for each source there is room for */
+    size_t fds_room;
     size_t source_count, source_room, timer_count, timer_room;
     bool stopped;
 };
@@ -32,4 +34,6 @@ void loop_remove(struct loop *, struct loop_source *);
 bool loop_add_timer(struct loop *, struct loop_timer *);
 /* Until loop->stopped. */
 void loop_run(struct loop *);
+/* Waits once, for at most so long (<0: as long as it takes), and calls what is ready and due. */
+void loop_turn(struct loop *, int64_t most_ns);
 void loop_fini(struct loop *);

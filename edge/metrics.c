@@ -2,11 +2,13 @@
  * metrics.c - /metrics, in Prometheus' text format. Tenants' names are RFC 1123 labels where they are valid; whatever else
  * turns up in a label is escaped.
  */
+#include "core/access_log.h"
 #include "edge/admin.h"
 #include <stdio_ext.h>
+#include <stdlib.h>
 #include <string.h>
 
-static void label_print(FILE *out, const char *text) {
+void label_print(FILE *out, const char *text) {
     if (!text[strcspn(text, "\n\"\\")]) {
         fputs(text, out);
         return;
@@ -20,7 +22,7 @@ static void label_print(FILE *out, const char *text) {
             fputc(*text, out);
 }
 
-static void head_print(FILE *out, const char *name, const char *type, const char *help) {
+void metric_head(FILE *out, const char *name, const char *type, const char *help) {
     fprintf(out, "# HELP ringress_%s %s\n# TYPE ringress_%s %s\n", name, help, name, type);
 }
 
@@ -43,7 +45,7 @@ static const struct series {
 static void series_print(FILE *out, const json_t *tenants, const struct series *s) {
     size_t i;
     json_t *row;
-    head_print(out, s->name, s->type, s->help);
+    metric_head(out, s->name, s->type, s->help);
     json_array_foreach((json_t *)tenants, i, row) {
         fprintf(out, "ringress_%s{tenant=\"", s->name);
         label_print(out, json_string_value(json_object_get(row, "tenant")));
@@ -71,7 +73,7 @@ static void refusals_print(FILE *out, const json_t *tenants) {
 static void states_print(FILE *out, const json_t *tenants) {
     size_t i;
     json_t *row;
-    head_print(
+    metric_head(
         out, "tenant_stale", "gauge",
         "1: the tenant's files are not valid, what serves is older than they are, or nothing.");
     json_array_foreach((json_t *)tenants, i, row) {
@@ -84,49 +86,76 @@ static void states_print(FILE *out, const json_t *tenants) {
 
 /* --- per worker, and of the process ----------------------------------------------------------*/
 
-static void worker_print(FILE *out, unsigned id, const struct core_figures *f) {
-    fprintf(out, "ringress_worker_connections{worker=\"%u\"} %llu\n", id,
-            (unsigned long long)f->connections);
-    fprintf(out, "ringress_worker_accepted_total{worker=\"%u\"} %llu\n", id,
-            (unsigned long long)f->accepted);
-    fprintf(out, "ringress_worker_buffers_in_use{worker=\"%u\"} %llu\n", id,
-            (unsigned long long)f->buffers_in_use);
-    fprintf(out, "ringress_worker_buffers_max{worker=\"%u\"} %llu\n", id,
-            (unsigned long long)f->buffers_max);
-    fprintf(out, "ringress_worker_cpu_seconds_total{worker=\"%u\"} %.6f\n", id, f->cpu_seconds);
-    fprintf(out, "ringress_worker_loop_lag_max_seconds{worker=\"%u\"} %.9f\n", id,
-            (double)f->loop_lag_ns_max / 1e9);
+#define FIGURE(name, expression)                                \
+    static double worker_##name(const struct core_figures *f) { \
+        return expression;                                      \
+    }
+FIGURE(connections, (double)f->connections)
+FIGURE(accepted, (double)f->accepted)
+FIGURE(buffers_in_use, (double)f->buffers_in_use)
+FIGURE(buffers_max, (double)f->buffers_max)
+FIGURE(cpu, f->cpu_seconds)
+FIGURE(lag, (double)f->loop_lag_ns_max / 1e9)
+#undef FIGURE
+
+static const struct worker_figure {
+    const char *name, *type, *help;
+    double (*of)(const struct core_figures *);
+} worker_figures[] = {
+    {"connections", "gauge", "Client connections open now.", worker_connections},
+    {"accepted_total", "counter", "Client connections accepted.", worker_accepted},
+    {"buffers_in_use", "gauge", "Buffers that hold bytes.", worker_buffers_in_use},
+    {"buffers_max", "gauge", "Buffers there may be.", worker_buffers_max},
+    {"cpu_seconds_total", "counter", "Processor time of the thread.", worker_cpu},
+    {"loop_lag_max_seconds", "gauge", "The longest turn of the loop since the last look.",
+     worker_lag},
+};
+
+/* Each worker is looked at once: looking forgets the longest turn. */
+static void workers_print(FILE *out) {
+    unsigned count = core_workers();
+    struct core_figures *f = calloc(count + 1, sizeof *f);
+    for (unsigned id = 0; f && id < count; id++)
+        core_worker_figures(id, &f[id]);
+    for (size_t i = 0; f && i < sizeof worker_figures / sizeof *worker_figures; i++) {
+        const struct worker_figure *w = &worker_figures[i];
+        fprintf(out, "# HELP ringress_worker_%s %s\n# TYPE ringress_worker_%s %s\n", w->name,
+                w->help, w->name, w->type);
+        for (unsigned id = 0; id < count; id++)
+            fprintf(out, "ringress_worker_%s{worker=\"%u\"} %.15g\n", w->name, id, w->of(&f[id]));
+    }
+    free(f);
 }
 
-static void workers_print(FILE *out) {
-    struct core_figures f;
-    fputs("# TYPE ringress_worker_connections gauge\n"
-          "# TYPE ringress_worker_accepted_total counter\n"
-          "# TYPE ringress_worker_buffers_in_use gauge\n"
-          "# TYPE ringress_worker_buffers_max gauge\n"
-          "# TYPE ringress_worker_cpu_seconds_total counter\n"
-          "# TYPE ringress_worker_loop_lag_max_seconds gauge\n",
-          out);
-    for (unsigned i = 0; i < core_workers(); i++) {
-        core_worker_figures(i, &f);
-        worker_print(out, i, &f);
-    }
+static void access_print(FILE *out) {
+    struct access_figures f = access_log_figures();
+    metric_head(out, "access_log_lines_total", "counter", "Lines of the access log.");
+    fprintf(out, "ringress_access_log_lines_total %llu\n", (unsigned long long)f.lines);
+    metric_head(out, "access_log_lost_total", "counter",
+                "Lines dropped because the log was not written fast enough.");
+    fprintf(out, "ringress_access_log_lost_total %llu\n", (unsigned long long)f.lost);
+    metric_head(out, "access_log_pending_bytes", "gauge",
+                "Bytes of lines that wait to be written.");
+    fprintf(out, "ringress_access_log_pending_bytes %llu\n", (unsigned long long)f.pending);
 }
 
 static void process_print(const struct edge *e, FILE *out) {
-    head_print(out, "workers", "gauge", "Worker threads.");
+    metric_head(out, "build_info", "gauge", "Which program this is.");
+    fprintf(out, "ringress_build_info{version=\"%s\",abi=\"%u\"} 1\n", RINGRESS_VERSION,
+            RINGRESS_ABI);
+    metric_head(out, "workers", "gauge", "Worker threads.");
     fprintf(out, "ringress_workers %u\n", core_workers());
-    head_print(out, "tenants_published", "gauge", "Tenants that are served.");
+    metric_head(out, "tenants_published", "gauge", "Tenants that are served.");
     fprintf(out, "ringress_tenants_published %zu\n", published_count());
-    head_print(out, "connections_limit", "gauge", "Connections the open-file limit allows.");
+    metric_head(out, "connections_limit", "gauge", "Connections the open-file limit allows.");
     fprintf(out, "ringress_connections_limit %u\n", core_connections_max());
-    head_print(out, "store_reachable", "gauge", "1: what must survive a restart can be written.");
+    metric_head(out, "store_reachable", "gauge", "1: what must survive a restart can be written.");
     fprintf(out, "ringress_store_reachable %d\n", store_reachable(&e->store) && !e->store_failed);
-    head_print(out, "store_pending_rows", "gauge", "Rows that wait to be written.");
+    metric_head(out, "store_pending_rows", "gauge", "Rows that wait to be written.");
     fprintf(out, "ringress_store_pending_rows %zu\n", store_pending(&e->store));
-    head_print(out, "ports_failed", "gauge", "Raw ports that could not be opened.");
+    metric_head(out, "ports_failed", "gauge", "Raw ports that could not be opened.");
     fprintf(out, "ringress_ports_failed %zu\n", e->ports.failed);
-    head_print(out, "start_time_seconds", "gauge", "When this process began to serve.");
+    metric_head(out, "start_time_seconds", "gauge", "When this process began to serve.");
     fprintf(out, "ringress_start_time_seconds %lld\n", (long long)e->started);
 }
 
@@ -137,7 +166,9 @@ void metrics_print(struct edge *e, FILE *out) {
         series_print(out, tenants, &series[i]);
     refusals_print(out, tenants);
     states_print(out, tenants);
+    traffic_print(out, tenants);
     workers_print(out);
+    access_print(out);
     process_print(e, out);
     memory_print(out);
     json_decref(tenants);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * requests.c - what the commands ask the running edge for, one function each.
  */
-#include "core/log.h"
 #include "edge/admin.h"
 #include "edge/command.h"
 #include <stdlib.h>
@@ -158,7 +157,8 @@ static json_t *reload(struct edge *e, const struct request *r) {
     struct err err;
     json_t *broken = json_array();
     (void)r;
-    log_open(e->conf->log.path, e->conf->log.level, &err);
+    if (!logs_reopen(e, &err))
+        json_array_append_new(broken, json_string(err.text));
     certificates_reload(e, broken);
     if (!control_rescan(e, &result, &err))
         json_array_append_new(broken, json_string(err.text));

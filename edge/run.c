@@ -2,8 +2,9 @@
  * run.c - the life of the process: everything is ready before a listener accepts, and what runs is finished before the end.
  *
  *   edge.yaml, modules -> workers -> rows, conf.d -> listeners bound -> accept -> other user -> READY -> loop
- *   SIGHUP reload    SIGTERM, SIGINT drain, once more: end at once
+ *   SIGHUP reload    SIGUSR1 logs opened again    SIGTERM, SIGINT drain, once more: end at once
  */
+#include "core/access_log.h"
 #include "core/log.h"
 #include "edge/admin.h"
 #include "edge/command.h"
@@ -25,10 +26,16 @@ static volatile bool stop_early;
 
 /* --- signals and time ------------------------------------------------------------------------*/
 
+bool logs_reopen(const struct edge *e, struct err *err) {
+    bool good = log_open(e->conf->log.path, e->conf->log.level, err);
+    return access_log_reopen(err) && good;
+}
+
 static void reload(struct edge *e) {
     struct reload_result r = {.diags = DIAGS_INIT};
     struct err err;
-    log_open(e->conf->log.path, e->conf->log.level, &err); /* it may have been rotated */
+    if (!logs_reopen(e, &err))
+        log_write(0, "%s", err.text);
     if (!operator_load(e->conf, e, &r.diags))
         for (size_t i = 0; i < r.diags.count; i++)
             log_write(0, "certificates stay as they are: %s%s%s", r.diags.item[i].file,
@@ -39,12 +46,23 @@ static void reload(struct edge *e) {
     diags_fini(&r.diags);
 }
 
+/* Whoever moved the files away (logrotate) says so. */
+static void logs_rotated(const struct edge *e) {
+    struct err err;
+    if (!logs_reopen(e, &err))
+        log_write(0, "%s; the old file is written on", err.text);
+}
+
 static void signal_ready(struct loop_source *source, short revents) {
     struct signalfd_siginfo info;
     (void)revents;
     while (read(source->fd, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGHUP) {
             reload(&edge);
+            continue;
+        }
+        if (info.ssi_signo == SIGUSR1) {
+            logs_rotated(&edge);
             continue;
         }
         edge.stop_now |= edge.drain;
@@ -58,6 +76,7 @@ static void signals_block(sigset_t *set) {
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGHUP);
+    sigaddset(set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, set, NULL); /* workers and all other threads inherit it */
     signal(SIGPIPE, SIG_IGN);
 }
@@ -88,6 +107,26 @@ static struct edge_conf *conf_read(const char *path) {
     diags_print(&diags, stderr);
     diags_fini(&diags);
     return conf;
+}
+
+/* What can't be opened is blamed on the line of edge.yaml that names it. */
+static bool blame(const struct conf_place *at, struct err *err) {
+    struct err why = *err;
+    return at->line ? err_set(err, "%s:%u:%u: %s", edge.conf->path, at->line, at->column, why.text)
+                    : false;
+}
+
+static bool logs_start(struct err *err) {
+    const struct edge_conf *c = edge.conf;
+    struct access_conf access = {.path = c->log.access_path ? c->log.access_path : c->log.path,
+                                 .workers = c->workers,
+                                 .query = c->log.query};
+    if (!log_open(c->log.path, c->log.level, err))
+        return blame(&c->log_at, err);
+    if (!c->log.access)
+        return true;
+    log_as_json(!strcmp(access.path, c->log.path));
+    return access_log_start(&access, err) || blame(&c->access_at, err);
 }
 
 static bool certificates_start(struct err *err) {
@@ -133,6 +172,7 @@ static bool privileges_drop(struct err *err) {
     store_chown(&edge.store, user.uid, user.gid);
     if (chown(edge.conf->admin.socket, user.uid, user.gid))
         log_write(1, "%s stays root's", edge.conf->admin.socket);
+    access_log_chown(user.uid, user.gid);
     if (!user_become(&user, err))
         return false;
     log_write(2, "now user %s; network namespaces of tenants can't be entered any more", name);
@@ -141,9 +181,9 @@ static bool privileges_drop(struct err *err) {
 
 /* Everything, in this order; what fails ends the start. */
 static bool edge_start(struct err *err) {
-    return log_open(edge.conf->log.path, edge.conf->log.level, err) && admin_open(&edge, err) &&
-           workers_start(err) && certificates_start(err) && control_start(&edge, err) &&
-           listeners_open(&edge, err) && privileges_drop(err);
+    return logs_start(err) && admin_open(&edge, err) && workers_start(err) &&
+           certificates_start(err) && control_start(&edge, err) && listeners_open(&edge, err) &&
+           privileges_drop(err);
 }
 
 static void serve(void) {
@@ -163,6 +203,10 @@ static void on_second_signal(int number) {
     stop_early = true;
 }
 
+static void drain_meanwhile(void *user) {
+    admin_serve(user, 10);
+}
+
 static void drain(const sigset_t *set) {
     struct sigaction again = {.sa_handler = on_second_signal};
     int64_t ms = edge.conf->timeouts.drain;
@@ -173,9 +217,9 @@ static void drain(const sigset_t *set) {
     sigaction(SIGINT, &again, NULL);
     stop_early = edge.stop_now;
     pthread_sigmask(SIG_UNBLOCK, set, NULL);
-    admin_shut(&edge);
+    admin_drain(&edge);
     listeners_close(&edge);
-    unsigned left = core_drain(ms, &stop_early);
+    unsigned left = core_drain(ms, &stop_early, drain_meanwhile, &edge);
     log_write(left ? 1 : 2, left ? "%u connections were left" : "drained", left);
 }
 
@@ -187,6 +231,7 @@ static void edge_end(void) {
     admin_close(&edge);
     if (started)
         core_stop();
+    access_log_stop();
     loop_fini(&edge.loop);
     edge_conf_free(edge.conf);
 }

@@ -49,10 +49,15 @@ static void limits_enliven(json_t *row, const struct version *v) {
                                   "bandwidth", limit_json(limits->bandwidth_bits)));
 }
 
-static void tenant_enliven(json_t *row) {
+struct account_worker tenant_sum(const json_t *row) {
     const struct version *v = published(text_of(row, "tenant"));
     const struct account *account = v ? v->account : account_find(text_of(row, "uid"));
-    struct account_worker sum = account ? account_sum(account) : (struct account_worker){0};
+    return account ? account_sum(account) : (struct account_worker){0};
+}
+
+static void tenant_enliven(json_t *row) {
+    const struct version *v = published(text_of(row, "tenant"));
+    struct account_worker sum = tenant_sum(row);
     set_integer(row, "connections", sum.connections);
     set_integer(row, "requests", (int64_t)sum.requests);
     set_integer(row, "connectionsTotal", (int64_t)sum.connections_total);

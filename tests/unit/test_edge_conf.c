@@ -108,14 +108,34 @@ static void every_mistake_is_told_with_its_position(void **state) {
     expect_error(LEAST "zones: \"\"\n", 4, 8, "empty");
 }
 
+static void logs_know_where_they_were_named(void **state) {
+    struct diags diags;
+    (void)state;
+    struct edge_conf *c = parse(LEAST "log: {access: json, path: a.log}\n", &diags);
+    assert_int_equal(diags.count, 0);
+    assert_int_equal(c->log.access, 1);
+    assert_int_equal(c->log.query, 0);
+    assert_null(c->log.access_path);
+    assert_int_equal(c->access_at.line, 4);
+    assert_int_equal(c->access_at.column, c->log_at.column);
+    edge_conf_free(c);
+    diags_fini(&diags);
+    c = parse(LEAST "log:\n  path: stderr\n  access_path: b.log\n  query: keep\n", &diags);
+    assert_string_equal(c->log.path, "stderr");
+    assert_int_equal(c->log.query, 1);
+    assert_int_equal(c->log_at.line, 5);
+    assert_int_equal(c->access_at.line, 6);
+    edge_conf_free(c);
+    diags_fini(&diags);
+}
+
 static void what_this_build_lacks_is_not_ignored(void **state) {
     struct diags diags;
     (void)state;
     expect_error(LEAST "acme: {email: x}\n", 4, 1, "acme");
-    struct edge_conf *c =
-        parse(LEAST "log: {access: json}\nraw_tcp: {shutoff: {lag: 1}}\n", &diags);
+    struct edge_conf *c = parse(LEAST "raw_tcp: {shutoff: {lag: 1}}\n", &diags);
     assert_non_null(c);
-    assert_int_equal(diags.count, 2); /* warnings */
+    assert_int_equal(diags.count, 1); /* a warning */
     edge_conf_free(c);
     diags_fini(&diags);
 }
@@ -165,6 +185,7 @@ int main(void) {
         cmocka_unit_test(zones_come_out_as_names_are_compared),
         cmocka_unit_test(every_mistake_is_told_with_its_position),
         cmocka_unit_test(every_row_is_on_the_operators_page),
+        cmocka_unit_test(logs_know_where_they_were_named),
         cmocka_unit_test(what_this_build_lacks_is_not_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
