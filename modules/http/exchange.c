@@ -161,7 +161,7 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
     struct account_worker *account = conn_account(hc->conn);
     if (account && status >= 502)
         ACCOUNT_ADD(account->failures, 1);
-    record_answered(ex, status, length);
+    record_answered(ex, status, length + (a.page && !a.head_only ? a.page->length : 0));
     exchange_drop(ex);
     hc->first = false;
     hc->full |= stream_write_copy(hc->client, out, length) == 1;
