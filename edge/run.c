@@ -215,6 +215,8 @@ static void drain(const sigset_t *set) {
     close(signals.fd);
     sigaction(SIGTERM, &again, NULL);
     sigaction(SIGINT, &again, NULL);
+    signal(SIGHUP, SIG_IGN); /* nothing is read again any more, and the logs stay where they are */
+    signal(SIGUSR1, SIG_IGN);
     stop_early = edge.stop_now;
     pthread_sigmask(SIG_UNBLOCK, set, NULL);
     admin_drain(&edge);

@@ -216,3 +216,5 @@ void record_end(struct exchange *ex) {
     struct access_record r = access_of(ex, us);
     access_write(ex->hc->conn, &r);
 }
+
+_Static_assert(sizeof(struct record) <= 64, "it lies in the buffer that heads are read into");

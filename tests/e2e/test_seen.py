@@ -441,6 +441,7 @@ def test_a_draining_edge_is_alive_and_not_ready(workers):
             answer = eventually(lambda: (lambda a: a.status == 503 and a)(e.page("/readyz")))
             assert "draining" in answer.text
             assert e.page("/healthz").status == 200
+            os.kill(e.pid, signal.SIGUSR1)  # logrotate does not ask first
             wire.send(b"34")
             assert wire.read_response().status == 200
         e.wait_end()
