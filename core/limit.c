@@ -99,7 +99,7 @@ bool limiter_spend(struct limiter *l, unsigned worker, enum limit limit, int64_t
 static int64_t connections_sum(const struct account *a) {
     int64_t sum = 0;
     for (unsigned i = 0; i < a->workers; i++)
-        sum += __atomic_load_n(&a->w[i].connections, __ATOMIC_RELAXED);
+        sum += __atomic_load_n(&a->w[i].connections, __ATOMIC_SEQ_CST);
     return sum;
 }
 
@@ -110,11 +110,13 @@ bool limiter_connect(struct account *a, unsigned worker) {
         limiter_refuse(l, worker, LIMIT_CONNECTIONS);
         return false;
     }
-    ACCOUNT_ADD(a->w[worker].connections, 1);
-    if (!most)
+    if (!most) {
+        ACCOUNT_ADD(a->w[worker].connections, 1);
         return true;
-    /* Whoever else went this way since sees ours, or we see his. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    }
+    /* Whoever else goes this way meanwhile sees ours, or we see his. */
+    int64_t *ours = &a->w[worker].connections;
+    __atomic_store_n(ours, *ours + 1, __ATOMIC_SEQ_CST);
     if (connections_sum(a) <= most)
         return true;
     ACCOUNT_ADD(a->w[worker].connections, -1);
