@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum { TAG_MESSAGE = 1, TAG_BOUNCED = 2, TAG_MASK = 3 };
-enum { GATHER_US = 30, LONG_S = 3600, SCRATCH_SIZE = 512 * 1024, BUFFER_GROUP = 0 };
+enum { GATHER_US = 60, LONG_S = 3600, SCRATCH_SIZE = 512 * 1024, BUFFER_GROUP = 0 };
 
 struct ring {
     struct io_uring uring;
