@@ -152,6 +152,37 @@ struct stream *upstream_ask(struct worker *w, struct upstream_set *set,
     return NULL;
 }
 
+struct upstream *upstream_choose(struct worker *w, struct upstream_set *set,
+                                 const struct upstream_want *want, int *ret_error) {
+    struct ask a = {w, set, want, worker_now_ms(w)};
+    unsigned i = set && set->count ? choose(&a) : PICK_NONE;
+    if (i == PICK_NONE) {
+        *ret_error = -ENETUNREACH;
+        return NULL;
+    }
+    if (!want->instead && __atomic_load_n(&set->retried, __ATOMIC_RELAXED))
+        budget_earn(&set->pool->w[w->id].budget, set->policy->retry_percent);
+    return set->member[i];
+}
+
+struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct upstream *up,
+                             int *ret_error) {
+    if (!set->pod_connections)
+        return upstream_connect(up, w, ret_error);
+    pthread_mutex_lock(&set->pool->lock);
+    bool full = upstream_taken(up) >= set->pod_connections;
+    if (!full)
+        __atomic_add_fetch(&up->reserved, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&set->pool->lock);
+    if (full) {
+        *ret_error = -EBUSY;
+        return NULL;
+    }
+    struct stream *s = upstream_connect(up, w, ret_error);
+    __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
+    return s;
+}
+
 struct stream *upstream_open(struct worker *w, struct upstream_set *set, bool fresh,
                              const struct upstream *avoid, int *ret_error) {
     struct upstream_want want = {.fresh = fresh, .avoid = avoid};

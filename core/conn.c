@@ -684,6 +684,10 @@ const char *conn_tls_version(const struct conn *c) {
     return c->tls ? tls_version(c->tls) : "";
 }
 
+const char *conn_alpn(const struct conn *c) {
+    return c->tls ? tls_alpn(c->tls) : "";
+}
+
 struct version *conn_version(const struct conn *c) {
     return c->version;
 }

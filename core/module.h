@@ -17,6 +17,7 @@
 #pragma once
 #include "core/access.h"
 #include "core/conf.h"
+#include "core/flush.h"
 #include "core/limit.h"
 #include "core/names.h"
 #include "core/stream.h"
@@ -95,6 +96,8 @@ bool conn_is_tls(const struct conn *);
 /* The normalised SNI of a TLS connection that ends here; "" otherwise. */
 const char *conn_sni(const struct conn *);
 const char *conn_tls_version(const struct conn *); /* "TLSv1.3", or "" */
+/* What ALPN has agreed on, "h2", or "" when it did not come up. */
+const char *conn_alpn(const struct conn *);
 /* Which tenant this connection is charged to (NULL before one is known), and charge it to another. Pins the version. */
 struct version *conn_version(const struct conn *);
 /* False: that tenant's limits do not allow it, or there is no memory; nothing was changed, the refusal is counted. */

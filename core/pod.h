@@ -33,7 +33,8 @@ struct upstream_slot {
     uint64_t failures __attribute__((aligned(64)));
     uint64_t connects; /* connections begun */
     struct message retire, leave, give;
-    uint32_t leave_posted; /* under way: not to be posted again yet */
+    struct upstream_shared *shared; /* connections with many requests each, a module's */
+    uint32_t leave_posted;          /* under way: not to be posted again yet */
     uint32_t give_posted;
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct upstream_slot, failures) == 64, "one line");

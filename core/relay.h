@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later
+/* SPDX-License-Identifier: MIT
  * relay.h - two streams joined: each one's bytes are written to the other in the buffers they came in.
  */
 #pragma once

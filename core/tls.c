@@ -418,6 +418,12 @@ const char *tls_version(const struct tls *t) {
     return wolfSSL_get_version(t->ssl);
 }
 
+const char *tls_alpn(const struct tls *t) {
+    char *name = NULL;
+    unsigned short length = 0;
+    return wolfSSL_ALPN_GetProtocol(t->ssl, &name, &length) == WOLFSSL_SUCCESS && name ? name : "";
+}
+
 bool tls_resumed(const struct tls *t) {
     return wolfSSL_session_reused(t->ssl);
 }

@@ -32,6 +32,7 @@ void tls_start(struct tls *);
 void tls_free(struct tls *);
 const char *tls_sni(const struct tls *);
 const char *tls_version(const struct tls *);
+const char *tls_alpn(const struct tls *); /* "": none was agreed on */
 bool tls_resumed(const struct tls *);
 
 /* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Any thread. */

@@ -288,6 +288,22 @@ struct upstream_figures upstream_sum(const struct upstream *up) {
     return f;
 }
 
+/* ---- shared connections ---- */
+
+struct upstream_shared **upstream_shared(struct upstream *up, struct worker *w) {
+    return &up->w[w->id].shared;
+}
+
+void upstream_carry(struct upstream *up, struct worker *w, int requests) {
+    up->w[w->id].busy += (uint32_t)requests;
+}
+
+bool upstream_may_keep(const struct upstream *up, const struct worker *w) {
+    const struct upstream_slot *slot = &up->w[w->id];
+    return !w->draining && !w->stopping && !__atomic_load_n(&slot->retired, __ATOMIC_RELAXED) &&
+           !__atomic_load_n(&slot->leaving, __ATOMIC_RELAXED);
+}
+
 /* ---- life ---- */
 
 struct upstream *upstream_new(const char *key, const union address *addr,
@@ -329,6 +345,8 @@ void upstream_free(struct upstream *up) {
 static void slot_close_idle(struct upstream_slot *slot) {
     while (slot->idle)
         idle_close(slot->idle);
+    if (slot->shared)
+        slot->shared->leave(slot->shared);
 }
 
 void upstream_close_idle(struct upstream *up, struct worker *w) {

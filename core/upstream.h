@@ -56,3 +56,21 @@ const char *upstream_name(const struct upstream *); /* "10.11.0.5:8080" */
 void upstream_keep(struct stream *);
 /* Otherwise: stream_close(). Tell what went wrong with the pod (0: it has answered): failures in a row eject it. */
 void upstream_report(struct upstream *, struct worker *, int error);
+
+/* ---- connections that many requests share (HTTP/2): whoever makes them keeps them ---- */
+struct upstream_shared { /* what a worker's module has of a pod; first in a struct of its own */
+    /* The pod is left, or the worker ends: close what no request uses, now, and the rest when it is free. */
+    void (*leave)(struct upstream_shared *);
+};
+/* Where it is remembered; NULL at first. The owner clears it when nothing is left. */
+struct upstream_shared **upstream_shared(struct upstream *, struct worker *);
+/* Picks as upstream_ask does, without looking for a connection. NULL: no pod. */
+struct upstream *upstream_choose(struct worker *, struct upstream_set *,
+                                 const struct upstream_want *, int *ret_error);
+/* A new connection to this pod of the set; as from upstream_open. -EBUSY: it has as many as it may have. */
+struct stream *upstream_dial(struct worker *, struct upstream_set *, struct upstream *,
+                             int *ret_error);
+/* So many requests more or less are under way on them: the next pick knows. */
+void upstream_carry(struct upstream *, struct worker *, int requests);
+/* May a connection that no request uses stay open? */
+bool upstream_may_keep(const struct upstream *, const struct worker *);

@@ -156,6 +156,10 @@ static void flush_all(struct worker *w) {
     }
 }
 
+void worker_later(struct worker *w, struct flush *f) {
+    flush_later(w, f);
+}
+
 void flush_forget(struct worker *w, struct flush *f) {
     if (!f->listed)
         return;

@@ -10,6 +10,7 @@
 #include "core/account.h"
 #include "core/ahead.h"
 #include "core/buf.h"
+#include "core/flush.h"
 #include "core/op.h"
 #include "core/ring.h"
 #include "core/sys.h"
@@ -28,13 +29,6 @@ enum {
     SLAB_STEP = 64,
     SLAB_CLASSES = 64,     /* up to 4 KiB; larger comes from malloc */
     RECV_CAP = 256 * 1024, /* bytes one receive in bundles may bring */
-};
-
-/* Something with bytes to hand down at the end of the turn. */
-struct flush {
-    struct flush *next;
-    void (*run)(struct flush *);
-    bool listed;
 };
 
 struct seg { /* one link of a queue of slices */
@@ -140,8 +134,6 @@ static inline void flush_later(struct worker *w, struct flush *f) {
     *w->flush_last = f;
     w->flush_last = &f->next;
 }
-
-void flush_forget(struct worker *, struct flush *); /* before its memory goes */
 
 /* Adds a slice (its reference moves in); false: no memory, the slice was dropped. Small slices are copied into the last
  * buffer when it has room and no one else uses it. */
