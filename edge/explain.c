@@ -270,10 +270,9 @@ static void route_tell(struct story *s, const struct tenant *t, const struct hos
         if (found.why == ROUTE_FOUND)
             backend_tell(s, found.backend);
         redirect_conclude(s, a);
-    } else if (found.why == ROUTE_FOUND &&
-               (found.backend->protocol == APP_HTTPS || found.backend->protocol == APP_H2C)) {
+    } else if (found.why == ROUTE_FOUND && found.backend->protocol == APP_HTTPS) {
         backend_tell(s, found.backend);
-        conclude(s, "none", 502, "pods are spoken to in plain HTTP/1.1 only");
+        conclude(s, "none", 502, "pods are spoken to without TLS only");
     } else if (found.why == ROUTE_FOUND) {
         backend_conclude(s, found.backend, "passed on to", 503);
     } else if (found.why == ROUTE_NO_RULE_FOR_HOST) {

@@ -59,12 +59,12 @@ static enum path_type path_type_of(const char *name) {
 /* What modules/http can't speak to a pod yet: said where it is written, not by a pod that is spoken to in vain. */
 static void protocol_judge(struct work *w, const struct rule *rule) {
     enum app_protocol protocol = rule->backend ? rule->backend->protocol : APP_HTTP;
-    if (rule->passthrough || (protocol != APP_HTTPS && protocol != APP_H2C))
+    if (rule->passthrough || protocol != APP_HTTPS)
         return;
     note_event(w, rule->object, rule->file, rule->at, "AppProtocol",
-               "Service %s has appProtocol %s: pods are spoken to in plain HTTP/1.1 only, so its "
+               "Service %s has appProtocol https: pods are spoken to without TLS only, so its "
                "requests are answered 502",
-               rule->backend->service, protocol == APP_HTTPS ? "https" : "kubernetes.io/h2c");
+               rule->backend->service);
 }
 
 /* Connections to such pods carry requests of many clients; a PROXY header speaks for one. */

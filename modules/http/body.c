@@ -16,6 +16,10 @@ static void write_slice(struct body_out *o, struct buf *buf, const uint8_t *at, 
 }
 
 void body_flush(struct body_out *o, uint32_t end) {
+    if (o->way) {
+        o->way->flush(o, end);
+        return;
+    }
     struct head *h = o->head;
     uint32_t from = o->sent;
     if (end == from)
@@ -47,6 +51,10 @@ static size_t chunk_line(struct body_out *o, size_t length, char line[24]) {
 }
 
 void body_part(struct body_out *o, const struct slice *source, const uint8_t *at, size_t length) {
+    if (o->way) {
+        o->way->part(o, source, at, length);
+        return;
+    }
     char line[24];
     size_t from = o->chunked ? chunk_line(o, length, line) : sizeof line,
            extra = sizeof line - from;
@@ -71,14 +79,18 @@ void body_part(struct body_out *o, const struct slice *source, const uint8_t *at
 }
 
 void body_last(struct body_out *o) {
-    if (!o->chunked)
+    if (o->way)
+        o->way->last(o);
+    if (o->way || !o->chunked)
         return;
     o->failed |= !(o->open ? head_puts(o->head, "\r\n0\r\n") : head_puts(o->head, "0\r\n"));
     o->open = false;
 }
 
 void body_end(struct body_out *o) {
-    if (o->chunked)
+    if (o->way)
+        o->way->end(o);
+    else if (o->chunked)
         o->failed |= !head_puts(o->head, "\r\n");
 }
 

@@ -5,7 +5,7 @@
  *                      ^ sent: what was written to the stream
  *
  * Parts of up to BODY_SMALL bytes are copied behind the head while the area has room, so that one send carries all; bigger ones go as
- * slices of the buffer they came in.
+ * slices of the buffer they came in. On HTTP/2 (`way`) the head area holds head and trailers only, and h2_out.c makes frames of them.
  */
 #pragma once
 #include "core/stream.h"
@@ -13,7 +13,17 @@
 
 enum { BODY_SMALL = 1024 };
 
+struct body_out;
+/* Another wire than HTTP/1 with the same four verbs. */
+struct body_way {
+    void (*flush)(struct body_out *, uint32_t end);
+    void (*part)(struct body_out *, const struct slice *source, const uint8_t *at, size_t length);
+    void (*last)(struct body_out *);
+    void (*end)(struct body_out *);
+};
+
 struct body_out {
+    const struct body_way *way; /* NULL: HTTP/1, written below */
     struct stream *to;
     struct head *head;
     uint32_t sent;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * exchange.c - one request and its response, between a client's connection and a pod's.
+ * exchange.c - one request and its response, between a client and a pod, each of which speaks HTTP/1.1 or HTTP/2.
  *
  *   client --message_feed--> request  --head_done: route, open pod--> up   --> pod
  *   client <-- down <--head_done: framing, Connection-- response <--message_feed-- pod
  *
- * Owns the pod's stream until it is kept, closed or joined; lives in the pool buffer the request's head is written to. Nothing of a
+ * HTTP/2 comes in by exchange_request_* and exchange_response_* in the place of message_feed, and goes out by another `way` of
+ * body_out; what is in between is the same. Owns the pod's stream until it is kept, closed or joined; lives in the pool buffer the request's head is written to. Nothing of a
  * pod's answer is invented: when a pod breaks after the response has begun, the client is cut; before that, the edge answers
  * itself, or asks again where RFC 9110 section 9.2.2 allows it.
  */
@@ -20,7 +21,7 @@ static struct exchange *exchange_of_request(struct message *m) {
     return (struct exchange *)((char *)m - offsetof(struct exchange, request));
 }
 
-static struct exchange *exchange_of_response(struct message *m) {
+struct exchange *exchange_of_response(struct message *m) {
     return (struct exchange *)((char *)m - offsetof(struct exchange, response));
 }
 
@@ -158,23 +159,22 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
     if (ex->policy)
         a.page = answer_page(ex->policy, status);
     size_t length = answer_write(&a, out, sizeof out);
-    struct account_worker *account = conn_account(hc->conn);
+    struct account_worker *account = hc->ops->account(hc);
     if (account && status >= 502)
         ACCOUNT_ADD(account->failures, 1);
     record_answered(ex, status, length + (a.page && !a.head_only ? a.page->length : 0));
+    struct reply reply = {.text = out, .length = length, .close = a.close, .unread = linger};
+    if (a.page && !a.head_only) {
+        reply.page = a.page->text;
+        reply.page_length = a.page->length;
+    }
     exchange_drop(ex);
     hc->first = false;
-    hc->full |= stream_write_copy(hc->client, out, length) == 1;
-    if (a.page && !a.head_only)
-        hc->full |= stream_write_copy(hc->client, a.page->text, a.page->length) == 1;
-    if (a.close)
-        return http_end(hc, linger);
-    http_enter(hc, CLIENT_IDLE);
-    return true;
+    return hc->ops->answer(hc, &reply);
 }
 
 static bool cut(struct exchange *ex) {
-    http_close(ex->hc, true);
+    ex->hc->ops->close(ex->hc, true);
     return false;
 }
 
@@ -198,7 +198,8 @@ static bool response_head_make(struct exchange *ex) {
     buf->used = BUF_SIZE;
     ex->response.head =
         (struct head){.data = buf->data, .room = BUF_SIZE, .buf = buf, .grow = response_head_grow};
-    ex->down = (struct body_out){.to = ex->hc->client, .head = &ex->response.head};
+    ex->down = (struct body_out){
+        .way = ex->hc->ops->down, .to = ex->hc->client, .head = &ex->response.head};
     response_expect(ex);
     return true;
 }
@@ -211,13 +212,13 @@ static unsigned introduces(const struct exchange *ex) {
 
 static void pod_attach(struct exchange *ex, struct stream *pod) {
     ex->pod = pod;
-    ex->reused = ex->connected = upstream_is_reused(pod);
-    record_pod(ex, upstream_of(pod));
+    ex->reused = ex->connected = ex->pods->is_reused(pod);
+    record_pod(ex, ex->pods->upstream(pod));
     stream_consume(pod, &pod_events, ex);
     if (introduces(ex)) {
         uint8_t header[128];
         size_t length = conn_introduction(ex->hc->conn, introduces(ex), header);
-        stream_write_copy(pod, header, length);
+        ex->pods->introduce(pod, header, length);
     }
 }
 
@@ -261,15 +262,17 @@ static int pod_open(struct exchange *ex) {
     int error = 0;
     struct upstream_want want = {
         .fresh = introduces(ex), .key = key_of(ex), .turn = pod_turn, .user = ex};
-    struct stream *pod = upstream_ask(ex->worker, ex->set, &want, &ex->wait, &error);
+    struct stream *pod = ex->pods->ask(ex, &want, &ex->wait, &error);
     if (!pod && error != -EINPROGRESS) {
         record_failed(ex, access_no_pod(error));
         return 503;
     }
     if (pod)
         pod_attach(ex, pod);
-    ex->up = (struct body_out){
-        .to = pod, .head = &ex->request.head, .chunked = ex->request.framing == FRAMING_CHUNKED};
+    ex->up = (struct body_out){.way = ex->pods->up,
+                               .to = pod,
+                               .head = &ex->request.head,
+                               .chunked = ex->request.framing == FRAMING_CHUNKED};
     ex->request.keep_trailers = ex->up.chunked;
     return response_head_make(ex) ? 0 : 503;
 }
@@ -282,40 +285,43 @@ static bool is_idempotent(uint8_t method) {
 
 /* Never reached the pod, or met a kept connection that was just ending: may be sent once more if we still have all of it. */
 static bool may_retry(const struct exchange *ex) {
-    bool safe = !ex->connected || (ex->reused && is_idempotent(ex->request.method));
+    bool safe = !ex->connected || ex->unseen || (ex->reused && is_idempotent(ex->request.method));
     return safe && !ex->pod_spoke && !ex->up.direct && ex->tries + 1 < TRIES_MAX;
 }
 
 /* A kept connection that was just ending says nothing of the service; whatever else is sent twice is paid from its budget. */
 static bool retry(struct exchange *ex) {
     int error = 0;
-    const struct upstream *failed = ex->connected ? NULL : upstream_of(ex->pod);
+    const struct upstream *failed = ex->connected ? NULL : ex->pods->upstream(ex->pod);
     struct upstream_want want = {
         .fresh = true, .avoid = failed, .instead = ex->pod, .key = key_of(ex)};
     if (!ex->reused && !upstream_may_retry(ex->worker, ex->set))
         return false;
-    struct stream *pod = upstream_ask(ex->worker, ex->set, &want, NULL, &error);
+    struct stream *pod = ex->pods->ask(ex, &want, NULL, &error);
     if (!pod)
         return false;
-    if (failed && upstream_of(pod) == failed) { /* there is no other */
+    if (failed && ex->pods->upstream(pod) == failed) { /* there is no other */
         stream_close(pod, true);
         return false;
     }
     pod_close(ex, true);
     ex->tries++;
+    ex->unseen = false;
     ex->hc->pod_paused = false;
     pod_attach(ex, pod);
     body_replay(&ex->up, pod);
+    if (ex->up.way && ex->request_done) /* in HTTP/1 it stands in the head area, too */
+        body_end(&ex->up);
     up_flush(ex);
     return true;
 }
 
 /* The pod is no use any more, before its response was whole. `error`: negative errno. */
 static bool pod_failed(struct exchange *ex, int error) {
-    bool stale = ex->reused && !ex->pod_spoke;
+    bool stale = (ex->reused && !ex->pod_spoke) || ex->unseen;
     record_pod_failed(ex, error);
     if (!stale)
-        upstream_report(upstream_of(ex->pod), ex->worker, error);
+        upstream_report(ex->pods->upstream(ex->pod), ex->worker, error);
     if (ex->delivering)
         return cut(ex);
     if (may_retry(ex) && retry(ex))
@@ -328,9 +334,10 @@ static bool pod_failed(struct exchange *ex, int error) {
 /* A body that could not be sent a second time waits until the pod's connection is up. */
 static bool must_hold(const struct exchange *ex) {
     const struct message *m = &ex->request;
-    if (ex->connected || m->framing == FRAMING_NONE)
+    if (ex->connected || m->framing == FRAMING_NONE ||
+        (m->framing == FRAMING_LENGTH && m->length == 0))
         return false;
-    return ex->wait || m->framing != FRAMING_LENGTH || m->length > BODY_SMALL ||
+    return ex->wait || ex->pods->up || m->framing != FRAMING_LENGTH || m->length > BODY_SMALL ||
            m->head.buf == NULL || m->head.room - m->head.used < m->length;
 }
 
@@ -431,6 +438,22 @@ bool exchange_request(struct exchange *ex, struct slice *s) {
     return step == STEP_DONE ? request_whole(ex) : request_more(ex);
 }
 
+bool exchange_request_head(struct exchange *ex, int status) {
+    return status ? exchange_refuse(ex, status) : request_more(ex);
+}
+
+bool exchange_request_body(struct exchange *ex, struct slice *s) {
+    ex->source = s;
+    ex->request.fed += s->length;
+    ex->request.sink->body(&ex->request, s->data, s->length);
+    s->length = 0;
+    return ex->up.failed ? exchange_refuse(ex, 503) : request_more(ex);
+}
+
+bool exchange_request_end(struct exchange *ex) {
+    return ex->up.failed ? exchange_refuse(ex, 503) : request_whole(ex);
+}
+
 /* ---- response: pod to client ---- */
 
 static bool pod_keeps(const struct exchange *ex) {
@@ -445,8 +468,11 @@ static int response_head_done(struct message *m) {
     if (m->status == 101 && (!ex->request.upgrade || !ex->request_done || ex->hc->eof ||
                              !response_upgrade_agrees(m, &ex->request)))
         return 502; /* nobody asked for that, or who asked has ended */
+    if (m->status == 101 && ex->hc->ops->upgraded && !ex->hc->ops->upgraded(ex->hc, m))
+        return 502;
     bool last = ex->hc->eof && !ex->hc->hold;
     struct delivery d = {.http_1_0 = ex->request.http_1_0,
+                         .framed = ex->hc->ops->down,
                          .keep = client_keeps(ex) && ex->request_done && !last};
     enum framing framing;
     if (!response_finish(m, &d, &framing))
@@ -493,7 +519,7 @@ static void response_interim(struct exchange *ex) {
 static bool response_tunnel(struct exchange *ex, struct slice *rest) {
     struct http_conn *hc = ex->hc;
     struct stream *pod = ex->pod;
-    upstream_report(upstream_of(pod), ex->worker, 0);
+    upstream_report(ex->pods->upstream(pod), ex->worker, 0);
     down_flush(ex, true);
     record_tunnel(ex, rest);
     if (rest->length) {
@@ -505,7 +531,7 @@ static bool response_tunnel(struct exchange *ex, struct slice *rest) {
         stream_resume(pod);
     if (hc->client_paused)
         stream_resume(hc->client);
-    http_tunnel(hc, pod);
+    hc->ops->tunnel(hc, pod);
     return false;
 }
 
@@ -513,29 +539,24 @@ static bool response_tunnel(struct exchange *ex, struct slice *rest) {
 static bool response_whole(struct exchange *ex, bool clean) {
     struct http_conn *hc = ex->hc;
     bool done = ex->request_done, keep = ex->keep && done, early = may_be_early(ex);
-    if (ex->down.chunked) {
-        if (!ex->response.trailing)
-            body_last(&ex->down);
-        body_end(&ex->down);
-    }
+    if (ex->down.chunked && !ex->response.trailing && !ex->down.way)
+        body_last(&ex->down); /* HTTP/2 has an end with its head when there is no more */
+    body_end(&ex->down);
     if (ex->down.failed)
         return cut(ex);
     down_flush(ex, true);
-    upstream_report(upstream_of(ex->pod), ex->worker, 0);
+    upstream_report(ex->pods->upstream(ex->pod), ex->worker, 0);
     ex->record.over = true;
     if (clean && pod_keeps(ex)) {
         if (hc->pod_paused)
             stream_resume(ex->pod);
-        upstream_keep(ex->pod);
+        ex->pods->keep(ex->pod);
         ex->pod = NULL;
     }
     pod_close(ex, !done);
     exchange_free(ex);
     hc->first = false;
-    if (!keep)
-        return http_end(hc, !done || early);
-    http_enter(hc, CLIENT_IDLE);
-    return true;
+    return hc->ops->end(hc, keep, !done || early);
 }
 
 static bool exchange_response(struct exchange *ex, struct slice *s) {
@@ -564,6 +585,37 @@ static bool exchange_response(struct exchange *ex, struct slice *s) {
         http_enter(ex->hc, CLIENT_PASS);
     }
     return true;
+}
+
+bool exchange_response_head(struct exchange *ex, int status, bool ended) {
+    ex->pod_spoke = true;
+    record_first_byte(ex);
+    if (status)
+        return pod_failed(ex, -EPROTO);
+    if (ex->response.status < 200) {
+        if (++ex->interims > INTERIM_MAX)
+            return pod_failed(ex, -EPROTO);
+        response_interim(ex);
+        return true;
+    }
+    if (!ended)
+        down_flush(ex, false);
+    http_enter(ex->hc, CLIENT_PASS);
+    return true;
+}
+
+bool exchange_response_body(struct exchange *ex, struct slice *s) {
+    ex->source = s;
+    ex->response.sink->body(&ex->response, s->data, s->length);
+    s->length = 0;
+    if (ex->down.failed)
+        return pod_failed(ex, -EPROTO);
+    down_flush(ex, false);
+    return true;
+}
+
+bool exchange_response_end(struct exchange *ex) {
+    return response_whole(ex, true);
 }
 
 /* ---- events of the pod's stream ---- */
@@ -629,7 +681,7 @@ bool exchange_expired(struct exchange *ex) {
     }
     bool pod_slow = ex->hc->state == CLIENT_WAIT || ex->up.full || ex->held;
     if (pod_slow)
-        upstream_report(upstream_of(ex->pod), ex->worker, -ETIMEDOUT);
+        upstream_report(ex->pods->upstream(ex->pod), ex->worker, -ETIMEDOUT);
     record_expired(ex, pod_slow);
     return exchange_refuse(ex, pod_slow ? 504 : 408);
 }

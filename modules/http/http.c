@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * http.c - one client connection that speaks HTTP/1.1: its life, what it has received and not yet used, its timer.
+ * http.c - one client, what it has received and not yet used, its timer; and the client that is an HTTP/1.1 connection.
  *
  *   IDLE --byte--> HEAD --head--> SEND --body--> WAIT --response--> PASS --end--> IDLE ... --close--> LINGER --> GONE
  *                    '----------- no body ------^  '---101---> TUNNEL
@@ -8,6 +8,7 @@
  * exchange itself is exchange.c. Never parses; allocates only to hold.
  */
 #include "modules/http/http.h"
+#include "modules/http/h2_front.h"
 #include <strings.h>
 
 static struct worker *worker_of(const struct http_conn *hc) {
@@ -87,7 +88,7 @@ static void skip_empty_lines(struct slice *s) {
 }
 
 /* One step with what has come. Takes from the slice. False: the connection is gone. */
-static bool step(struct http_conn *hc, struct slice *s) {
+static bool client_step(struct http_conn *hc, struct slice *s) {
     if (hc->state == CLIENT_LINGER) {
         s->length = 0;
         return true;
@@ -113,22 +114,34 @@ static bool take(struct http_conn *hc, struct slice slice, bool from_hold) {
         if (!accepts(hc)) {
             if (hold_put(hc, slice, from_hold))
                 return true;
-            http_close(hc, true);
+            hc->ops->close(hc, true);
             return false;
         }
-        alive = step(hc, &slice);
+        alive = hc->ops->step(hc, &slice);
     }
     slice_drop(worker, &slice);
     return alive;
 }
 
-static bool hold_run(struct http_conn *hc) {
+bool http_hold_run(struct http_conn *hc) {
     while (http_holds(hc) && accepts(hc))
         if (!take(hc, hc->hold->item[hc->hold->first++], true))
             return false;
     if (hc->hold && !http_holds(hc))
         hold_free(hc);
     return true;
+}
+
+static bool hold_last(struct http_conn *hc, struct slice slice) {
+    if (hold_put(hc, slice, false))
+        return true;
+    hc->ops->close(hc, true);
+    return false;
+}
+
+bool http_take(struct http_conn *hc, struct slice slice) {
+    /* first come, first served */
+    return http_holds(hc) ? hold_last(hc, slice) : take(hc, slice, false);
 }
 
 /* ---- time and pace ---- */
@@ -201,11 +214,11 @@ static bool is_over(const struct http_conn *hc) {
 }
 
 void http_continue(struct http_conn *hc) {
-    if (!hold_run(hc))
+    if (!hc->ops->resume(hc))
         return;
     bool drained = hc->state == CLIENT_IDLE && !http_holds(hc) && conn_draining(hc->conn);
     if (is_over(hc) || drained) {
-        http_close(hc, false);
+        hc->ops->close(hc, false);
         return;
     }
     pace(hc);
@@ -229,7 +242,7 @@ static bool is_being_read(struct http_conn *hc) {
     return progress;
 }
 
-static void on_time(struct timer *timer) {
+void http_on_time(struct timer *timer) {
     struct http_conn *hc = (struct http_conn *)((char *)timer - offsetof(struct http_conn, timer));
     hc->timed = false;
     if ((hc->state == CLIENT_PASS || hc->state == CLIENT_SEND) && is_being_read(hc)) {
@@ -241,12 +254,12 @@ static void on_time(struct timer *timer) {
             http_continue(hc);
         return;
     }
-    http_close(hc, false); /* nothing was asked: nothing is answered */
+    hc->ops->close(hc, false); /* nothing was asked: nothing is answered */
 }
 
 /* ---- the end ---- */
 
-static void let_go(struct http_conn *hc) {
+void http_let_go(struct http_conn *hc) {
     hc->state = CLIENT_GONE;
     timer_stop(&hc->timer);
     if (hc->ahead)
@@ -257,7 +270,7 @@ static void let_go(struct http_conn *hc) {
 }
 
 void http_close(struct http_conn *hc, bool reset) {
-    let_go(hc);
+    http_let_go(hc);
     hc->client = NULL;
     conn_close(hc->conn, reset);
 }
@@ -274,14 +287,49 @@ bool http_end(struct http_conn *hc, bool unread) {
     return true;
 }
 
-void http_tunnel(struct http_conn *hc, struct stream *pod) {
+static bool client_answer(struct http_conn *hc, const struct reply *r) {
+    hc->full |= stream_write_copy(hc->client, r->text, r->length) == 1;
+    if (r->page)
+        hc->full |= stream_write_copy(hc->client, r->page, r->page_length) == 1;
+    if (r->close)
+        return http_end(hc, r->unread);
+    http_enter(hc, CLIENT_IDLE);
+    return true;
+}
+
+static bool client_end(struct http_conn *hc, bool keep, bool unread) {
+    if (!keep)
+        return http_end(hc, unread);
+    http_enter(hc, CLIENT_IDLE);
+    return true;
+}
+
+/* After 101: hands both streams to the host, joined; what was held is the tunnel's. */
+static void client_tunnel(struct http_conn *hc, struct stream *pod) {
     while (http_holds(hc))
         stream_write(pod, hc->hold->item[hc->hold->first++]);
-    let_go(hc);
+    http_let_go(hc);
     hc->state = CLIENT_TUNNEL;
     hc->client = NULL;
     conn_relay_stream(hc->conn, pod);
 }
+
+static bool client_charge(struct http_conn *hc, struct version *version) {
+    return conn_version(hc->conn) == version || conn_charge(hc->conn, version);
+}
+
+static struct account_worker *client_account(const struct http_conn *hc) {
+    return conn_account(hc->conn);
+}
+
+static const struct client_ops client_ops = {.step = client_step,
+                                             .resume = http_hold_run,
+                                             .answer = client_answer,
+                                             .end = client_end,
+                                             .close = http_close,
+                                             .tunnel = client_tunnel,
+                                             .charge = client_charge,
+                                             .account = client_account};
 
 /* ---- events of the client's stream ---- */
 
@@ -317,18 +365,43 @@ static bool client_looks_ahead(struct http_conn *hc, const struct slice *s) {
     return hc->ahead;
 }
 
+/* HTTP/2 by prior knowledge begins with a text that is no request. What came of it before something else did is only counted, since it
+ * can be told again. False: it is HTTP/2, or too early to tell, and the slice was taken. */
+static bool preface_done(struct http_conn *hc, struct slice *s) {
+    static const char preface[] = H2_PREFACE;
+    size_t want = sizeof preface - 1 - hc->preface, have = s->length < want ? s->length : want;
+    size_t seen = hc->preface;
+    struct worker *worker = worker_of(hc); /* which outlives the client */
+    if (memcmp(preface + seen, s->data, have) != 0) {
+        struct slice again = {.data = (const uint8_t *)preface, .length = (uint32_t)seen};
+        hc->preface = 0;
+        if (!seen || http_take(hc, again))
+            return true;
+        slice_drop(worker, s);
+        return false;
+    }
+    hc->preface = (uint8_t)(seen + have);
+    if (have == want) {
+        s->data += have;
+        s->length -= (uint32_t)have;
+        if (h2_front_start(hc, sizeof preface - 1) && s->length) {
+            hc->client->events->data(hc->client, hc->client->user, *s);
+            return false;
+        }
+    }
+    slice_drop(worker, s);
+    return false;
+}
+
 static void client_data(struct stream *s, void *user, struct slice slice) {
     struct http_conn *hc = user;
-    if (http_holds(hc) || client_looks_ahead(hc, &slice)) { /* first come, first served */
-        if (!hold_put(hc, slice, false)) {
-            http_close(hc, true);
-            return;
-        }
-    } else if (!take(hc, slice, false)) {
-        return;
-    }
-    http_continue(hc);
     (void)s;
+    bool may_be_h2 = hc->first && !hc->tls && hc->state == CLIENT_IDLE && !http_holds(hc);
+    if (may_be_h2 && !preface_done(hc, &slice))
+        return;
+    bool held = http_holds(hc) || client_looks_ahead(hc, &slice);
+    if (held ? hold_last(hc, slice) : http_take(hc, slice))
+        http_continue(hc);
 }
 
 static void client_eof(struct stream *s, void *user) {
@@ -359,22 +432,29 @@ static const struct stream_events client_events = {
 
 static enum verdict http_on_stream(struct conn *conn, void *state, struct stream *stream) {
     struct http_conn *hc = state;
-    *hc =
-        (struct http_conn){.conn = conn, .client = stream, .first = true, .tls = conn_is_tls(conn)};
+    *hc = (struct http_conn){.ops = &client_ops,
+                             .conn = conn,
+                             .client = stream,
+                             .first = true,
+                             .tls = conn_is_tls(conn)};
     hc->trust = edge_trusts_proxy(conn);
     hc->peer_length = (uint8_t)strnlen(conn_peer(conn, hc->peer), sizeof hc->peer);
-    timer_init(&hc->timer, on_time);
+    timer_init(&hc->timer, http_on_time);
     stream_consume(stream, &client_events, hc);
     hc->timed = true;
     timer_set(worker_of(hc), &hc->timer, edge_timeouts()->header);
+    if (strcmp(conn_alpn(conn), "h2") == 0)
+        h2_front_start(hc, 0);
     return VERDICT_WAIT;
 }
 
 static void http_on_close(struct conn *conn, void *state) {
     struct http_conn *hc = state;
     (void)conn;
-    if (hc->client && hc->state != CLIENT_GONE)
-        let_go(hc);
+    if (hc->h2)
+        h2_front_gone(hc->h2);
+    else if (hc->client && hc->state != CLIENT_GONE)
+        http_let_go(hc);
 }
 
 /* Half a head is not worth the whole of `drain`: its sender gets a moment for the rest, then 408. */
@@ -382,7 +462,9 @@ static void http_on_drain(struct conn *conn, void *state) {
     struct http_conn *hc = state;
     int64_t header = edge_timeouts()->header;
     (void)conn;
-    if (hc->client && hc->state == CLIENT_IDLE && !http_holds(hc))
+    if (hc->h2)
+        h2_front_drain(hc->h2);
+    else if (hc->client && hc->state == CLIENT_IDLE && !http_holds(hc))
         http_close(hc, false);
     else if (hc->client && hc->state == CLIENT_HEAD && !hc->exchange->request.complete)
         timer_set(worker_of(hc), &hc->timer, header < DRAIN_HEAD_MS ? header : DRAIN_HEAD_MS);
@@ -405,10 +487,10 @@ static const struct conf_field http_fields[] = {
 };
 
 RINGRESS_MODULE(.name = "http", .version = "1",
-                .summary = "HTTP/1.1 reverse proxy by host and path",
+                .summary = "HTTP/1.1 and HTTP/2 reverse proxy by host and path",
                 .listeners = LISTENER_HTTP | LISTENER_HTTPS, .conf = http_fields,
                 .conf_size = sizeof(struct http_conf), .conn_size = sizeof(struct http_conn),
-                .alpn = "http/1.1", .on_stream = http_on_stream, .on_close = http_on_close,
+                .alpn = "h2,http/1.1", .on_stream = http_on_stream, .on_close = http_on_close,
                 .on_drain = http_on_drain);
 
 _Static_assert(sizeof(struct http_conn) <= 192, "an idle connection is nearly free");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * http.h - the module's own parts, as they see each other.
  *
- *   http.c      one client connection: its states, what it has received and not yet used, its timer
+ *   http.c      one client: its states, what it has received and not yet used, its timer; the client of HTTP/1.1
  *   exchange.c  one request and its response: route, pod, retry, both bodies
+ *   h2_front.c  a client's connection of HTTP/2, many clients on it (h2_session.c, h2_stream.c, h2_message.c, h2_guard.c, slices.c)
  *   route.c     which backend a request goes to, or the status to refuse it with
  *   record.c    what is told of an exchange when it is over
  *   message.c   (request.c, response.c, field.c, head.c, path.c) HTTP/1 as types; body.c, answer.c: the way out
@@ -60,19 +61,64 @@ struct
 };
 
 struct exchange;
+struct h2_front;
+struct http_conn;
 
-struct http_conn {
+struct reply { /* the edge's own answer, as HTTP/1 has it; `page` follows `text` */
+    char *text;
+    const char *page;
+    size_t length, page_length;
+    bool close, unread;
+};
+
+/* What differs between an HTTP/1.1 connection and an HTTP/2 stream as the client of an exchange. All bool functions: false when the
+ * client is gone. */
+struct client_ops {
+    const struct body_way *down;                      /* how responses are written */
+    bool (*step)(struct http_conn *, struct slice *); /* consumes what came, from its front */
+    /* Goes on with what was held back. */
+    bool (*resume)(struct http_conn *);
+    /* The edge's own answer; the exchange is over. */
+    bool (*answer)(struct http_conn *, const struct reply *);
+    /* The response is out; the exchange is over. `unread`: the request was not all there. */
+    bool (*end)(struct http_conn *, bool keep, bool unread);
+    void (*close)(struct http_conn *, bool reset);
+    /* Is this 101 the answer to what was asked? NULL: the client judges. */
+    bool (*upgraded)(struct http_conn *, const struct message *response);
+    void (*tunnel)(struct http_conn *, struct stream *pod);
+    /* Who pays. */
+    bool (*charge)(struct http_conn *, struct version *); /* false: its limits don't allow it */
+    struct account_worker *(*account)(const struct http_conn *);
+    const struct version *(*version)(const struct http_conn *); /* NULL: as the connection */
+};
+
+/* The same for pods: how their streams are had and given back. */
+struct pod_ops {
+    const struct body_way *up; /* how requests are written */
+    struct stream *(*ask)(struct exchange *, const struct upstream_want *,
+                          struct upstream_wait **ret_wait, int *ret_error); /* see upstream_ask */
+    bool (*is_reused)(const struct stream *);
+    struct upstream *(*upstream)(const struct stream *);
+    void (*keep)(struct stream *); /* the exchange is over and clean */
+    /* Bytes that its connection is to begin with, and that speak for this exchange alone. */
+    void (*introduce)(struct stream *, const void *data, size_t length);
+};
+
+struct http_conn { /* a client that asks one thing at a time */
+    const struct client_ops *ops;
     struct timer timer;
     struct conn *conn;
     struct stream *client; /* NULL: never taken, or given back */
     struct exchange *exchange;
     struct hold *hold;
+    struct h2_front *h2; /* the connection turned out to speak HTTP/2; NULL: it does not */
     uint32_t queued; /* what a slow reader had still to read when its time was up; 0: it was not */
     uint8_t state;   /* enum client_state; moved by http_enter */
     uint8_t peer_length;
-    bool timed : 1; /* this state's time runs */
-    bool first : 1; /* no request yet */
-    bool trust : 1; /* the peer is a trusted proxy */
+    uint8_t preface; /* bytes that came and look like the beginning of HTTP/2 */
+    bool timed : 1;  /* this state's time runs */
+    bool first : 1;  /* no request yet */
+    bool trust : 1;  /* the peer is a trusted proxy */
     bool tls : 1;
     bool eof : 1;  /* the client has finished writing */
     bool full : 1; /* the client's stream asked for a pause */
@@ -86,6 +132,7 @@ struct exchange {
     struct worker *worker;
     struct buf *home;           /* where this struct lies */
     const struct slice *source; /* of the bytes being parsed right now */
+    const struct pod_ops *pods;
     struct stream *pod;
     struct upstream_wait *wait; /* for a connection; then there is no `pod` yet */
     struct upstream_set *set;
@@ -104,6 +151,7 @@ struct exchange {
     bool delivering : 1;   /* the final response's head is on its way: no other answer */
     bool keep : 1;         /* the client's connection stays open after this */
     bool oversize : 1;     /* the body is longer than the route's gate takes */
+    bool unseen : 1;       /* the pod has said that it did nothing with the request */
     uint8_t host_length;
     int64_t window_end;               /* ms: by then so much of the request's body must have come */
     uint64_t window_bytes;            /* what has come in this window */
@@ -125,17 +173,37 @@ void http_continue(struct http_conn *);
 void http_close(struct http_conn *, bool reset);
 /* The answer is out and the connection ends. True: alive, lingering for the client's unread input. */
 bool http_end(struct http_conn *, bool unread);
+/* A slice of the client's, in its order: used now or held. False: gone. */
+bool http_take(struct http_conn *, struct slice);
+/* What was held back, as far as it can be used now. */
+bool http_hold_run(struct http_conn *);
+/* Ends all that belongs to the client but its stream. */
+void http_let_go(struct http_conn *);
+void http_on_time(struct timer *);
 
-/* After 101: hands both streams to the host, joined; what was held is the tunnel's. `hc` is dead on return. */
-void http_tunnel(struct http_conn *, struct stream *pod);
+/* pod_h1.c: connections of their own, kept between exchanges. */
+extern const struct pod_ops pods_h1;
+/* pod_h2.c: many exchanges on one connection, which stays open between them. */
+extern const struct pod_ops pods_h2;
 
 /* exchange.c. All bool functions: false when the connection is gone. */
 bool exchange_begin(struct http_conn *); /* false: no memory, nothing was changed */
-bool exchange_request(struct exchange *, struct slice *); /* consumes from the slice's front */
+bool exchange_request(struct exchange *,
+                      struct slice *); /* HTTP/1; consumes from the slice's front */
 bool exchange_accepts(const struct exchange *);
 bool exchange_answer(struct exchange *, int status, bool unread);
 bool exchange_expired(struct exchange *);
 void exchange_drop(struct exchange *); /* frees it; a pod's connection is reset */
 
-/* route.c: 0 and ex->set, ex->gate, or the status to answer. */
+/* For a client that speaks HTTP/2: the head is in and judged (0 or the status to refuse it with), a piece of the body, its end. */
+bool exchange_request_head(struct exchange *, int status);
+bool exchange_request_body(struct exchange *, struct slice *);
+bool exchange_request_end(struct exchange *);
+/* The same for a pod that speaks HTTP/2, followed by http_continue. */
+bool exchange_response_head(struct exchange *, int status, bool ended);
+bool exchange_response_body(struct exchange *, struct slice *);
+bool exchange_response_end(struct exchange *);
+struct exchange *exchange_of_response(struct message *);
+
+/* route.c: 0 and ex->set, ex->pods, ex->gate, or the status to answer. */
 int exchange_route(struct exchange *);

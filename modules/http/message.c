@@ -181,12 +181,9 @@ static int field_done(struct message *m, enum field field, const uint8_t *value,
                       : response_field_done(m, field, value, length, keep);
 }
 
-static int on_header_value_complete(llhttp_t *parser) {
-    struct message *m = message_of(parser);
+int message_field_end(struct message *m) {
     struct head *h = &m->head;
     size_t name_length = m->value - 2 - m->name;
-    while (h->used > m->value && (h->data[h->used - 1] == ' ' || h->data[h->used - 1] == '\t'))
-        h->used--;
     size_t value_length = h->used - m->value;
     if (++m->count > FIELDS_MAX)
         return too_large(m, 431);
@@ -203,6 +200,14 @@ static int on_header_value_complete(llhttp_t *parser) {
     }
     field_end(m, keep);
     return 0;
+}
+
+static int on_header_value_complete(llhttp_t *parser) {
+    struct message *m = message_of(parser);
+    struct head *h = &m->head;
+    while (h->used > m->value && (h->data[h->used - 1] == ' ' || h->data[h->used - 1] == '\t'))
+        h->used--;
+    return message_field_end(m);
 }
 
 static uint32_t last_value_end(const struct message *m, const char *lower, size_t length) {
@@ -308,14 +313,16 @@ static int on_body(llhttp_t *parser, const char *at, size_t length) {
     return 0;
 }
 
-static int on_chunk_header(llhttp_t *parser) {
-    struct message *m = message_of(parser);
-    if (parser->content_length)
-        return 0;
+void message_body_end(struct message *m) {
     m->trailing = true;
     if (m->sink->body_last)
         m->sink->body_last(m);
     m->name = m->head.used;
+}
+
+static int on_chunk_header(llhttp_t *parser) {
+    if (!parser->content_length)
+        message_body_end(message_of(parser));
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * message.h - one HTTP/1 message as it comes in: llhttp's callbacks turned into types and into a new head.
+ * message.h - one HTTP message as it comes in, turned into types and into a new head; from HTTP/1 by llhttp's callbacks, from
+ * HTTP/2 by h2_message.h.
  *
  *   bytes --message_feed--> [llhttp, strict] --> head: new start line and fields      (written as they come, framing left out)
  *                                            --> length, framing, wishes of the connection (typed)
@@ -95,6 +96,11 @@ enum step message_feed(struct message *, const uint8_t *data, size_t length, siz
 /* The sender has ended: true when that is how this message ends (FRAMING_CLOSE). */
 bool message_ends_here(const struct message *);
 
+/* For whoever fills the head without llhttp (h2_message.c): the field's line, but for its end, is [name, used) of the head, its value
+ * begins at `value`; 0, or `refusal` is set. And: no more body, trailers follow. */
+int message_field_end(struct message *);
+void message_body_end(struct message *);
+
 /* After lines were taken out of the head: find again what is remembered by its place. */
 void message_places_find(struct message *);
 
@@ -103,6 +109,8 @@ int request_target_done(struct message *);
 int request_field_done(struct message *, enum field, const uint8_t *value, size_t length,
                        bool *ret_keep);
 int request_judge(struct message *);
+/* "Host: authority" behind the request line, for a target that had it. */
+bool request_host_put(struct message *, const uint8_t *authority, size_t length);
 int response_field_done(struct message *, enum field, const uint8_t *value, size_t length,
                         bool *ret_keep);
 int response_judge(struct message *);
@@ -120,6 +128,7 @@ bool request_finish(struct message *, const struct forwarding *);
 /* The same for a response on its way to a client. */
 struct delivery {
     bool http_1_0; /* the client speaks 1.0 */
+    bool framed;   /* the client's protocol frames messages by itself (HTTP/2) */
     bool keep;     /* the client's connection stays open, if the framing allows it */
 };
 bool response_finish(struct message *, struct delivery *, enum framing *ret_out);

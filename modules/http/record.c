@@ -11,7 +11,7 @@ void record_begin(struct exchange *ex) {
 
 /* Who pays for it, or NULL. */
 static struct account_worker *account_of(const struct exchange *ex) {
-    return conn_account(ex->hc->conn);
+    return ex->hc->ops->account(ex->hc);
 }
 
 /* Never 0, which would mean never. */
@@ -131,8 +131,9 @@ static void asked_fill(const struct exchange *ex, struct access_record *r) {
         r->host = (struct access_text){ex->host, ex->host_length};
     if (!has_target)
         return;
-    r->protocol =
-        m->http_1_0 ? (struct access_text){"HTTP/1.0", 8} : (struct access_text){"HTTP/1.1", 8};
+    r->protocol = ex->hc->ops->down ? (struct access_text){"HTTP/2", 6}
+                  : m->http_1_0     ? (struct access_text){"HTTP/1.0", 8}
+                                    : (struct access_text){"HTTP/1.1", 8};
     r->method = (struct access_text){method, strlen(method)};
     r->path = text_at(&m->head, m->target, m->path_length);
     if (m->target_length > m->path_length)
@@ -171,6 +172,9 @@ static struct access_record access_of(const struct exchange *ex, int64_t total_u
                               .connected_us = or_never(own->connected_us),
                               .first_byte_us = or_never(own->first_byte_us),
                               .total_us = total_us};
+    const struct version *version = hc->ops->version ? hc->ops->version(hc) : NULL;
+    if (version)
+        r.tenant = version->tenant->name;
     asked_fill(ex, &r);
     routed_fill(ex, &r);
     return r;
@@ -193,7 +197,10 @@ void record_tunnel(struct exchange *ex, const struct slice *rest) {
     r.bytes_out += rest->length;
     for (uint32_t i = hold ? hold->first : 0; hold && i < hold->end; i++)
         r.bytes_in += hold->item[i].length;
-    access_write_at_end(ex->hc->conn, &r);
+    if (ex->hc->ops->down)
+        access_write(ex->hc->conn, &r); /* its end is not the connection's */
+    else
+        access_write_at_end(ex->hc->conn, &r);
 }
 
 void record_expired(struct exchange *ex, bool pod_slow) {

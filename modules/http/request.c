@@ -72,7 +72,7 @@ static int path_judge(struct message *m) {
     return 0;
 }
 
-static bool host_from_target(struct message *m, const uint8_t *authority, size_t length) {
+bool request_host_put(struct message *m, const uint8_t *authority, size_t length) {
     struct head *h = &m->head;
     if (!head_puts(h, "Host: "))
         return false;
@@ -101,7 +101,7 @@ int request_target_done(struct message *m) {
     if (!head_puts(&m->head, " HTTP/1.1\r\n"))
         return 503;
     m->fields = m->head.used;
-    return authority_length && !host_from_target(m, authority, authority_length) ? 503 : 0;
+    return authority_length && !request_host_put(m, authority, authority_length) ? 503 : 0;
 }
 
 /* ---- fields ---- */

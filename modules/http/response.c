@@ -161,7 +161,7 @@ static bool response_framing_put(struct message *m, struct delivery *d, enum fra
     }
     if (!d->http_1_0) {
         *ret_out = FRAMING_CHUNKED;
-        return head_puts(h, "Transfer-Encoding: chunked\r\n");
+        return d->framed || head_puts(h, "Transfer-Encoding: chunked\r\n");
     }
     *ret_out = FRAMING_CLOSE;
     d->keep = false;
@@ -170,6 +170,8 @@ static bool response_framing_put(struct message *m, struct delivery *d, enum fra
 
 static bool response_connection_put(struct message *m, const struct delivery *d) {
     struct head *h = &m->head;
+    if (d->framed) /* RFC 9113 section 8.2.2: no such fields there */
+        return true;
     if (m->upgrade_seen)
         return d->keep || m->status == 101 ? head_puts(h, "Connection: upgrade\r\n")
                                            : head_puts(h, "Connection: close, upgrade\r\n");

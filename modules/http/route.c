@@ -54,7 +54,8 @@ static int modules_ask(struct exchange *ex, const struct name_entry **entry) {
         names_find(view.route_host, strnlen(view.route_host, sizeof view.route_host));
     if (!other || other->version->account != (*entry)->version->account)
         return 404;
-    conn_charge(ex->hc->conn, other->version); /* in the midst of a change it may be the next one */
+    ex->hc->ops->charge(ex->hc,
+                        other->version); /* in the midst of a change it may be the next one */
     *entry = other;
     return 0;
 }
@@ -137,8 +138,19 @@ static int gate_judge(struct exchange *ex, const struct gate *gate) {
     return 0;
 }
 
+/* What HTTP/1.1 offers to do in another protocol may be done in this one, as if nobody had asked (RFC 9110 section 7.8); a WebSocket that
+ * came by HTTP/2 can't. */
+static bool upgrade_forget(struct message *m) {
+    if (m->parser.method == HTTP_CONNECT)
+        return false;
+    head_remove(&m->head, m->fields, "upgrade", 7);
+    message_places_find(m);
+    m->upgrade = m->upgrade_seen = false;
+    return true;
+}
+
 static int backend_find(struct exchange *ex, const struct name_entry *entry) {
-    const struct message *m = &ex->request;
+    struct message *m = &ex->request;
     const char *path = (const char *)m->head.data + m->target;
     size_t length = m->path_length;
     char folded[TARGET_MAX];
@@ -160,15 +172,17 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     int status = answer.gate ? gate_judge(ex, answer.gate) : 0;
     if (status)
         return status;
-    if (answer.backend->protocol == APP_HTTPS || answer.backend->protocol == APP_H2C)
+    if (answer.backend->protocol == APP_HTTPS)
         return 502; /* its pods don't understand what this module speaks; the tenant has an event */
+    ex->pods = answer.backend->protocol == APP_H2C ? &pods_h2 : &pods_h1;
+    if (ex->pods == &pods_h2 && m->upgrade && !upgrade_forget(m))
+        return 501;
     ex->set = answer.backend->host_set;
     return ex->set ? 0 : 503;
 }
 
 int exchange_route(struct exchange *ex) {
     struct message *m = &ex->request;
-    struct conn *conn = ex->hc->conn;
     ex->host_length =
         (uint8_t)name_normalise((const char *)m->head.data + m->host, m->host_length, ex->host);
     if (ex->host_length == 0)
@@ -178,14 +192,14 @@ int exchange_route(struct exchange *ex) {
         return 404;
     if (is_misdirected(ex, entry))
         return 421;
-    if (conn_version(conn) != entry->version && !conn_charge(conn, entry->version)) {
+    if (!ex->hc->ops->charge(ex->hc, entry->version)) {
         m->close = true; /* it is one connection too many, and nobody's */
         return 429;
     }
-    struct account_worker *account = conn_account(conn);
+    struct account_worker *account = ex->hc->ops->account(ex->hc);
     if (account)
         ACCOUNT_ADD(account->requests, 1);
-    if (!conn_takes_request(conn))
+    if (!conn_takes_request(ex->hc->conn))
         return 429;
     int status = modules_ask(ex, &entry);
     if (status)

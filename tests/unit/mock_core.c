@@ -30,6 +30,7 @@ struct mock mock;
 static const struct ringress_module *module;
 static struct worker worker;
 static struct timer *timers[64];
+static struct flush *flushes;
 
 /* ---- memory ---- */
 
@@ -171,7 +172,36 @@ void mock_clear(struct mock_end *end) {
     end->out[0] = 0;
 }
 
+void worker_later(struct worker *w, struct flush *f) {
+    (void)w;
+    if (f->listed)
+        return;
+    f->listed = true;
+    f->next = flushes;
+    flushes = f;
+}
+
+void flush_forget(struct worker *w, struct flush *f) {
+    struct flush **link = &flushes;
+    (void)w;
+    while (f->listed && *link != f)
+        link = &(*link)->next;
+    if (f->listed)
+        *link = f->next;
+    f->listed = false;
+}
+
+static void flush_all(void) {
+    while (flushes) {
+        struct flush *f = flushes;
+        flushes = f->next;
+        f->listed = false;
+        f->run(f);
+    }
+}
+
 void mock_turn(void) {
+    flush_all();
     if (!mock.client.blocked)
         end_send(&mock.client, false);
     for (unsigned i = 0; i < mock.pods; i++)
@@ -327,6 +357,32 @@ void upstream_report(struct upstream *u, struct worker *w, int error) {
     u->error = error;
 }
 
+/* No pod here speaks HTTP/2. */
+struct upstream *upstream_choose(struct worker *w, struct upstream_set *set,
+                                 const struct upstream_want *want, int *ret_error) {
+    (void)w, (void)set, (void)want;
+    *ret_error = -ENETUNREACH;
+    return NULL;
+}
+struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct upstream *up,
+                             int *ret_error) {
+    (void)w, (void)set, (void)up;
+    *ret_error = -ENETUNREACH;
+    return NULL;
+}
+struct upstream_shared **upstream_shared(struct upstream *up, struct worker *w) {
+    static struct upstream_shared *none;
+    (void)up, (void)w;
+    return &none;
+}
+void upstream_carry(struct upstream *up, struct worker *w, int requests) {
+    (void)up, (void)w, (void)requests;
+}
+bool upstream_may_keep(const struct upstream *up, const struct worker *w) {
+    (void)up, (void)w;
+    return true;
+}
+
 /* ---- time ---- */
 
 void timer_set(struct worker *w, struct timer *t, int64_t ms) {
@@ -465,6 +521,22 @@ bool conn_is_tls(const struct conn *c) {
 }
 const char *conn_sni(const struct conn *c) {
     return c->sni;
+}
+const char *conn_alpn(const struct conn *c) {
+    return c->tls && mock.h2 ? "h2" : "";
+}
+void version_pin(struct version *v, struct worker *w) {
+    (void)w;
+    v->pins[0]++;
+}
+void version_unpin(struct version *v, struct worker *w) {
+    (void)w;
+    assert(v->pins[0]);
+    v->pins[0]--;
+}
+unsigned worker_id(const struct worker *w) {
+    (void)w;
+    return 0;
 }
 struct version *conn_version(const struct conn *c) {
     return c->version;
@@ -655,5 +727,6 @@ void mock_stop(void) {
     }
     end_free(&mock.client);
     assert(mock.live == 0);
+    assert(!flushes && pins[0] == 0 && pins[1] == 0);
     free(mock.account);
 }

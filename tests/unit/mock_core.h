@@ -54,6 +54,7 @@ struct mock {
     bool over_connections, over_requests; /* the tenant's limits say no */
     int refusals;                         /* counted for it */
     const struct gate *gate;              /* of every route */
+    bool h2;                              /* what ALPN agrees on */
     enum verdict verdict;
     int reject_status;
     char seen_header[64]; /* the value on_request saw of the field named in ask_header */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_http_exchange.c - what a client and a pod see of each other through modules/http; each story at every fragmentation.
- * link: modules/http/http.c modules/http/exchange.c modules/http/record.c modules/http/route.c modules/http/message.c modules/http/request.c
+ * link: modules/http/http.c modules/http/exchange.c modules/http/record.c modules/http/route.c modules/http/pod_h1.c modules/http/pod_h2.c modules/http/message.c modules/http/request.c
  * link: modules/http/response.c modules/http/body.c modules/http/answer.c modules/http/head.c modules/http/field.c
  * link: modules/http/affinity.c
- * link: tests/unit/mock_core.c llhttp no-kernel
+ * link: modules/http/h2_front.c modules/http/h2_session.c modules/http/h2_stream.c modules/http/h2_message.c
+ * link: modules/http/h2_guard.c modules/http/slices.c tests/unit/mock_core.c llhttp PkgConfig::NGHTTP2 no-kernel
  */
 #include "modules/http/http.h"
 #include "tests/unit/mock_core.h"
@@ -564,7 +565,7 @@ static const struct {
     {"GET / HTTP/1.1\r\nHost: a.example\r\nho_st: x\r\nHost : b\r\n\r\n", B400},
     {"CONNECT a.example:443 HTTP/1.1\r\n" HOST END, "405 Method Not Allowed"},
     {"TRACE / HTTP/1.1\r\n" HOST END, "405 Method Not Allowed"},
-    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505 HTTP Version Not Supported"},
+    {"PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n", "505 HTTP Version Not Supported"},
     {"GET / HTTP/2.0\r\n" HOST END, "505 HTTP Version Not Supported"},
     {GET "Expect: 200-ok\r\n" END, "417 Expectation Failed"},
     {"\x16\x03\x01\x02", "400 Bad Request"},

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * pod_h2.c - pods that speak HTTP/2: connections that many exchanges share, each exchange a stream.
+ *
+ *   exchange --ask--> [pod's connections on this worker] --room--> stream --> HEADERS ... END_STREAM --> forgotten
+ *                              '-- none has room: a new connection
+ *
+ * As many streams on one as the pod's SETTINGS say and H2_STREAMS_MAX. A connection that was told GOAWAY takes no new ones; what it did
+ * not look at may be asked again. Owned by whoever made it: this worker, for this pod of this service of this tenant.
+ */
+#include "modules/http/h2_session.h"
+#include <errno.h>
+
+enum { IDLE_MS = 55000 };
+
+struct pod_conn {
+    struct h2_session session; /* first */
+    struct pod_home *home;
+    struct pod_conn *next, **link; /* in home->conns; link NULL: takes no new streams */
+    struct timer idle;
+    uint32_t most;      /* streams at once */
+    bool connected : 1; /* the connection is up */
+};
+
+struct pod_home {
+    struct upstream_shared shared; /* first */
+    struct upstream *up;
+    struct worker *worker;
+    struct pod_conn *conns;
+    uint32_t most;  /* streams at once, as the latest connection was told */
+    unsigned count; /* also those that are not in `conns` any more */
+};
+
+struct pod_stream {
+    struct h2_stream st; /* first */
+    uint64_t received;
+    bool reused : 1;
+    bool failed : 1; /* its trailers were no good */
+};
+
+static const struct stream_events wire_events;
+
+static struct pod_conn *conn_of(struct h2_session *s) {
+    return (struct pod_conn *)s;
+}
+
+/* ---- a pod's connections ---- */
+
+static void conn_unlink(struct pod_conn *c) {
+    if (!c->link)
+        return;
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    c->link = NULL;
+}
+
+static void home_free_if_empty(struct pod_home *home) {
+    if (home->count)
+        return;
+    *upstream_shared(home->up, home->worker) = NULL;
+    worker_free(home->worker, home, sizeof *home);
+}
+
+/* The exchange that has the stream hears of its end, then the stream goes. */
+static void stream_end(struct pod_stream *p, int error) {
+    struct h2_stream *st = &p->st;
+    st->leaving = true;
+    if (!st->closed && error)
+        st->stream.events->error(&st->stream, st->stream.user, error);
+    upstream_carry(conn_of(st->session)->home->up, st->session->worker, -1);
+    h2_stream_fini(st);
+    worker_free(st->stream.worker, p, sizeof *p);
+}
+
+/* The connection ends, with all that is on it. */
+static void conn_end(struct pod_conn *c, int error, bool reset) {
+    struct pod_home *home = c->home;
+    conn_unlink(c); /* nobody may ask again here */
+    while (c->session.streams)
+        stream_end((struct pod_stream *)c->session.streams, error);
+    timer_stop(&c->idle);
+    stream_close(c->session.wire, reset);
+    h2_session_fini(&c->session);
+    worker_free(home->worker, c, sizeof *c);
+    home->count--;
+    home_free_if_empty(home);
+}
+
+/* No new streams; those that run are finished. */
+static void conn_leave(struct pod_conn *c) {
+    conn_unlink(c);
+    h2_session_kick(&c->session); /* its end, when it has none */
+}
+
+static void home_leave(struct upstream_shared *shared) {
+    struct pod_home *home = (struct pod_home *)shared;
+    while (home->conns)
+        conn_leave(home->conns);
+}
+
+static void idle_expired(struct timer *t) {
+    conn_leave((struct pod_conn *)((char *)t - offsetof(struct pod_conn, idle)));
+}
+
+/* ---- the answer ---- */
+
+static struct exchange *exchange_of(struct h2_stream *st) {
+    return st->closed ? NULL : st->stream.user;
+}
+
+static struct message *role_message(struct h2_stream *st) {
+    struct exchange *ex = exchange_of(st);
+    return ex ? &ex->response : NULL;
+}
+
+static void go_on(struct http_conn *hc, bool alive) {
+    if (alive)
+        http_continue(hc);
+}
+
+/* An answer that is no good costs its exchange, not the others on this connection. */
+static void answer_fail(struct h2_stream *st) {
+    st->stream.events->error(&st->stream, st->stream.user, -EPROTO);
+}
+
+static void role_head(struct h2_stream *st, bool ended) {
+    struct exchange *ex = exchange_of(st);
+    struct http_conn *hc = ex->hc;
+    int status = block_response_done(&st->session->block, &ex->response, ended);
+    bool alive = exchange_response_head(ex, status, ended);
+    if (alive && ended && exchange_of(st) == ex)
+        alive = exchange_response_end(ex);
+    go_on(hc, alive);
+}
+
+static void role_data(struct h2_stream *st, struct slice slice) {
+    struct pod_stream *p = (struct pod_stream *)st;
+    struct worker *worker = st->session->worker;
+    struct exchange *ex = exchange_of(st);
+    const struct message *m = &ex->response;
+    struct slice whole = slice; /* the other one is used up */
+    p->received += slice.length;
+    if (!m->complete || !response_has_body(m) ||
+        (m->framing == FRAMING_LENGTH && p->received > m->length)) {
+        answer_fail(st);
+    } else {
+        struct http_conn *hc = ex->hc;
+        go_on(hc, exchange_response_body(ex, &slice));
+    }
+    slice_drop(worker, &whole);
+}
+
+static void role_trailer(struct h2_stream *st, const uint8_t *name, size_t name_length,
+                         const uint8_t *value, size_t value_length) {
+    struct message *m = role_message(st);
+    if (!m->trailing)
+        message_body_end(m);
+    if (trailer_field(m, name, name_length, value, value_length))
+        ((struct pod_stream *)st)->failed = true;
+}
+
+static void role_end(struct h2_stream *st) {
+    struct pod_stream *p = (struct pod_stream *)st;
+    struct exchange *ex = exchange_of(st);
+    if (!ex)
+        return;
+    const struct message *m = &ex->response;
+    struct http_conn *hc = ex->hc;
+    bool short_of =
+        m->framing == FRAMING_LENGTH && response_has_body(m) && p->received != m->length;
+    if (!m->complete || short_of || p->failed)
+        answer_fail(st);
+    else
+        go_on(hc, exchange_response_end(ex));
+}
+
+/* RFC 9113 section 8.7: a stream that was refused has not been looked at. */
+static void role_closed(struct h2_stream *st, uint32_t error) {
+    struct exchange *ex = exchange_of(st);
+    if (ex && error == NGHTTP2_REFUSED_STREAM)
+        ex->unseen = true;
+    stream_end((struct pod_stream *)st, -ECONNRESET);
+}
+
+/* ---- the connection ---- */
+
+static void role_settings(struct h2_session *s) {
+    uint32_t most =
+        nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    conn_of(s)->most = conn_of(s)->home->most = most < H2_STREAMS_MAX ? most : H2_STREAMS_MAX;
+}
+
+static void role_goaway(struct h2_session *s, int32_t last) {
+    (void)last; /* nghttp2 closes those above as refused */
+    conn_unlink(conn_of(s));
+}
+
+static void role_sent(struct h2_session *s) {
+    struct pod_conn *c = conn_of(s);
+    if (s->broken || s->ending)
+        conn_end(c, -EPROTO, s->broken);
+    else if (s->count)
+        timer_stop(&c->idle);
+    else if (!c->link || !upstream_may_keep(c->home->up, s->worker))
+        conn_end(c, 0, false);
+    else if (!timer_is_set(&c->idle))
+        timer_set(s->worker, &c->idle, IDLE_MS);
+}
+
+static const struct h2_role pod_role = {.message = role_message,
+                                        .head = role_head,
+                                        .trailer = role_trailer,
+                                        .data = role_data,
+                                        .end = role_end,
+                                        .closed = role_closed,
+                                        .settings = role_settings,
+                                        .goaway = role_goaway,
+                                        .sent = role_sent};
+
+static void wire_data(struct stream *s, void *user, struct slice slice) {
+    struct pod_conn *c = user;
+    h2_session_feed(&c->session, &slice);
+    slice_drop(s->worker, &slice);
+}
+
+static void wire_eof(struct stream *s, void *user) {
+    (void)s;
+    conn_end(user, -ECONNRESET, false);
+}
+
+static void wire_error(struct stream *s, void *user, int error) {
+    (void)s;
+    conn_end(user, error, true);
+}
+
+static void wire_drain(struct stream *s, void *user) {
+    struct pod_conn *c = user;
+    (void)s;
+    h2_session_drained(&c->session);
+}
+
+static void wire_connected(struct stream *s, void *user) {
+    struct pod_conn *c = user;
+    (void)s;
+    c->connected = true;
+    for (struct h2_stream *st = c->session.streams, *next; st; st = next) {
+        next = st->next; /* who hears of it may give this one up */
+        if (!st->closed)
+            st->stream.events->connected(&st->stream, st->stream.user);
+    }
+    h2_session_kick(&c->session);
+}
+
+static const struct stream_events wire_events = {.data = wire_data,
+                                                 .eof = wire_eof,
+                                                 .drain = wire_drain,
+                                                 .error = wire_error,
+                                                 .connected = wire_connected};
+
+/* ---- asking ---- */
+
+static struct pod_home *home_of(struct upstream *up, struct worker *worker) {
+    struct upstream_shared **at = upstream_shared(up, worker);
+    struct pod_home *home = (struct pod_home *)*at;
+    if (home || !(home = worker_alloc(worker, sizeof *home)))
+        return home;
+    home->shared.leave = home_leave;
+    home->up = up;
+    home->worker = worker;
+    home->most = H2_STREAMS_MAX;
+    *at = &home->shared;
+    return home;
+}
+
+static void conn_link(struct pod_conn *c, struct pod_home *home) {
+    c->home = home;
+    c->link = &home->conns;
+    c->next = home->conns;
+    if (c->next)
+        c->next->link = &c->next;
+    home->conns = c;
+    home->count++;
+}
+
+static struct pod_conn *conn_new(struct pod_home *home, struct upstream_set *set, int *ret_error) {
+    struct pod_conn *c = worker_alloc(home->worker, sizeof *c);
+    struct stream *wire = c ? upstream_dial(home->worker, set, home->up, ret_error) : NULL;
+    bool good = wire && h2_session_init(&c->session, &pod_role, home->worker, wire, false);
+    if (good) {
+        c->most = home->most;
+        timer_init(&c->idle, idle_expired);
+        stream_consume(wire, &wire_events, c);
+        conn_link(c, home);
+        return c;
+    }
+    if (wire) {
+        h2_session_fini(&c->session);
+        stream_close(wire, true);
+    }
+    if (c)
+        worker_free(home->worker, c, sizeof *c);
+    return NULL;
+}
+
+/* One with room. None: all are full, or `fresh` wants none that others have used. */
+static struct pod_conn *conn_find(struct pod_home *home, bool fresh) {
+    for (struct pod_conn *c = home->conns; c && !fresh; c = c->next)
+        if (c->session.count < c->most && !c->session.ending && !c->session.broken)
+            return c;
+    return NULL;
+}
+
+static struct stream *stream_new(struct pod_home *home, struct upstream_set *set, bool fresh,
+                                 int *ret_error) {
+    struct pod_stream *p = worker_alloc(home->worker, sizeof *p);
+    struct pod_conn *c = p ? conn_find(home, fresh) : NULL;
+    if (p && !c)
+        c = conn_new(home, set, ret_error);
+    if (!c) {
+        if (p)
+            worker_free(home->worker, p, sizeof *p);
+        return NULL;
+    }
+    h2_stream_init(&p->st, &c->session, -1);
+    p->reused = c->connected;
+    upstream_carry(home->up, home->worker, 1);
+    h2_session_kick(&c->session);
+    return &p->st.stream;
+}
+
+static struct stream *pod_ask(struct exchange *ex, const struct upstream_want *want,
+                              struct upstream_wait **ret_wait, int *ret_error) {
+    struct upstream *up = upstream_choose(ex->worker, ex->set, want, ret_error);
+    struct pod_home *home = up ? home_of(up, ex->worker) : NULL;
+    (void)ret_wait; /* nobody stands in line for a share */
+    if (!home)
+        return NULL;
+    struct stream *s = stream_new(home, ex->set, want->fresh, ret_error);
+    if (!s)
+        home_free_if_empty(home);
+    return s;
+}
+
+static bool pod_is_reused(const struct stream *s) {
+    return ((const struct pod_stream *)s)->reused;
+}
+
+static struct upstream *pod_upstream(const struct stream *s) {
+    return conn_of(((const struct h2_stream *)s)->session)->home->up;
+}
+
+static void pod_keep(struct stream *s) {
+    stream_close(s, false); /* the connection stays in any case */
+}
+
+/* Before the preface, which goes out at the end of the turn; and nobody else may use that connection. */
+static void pod_introduce(struct stream *s, const void *data, size_t length) {
+    struct h2_session *session = ((struct h2_stream *)s)->session;
+    stream_write_copy(session->wire, data, length);
+    conn_unlink(conn_of(session));
+}
+
+const struct pod_ops pods_h2 = {.up = &h2_way,
+                                .ask = pod_ask,
+                                .is_reused = pod_is_reused,
+                                .upstream = pod_upstream,
+                                .keep = pod_keep,
+                                .introduce = pod_introduce};

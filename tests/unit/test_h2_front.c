@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * test_h2_front.c - a client of HTTP/2 (nghttp2's own) and a pod of HTTP/1.1, over a core without a kernel.
+ * link: modules/http/http.c modules/http/exchange.c modules/http/record.c modules/http/route.c modules/http/pod_h1.c modules/http/pod_h2.c
+ * link: modules/http/message.c modules/http/request.c modules/http/response.c modules/http/body.c modules/http/answer.c
+ * link: modules/http/head.c modules/http/field.c modules/http/affinity.c modules/http/h2_front.c modules/http/h2_session.c
+ * link: modules/http/h2_stream.c modules/http/h2_message.c modules/http/h2_guard.c modules/http/slices.c
+ * link: tests/unit/mock_core.c llhttp PkgConfig::NGHTTP2 no-kernel
+ */
+#include "modules/http/h2_front.h"
+#include "tests/unit/mock_core.h"
+#include <nghttp2/nghttp2.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* ---- a client ---- */
+
+static struct client {
+    nghttp2_session *ng;
+    size_t read; /* of mock.client.out */
+    char status[8], body[1024], trailer[64];
+    size_t body_length;
+    uint32_t reset; /* its error + 1 */
+    bool ended, goaway;
+    const char *upload;
+} client;
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                     void *user) {
+    (void)ng, (void)frame, (void)flags, (void)user;
+    if (name_length == 7 && memcmp(name, ":status", 7) == 0)
+        snprintf(client.status, sizeof client.status, "%.*s", (int)value_length, value);
+    if (name_length == 1 && *name == 't')
+        snprintf(client.trailer, sizeof client.trailer, "%.*s", (int)value_length, value);
+    return 0;
+}
+
+static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data,
+                   size_t length, void *user) {
+    (void)ng, (void)flags, (void)id, (void)user;
+    assert_true(client.body_length + length < sizeof client.body);
+    memcpy(client.body + client.body_length, data, length);
+    client.body_length += length;
+    client.body[client.body_length] = 0;
+    return 0;
+}
+
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
+    (void)ng, (void)user;
+    client.ended |= frame->hd.type <= NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    client.goaway |= frame->hd.type == NGHTTP2_GOAWAY;
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        client.reset = frame->rst_stream.error_code + 1;
+    return 0;
+}
+
+static ssize_t on_upload(nghttp2_session *ng, int32_t id, uint8_t *out, size_t length,
+                         uint32_t *flags, nghttp2_data_source *source, void *user) {
+    size_t n = strlen(client.upload);
+    (void)ng, (void)id, (void)source, (void)user;
+    assert_true(n < length);
+    memcpy(out, client.upload, n);
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)n;
+}
+
+static void client_send(void) {
+    const uint8_t *data;
+    ssize_t n;
+    while ((n = nghttp2_session_mem_send(client.ng, &data)) > 0)
+        if (mock.client.stream)
+            mock_say(&mock.client, data, (size_t)n);
+    assert_true(n == 0);
+    mock_turn();
+}
+
+static void client_read(void) {
+    size_t length = mock.client.out_length - client.read;
+    if (length)
+        assert_int_equal(
+            nghttp2_session_mem_recv(client.ng, (uint8_t *)mock.client.out + client.read, length),
+            length);
+    client.read += length;
+}
+
+static void client_open(void) {
+    nghttp2_session_callbacks *c;
+    memset(&client, 0, sizeof client);
+    nghttp2_session_callbacks_new(&c);
+    nghttp2_session_callbacks_set_on_header_callback(c, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
+    nghttp2_session_client_new(&client.ng, c, NULL);
+    nghttp2_session_callbacks_del(c);
+    nghttp2_submit_settings(client.ng, 0, NULL, 0);
+}
+
+static void client_ask(const char *method, const char *path, const char *upload) {
+    nghttp2_nv pairs[] = {
+        {(uint8_t *)":method", (uint8_t *)(uintptr_t)method, 7, strlen(method), 0},
+        {(uint8_t *)":scheme", (uint8_t *)"http", 7, 4, 0},
+        {(uint8_t *)":authority", (uint8_t *)"a.example", 10, 9, 0},
+        {(uint8_t *)":path", (uint8_t *)(uintptr_t)path, 5, strlen(path), 0}};
+    nghttp2_data_provider body = {.read_callback = on_upload};
+    client.upload = upload;
+    nghttp2_submit_request(client.ng, NULL, pairs, 4, upload ? &body : NULL, NULL);
+    client_send();
+}
+
+static void pod_answer(const char *text) {
+    if (!mock.pods || !mock.pod[mock.pods - 1].stream)
+        return;
+    struct mock_end *pod = &mock.pod[mock.pods - 1];
+    mock_connected(pod);
+    mock_turn();
+    if (pod->stream)
+        mock_say(pod, text, strlen(text));
+    mock_turn();
+    client_read();
+}
+
+static void begin(void) {
+    mock_start(&ringress_module);
+    mock_connect(NULL);
+    client_open();
+}
+
+static void end(void) {
+    nghttp2_session_del(client.ng);
+    mock_stop();
+}
+
+#define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nT: u\r\n\r\n"
+
+/* ---- stories ---- */
+
+static void a_get_and_an_answer_with_trailers(void **state) {
+    (void)state;
+    begin();
+    client_ask("GET", "/x", NULL);
+    assert_non_null(strstr(mock.pod[0].out, "GET /x HTTP/1.1\r\nHost: a.example\r\n"));
+    pod_answer(CHUNKED);
+    assert_string_equal(client.status, "200");
+    assert_string_equal(client.body, "hi");
+    assert_string_equal(client.trailer, "u");
+    assert_true(client.ended && !client.reset && mock.pod[0].kept);
+    end();
+}
+
+static void a_body_waits_until_the_pod_is_there(void **state) {
+    (void)state;
+    begin();
+    client_ask("POST", "/", "hello");
+    assert_null(strstr(mock.pod[0].out, "hello"));
+    pod_answer(CHUNKED);
+    assert_non_null(strstr(mock.pod[0].out, "\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+    assert_true(client.ended);
+    end();
+}
+
+static void a_pod_that_breaks_off_is_a_reset(void **state) {
+    (void)state;
+    begin();
+    client_ask("GET", "/", NULL);
+    pod_answer("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi");
+    mock_say_eof(&mock.pod[0]);
+    mock_turn();
+    client_read();
+    assert_true(!client.ended && client.reset == NGHTTP2_INTERNAL_ERROR + 1);
+    end();
+}
+
+static void a_client_without_a_window_pauses_the_pod(void **state) {
+    static char big[256 * 1024];
+    (void)state;
+    begin();
+    client_ask("GET", "/", NULL);
+    pod_answer("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n");
+    mock_say(&mock.pod[0], big, sizeof big);
+    mock_turn();
+    assert_true(mock.pod[0].paused);
+    assert_in_range(mock.client.out_length, 65535, 65535 + 2000);
+    end();
+}
+
+static void a_drain_waits_for_what_runs(void **state) {
+    (void)state;
+    begin();
+    client_ask("GET", "/", NULL);
+    mock_drain();
+    mock_turn();
+    client_read();
+    assert_true(client.goaway && mock.conn_open);
+    pod_answer(CHUNKED);
+    assert_true(client.ended);
+    mock_turn();
+    mock_wait(LINGER_MS + 1000);
+    assert_false(mock.conn_open);
+    end();
+}
+
+/* Each allocation fails once: nothing leaks, nobody hangs, and what was not answered in full is not called whole. */
+static void every_allocation_may_fail(void **state) {
+    (void)state;
+    for (int n = 1; n < 40; n++) {
+        begin();
+        mock.fail_in = n;
+        client_ask("POST", "/", "hello");
+        pod_answer(CHUNKED);
+        if (mock.conn_open)
+            client_read();
+        if (client.ended && strcmp(client.status, "200") == 0)
+            assert_string_equal(client.body, "hi");
+        mock_wait(100 * 1000);
+        end();
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_get_and_an_answer_with_trailers),
+        cmocka_unit_test(a_body_waits_until_the_pod_is_there),
+        cmocka_unit_test(a_pod_that_breaks_off_is_a_reset),
+        cmocka_unit_test(a_client_without_a_window_pauses_the_pod),
+        cmocka_unit_test(a_drain_waits_for_what_runs),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
