@@ -107,7 +107,8 @@ def run_load(command, limit=120):
     text = done.stdout + done.stderr
     if done.returncode:
         raise RuntimeError(f"{command[0]}: exit {done.returncode}: {text[-500:]}")
-    return parse_wrk(text) if str(command[0]).endswith('wrk') else parse_own(done.stdout)
+    parse = {'wrk': parse_wrk, 'h2load': parse_h2load}.get(pathlib.Path(command[0]).name)
+    return parse(text) if parse else parse_own(done.stdout)
 
 
 def parse_own(text):
@@ -131,6 +132,17 @@ def parse_wrk(text):
             'bytes': int(float(total.group(4)) * units[total.group(5)]),
             'errors': sum(map(int, socket_errors.groups() if socket_errors else [])) + int(bad.group(1) if bad else 0),
             'p50_us': percentile(50), 'p99_us': percentile(99)}
+
+
+def parse_h2load(text):
+    total = re.search(r'requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored', text)
+    time_taken = re.search(r'finished in ([\d.]+)(us|ms|s)', text)
+    traffic = re.search(r'traffic: \S+ \((\d+)\) total', text)
+    if not total or not time_taken or not traffic or 'Application protocol: h2' not in text:
+        raise RuntimeError(f"h2load said: {text[-500:]}")
+    return {'done': int(total.group(1)), 'errors': int(total.group(2)) + int(total.group(3)),
+            'seconds': float(time_taken.group(1)) * {'us': 1e-6, 'ms': 1e-3, 's': 1}[time_taken.group(2)],
+            'bytes': int(traffic.group(1)), 'p50_us': -1, 'p99_us': -1}
 
 
 # ---- a round ----

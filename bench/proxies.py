@@ -227,7 +227,7 @@ http {{
   }}
   server {{
     listen 127.0.0.1:{p.http} default_server backlog=4096;
-    listen 127.0.0.1:{p.https} default_server ssl backlog=4096;
+    listen 127.0.0.1:{p.https} default_server ssl http2 backlog=4096;
     ssl_certificate {p.certificate[0]}; ssl_certificate_key {p.certificate[1]};
     location / {{ proxy_pass http://web; }}
   }}
@@ -286,7 +286,7 @@ defaults
 frontend http
   mode http
   bind 127.0.0.1:{p.http}
-  bind 127.0.0.1:{p.https} ssl crt {p.folder}/both.pem alpn http/1.1
+  bind 127.0.0.1:{p.https} ssl crt {p.folder}/both.pem alpn h2,http/1.1
   http-request return status 404 if {{ hdr(host) -m beg probe.example.com }} !{{ path /v{version} }}
   {choose}
 backend web

@@ -204,6 +204,8 @@ ALL = [
     Cost('http-64k', 'HTTP/1.1 keep-alive, 64 KiB, 64 connections', REQUEST, 0.75, WRK + '/64k -c64', 'http'),
     Cost('tls', 'TLS 1.3 keep-alive, 100 B, 64 connections', REQUEST, 0.80,
          'load again -t tls -p {port} -c 64 -d {seconds}', 'https'),
+    Cost('h2', 'HTTP/2 over TLS 1.3, 100 B, 10 connections x 32 streams', REQUEST, 0.9,
+         'h2load -t1 -c10 -m32 -D{seconds} --connect-to=127.0.0.1:{port} https://bench.test/small', 'https'),
     Cost('handshake', 'full TLS 1.3 handshake + one request + close', CONNECTION, 0.75,
          'load connect -t tls -p {port} -c 64 -d {seconds}', 'https'),
     Cost('resume', 'resumed TLS 1.3 handshake + one request + close', CONNECTION, 0.80,
