@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_http_record.c - each way an exchange can go has one line, and the line says which way it was.
- * link: modules/http/http.c modules/http/exchange.c modules/http/record.c modules/http/route.c modules/http/message.c modules/http/request.c
- * link: modules/http/response.c modules/http/body.c modules/http/answer.c modules/http/head.c modules/http/field.c
- * link: modules/http/affinity.c
- * link: tests/unit/mock_core.c llhttp no-kernel
+ * link: modules/http/http.c modules/http/exchange.c modules/http/record.c modules/http/route.c modules/http/pod_h1.c modules/http/pod_h2.c
+ * link: modules/http/message.c modules/http/request.c modules/http/response.c modules/http/body.c modules/http/answer.c
+ * link: modules/http/head.c modules/http/field.c modules/http/affinity.c modules/http/h2_front.c modules/http/h2_session.c
+ * link: modules/http/h2_stream.c modules/http/h2_message.c modules/http/h2_guard.c modules/http/slices.c
+ * link: tests/unit/mock_core.c llhttp PkgConfig::NGHTTP2 no-kernel
  */
 #include "modules/http/http.h"
 #include "tests/unit/mock_core.h"
