@@ -41,12 +41,17 @@ static bool is_of_connection(const uint8_t *name, size_t length, const uint8_t *
 
 /* ---- pseudo-header fields ---- */
 
+/* llhttp's list also has those of RTSP and ICE, which no pod takes for HTTP. */
+static bool method_is_http(int method) {
+    return method <= HTTP_UNLINK || method == HTTP_QUERY;
+}
+
 static bool method_find(const uint8_t *value, size_t size, uint8_t *ret) {
     for (int i = HTTP_DELETE; i <= HTTP_QUERY; i++) {
         const char *name = llhttp_method_name((llhttp_method_t)i);
         if (strlen(name) == size && memcmp(name, value, size) == 0) {
             *ret = (uint8_t)i;
-            return i != HTTP_PRI;
+            return method_is_http(i);
         }
     }
     return false;

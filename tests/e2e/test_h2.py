@@ -311,6 +311,7 @@ REFUSED = {
     "a CR LF in the method": [(":method", "GET / HTTP/1.1\r\nX: y"), *PSEUDO[1:]],
     "an unknown method": [(":method", "FETCH"), *PSEUDO[1:]],
     "PRI": [(":method", "PRI"), *PSEUDO[1:]],
+    "a method of RTSP": [(":method", "PLAY"), *PSEUDO[1:]], "a method of ICE": [(":method", "SOURCE"), *PSEUDO[1:]],
     "CONNECT": [(":method", "CONNECT"), (":authority", HOST)],
     "TRACE": [(":method", "TRACE"), *PSEUDO[1:]],
     "an unknown scheme": [PSEUDO[0], (":scheme", "ftp"), *PSEUDO[2:]],
