@@ -59,7 +59,7 @@ static void refusals_print(FILE *out, const json_t *tenants) {
     json_t *row, *count;
     const char *limit;
     metric_head(out, "limited_total", "counter",
-               "What a limit of the tenant refused; of bandwidth: how often a connection waited.");
+                "What a limit of the tenant refused; of bandwidth: how often a connection waited.");
     json_array_foreach((json_t *)tenants, i, row) {
         json_object_foreach(json_object_get(row, "refusals"), limit, count) {
             fputs("ringress_limited_total{tenant=\"", out);

@@ -58,13 +58,13 @@ static void times_are_those_of_what_happened(void **state) {
     (void)state;
     mock_say(&mock.client, GET, 10);
     mock.now += 2;
-    say(&mock.client, GET + 10);
+    say(&mock.client, &(GET)[10]);
     mock.now += 3;
     mock_connected(&mock.pod[0]);
     mock.now += 4;
     mock_say(&mock.pod[0], OK, 20);
     mock.now += 5;
-    say(&mock.pod[0], OK + 20);
+    say(&mock.pod[0], &(OK)[20]);
     json_t *line = line_check(200, NULL);
     assert_int_equal(number(line, "routed_us"), 2000);
     assert_int_equal(number(line, "connected_us"), 5000);
