@@ -9,7 +9,8 @@
  *   hook: conn_look_ahead --/
  *
  * Only prefetches, guessing that a host's first route is the one: whoever runs then looks for himself. Reads what RCU publishes,
- * within the turn. With few names, all of it is in the cache anyway and nobody waits.
+ * within the turn: what TLS still had and gives from a flush, behind ahead_run, is not waited with. With few names, all of it is
+ * in the cache anyway and nobody waits.
  */
 #include "core/ahead.h"
 #include "core/conn.h"
@@ -27,7 +28,7 @@ bool conn_look_ahead(struct conn *c, const char *host, size_t length,
                      void (*run)(struct conn *, void *user), void *user) {
     struct ahead *a = &c->sock.owner.worker->ahead;
     char name[254];
-    if (a->count == AHEAD_MOST || names_count() < FEW_NAMES)
+    if (!a->open || a->count == AHEAD_MOST || names_count() < FEW_NAMES)
         return false;
     size_t size = name_normalise(host, length, name);
     if (!size)
@@ -118,8 +119,13 @@ static void steps_run(struct ahead *a, unsigned worker) {
                 step[s](&a->item[i], worker);
 }
 
+void ahead_open(struct worker *w) {
+    w->ahead.open = true;
+}
+
 void ahead_run(struct worker *w) {
     struct ahead *a = &w->ahead;
+    a->open = false;
     steps_run(a, w->id);
     for (unsigned i = 0; i < a->count; i++) {
         struct ahead_item *item = &a->item[i];

@@ -2,6 +2,7 @@
  * ahead.h - what conn_look_ahead (module.h) keeps on a worker: look-ups that have been announced and not yet been made.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,8 +21,11 @@ struct ahead_item { /* `at` and `then` point at what the next step reads */
 
 struct ahead {
     unsigned count;
+    bool
+        open; /* while completions are handed out: what comes later in a turn would not be run in it */
     struct ahead_item item[AHEAD_MOST];
 };
 
+void ahead_open(struct worker *);
 /* Once a turn, when its completions have all been handed out: fetches for all of them, then runs each. */
 void ahead_run(struct worker *);

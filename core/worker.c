@@ -216,6 +216,7 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
         return error;
     w->now_ns = sys_now_ns();
     w->charge_mark = sys_cycles();
+    ahead_open(w);
     w->completions = ring_dispatch(w->ring);
     ahead_run(w);
     timers_run(w);

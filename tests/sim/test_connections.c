@@ -479,6 +479,53 @@ static void what_a_peak_took_is_given_back_while_others_are_served(void **unused
     }
 }
 
+/* As TLS gives from a flush what it had kept back: nothing of it may wait for a turn that nobody wakes the worker for, nor keep a
+ * place in a table of names that may be gone by then. */
+static struct late {
+    struct flush flush;
+    struct conn *conn;
+    bool waits;
+} late;
+
+static void late_warm(struct conn *c, void *user) {
+    (void)c;
+    (void)user;
+}
+
+static void late_flush(struct flush *f) {
+    (void)f;
+    late.waits = conn_look_ahead(late.conn, "h1.example.com", 14, late_warm, NULL);
+}
+
+static void nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced(void **unused) {
+    enum { NAMES = 300 };
+    struct fake_plan plan = {.seed = 1, .clients = 1, .pods_never_read = true};
+    struct name_node *node[NAMES];
+    char name[32];
+    (void)unused;
+    assert_true(world_up(&plan));
+    assert_true(directory_init() && directory_reserve(NAMES));
+    for (unsigned i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "h%u.example.com", i);
+        node[i] = directory_node(&world.version, NAME_EXACT, name, NULL);
+        assert_non_null(node[i]);
+        directory_put(node[i]);
+    }
+    for (unsigned i = 0; i < 100 && !world.w->conns; i++)
+        assert_int_equal(worker_turn(world.w, 1000000), 0);
+    late = (struct late){.flush = {.run = late_flush}, .conn = world.w->conns};
+    assert_non_null(late.conn);
+    flush_later(world.w, &late.flush);
+    assert_int_equal(worker_turn(world.w, 1000000), 0);
+    assert_false(late.waits);
+    assert_int_equal(world.w->ahead.count, 0);
+    world_end();
+    world_down();
+    directory_fini();
+    for (unsigned i = 0; i < NAMES; i++)
+        free(node[i]);
+}
+
 static void the_kth_fallible_call_may_fail_for_every_k(void **unused) {
     (void)unused;
     struct fake_plan plan = {
@@ -520,6 +567,7 @@ int main(void) {
         cmocka_unit_test(starved_receives_start_again_when_the_dead_give_buffers_back),
         cmocka_unit_test(what_is_taken_back_is_reset_and_frees_every_owner_once),
         cmocka_unit_test(what_a_peak_took_is_given_back_while_others_are_served),
+        cmocka_unit_test(nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced),
         cmocka_unit_test(the_kth_fallible_call_may_fail_for_every_k),
     };
     return cmocka_run_group_tests_name("connections", tests, NULL, NULL);
