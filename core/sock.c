@@ -152,8 +152,8 @@ void sock_start(struct sock *s) {
 }
 
 void sock_rearm(struct sock *s) {
-    s->starved = false;
-    if (s->recv.armed || s->paused || s->eof || s->broken || s->owner.dying || s->connecting)
+    if (s->starved || s->recv.armed || s->paused || s->eof || s->broken || s->owner.dying ||
+        s->connecting)
         return;
     size_t most = s->pacer ? pace_most(s->pacer, LIMIT_BYTES_IN) : RECV_CAP;
     if (!most)
@@ -255,8 +255,7 @@ static void sock_pause(struct stream *stream) {
 static void sock_resume(struct stream *stream) {
     struct sock *s = sock_of_stream(stream);
     s->paused = false;
-    if (!s->starved)
-        sock_rearm(s);
+    sock_rearm(s);
 }
 
 /* ---- write ---- */

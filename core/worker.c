@@ -181,6 +181,7 @@ static void starved_rearm(struct worker *w) {
     while (list) {
         struct sock *s = list;
         list = s->starved_next;
+        s->starved = false;
         sock_rearm(s);
     }
 }

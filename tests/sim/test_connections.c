@@ -10,6 +10,7 @@
 #include "core/conn.h"
 #include "core/directory.h"
 #include "core/limit.h"
+#include "core/pace.h"
 #include "core/pool.h"
 #include "core/process.h"
 #include "fake_kernel.h"
@@ -526,6 +527,34 @@ static void nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced(vo
         free(node[i]);
 }
 
+static void one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant(void **unused) {
+    struct fake_plan plan = {.seed = 3, .clients = 8, .stream_most = 400000, .bundles = true};
+    (void)unused;
+    bandwidth = 800000000;
+    assert_true(world_up(&plan));
+    struct worker *w = world.w;
+    owner_init(&hoard.owner, w, process.nobody, hoard_release);
+    w->level = 0;
+    for (unsigned i = 0; i < TURNS_MOST && (!w->starved || !w->starved->pacer); i++) {
+        assert_int_equal(worker_turn(w, 1000000), 0);
+        while ((hoard.buf[hoard.count] = buf_get(w)))
+            hoard.count++;
+    }
+    struct sock *s = w->starved;
+    assert_true(s && s->pacer);
+    s->pacer->slot->lease[LIMIT_BYTES_OUT].tokens = -1000000000;
+    s->pacer->place[1].promised = 0;
+    assert_int_equal(pace_most(s->pacer, LIMIT_BYTES_OUT), 0);
+    assert_true(pace_charge(s, process.nobody));
+    for (s = w->starved; s; s = s->starved_next)
+        assert_true(s->starved); /* or it is freed while the list still has it */
+    w->level = BUFFERS_LEVEL;
+    owner_end(&hoard.owner);
+    world_end();
+    world_down();
+    bandwidth = 0;
+}
+
 static void the_kth_fallible_call_may_fail_for_every_k(void **unused) {
     (void)unused;
     struct fake_plan plan = {
@@ -568,6 +597,7 @@ int main(void) {
         cmocka_unit_test(what_is_taken_back_is_reset_and_frees_every_owner_once),
         cmocka_unit_test(what_a_peak_took_is_given_back_while_others_are_served),
         cmocka_unit_test(nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced),
+        cmocka_unit_test(one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant),
         cmocka_unit_test(the_kth_fallible_call_may_fail_for_every_k),
     };
     return cmocka_run_group_tests_name("connections", tests, NULL, NULL);
