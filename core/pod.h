@@ -93,7 +93,8 @@ struct stream *upstream_idle_take(struct upstream *, struct worker *); /* NULL: 
 /* Takes `fd`, a connection that another worker has lent; NULL: no memory. */
 struct stream *upstream_adopt(struct upstream *, struct worker *, int fd);
 bool upstream_is_open(const struct stream *); /* within the turn: was it not closed meanwhile? */
-int upstream_idle_lend(struct upstream *, struct worker *); /* its descriptor; negative: none */
+int upstream_idle_lend(struct upstream *, struct worker *);  /* its descriptor; negative: none */
+void upstream_idle_drop(struct upstream *, struct worker *); /* closes one, if there is one */
 
 /* ---- wait.c ---- */
 /* -EINPROGRESS and *ret, -EBUSY or -ENOMEM. */

@@ -132,6 +132,11 @@ int upstream_idle_lend(struct upstream *up, struct worker *w) {
     return fd;
 }
 
+void upstream_idle_drop(struct upstream *up, struct worker *w) {
+    if (up->w[w->id].idle)
+        idle_close(up->w[w->id].idle);
+}
+
 /* ---- new connections ---- */
 
 static socklen_t address_length(const struct upstream *up) {

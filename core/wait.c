@@ -21,6 +21,7 @@ struct upstream_wait {
     struct timer timer;
     struct worker *worker, *lender;
     struct pool *pool;
+    bool fresh;            /* one that others have used is none for it */
     struct upstream *up;   /* granted; NULL: there is none any more */
     struct stream *stream; /* granted with it, of this worker; or */
     int fd;                /* a connection of another; -1: a new one is to be made */
@@ -118,7 +119,8 @@ static struct upstream_wait *wait_new(struct worker *w, const struct upstream_wa
     struct upstream_wait *t = worker_alloc(w, sizeof *t);
     if (!t)
         return NULL;
-    *t = (struct upstream_wait){.worker = w, .fd = -1, .turn = want->turn, .user = want->user};
+    *t = (struct upstream_wait){
+        .worker = w, .fd = -1, .fresh = want->fresh, .turn = want->turn, .user = want->user};
     w->wait_count++; /* a worker that ends waits for it */
     return t;
 }
@@ -226,6 +228,7 @@ void upstream_slot_free(struct upstream_slot *slot, struct worker *w) {
     upstream_hold(up);
     __atomic_store_n(&slot->open, slot->open - 1, __ATOMIC_SEQ_CST);
     pool_serve(up->pool, w->ring);
+    upstream_give(up, w); /* it may have been closed for one who wanted no used one; others do */
     upstream_unhold(up);
 }
 
@@ -245,12 +248,13 @@ static void wait_late(struct timer *timer) {
 
 /* ---- connections that others keep idle ---- */
 
-/* Under the lock: the first in line gets this very pod, which gives one connection up. */
-static struct upstream_wait *give_next(struct upstream *up) {
-    struct queued_item *item = queue_take(&up->pool->line);
-    if (!item)
+/* Under the lock: the first in line gets this very pod, which gives one connection up. *ret_fresh: he takes none that is kept. */
+static struct upstream_wait *give_next(struct upstream *up, bool *ret_fresh) {
+    struct queued_item *first = up->pool->line.first;
+    *ret_fresh = first && wait_of(first)->fresh;
+    if (!first || *ret_fresh)
         return NULL;
-    struct upstream_wait *t = wait_of(item);
+    struct upstream_wait *t = wait_of(queue_take(&up->pool->line));
     t->up = up;
     __atomic_add_fetch(&up->reserved, 1, __ATOMIC_RELAXED);
     return t;
@@ -260,10 +264,13 @@ void upstream_give(struct upstream *up, struct worker *w) {
     struct upstream_slot *slot = &up->w[w->id];
     /* Our idle connection is seen before we look whether they wait; they stand in line before they look whether we have one. */
     __atomic_store_n(&slot->idle_count, slot->idle_count, __ATOMIC_SEQ_CST);
+    bool fresh;
     while (slot->idle && queue_waits(&up->pool->line)) {
         pthread_mutex_lock(&up->pool->lock);
-        struct upstream_wait *t = give_next(up);
+        struct upstream_wait *t = give_next(up, &fresh);
         pthread_mutex_unlock(&up->pool->lock);
+        if (fresh)
+            upstream_idle_drop(up, w); /* its end makes room, and goes on with the line */
         if (!t)
             return;
         if (t->worker == w) {

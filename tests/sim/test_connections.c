@@ -555,6 +555,63 @@ static void one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant(v
     bandwidth = 0;
 }
 
+/* ---- a connection that must be fresh, and one that is kept ---- */
+
+static bool kept_is_up;
+
+static void kept_connected(struct stream *s, void *user) {
+    (void)s;
+    (void)user;
+    kept_is_up = true;
+}
+
+static void kept_data(struct stream *s, void *user, struct slice slice) {
+    (void)user;
+    slice_drop(s->worker, &slice);
+}
+
+static void kept_ends(struct stream *s, void *user) {
+    (void)user;
+    stream_close(s, true);
+}
+
+static void kept_error(struct stream *s, void *user, int error) {
+    (void)error;
+    kept_ends(s, user);
+}
+
+/* Who is joined to a pod waits for `connected`, which one that others have used has behind it; and a PROXY header opens a
+ * connection, it can't stand in its midst. */
+static void who_wants_a_fresh_connection_is_not_given_one_that_was_used(void **unused) {
+    static const struct stream_events events = {
+        .data = kept_data, .eof = kept_ends, .error = kept_error, .connected = kept_connected};
+    struct fake_plan plan = {.seed = 2, .clients = 1, .stream_most = 20000};
+    struct upstream_want want = {0};
+    int error = 0;
+    (void)unused;
+    cap = 1;
+    assert_true(world_up(&plan));
+    for (unsigned i = 1; i < PODS; i++)
+        upstream_health_set(world.pod[i], false);
+    struct stream *kept = upstream_ask(world.w, world.set, &want, NULL, &error);
+    assert_non_null(kept);
+    kept_is_up = false;
+    stream_consume(kept, &events, NULL);
+    for (unsigned i = 0; i < 200 && (!kept_is_up || !world.pool->line.count); i++)
+        assert_int_equal(worker_turn(world.w, 1000000), 0);
+    assert_true(kept_is_up && world.pool->line.count);
+    unsigned waiting = world.w->wait_count;
+    upstream_keep(kept);
+    for (unsigned i = 0; i < 200 && world.w->wait_count == waiting; i++)
+        world_turns(1, false);
+    assert_true(world.w->wait_count < waiting);
+    assert_int_equal(world.pod[0]->w[0].connects, 2);
+    world_turns(TURNS_MOST, true);
+    world_end();
+    world_down();
+    cap = 0;
+}
+
 static void the_kth_fallible_call_may_fail_for_every_k(void **unused) {
     (void)unused;
     struct fake_plan plan = {
@@ -598,6 +655,7 @@ int main(void) {
         cmocka_unit_test(what_a_peak_took_is_given_back_while_others_are_served),
         cmocka_unit_test(nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced),
         cmocka_unit_test(one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant),
+        cmocka_unit_test(who_wants_a_fresh_connection_is_not_given_one_that_was_used),
         cmocka_unit_test(the_kth_fallible_call_may_fail_for_every_k),
     };
     return cmocka_run_group_tests_name("connections", tests, NULL, NULL);
