@@ -713,7 +713,7 @@ bool conn_charge(struct conn *c, struct version *v) {
     if (c->version == v)
         return true;
     struct account *from = c->sock.owner.account;
-    if (from != v->account && !account_enter(c, v->account))
+    if (from == v->account ? !pace_charge(&c->sock, from) : !account_enter(c, v->account))
         return false;
     version_pin(v, w);
     if (c->version)

@@ -612,6 +612,32 @@ static void who_wants_a_fresh_connection_is_not_given_one_that_was_used(void **u
     cap = 0;
 }
 
+/* ---- limits of a connection that is there already ---- */
+
+static void limits_that_come_later_hold_a_connection_from_its_next_request_on(void **unused) {
+    struct fake_plan plan = {.seed = 4, .clients = 2, .stream_most = 400000};
+    struct limits limits = {.bandwidth_bits = 8000000};
+    struct version later = {.pins = calloc(16, sizeof *later.pins)};
+    (void)unused;
+    assert_true(world_up(&plan));
+    for (unsigned i = 0; i < 200 && (!world.w->conns || !world.w->conns->version); i++)
+        assert_int_equal(worker_turn(world.w, 1000000), 0);
+    struct conn *c = world.w->conns;
+    assert_non_null(c);
+    assert_null(c->sock.pacer);
+    later.tenant = world.version.tenant;
+    later.account = world.version.account;
+    later.account->limiter = limiter_new(1);
+    limiter_set(later.account->limiter, &limits);
+    assert_true(conn_charge(c, &later));
+    assert_non_null(c->sock.pacer);
+    world_turns(TURNS_MOST, true);
+    world_end();
+    assert_int_equal(later.pins[0], 0);
+    world_down();
+    free(later.pins);
+}
+
 static void the_kth_fallible_call_may_fail_for_every_k(void **unused) {
     (void)unused;
     struct fake_plan plan = {
@@ -656,6 +682,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced),
         cmocka_unit_test(one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant),
         cmocka_unit_test(who_wants_a_fresh_connection_is_not_given_one_that_was_used),
+        cmocka_unit_test(limits_that_come_later_hold_a_connection_from_its_next_request_on),
         cmocka_unit_test(the_kth_fallible_call_may_fail_for_every_k),
     };
     return cmocka_run_group_tests_name("connections", tests, NULL, NULL);
