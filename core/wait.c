@@ -287,8 +287,11 @@ static void give_run(struct message *m) {
     struct upstream_slot *slot = container_of(m, struct upstream_slot, give);
     struct upstream *up = slot->up;
     unsigned id = (unsigned)(slot - up->w);
+    upstream_hold(up);
+    /* First: who gets in line while we look either is seen, or asks again. */
+    __atomic_store_n(&slot->give_posted, 0, __ATOMIC_SEQ_CST);
     upstream_give(up, process.worker[id]);
-    __atomic_store_n(&slot->give_posted, 0, __ATOMIC_RELEASE);
+    upstream_unhold(up);
 }
 
 /* Workers that have an idle connection to one of these pods are asked for it. */
@@ -297,7 +300,7 @@ static void givers_ask(const struct upstream_set *set, const struct worker *w) {
         for (unsigned at = 0; at < set->member[i]->workers; at++) {
             struct upstream_slot *slot = &set->member[i]->w[at];
             if (!__atomic_load_n(&slot->idle_count, __ATOMIC_SEQ_CST) ||
-                __atomic_exchange_n(&slot->give_posted, 1, __ATOMIC_ACQ_REL))
+                __atomic_exchange_n(&slot->give_posted, 1, __ATOMIC_SEQ_CST))
                 continue;
             slot->give.run = give_run;
             worker_post(process.worker[at], w->ring, &slot->give);
