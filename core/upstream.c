@@ -392,17 +392,27 @@ void upstream_retire(struct upstream *up, struct worker *const *workers, struct 
     }
 }
 
-bool upstream_unused(const struct upstream *up) {
-    if (__atomic_load_n(&up->reserved, __ATOMIC_ACQUIRE) ||
-        __atomic_load_n(&up->held, __ATOMIC_ACQUIRE))
-        return false;
+static bool slots_retired(const struct upstream *up) {
+    for (unsigned i = 0; i < up->workers; i++)
+        if (!__atomic_load_n(&up->w[i].retired, __ATOMIC_ACQUIRE))
+            return false;
+    return true;
+}
+
+static bool slots_empty(const struct upstream *up) {
     for (unsigned i = 0; i < up->workers; i++) {
         const struct upstream_slot *s = &up->w[i];
-        if (!__atomic_load_n(&s->retired, __ATOMIC_ACQUIRE) ||
-            __atomic_load_n(&s->leave_posted, __ATOMIC_ACQUIRE) ||
+        if (__atomic_load_n(&s->leave_posted, __ATOMIC_ACQUIRE) ||
             __atomic_load_n(&s->give_posted, __ATOMIC_ACQUIRE) ||
             __atomic_load_n(&s->open, __ATOMIC_ACQUIRE))
             return false;
     }
     return true;
+}
+
+/* In the order in which one becomes the next: a retired slot promises nothing more; a promise ends when its connection is
+ * counted; a connection and a message end when they are held. So what was not seen is seen in the next place. */
+bool upstream_unused(const struct upstream *up) {
+    return slots_retired(up) && !__atomic_load_n(&up->reserved, __ATOMIC_ACQUIRE) &&
+           slots_empty(up) && !__atomic_load_n(&up->held, __ATOMIC_ACQUIRE);
 }
