@@ -122,6 +122,8 @@ static struct stream *take_capped(const struct ask *a, struct upstream_wait **re
     pthread_mutex_lock(&pool->lock);
     *ret_error = room_find(a, &up, &s, ret_wait);
     pthread_mutex_unlock(&pool->lock);
+    if (*ret_error == -EINPROGRESS) /* a connection that ended just before saw nobody in line */
+        pool_serve(pool, a->w->ring);
     if (*ret_error || s)
         return s;
     s = upstream_connect(up, a->w, ret_error);
