@@ -200,11 +200,12 @@ static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
     return due >= 0 && due < wait_ns ? due : wait_ns;
 }
 
-/* A loop that is busy waits a moment (GATHER_US) for about as many completions as it had last time: fewer turns, fewer
- * wake-ups, larger submissions. One that is not answers the first at once. */
+/* A loop that is busy waits a moment (GATHER_US) for twice as many completions as it had last time: fewer turns, fewer
+ * wake-ups, larger submissions; as many as last time would keep small what happened to be small. One that is not busy
+ * answers the first at once. */
 static unsigned turn_expects(const struct worker *w) {
-    enum { BUSY = 4, MOST = 32 };
-    return w->completions < BUSY ? 1 : w->completions > MOST ? MOST : w->completions;
+    enum { BUSY = 4, MOST = 64 };
+    return w->completions < BUSY ? 1 : w->completions > MOST / 2 ? MOST : 2 * w->completions;
 }
 
 int worker_turn(struct worker *w, int64_t wait_ns) {
