@@ -21,7 +21,9 @@ static struct access_text text_of(const char *text) {
 }
 
 static const char *record_tenant(const struct conn *c, const struct access_record *r) {
-    return r->tenant ? r->tenant : c->version ? c->version->tenant->name : NULL;
+    if (r->tenant)
+        return r->tenant[0] ? r->tenant : NULL;
+    return c->version ? c->version->tenant->name : NULL;
 }
 
 void access_write(struct conn *c, const struct access_record *record) {

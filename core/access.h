@@ -53,7 +53,7 @@ struct access_record {
     uint8_t error;   /* enum access_error */
     uint16_t status; /* 0: nothing was answered */
     uint32_t retries;
-    const char *tenant;        /* NULL: who the connection is charged to */
+    const char *tenant;        /* NULL: who the connection is charged to; "": nobody */
     struct access_text client; /* address, as text */
     struct access_text host, method, path, query, protocol;
     struct access_text sni; /* none: that of TLS which ends here */

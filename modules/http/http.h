@@ -150,8 +150,10 @@ struct exchange {
     bool pod_spoke : 1;    /* a byte of an answer came: no second try */
     bool delivering : 1;   /* the final response's head is on its way: no other answer */
     bool keep : 1;         /* the client's connection stays open after this */
-    bool oversize : 1;     /* the body is longer than the route's gate takes */
-    bool unseen : 1;       /* the pod has said that it did nothing with the request */
+    bool
+        charged : 1; /* to the tenant of its own host; before, the connection may be that of the request before */
+    bool oversize : 1; /* the body is longer than the route's gate takes */
+    bool unseen : 1;   /* the pod has said that it did nothing with the request */
     uint8_t host_length;
     int64_t window_end;               /* ms: by then so much of the request's body must have come */
     uint64_t window_bytes;            /* what has come in this window */

@@ -10,8 +10,17 @@ void record_begin(struct exchange *ex) {
 }
 
 /* Who pays for it, or NULL. */
+/* A plain connection that is kept still pays to the tenant of the request before, one of HTTP/2 to that of another stream: what is
+ * refused before its own tenant is known is nobody's, or a stranger could write into another's counters and log. A connection of
+ * HTTP/1.1 by TLS came for the tenant of its SNI. */
+static bool is_strangers(const struct exchange *ex) {
+    const struct http_conn *hc = ex->hc;
+    bool single = !hc->ops->version;
+    return !ex->charged && !(single && (hc->tls || !conn_version(hc->conn)));
+}
+
 static struct account_worker *account_of(const struct exchange *ex) {
-    return ex->hc->ops->account(ex->hc);
+    return is_strangers(ex) ? NULL : ex->hc->ops->account(ex->hc);
 }
 
 /* Never 0, which would mean never. */
@@ -173,7 +182,9 @@ static struct access_record access_of(const struct exchange *ex, int64_t total_u
                               .first_byte_us = or_never(own->first_byte_us),
                               .total_us = total_us};
     const struct version *version = hc->ops->version ? hc->ops->version(hc) : NULL;
-    if (version)
+    if (is_strangers(ex))
+        r.tenant = "";
+    else if (version)
         r.tenant = version->tenant->name;
     asked_fill(ex, &r);
     routed_fill(ex, &r);

@@ -196,6 +196,7 @@ int exchange_route(struct exchange *ex) {
         m->close = true; /* it is one connection too many, and nobody's */
         return 429;
     }
+    ex->charged = true;
     struct account_worker *account = ex->hc->ops->account(ex->hc);
     if (account)
         ACCOUNT_ADD(account->requests, 1);

@@ -166,6 +166,17 @@ def test_a_name_of_nobody_is_nobodys_line(seen):
     expect(e.line(path="/who"), status=404, error="no_route", tenant=None, host="nobody.example", service=None, pod=None)
 
 
+def test_what_comes_for_nobody_on_a_kept_connection_is_not_the_tenant_befores(seen):
+    e, *_ = seen
+    with e.connect() as wire:
+        for host, path in ((f"other.{ACME}", "/mine"), ("nobody.example", "/strangers"), ("bad host", "/bad")):
+            wire.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+            assert wire.read_response().status in (400, 404)
+    expect(e.line(path="/mine"), tenant="acme")
+    expect(e.line(path="/strangers"), status=404, tenant=None)
+    expect(e.line(path="/bad"), status=400, tenant=None)
+
+
 def test_a_name_without_a_rule_is_the_tenants(seen):
     e, *_ = seen
     assert e.status(f"http://other.{ACME}/no-rule") == 404
