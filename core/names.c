@@ -194,8 +194,8 @@ size_t name_normalise(const char *host, size_t length, char out[254]) {
 
 /* ---- writing ---- */
 
-static struct table *
-table_new(size_t room) { /* behind its end PROBE_AHEAD may look, and finds nothing */
+/* Looking ahead may read PROBE_AHEAD slots behind the end, and finds nothing there. */
+static struct table *table_new(size_t room) {
     struct table *t = calloc(1, sizeof *t + (room + PROBE_AHEAD) * sizeof *t->slot);
     if (t)
         t->mask = room - 1;
