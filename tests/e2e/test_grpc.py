@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """gRPC through the edge, as @grpc/grpc-js speaks it at both ends: every kind of call, deadlines, trailers; and pods of HTTP/2 by hand."""
 import contextlib
-import json
-import os
-import subprocess
 import threading
 
 import pytest
 
 import h2
-from edge import BUILD, PATIENCE, ROOT, Edge, eventually
+from edge import PATIENCE, Edge, eventually
 from h2 import DATA, END_HEADERS, END_STREAM, GOAWAY, H2, HEADERS, RST, block, frame
+from node import NodePod, node
 from objects import ACME, plain_ingress, pod, rule, service, tenant
-from pod import Pod, free_address
+from pod import Pod
 
 HOST = f"web.{ACME}"
 SIZE = 32 << 20
 OK = {"code": 0, "trailer": "t-a", "proof": "00ff0a0d"}
-NODE = {**os.environ, "NODE_PATH": str(ROOT / "build/grpc/node_modules")}
 
 
 def h2c_service(port=5678):
@@ -31,39 +28,15 @@ def drop(*servers):
                                 h2c_service(), plain_ingress(rule(HOST, "web")))}
 
 
-class NodePod:
-    port = 5678
-
-    def __init__(self):
-        assert (ROOT / "build/grpc/node_modules").exists(), "./dev setup brings @grpc/grpc-js"
-        self.address, held = free_address(self.port)
-        held.close()
-        self.process = subprocess.Popen(["node", ROOT / "tests/grpc/pod.js", self.address, str(self.port)], env=NODE,
-                                        stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ready\n"
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-
-
 @pytest.fixture(scope="module")
 def served(workers, authority):
-    p = NodePod()
-    try:
-        with Edge(drop(p), workers, authority, certificates=[(f"*.{ACME}",)]) as e:
-            yield e
-    finally:
-        p.stop()
+    with NodePod("grpc_pod.js") as p, Edge(drop(p), workers, authority, certificates=[(f"*.{ACME}",)]) as e:
+        yield e
 
 
 def client(e, story, secure=True):
     words = [f"127.0.0.1:{e.https_port}", HOST, e.authority.ca] if secure else [f"127.0.0.1:{e.http_port}", HOST, "-"]
-    done = subprocess.run(["node", ROOT / "tests/grpc/client.js", *map(str, words), story], env=NODE, text=True,
-                          capture_output=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return node("grpc_client.js", *words, story)
 
 
 # ---- @grpc/grpc-js ----

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// client.js TARGET AUTHORITY CA|- STORY - one story as a gRPC client tells it; what happened as JSON on standard output.
+// grpc_client.js TARGET AUTHORITY CA|- STORY - one story as a gRPC client tells it; what happened as JSON on standard output.
 const fs = require('fs');
 const grpc = require('@grpc/grpc-js');
-const {service} = require('./pod.js');
+const {service} = require('./grpc_pod.js');
 
 const [target, authority, ca, story] = process.argv.slice(2);
 const credentials = ca === '-' ? grpc.credentials.createInsecure() : grpc.credentials.createSsl(fs.readFileSync(ca));

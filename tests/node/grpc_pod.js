@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// pod.js ADDRESS PORT - a gRPC server of every kind of call, over cleartext HTTP/2; messages are bytes.
+// grpc_pod.js ADDRESS PORT - a gRPC server of every kind of call, over cleartext HTTP/2; messages are bytes.
 const grpc = require('@grpc/grpc-js');
 
 const same = (b) => b;
