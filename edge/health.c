@@ -5,12 +5,14 @@
  *                    '---------------'--timeout, refused, wrong status--> judged
  *
  * Sockets are made as those for requests are, in the tenant's network, and nothing blocks: a check that hangs costs its own
- * time-out. At most IN_FLIGHT_MOST run at once; those that are due later wait for the next beat, the longest due first.
+ * time-out. At most IN_FLIGHT_MOST run at once, and tenants take turns (agenda.h), so that one with many pods that hang doesn't
+ * keep others from hearing of theirs.
  */
 #include "edge/health.h"
 #include "core/control.h"
 #include "core/map.h"
 #include "core/module.h"
+#include "edge/agenda.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -25,7 +27,9 @@ enum check_state { CHECK_WAIT, CHECK_CONNECT, CHECK_ASK };
 
 struct check {
     struct loop_source source; /* while it runs */
+    struct agenda_item item;   /* when it is due; while it runs: when its time is up */
     struct health *health;
+    struct checked *of;
     struct check *next;   /* of the tenant */
     struct upstream *up;  /* alive: the tenant's live version lists it */
     struct policy policy; /* with texts of its own */
@@ -33,17 +37,22 @@ struct check {
     enum check_state state;
     bool wanted;       /* while the tenant is followed */
     bool known, fails; /* what the workers were told */
-    int64_t due_ns;    /* WAIT: the next; else: when its time is up */
     size_t length;
     char answer[ANSWER_MOST];
-    char tenant[64], why[96];
+    char why[96];
+};
+
+struct checked { /* a tenant, while it has checks */
+    struct agenda_party party;
+    struct check *first;
+    char name[64];
 };
 
 struct health {
     struct loop *loop;
-    struct map tenants; /* name -> struct check, the first of its list */
+    struct map tenants; /* name -> struct checked */
     struct map checks;  /* of an upstream's address in memory -> struct check */
-    unsigned in_flight;
+    struct agenda agenda;
 };
 
 /* ---- judging ---- */
@@ -89,12 +98,15 @@ static void check_stop(struct check *c) {
     loop_remove(c->health->loop, &c->source);
     close(c->source.fd);
     c->state = CHECK_WAIT;
-    c->health->in_flight--;
+}
+
+static void check_later(struct check *c) {
+    agenda_wait(&c->health->agenda, &c->item, loop_now_ns() + interval_ns(c));
 }
 
 static void check_tell(struct check *c) {
     upstream_health_set(c->up, !c->fails);
-    log_write(c->fails ? 1 : 2, "tenant %s: pod %s %s%s", c->tenant, upstream_name(c->up),
+    log_write(c->fails ? 1 : 2, "tenant %s: pod %s %s%s", c->of->name, upstream_name(c->up),
               c->fails ? "is not ready: " : "passes its checks", c->fails ? c->why : "");
 }
 
@@ -102,7 +114,7 @@ static void check_tell(struct check *c) {
 static void check_end(struct check *c, const char *why) {
     bool fails;
     check_stop(c);
-    c->due_ns = loop_now_ns() + interval_ns(c);
+    check_later(c);
     snprintf(c->why, sizeof c->why, "%s", why ? why : "");
     if (!health_judge(&c->streak, &c->policy, c->known, c->fails, !why, &fails))
         return;
@@ -178,21 +190,29 @@ static void check_ready(struct loop_source *s, short revents) {
         check_ask(c);
 }
 
+static void checks_start(struct health *);
+
+/* A place may be free now. */
+static void check_event(struct loop_source *s, short revents) {
+    struct check *c = (struct check *)((char *)s - offsetof(struct check, source));
+    check_ready(s, revents);
+    checks_start(c->health);
+}
+
 static void check_start(struct check *c) {
     const struct policy *p = &c->policy;
     int64_t most = p->health_timeout_ms < p->health_ms ? p->health_timeout_ms : p->health_ms;
     int fd = upstream_socket(c->up);
-    c->source = (struct loop_source){.fd = fd, .events = POLLOUT, .ready = check_ready};
+    c->source = (struct loop_source){.fd = fd, .events = POLLOUT, .ready = check_event};
     if (fd < 0 ||
         !loop_add(c->health->loop, &c->source)) { /* no fault of the pod: ask again later */
         if (fd >= 0)
             close(fd);
-        c->due_ns = loop_now_ns() + interval_ns(c);
+        check_later(c);
         return;
     }
     c->state = CHECK_CONNECT;
-    c->health->in_flight++;
-    c->due_ns = loop_now_ns() + most * MS;
+    agenda_run(&c->health->agenda, &c->item, loop_now_ns() + most * MS);
     int error = upstream_connect_fd(c->up, fd);
     if (error && error != -EINPROGRESS)
         check_fail(c, "can't connect", -error);
@@ -200,43 +220,21 @@ static void check_start(struct check *c) {
 
 /* ---- all of them ---- */
 
-static void check_look(struct check *c, int64_t now, struct check **longest_due) {
-    if (c->due_ns > now)
-        return;
-    if (c->state != CHECK_WAIT)
-        check_end(c, c->state == CHECK_CONNECT ? "no connection in time" : "no answer in time");
-    else if (!*longest_due || c->due_ns < (*longest_due)->due_ns)
-        *longest_due = c;
+static struct check *check_of(struct agenda_item *i) {
+    return i ? (struct check *)((char *)i - offsetof(struct check, item)) : NULL;
 }
 
-static struct check *checks_look(struct health *h, int64_t now) {
-    struct check *longest_due = NULL;
-    for (size_t i = 0; i < h->tenants.room; i++)
-        for (struct check *c = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL; c;
-             c = c->next)
-            check_look(c, now, &longest_due);
-    return longest_due;
-}
-
-/* When more are due than may run, the longest due go first: found one by one, since that is rare; all in one walk otherwise. */
-void health_beat(struct health *h) {
-    int64_t now = loop_now_ns();
-    size_t due = 0;
-    if (!checks_look(h, now))
-        return;
-    for (size_t i = 0; i < h->tenants.room; i++)
-        for (struct check *c = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL; c;
-             c = c->next)
-            due += c->state == CHECK_WAIT && c->due_ns <= now;
-    bool few = h->in_flight + due <= IN_FLIGHT_MOST;
-    for (size_t i = 0; few && i < h->tenants.room; i++)
-        for (struct check *c = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL; c;
-             c = c->next)
-            if (c->state == CHECK_WAIT && c->due_ns <= now)
-                check_start(c);
+static void checks_start(struct health *h) {
     struct check *c;
-    while (!few && h->in_flight < IN_FLIGHT_MOST && (c = checks_look(h, now)))
+    while ((c = check_of(agenda_next(&h->agenda))))
         check_start(c);
+}
+
+void health_beat(struct health *h) {
+    struct check *c;
+    while ((c = check_of(agenda_late(&h->agenda, loop_now_ns()))))
+        check_end(c, c->state == CHECK_CONNECT ? "no connection in time" : "no answer in time");
+    checks_start(h);
 }
 
 static void key_of(const struct upstream *up, char key[24]) {
@@ -253,6 +251,7 @@ const char *health_reason(const struct health *h, const struct upstream *up) {
 static void check_free(struct check *c) {
     char key[24];
     check_stop(c);
+    agenda_remove(&c->health->agenda, &c->item);
     key_of(c->up, key);
     map_remove(&c->health->checks, key);
     free((char *)(uintptr_t)c->policy.health_path);
@@ -277,9 +276,7 @@ static bool policy_take(struct check *c, const struct policy *p) {
     return true;
 }
 
-/* A new one goes into `list`; one that is known already stands in its tenant's old list. */
-static struct check *check_get(struct health *h, const char *tenant, struct upstream *up,
-                               struct check **list) {
+static struct check *check_get(struct health *h, struct checked *of, struct upstream *up) {
     char key[24];
     key_of(up, key);
     struct check *c = map_get(&h->checks, key);
@@ -291,10 +288,11 @@ static struct check *check_get(struct health *h, const char *tenant, struct upst
         return NULL;
     }
     c->health = h;
+    c->of = of;
+    c->item.party = &of->party;
     c->up = up;
-    snprintf(c->tenant, sizeof c->tenant, "%s", tenant);
-    c->next = *list;
-    *list = c;
+    c->next = of->first;
+    of->first = c;
     return c;
 }
 
@@ -304,71 +302,87 @@ static bool same_question(const struct policy *a, const struct policy *b) {
            !strcmp(a->health_host ? a->health_host : "", b->health_host ? b->health_host : "");
 }
 
-static void pod_follow(struct health *h, const char *tenant, const struct policy *p,
-                       struct upstream *up, struct check **list) {
-    struct check *c = check_get(h, tenant, up, list);
+static void pod_follow(struct health *h, struct checked *of, const struct policy *p,
+                       struct upstream *up) {
+    struct check *c = check_get(h, of, up);
     if (!c || c->wanted)
         return;
     c->wanted = true;
     if (!same_question(&c->policy, p)) {
         check_stop(c);
-        c->due_ns = 0;
+        agenda_wait(&h->agenda, &c->item, 0);
     }
     c->wanted = policy_take(c, p); /* false: no memory, it is not checked */
 }
 
-static void backends_follow(struct health *h, const char *name, const struct tenant *t,
-                            struct check **list) {
+static void backends_follow(struct health *h, struct checked *of, const struct tenant *t) {
     for (size_t i = 0; t && i < t->backend_count; i++) {
         const struct backend *b = &t->backend[i];
         for (unsigned j = 0; b->policy.health != HEALTH_NONE && j < b->endpoint_count; j++)
             if (b->endpoint[j].host_upstream)
-                pod_follow(h, name, &b->policy, b->endpoint[j].host_upstream, list);
+                pod_follow(h, of, &b->policy, b->endpoint[j].host_upstream);
     }
 }
 
-/* Of two lists the checks that are wanted. The pods of the others are still there: versions are freed later, by publish_reap. */
-static struct check *wanted_of(struct check *list, struct check *kept) {
-    for (struct check *c = list, *next; c; c = next) {
-        next = c->next;
+/* The pods of those that go are still there: versions are freed later, by publish_reap. */
+static void unwanted_drop(struct checked *of) {
+    for (struct check **link = &of->first, *c; (c = *link);) {
         if (c->wanted) {
-            c->next = kept;
-            kept = c;
             c->wanted = false;
+            link = &c->next;
         } else {
+            *link = c->next;
             upstream_health_set(c->up, true);
             check_free(c);
         }
     }
-    return kept;
+}
+
+/* NULL: no memory. */
+static struct checked *checked_get(struct health *h, const char *tenant) {
+    struct checked *of = map_get(&h->tenants, tenant);
+    if (of)
+        return of;
+    of = calloc(1, sizeof *of);
+    if (!of || !map_put(&h->tenants, tenant, of)) {
+        free(of);
+        return NULL;
+    }
+    snprintf(of->name, sizeof of->name, "%s", tenant);
+    return of;
 }
 
 void health_follow(struct health *h, const char *tenant, const struct tenant *t) {
-    struct check *old = map_remove(&h->tenants, tenant), *new = NULL;
-    backends_follow(h, tenant, t, &new);
-    struct check *list = wanted_of(old, wanted_of(new, NULL));
-    if (list && !map_put(&h->tenants, tenant, list))
-        wanted_of(list, NULL); /* no memory: nobody is checked, all count as ready */
+    struct checked *of = checked_get(h, tenant);
+    if (!of)
+        return; /* nobody is checked, all count as ready */
+    backends_follow(h, of, t);
+    unwanted_drop(of);
+    if (of->first)
+        return;
+    map_remove(&h->tenants, tenant);
+    free(of);
 }
 
 struct health *health_new(struct loop *loop) {
     struct health *h = calloc(1, sizeof *h);
-    if (h)
-        h->loop = loop;
+    if (!h)
+        return NULL;
+    h->loop = loop;
+    agenda_init(&h->agenda, IN_FLIGHT_MOST, loop_now_ns());
     return h;
 }
 
 void health_free(struct health *h) {
     if (!h)
         return;
-    for (size_t i = 0; i < h->checks.room; i++) {
-        struct check *c = h->checks.slot[i].key ? h->checks.slot[i].value : NULL;
-        if (!c)
-            continue;
-        check_stop(c);
-        free((char *)(uintptr_t)c->policy.health_path);
-        free((char *)(uintptr_t)c->policy.health_host);
-        free(c);
+    for (size_t i = 0; i < h->tenants.room; i++) {
+        struct checked *of = h->tenants.slot[i].key ? h->tenants.slot[i].value : NULL;
+        for (struct check *c = of ? of->first : NULL, *next; c; c = next) {
+            next = c->next;
+            check_free(c);
+        }
+        free(of);
     }
     map_fini(&h->checks);
     map_fini(&h->tenants);

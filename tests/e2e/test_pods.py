@@ -305,6 +305,22 @@ def test_checks_go_through_the_tenants_own_network(workers):
             assert e.status(f"http://web.{GLOBEX}/") == 503 and not servers["globex"].requests
 
 
+def test_a_tenant_whose_pods_all_hang_does_not_keep_others_from_their_checks(workers):
+    """One server that hangs under 300 addresses: more checks than run at once, each for a minute."""
+    with Pod(hanging, address="0.0.0.0", port=5679) as stuck, CheckedPod("one") as one:
+        hung = [{**pod(stuck, app="web", name=f"hung-{i}"),
+                 "status": {"podIP": f"127.251.{i // 250}.{i % 250 + 1}", "conditions": [{"type": "Ready", "status": "True"}]}}
+                for i in range(300)]
+        checks = service(health_path="/healthz", health_interval="1m", health_timeout="1m")
+        checks["spec"]["ports"][0]["targetPort"] = stuck.port
+        with Edge({"globex.yaml": tenant("globex", *hung, checks, plain_ingress(rule(f"web.{GLOBEX}", "web")))}, workers) as e:
+            eventually(lambda: stuck.accepted >= 100)
+            e.drop("acme.yaml", acme(one, **CHECKS))
+            eventually(lambda: one.checks >= 3)
+            one.health = "500"
+            eventually(lambda: states(e)[one.address] == "notReady")
+
+
 # ---- caps and the line ----
 class GatedPod(Pod):
     """Answers a request when `gate` lets it; counts what runs at once and the connections that are open."""
