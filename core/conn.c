@@ -749,6 +749,10 @@ struct account_worker *conn_account(const struct conn *c) {
     return &c->sock.owner.account->w[c->sock.owner.worker->id];
 }
 
+uint32_t conn_held_ms(const struct conn *c) {
+    return (uint32_t)(pace_held_ns(&c->sock) / 1000000);
+}
+
 bool conn_draining(const struct conn *c) {
     return c->sock.owner.worker->draining;
 }

@@ -136,6 +136,9 @@ void conn_last_words(struct conn *, const void *data, size_t length);
 void conn_close(struct conn *, bool reset);
 /* The edge is stopping: answer with Connection: close. */
 bool conn_draining(const struct conn *);
+/* How long its tenant's bandwidth limit has kept this connection's bytes waiting, in ms: what did not come or go meanwhile is nobody's
+ * fault. Only what it grows by says something; it starts over when the tenant changes. */
+uint32_t conn_held_ms(const struct conn *);
 /* Offers a request to every module's on_request, in order. WAIT is not possible there. */
 enum verdict conn_offer_request(struct conn *, struct request_view *);
 /* The module's own configuration and per-worker state. */

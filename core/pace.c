@@ -49,9 +49,15 @@ static void slot_unlist(struct worker *w, struct limit_slot *s) {
 
 /* ---- lines ---- */
 
+static bool in_line(const struct pacer *p) {
+    return p->place[0].link || p->place[1].link;
+}
+
 static void line_join(struct pacer *p, int way) {
     struct worker *w = p->sock->owner.worker;
     struct pacers *line = &p->slot->waiting[way];
+    if (!in_line(p))
+        p->since_ns = w->now_ns;
     if (!slot_waits(p->slot))
         slot_list(w, p->slot);
     p->place[way].next = NULL;
@@ -72,6 +78,10 @@ static void line_leave(struct pacer *p, int way) {
     else
         p->slot->waiting[way].last = place->link;
     place->link = NULL;
+    if (!in_line(p)) {
+        p->held_ns += p->sock->owner.worker->now_ns - p->since_ns;
+        p->since_ns = 0;
+    }
     if (!slot_waits(p->slot))
         slot_unlist(p->sock->owner.worker, p->slot);
 }
@@ -162,7 +172,14 @@ static bool wants_pace(const struct limiter *l) {
 }
 
 bool pace_waits(const struct sock *s) {
-    return s->pacer && (s->pacer->place[0].link || s->pacer->place[1].link);
+    return s->pacer && in_line(s->pacer);
+}
+
+int64_t pace_held_ns(const struct sock *s) {
+    const struct pacer *p = s->pacer;
+    if (!p)
+        return 0;
+    return p->held_ns + (in_line(p) ? s->owner.worker->now_ns - p->since_ns : 0);
 }
 
 bool pace_charge(struct sock *s, struct account *account) {

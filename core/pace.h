@@ -19,12 +19,14 @@ struct pacer { /* of one client's socket whose tenant has a limiter */
         struct pacer *next, **link; /* link NULL: not in line */
         int64_t promised;           /* taken from the lease already */
     } place[2];
+    int64_t held_ns, since_ns; /* how long it has stood in line before; 0, or since when it does */
 };
 
 /* The socket's account changes, or its limits have. False: no memory, nothing was changed. */
 bool pace_charge(struct sock *, struct account *);
 void pace_end(struct sock *);
 bool pace_waits(const struct sock *); /* in line: what it has not moved is not the peer's doing */
+int64_t pace_held_ns(const struct sock *); /* in all, since the account is who it is */
 /* How many bytes may be moved now; 0: it stands in line, and is called. `limit`: LIMIT_BYTES_IN or _OUT. */
 size_t pace_most(struct pacer *, enum limit);
 void pace_spent(struct pacer *, enum limit, size_t bytes);

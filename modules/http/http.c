@@ -163,6 +163,15 @@ static int64_t window_left(const struct exchange *ex) {
     return left > 0 ? left : 1;
 }
 
+/* Time in which a limit of ours kept bytes waiting is taken from no one's: how much there was since the last look. */
+static int64_t held_back(struct http_conn *hc) {
+    uint32_t held = conn_held_ms(hc->conn), before = held < hc->held_ms ? 0 : hc->held_ms;
+    hc->held_ms = held;
+    if (hc->exchange && hc->exchange->window_end)
+        hc->exchange->window_end += held - before;
+    return held - before;
+}
+
 static int64_t patience(const struct http_conn *hc) {
     const struct timeouts *t = edge_timeouts();
     switch (hc->state) {
@@ -224,6 +233,7 @@ void http_continue(struct http_conn *hc) {
     pace(hc);
     if (hc->timed && hc->state != CLIENT_SEND && hc->state != CLIENT_PASS)
         return;
+    held_back(hc);
     if (hc->state == CLIENT_SEND)
         window_move(hc->exchange);
     hc->timed = true;
@@ -244,6 +254,11 @@ static bool is_being_read(struct http_conn *hc) {
 
 void http_on_time(struct timer *timer) {
     struct http_conn *hc = (struct http_conn *)((char *)timer - offsetof(struct http_conn, timer));
+    int64_t held = held_back(hc);
+    if (held) {
+        timer_set(worker_of(hc), timer, held);
+        return;
+    }
     hc->timed = false;
     if ((hc->state == CLIENT_PASS || hc->state == CLIENT_SEND) && is_being_read(hc)) {
         http_continue(hc);

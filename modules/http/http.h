@@ -112,6 +112,7 @@ struct http_conn { /* a client that asks one thing at a time */
     struct exchange *exchange;
     struct hold *hold;
     struct h2_front *h2; /* the connection turned out to speak HTTP/2; NULL: it does not */
+    uint32_t held_ms;    /* conn_held_ms when this was last looked at */
     uint32_t queued; /* what a slow reader had still to read when its time was up; 0: it was not */
     uint8_t state;   /* enum client_state; moved by http_enter */
     uint8_t peer_length;

@@ -13,7 +13,7 @@ import pytest
 
 from edge import Edge, eventually
 from objects import ACME, node_port, plain_ingress, pod, rule, service, tenant
-from pod import EchoPod, Pod, TcpEchoPod
+from pod import EchoPod, Pod, TcpEchoPod, answering
 from wire import Closed, Wire
 
 WEB = f"web.{ACME}"
@@ -147,6 +147,26 @@ def test_bandwidth_to_clients_is_shared_and_nothing_is_lost(workers):
         assert RATE * took * 0.5 < total <= RATE * (took + 0.5) * 1.05 + RATE / 10
         assert min(g[0] for g in got) > total / 40  # nobody starves
         assert e.tenant("acme")["refusals"]["bandwidth-out"] > 0
+
+
+def test_an_upload_that_only_our_own_limit_slows_is_not_too_slow(workers):
+    """Each gets 1.5 KB every two seconds of a body of which 100 bytes must come in one."""
+    count, size, answers = 12, 5000, []
+    begun = threading.Barrier(count)
+
+    def upload(e):
+        with e.connect() as wire:
+            wire.send(f"GET / HTTP/1.1\r\nHost: {WEB}\r\n\r\n")
+            assert wire.read_response().status == 200  # its tenant is known
+            wire.send(f"POST / HTTP/1.1\r\nHost: {WEB}\r\nExpect: 100-continue\r\nContent-Length: {size}\r\n\r\n")
+            wire.need(25)
+            begun.wait()
+            wire.send(bytes(size))
+            answers.append(wire.read_response().status)
+    with Pod(answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "web") as p:
+        with Edge({"acme.yaml": web(p, {"bandwidth": "64kbit"})}, workers, timeouts={"body_idle": "1s"}) as e:
+            together(count, lambda _: upload(e))
+    assert answers == [200] * count
 
 
 def test_bandwidth_from_clients_is_shared_and_every_byte_arrives(workers):

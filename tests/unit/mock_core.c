@@ -576,6 +576,10 @@ bool edge_trusts(const union address *a) {
 struct account_worker *conn_account(const struct conn *c) {
     return c->version ? &mock.account->w[0] : NULL;
 }
+uint32_t conn_held_ms(const struct conn *c) {
+    (void)c;
+    return mock.held_ms;
+}
 bool conn_draining(const struct conn *c) {
     (void)c;
     return mock.draining;

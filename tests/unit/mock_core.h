@@ -50,6 +50,7 @@ struct mock {
     unsigned cancelled, retries_asked;
     uint64_t key; /* that the last was asked with */
     /* the edge */
+    uint32_t held_ms; /* what conn_held_ms says */
     bool draining, trust, no_set;
     bool over_connections, over_requests; /* the tenant's limits say no */
     int refusals;                         /* counted for it */

@@ -1095,6 +1095,27 @@ static void an_announced_body_that_drips_times_out(void **state) {
     mock_stop();
 }
 
+/* The same drip, but ten of the seconds between two are our own bandwidth limit's. Once it holds nothing back, the minute runs. */
+static void time_in_which_our_limit_holds_a_body_back_is_not_the_clients(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock_connect(NULL);
+    say(&mock.client, "POST / HTTP/1.1\r\n" HOST CL(50000) END, 1000);
+    mock_connected(&mock.pod[0]);
+    for (int i = 0; i < 100; i++) {
+        mock.held_ms += 10000;
+        mock_wait(10000);
+        say(&mock.client, "drip", 1000);
+    }
+    assert_true(mock.conn_open && !mock.client.shutdown);
+    mock_wait(59000);
+    assert_false(mock.client.shutdown);
+    mock_wait(1001);
+    assert_non_null(strstr(mock.client.out, " 408 "));
+    ending_check(CLOSES);
+    mock_stop();
+}
+
 static void a_drained_edge_lets_idle_connections_go_and_finishes_the_others(void **state) {
     (void)state;
     mock_start(&ringress_module);
@@ -1873,6 +1894,7 @@ int main(void) {
         cmocka_unit_test(timeouts_answer_or_close),
         cmocka_unit_test(idle_bodies_time_out),
         cmocka_unit_test(an_announced_body_that_drips_times_out),
+        cmocka_unit_test(time_in_which_our_limit_holds_a_body_back_is_not_the_clients),
         cmocka_unit_test(a_drained_edge_lets_idle_connections_go_and_finishes_the_others),
         cmocka_unit_test(a_half_closed_client_gets_its_responses),
         cmocka_unit_test(what_comes_while_a_request_waits_for_its_look_ups_keeps_its_place),
