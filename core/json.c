@@ -35,7 +35,8 @@ static size_t control_escape(char *out, uint8_t c) {
         out[1] = c == '"' || c == '\\' ? (char)c : shorts[c];
         return 2;
     }
-    memcpy(out + 1, "u00", 3);
+    out[1] = 'u';
+    out[2] = out[3] = '0';
     out[4] = digits[c >> 4];
     out[5] = digits[c & 15];
     return ESCAPE_MOST;
@@ -52,8 +53,9 @@ static size_t character_put(char *out, const uint8_t *s, size_t length, size_t *
         return control_escape(out, s[0]);
     size_t n = utf8_length(s, length);
     if (!n) {
-        memcpy(out, "\xef\xbf\xbd", 3);
-        return 3;
+        static const char replacement[] = {'\xef', '\xbf', '\xbd'};
+        memcpy(out, replacement, sizeof replacement);
+        return sizeof replacement;
     }
     memcpy(out, s, n);
     *ret_taken = n;

@@ -100,6 +100,8 @@ static inline unsigned pick_by_key(const void *set, unsigned count, uint64_t key
                                    pick_weigh_fn *weigh, pick_point_fn *point) {
     unsigned best = PICK_NONE;
     uint64_t most = 0;
+    if (!count)
+        return PICK_NONE;
     for (unsigned i = 0; i < count; i++) {
         uint64_t draw = pick_mix(key ^ point(set, i));
         if ((best == PICK_NONE || draw > most) && weigh(set, i) < PICK_LIGHT) {

@@ -16,12 +16,12 @@ struct head {
     uint8_t *data;
     uint32_t used, room;
     struct buf *buf; /* NULL: other memory */
-    /* Makes room for `need` more bytes, keeping the first `used`. False: no memory. */
+    /* Makes room for `need` more bytes, keeping the first `used`. False: no memory. NULL: the room is what it is. */
     bool (*grow)(struct head *, size_t need);
 };
 
 static inline bool head_reserve(struct head *h, size_t need) {
-    return __builtin_expect(h->room - h->used >= need, 1) || h->grow(h, need);
+    return __builtin_expect(h->room - h->used >= need, 1) || (h->grow && h->grow(h, need));
 }
 static inline bool head_put(struct head *h, const void *data, size_t length) {
     if (!head_reserve(h, length))

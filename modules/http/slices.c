@@ -6,18 +6,22 @@
 #include <errno.h>
 #include <string.h>
 
+static uint32_t room_of(const struct slices *q) {
+    return q->room ? q->room : SLICES_PLACE;
+}
+
 static struct slice *item_at(struct slices *q, uint32_t i) {
-    return q->more ? &q->more[(q->first + i) % q->room] : &q->place[(q->first + i) % SLICES_PLACE];
+    return (q->room ? q->more : q->place) + (q->first + i) % room_of(q);
 }
 
 static bool slices_grow(struct worker *w, struct slices *q) {
-    uint32_t room = q->more ? q->room * 2 : 4 * SLICES_PLACE;
+    uint32_t room = q->room ? q->room * 2 : 4 * SLICES_PLACE;
     struct slice *more = worker_alloc(w, room * sizeof *more);
     if (!more)
         return false;
     for (uint32_t i = 0; i < q->count; i++)
         more[i] = *item_at(q, i);
-    if (q->more)
+    if (q->room)
         worker_free(w, q->more, q->room * sizeof *q->more);
     q->more = more;
     q->room = room;
@@ -26,7 +30,7 @@ static bool slices_grow(struct worker *w, struct slices *q) {
 }
 
 bool slices_put(struct worker *w, struct slices *q, struct slice s) {
-    if (q->count == (q->more ? q->room : SLICES_PLACE) && !slices_grow(w, q)) {
+    if (q->count == room_of(q) && !slices_grow(w, q)) {
         slice_drop(w, &s);
         return false;
     }
@@ -75,14 +79,14 @@ int slices_send(struct worker *w, struct slices *q, size_t bytes, struct stream 
             if (part.buf)
                 buf_ref(part.buf);
         } else {
-            q->first = (q->first + 1) % (q->more ? q->room : SLICES_PLACE);
+            q->first = (q->first + 1) % room_of(q);
             q->count--;
         }
         bytes -= part.length;
         int wrote = stream_write(to, part);
         result = result < 0 ? result : wrote;
     }
-    if (!q->count && q->more)
+    if (!q->count && q->room)
         slices_drop(w, q);
     return result;
 }
@@ -90,7 +94,7 @@ int slices_send(struct worker *w, struct slices *q, size_t bytes, struct stream 
 void slices_drop(struct worker *w, struct slices *q) {
     for (uint32_t i = 0; i < q->count; i++)
         slice_drop(w, item_at(q, i));
-    if (q->more)
+    if (q->room)
         worker_free(w, q->more, q->room * sizeof *q->more);
     *q = (struct slices){0};
 }

@@ -6,9 +6,9 @@
 
 enum { SLICES_PLACE = 2 };
 
-struct slices {         /* zero is empty */
-    struct slice *more; /* NULL: in `place` */
-    uint32_t first, count, room;
+struct slices { /* zero is empty */
+    struct slice *more;
+    uint32_t first, count, room; /* room 0: in `place` */
     uint32_t bytes;
     struct slice place[SLICES_PLACE];
 };
