@@ -118,6 +118,11 @@ void pace_spent(struct pacer *p, enum limit limit, size_t bytes) {
     lease_settle(p, limit, (int64_t)bytes);
 }
 
+void pace_unspent(struct pacer *p, enum limit limit, size_t bytes) {
+    if (rate_now(p, limit))
+        p->slot->lease[limit].tokens += (int64_t)bytes;
+}
+
 /* ---- the tick ---- */
 
 static void line_call(struct worker *w, struct limit_slot *slot, int way) {

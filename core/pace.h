@@ -30,6 +30,7 @@ int64_t pace_held_ns(const struct sock *); /* in all, since the account is who i
 /* How many bytes may be moved now; 0: it stands in line, and is called. `limit`: LIMIT_BYTES_IN or _OUT. */
 size_t pace_most(struct pacer *, enum limit);
 void pace_spent(struct pacer *, enum limit, size_t bytes);
+void pace_unspent(struct pacer *, enum limit, size_t bytes); /* of these, that many did not move */
 /* Once a turn, while worker->paced: calls those whose time has come. */
 void pace_run(struct worker *);
 int64_t pace_wait_ns(const struct worker *,

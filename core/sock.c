@@ -418,8 +418,11 @@ static void send_done(struct op *op, const struct completion *c) {
     s->sending = 0;
     if (s->owner.dying)
         return;
-    if (c->res > 0)
-        send_sent(s, (uint32_t)c->res < asked ? (uint32_t)c->res : asked);
+    uint32_t sent = c->res < 0 ? 0 : (uint32_t)c->res < asked ? (uint32_t)c->res : asked;
+    if (s->pacer)
+        pace_unspent(s->pacer, LIMIT_BYTES_OUT, asked - sent);
+    if (sent)
+        send_sent(s, sent);
     else if (c->res < 0 && c->res != -EINTR && c->res != -EAGAIN)
         send_failed(s, c->res);
     if (s->queue.bytes || s->shut || s->closing || s->drain_due)
