@@ -80,12 +80,21 @@ static struct worker *worker_begin(struct start *s) {
     return NULL;
 }
 
+/* A request on another worker may still be asking this one for a connection. */
+static bool somebody_waits(void) {
+    for (unsigned i = 0; i < process.workers; i++)
+        if (__atomic_load_n(&process.worker[i]->wait_count, __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
 /* Everything that lives on a worker that ends has been asked to; give it the turns that takes. */
 static void worker_wind_down(struct worker *w) {
     int64_t until = sys_now_ns() + STOP_MS * 1000000LL;
     conns_reset(w);
     upstreams_close_idle(w);
-    while ((w->conn_count || w->upstream_count || w->wait_count || w->dead) && sys_now_ns() < until)
+    while ((w->conn_count || w->upstream_count || w->dead || somebody_waits()) &&
+           sys_now_ns() < until)
         if (worker_turn(w, 1000000))
             break;
     for (unsigned i = 0; i < WIND_DOWN_TURNS; i++) /* what the last turns asked to end */

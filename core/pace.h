@@ -7,6 +7,10 @@
  * Nothing is dropped: a reader in line leaves the bytes in the kernel, whose window then stops the sender; a writer in line has
  * a queue that fills, and whoever fills it pauses. Each direction has the whole rate. Lines are per worker and tenant, first come,
  * first served; ticks come at random distances so that no worker is always the one that finds the bucket empty.
+ *
+ * Sends are paid before they begin, receives when they have come: who waits for a client that says nothing must not keep bytes from
+ * others. So clients that all begin at once bring one piece each (1.5 KB, or 5 ms of the rate) at most beyond it, and that is owed:
+ * nobody of this tenant goes on until it has been made good.
  */
 #pragma once
 #include "core/limit.h"

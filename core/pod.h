@@ -51,8 +51,11 @@ struct upstream {
     uint64_t
         point; /* where hashing sees it: of its address alone, so that every edge sees it there */
     struct upstream *next_dead;
-    uint32_t reserved; /* connections promised: to a request that waited, or is being lent one */
-    uint32_t held;     /* by who looks at it once more after its last connection */
+    /* what any worker writes: in a line of its own */
+    uint32_t reserved __attribute__((
+        aligned(64))); /* connections promised: to a request that waited, or is being lent one */
+    uint32_t opened; /* the sum of all slots' `open`, so that who looks for room need not add up */
+    uint32_t held;   /* by who looks at it once more after its last connection */
     struct ejection ejection; /* written by whichever worker meets a failure */
     struct upstream_slot w[];
 };
@@ -62,6 +65,11 @@ static inline bool upstream_is_out(const struct upstream *up) {
 }
 static inline bool slot_is_capped(const struct upstream_slot *s) {
     return __atomic_load_n(&s->capped, __ATOMIC_RELAXED);
+}
+/* Open and promised connections, over all workers. A promise ends after its connection was counted: never too few. */
+static inline uint32_t upstream_taken(const struct upstream *up) {
+    uint32_t reserved = __atomic_load_n(&up->reserved, __ATOMIC_SEQ_CST);
+    return reserved + __atomic_load_n(&up->opened, __ATOMIC_SEQ_CST);
 }
 
 static inline void upstream_hold(struct upstream *up) {
@@ -108,5 +116,3 @@ void upstream_give(struct upstream *, struct worker *);
 void pool_serve(struct pool *, struct ring *from);
 /* A connection of `slot` is gone: somebody's turn. */
 void upstream_slot_free(struct upstream_slot *, struct worker *);
-/* Open and promised connections, over all workers. */
-uint32_t upstream_taken(const struct upstream *);

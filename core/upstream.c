@@ -122,12 +122,13 @@ struct stream *upstream_idle_take(struct upstream *up, struct worker *w) {
     return &c->sock.stream;
 }
 
-/* The connection lives on under another descriptor. Closing ours cancels our receive before anybody else can hear of the other:
+/* The connection lives on under another descriptor; one that can't (no descriptor is free) ends, too, since who waits makes one of his
+ * own in its place. Closing ours cancels our receive before anybody else can hear of the other:
  * the kernel takes what a ring is asked for in order, and nothing is to be received while nothing was asked of the pod. */
 int upstream_idle_lend(struct upstream *up, struct worker *w) {
     struct upstream_conn *c = up->w[w->id].idle;
     int fd = c ? sys_dup(c->sock.fd) : -ENOENT;
-    if (fd >= 0)
+    if (c)
         idle_close(c);
     return fd;
 }
@@ -143,6 +144,12 @@ static socklen_t address_length(const struct upstream *up) {
     return up->addr.any.sa_family == AF_INET6 ? sizeof up->addr.v6 : sizeof up->addr.v4;
 }
 
+/* In this order: once no slot counts it, the pod may be gone. */
+static void slot_close(struct upstream_slot *slot) {
+    __atomic_sub_fetch(&slot->up->opened, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->open, slot->open - 1, __ATOMIC_RELEASE);
+}
+
 static void upstream_conn_gone(struct sock *s) {
     struct upstream_conn *c = container_of(s, struct upstream_conn, sock);
     struct upstream_slot *slot = slot_of(c);
@@ -153,7 +160,7 @@ static void upstream_conn_gone(struct sock *s) {
     if (slot_is_capped(slot))
         upstream_slot_free(slot, w);
     else
-        __atomic_store_n(&slot->open, slot->open - 1, __ATOMIC_RELEASE);
+        slot_close(slot);
 }
 
 static struct upstream_conn *conn_make(struct upstream *up, struct worker *w, int fd) {
@@ -166,6 +173,7 @@ static struct upstream_conn *conn_make(struct upstream *up, struct worker *w, in
     ACCOUNT_ADD(w->upstream_count, 1);
     slot->busy++;
     __atomic_store_n(&slot->open, slot->open + 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&up->opened, 1, __ATOMIC_SEQ_CST);
     return c;
 }
 

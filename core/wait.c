@@ -35,7 +35,7 @@ static struct upstream_wait *wait_of(struct queued_item *item) {
 
 static void wait_free(struct upstream_wait *t) {
     struct worker *w = t->worker;
-    w->wait_count--;
+    ACCOUNT_ADD(w->wait_count, -1);
     timer_stop(&t->timer);
     worker_free(w, t, sizeof *t);
 }
@@ -121,7 +121,7 @@ static struct upstream_wait *wait_new(struct worker *w, const struct upstream_wa
         return NULL;
     *t = (struct upstream_wait){
         .worker = w, .fd = -1, .fresh = want->fresh, .turn = want->turn, .user = want->user};
-    w->wait_count++; /* a worker that ends waits for it */
+    ACCOUNT_ADD(w->wait_count, 1); /* workers that end wait for it */
     return t;
 }
 
@@ -167,13 +167,6 @@ int wait_for_lent(struct worker *w, struct upstream *up, const struct upstream_w
 }
 
 /* ---- the line ---- */
-
-uint32_t upstream_taken(const struct upstream *up) {
-    uint32_t taken = __atomic_load_n(&up->reserved, __ATOMIC_SEQ_CST);
-    for (unsigned i = 0; i < up->workers; i++)
-        taken += __atomic_load_n(&up->w[i].open, __ATOMIC_SEQ_CST);
-    return taken;
-}
 
 struct room {
     const struct upstream_set *set;
@@ -226,6 +219,7 @@ void pool_serve(struct pool *pool, struct ring *from) {
 void upstream_slot_free(struct upstream_slot *slot, struct worker *w) {
     struct upstream *up = slot->up;
     upstream_hold(up);
+    __atomic_sub_fetch(&up->opened, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&slot->open, slot->open - 1, __ATOMIC_SEQ_CST);
     pool_serve(up->pool, w->ring);
     upstream_give(up, w); /* it may have been closed for one who wanted no used one; others do */

@@ -154,8 +154,10 @@ static void world_turns(unsigned most, bool until_done) {
         if (until_done && fake_clients_done() && !world.w->conn_count && !world.w->upstream_count)
             return;
         assert_int_equal(worker_turn(world.w, 1000000), 0);
-        for (unsigned p = 0; cap && p < PODS; p++)
-            assert_true(upstream_taken(world.pod[p]) <= cap);
+        for (unsigned p = 0; p < PODS; p++) {
+            assert_int_equal(world.pod[p]->opened, world.pod[p]->w[0].open);
+            assert_true(!cap || upstream_taken(world.pod[p]) <= cap);
+        }
     }
     if (until_done)
         fail_msg("connections are still there after %u turns", most);
