@@ -167,6 +167,34 @@ static int trailer_done(struct message *m, size_t name_length) {
     return 0;
 }
 
+/* RFC 9110 section 7.6.1. The line stays in the head while it names other fields, so that those can be taken out when all are there;
+ * that TE is named is no news. */
+static void connection_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
+    const uint8_t *at = value, *element;
+    *keep = false;
+    for (size_t size; list_next(&at, value + length, &element, &size);) {
+        if (field_is(element, size, "close", 5))
+            m->close = true;
+        else if (field_is(element, size, "keep-alive", 10))
+            m->keep_alive = true;
+        else if (field_is(element, size, "upgrade", 7))
+            m->upgrade = true;
+        else if (!field_is(element, size, "te", 2))
+            *keep = m->nominates = true;
+    }
+}
+
+/* RFC 9112 section 6.1: nothing but one "chunked", and never in HTTP/1.0. */
+static int transfer_encoding_field(struct message *m, const uint8_t *value, size_t length,
+                                   bool *keep) {
+    *keep = false;
+    if (m->transfer_encoding || m->parser.http_minor == 0 || !field_is(value, length, "chunked", 7))
+        return 400;
+    m->transfer_encoding = true;
+    return 0;
+}
+
+/* What frames a message is read alike in both; refused as 502 when a pod sent it. */
 static int field_done(struct message *m, enum field field, const uint8_t *value, size_t length,
                       bool *keep) {
     bool disguised =
@@ -175,6 +203,12 @@ static int field_done(struct message *m, enum field field, const uint8_t *value,
         return 400;
     if (disguised) {
         *keep = field == FIELD_SET_COOKIE;
+        return 0;
+    }
+    if (field == FIELD_TRANSFER_ENCODING)
+        return transfer_encoding_field(m, value, length, keep);
+    if (field == FIELD_CONNECTION) {
+        connection_field(m, value, length, keep);
         return 0;
     }
     return m->request ? request_field_done(m, field, value, length, keep)

@@ -79,9 +79,9 @@ struct message {
     bool trailing : 1;
     bool http_1_0 : 1;
     bool absolute : 1, host_seen : 1;
-    bool close : 1, keep_alive : 1, upgrade : 1, te : 1; /* elements of Connection */
-    bool nominates : 1;                                  /* Connection names other fields */
-    bool trailers_wanted : 1;                            /* TE: trailers */
+    bool close : 1, keep_alive : 1, upgrade : 1; /* elements of Connection */
+    bool nominates : 1;                          /* Connection names other fields */
+    bool trailers_wanted : 1;                    /* TE: trailers */
     bool transfer_encoding : 1, upgrade_seen : 1, expects : 1;
     bool has_proto : 1, has_forwarded_host : 1, has_request_id : 1;
     bool has_trace : 1, bad_trace : 1, has_trace_state : 1;

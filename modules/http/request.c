@@ -125,34 +125,6 @@ static int host_field(struct message *m, const uint8_t *value, size_t length, bo
 
 #define ELEMENT_IS(literal) field_is(element, size, literal, sizeof(literal) - 1)
 
-/* Keeps the line in the head while it names other fields, so that message.c can take those out when all are there. */
-static void connection_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
-    const uint8_t *at = value, *element;
-    *keep = false;
-    for (size_t size; list_next(&at, value + length, &element, &size);) {
-        if (ELEMENT_IS("close"))
-            m->close = true;
-        else if (ELEMENT_IS("keep-alive"))
-            m->keep_alive = true;
-        else if (ELEMENT_IS("upgrade"))
-            m->upgrade = true;
-        else if (ELEMENT_IS("te"))
-            m->te = true;
-        else
-            *keep = m->nominates = true;
-    }
-}
-
-/* RFC 9112 section 6.1: nothing but one "chunked", and never in HTTP/1.0. */
-static int transfer_encoding_field(struct message *m, const uint8_t *value, size_t length,
-                                   bool *keep) {
-    *keep = false;
-    if (m->transfer_encoding || m->parser.http_minor == 0 || !field_is(value, length, "chunked", 7))
-        return 400;
-    m->transfer_encoding = true;
-    return 0;
-}
-
 /* One Upgrade is kept until judged. h2c and other HTTP or TLS would be a way past the router: never asked for. */
 static void upgrade_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
     static const char *const refused[] = {"h2c", "http", "tls"};
@@ -250,11 +222,6 @@ int request_field_done(struct message *m, enum field field, const uint8_t *value
     switch (field) {
     case FIELD_HOST:
         return host_field(m, value, length, ret_keep);
-    case FIELD_CONNECTION:
-        connection_field(m, value, length, ret_keep);
-        return 0;
-    case FIELD_TRANSFER_ENCODING:
-        return transfer_encoding_field(m, value, length, ret_keep);
     case FIELD_UPGRADE:
         upgrade_field(m, value, length, ret_keep);
         return 0;

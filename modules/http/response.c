@@ -38,32 +38,6 @@ bool response_upgrade_agrees(const struct message *m, const struct message *requ
     return any;
 }
 
-static int transfer_encoding_field(struct message *m, const uint8_t *value, size_t length,
-                                   bool *keep) {
-    *keep = false;
-    if (m->transfer_encoding || m->parser.http_minor == 0 || !field_is(value, length, "chunked", 7))
-        return 502;
-    m->transfer_encoding = true;
-    return 0;
-}
-
-#define ELEMENT_IS(literal) field_is(element, size, literal, sizeof(literal) - 1)
-
-static void connection_field(struct message *m, const uint8_t *value, size_t length, bool *keep) {
-    const uint8_t *at = value, *element;
-    *keep = false;
-    for (size_t size; list_next(&at, value + length, &element, &size);) {
-        if (ELEMENT_IS("close"))
-            m->close = true;
-        else if (ELEMENT_IS("keep-alive"))
-            m->keep_alive = true;
-        else if (ELEMENT_IS("upgrade"))
-            m->upgrade = true;
-        else
-            *keep = m->nominates = true;
-    }
-}
-
 /* Does `parent` lie strictly above `name`? */
 static bool is_above(const uint8_t *parent, size_t length, const char *name) {
     size_t size = strlen(name);
@@ -103,11 +77,6 @@ static bool cookie_is_ours(const struct message *m, const uint8_t *value, size_t
 int response_field_done(struct message *m, enum field field, const uint8_t *value, size_t length,
                         bool *ret_keep) {
     switch (field) {
-    case FIELD_TRANSFER_ENCODING:
-        return transfer_encoding_field(m, value, length, ret_keep);
-    case FIELD_CONNECTION:
-        connection_field(m, value, length, ret_keep);
-        return 0;
     case FIELD_UPGRADE: /* kept until judged */
         *ret_keep = !m->upgrade_seen;
         m->upgrade_seen = true;
