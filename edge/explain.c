@@ -207,6 +207,7 @@ static void limits_tell(struct story *s, const struct version *v) {
     limit_tell(s, l, LIMIT_REQUESTS, limits->requests_per_second, "requests/s");
     if (limits->bandwidth_bits)
         tell(s, "limit", "%lld bit/s each way", (long long)limits->bandwidth_bits);
+    limit_tell(s, l, LIMIT_BODY, limits->request_size, "bytes of a request's body");
 }
 
 /* --- names -----------------------------------------------------------------------------------*/

@@ -42,11 +42,12 @@ static void limits_enliven(json_t *row, const struct version *v) {
     set_integer(row, "refusedConnections",
                 (int64_t)(count[LIMIT_CONNECTIONS] + count[LIMIT_NEW_CONNECTIONS]));
     json_object_set_new(row, "limits",
-                        json_pack("{s:o s:o s:o s:o}", "connections",
+                        json_pack("{s:o s:o s:o s:o s:o}", "connections",
                                   limit_json(limits->connections), "newConnectionsPerSecond",
                                   limit_json(limits->new_connections_per_second),
                                   "requestsPerSecond", limit_json(limits->requests_per_second),
-                                  "bandwidth", limit_json(limits->bandwidth_bits)));
+                                  "bandwidth", limit_json(limits->bandwidth_bits), "requestSize",
+                                  limit_json(limits->request_size)));
 }
 
 struct account_worker tenant_sum(const json_t *row) {

@@ -40,7 +40,8 @@ static void grant_copy(struct work *w) {
             (struct limits){.connections = spec->limits->connections,
                             .new_connections_per_second = spec->limits->new_connections,
                             .requests_per_second = spec->limits->requests,
-                            .bandwidth_bits = spec->limits->bandwidth};
+                            .bandwidth_bits = spec->limits->bandwidth,
+                            .request_size = spec->limits->request_size};
 }
 
 /* One backend at most for each reference to one. */

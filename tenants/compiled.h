@@ -34,7 +34,8 @@ struct network {
 
 struct limits { /* 0: none */
     int64_t connections, new_connections_per_second, requests_per_second, bandwidth_bits;
-    bool refuses; /* some gate may turn clients or requests away */
+    int64_t request_size; /* bytes of a request's body */
+    bool refuses;         /* some gate may turn clients or requests away */
 };
 
 struct

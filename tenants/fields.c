@@ -110,6 +110,12 @@ static void rate_read(struct reader *r, const struct field *field, const struct 
                      field->name);
 }
 
+static void size_read(struct reader *r, const struct field *field, const struct yaml_node *node,
+                      int64_t *ret) {
+    if (node->kind != YAML_SCALAR || !conf_size_parse(node->text, ret) || *ret <= 0)
+        reader_error(r, node_spot(node), "%s: must be a size like 64Ki, 10Mi or 1Gi", field->name);
+}
+
 static void bool_read(struct reader *r, const struct field *field, const struct yaml_node *node,
                       enum maybe *ret) {
     bool value;
@@ -181,6 +187,9 @@ static void field_read(struct reader *r, const struct field *field, const struct
         break;
     case FIELD_RATE:
         rate_read(r, field, node, slot);
+        break;
+    case FIELD_SIZE:
+        size_read(r, field, node, slot);
         break;
     case FIELD_BOOL:
         bool_read(r, field, node, slot);

@@ -45,6 +45,7 @@ enum field_type {
     FIELD_TEXT,     /* struct word */
     FIELD_INT,      /* int64_t, min..max */
     FIELD_RATE,     /* int64_t bits per second */
+    FIELD_SIZE,     /* int64_t bytes */
     FIELD_BOOL,     /* enum maybe */
     FIELD_TEXTS,    /* struct words */
     FIELD_DICT,     /* struct dict */

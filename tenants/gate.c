@@ -175,5 +175,5 @@ bool gate_admits(const struct gate *gate, const union address *client) {
 bool tenant_is_limited(const struct tenant *t) {
     const struct limits *l = &t->limits;
     return l->connections || l->new_connections_per_second || l->requests_per_second ||
-           l->bandwidth_bits || l->refuses;
+           l->bandwidth_bits || l->request_size || l->refuses;
 }

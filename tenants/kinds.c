@@ -77,6 +77,7 @@ static const struct field limits_spec_rows[] = {
      .min = 1,
      .max = AT_MOST},
     {.name = "bandwidth", .type = FIELD_RATE, .offset = AT(limits_spec, bandwidth)},
+    {.name = "requestSize", .type = FIELD_SIZE, .offset = AT(limits_spec, request_size)},
     END_OF_ROWS,
 };
 SCHEMA(limits_spec, NULL);

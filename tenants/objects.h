@@ -40,7 +40,7 @@ struct network_spec {
 };
 struct limits_spec {
     struct spot at;
-    int64_t connections, new_connections, requests, bandwidth;
+    int64_t connections, new_connections, requests, bandwidth, request_size;
 };
 struct tenant_spec {
     struct spot at;

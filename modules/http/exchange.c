@@ -372,7 +372,7 @@ static int request_head_done(struct message *m) {
 /* Lengths that are known were judged with the head (route.c); chunks only now. */
 static bool body_fits(struct exchange *ex, size_t length) {
     ex->body += length;
-    if (!ex->gate || ex->gate->body_size_max < 0 || ex->body <= (uint64_t)ex->gate->body_size_max)
+    if (ex->body <= ex->body_most)
         return true;
     if (!ex->oversize)
         conn_count_refusal(ex->hc->conn, LIMIT_BODY);

@@ -139,7 +139,7 @@ struct exchange {
     struct upstream_set *set;
     const struct policy *policy; /* of the service; NULL: none was found */
     const struct gate *gate;     /* of the route, or NULL */
-    uint64_t body;               /* bytes of the request's body so far */
+    uint64_t body, body_most;    /* bytes of the request's body: so far, and that may come */
     struct body_out up, down;
     struct record record; /* what is to be told of it */
     uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */

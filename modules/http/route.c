@@ -121,21 +121,26 @@ static union address client_address(const struct exchange *ex) {
     return any && !found ? first : client;
 }
 
-static int gate_judge(struct exchange *ex, const struct gate *gate) {
+static bool client_admitted(struct exchange *ex) {
+    const struct gate *gate = ex->gate;
+    if (!gate || (!gate->allow_count && !gate->deny_count))
+        return true;
+    union address client = client_address(ex);
+    return conn_admits(ex->hc->conn, gate, &client);
+}
+
+/* The tenant's limit or the route's, whichever is smaller. A length that is known is judged here, chunks as they come. */
+static bool body_admitted(struct exchange *ex, const struct tenant *tenant) {
     const struct message *m = &ex->request;
-    union address client;
-    ex->gate = gate;
-    if (gate->allow_count || gate->deny_count) {
-        client = client_address(ex);
-        if (!conn_admits(ex->hc->conn, gate, &client))
-            return 403;
-    }
-    if (gate->body_size_max >= 0 && m->framing == FRAMING_LENGTH &&
-        m->length > (uint64_t)gate->body_size_max) {
-        conn_count_refusal(ex->hc->conn, LIMIT_BODY);
-        return 413;
-    }
-    return 0;
+    ex->body_most =
+        tenant->limits.request_size ? (uint64_t)tenant->limits.request_size : UINT64_MAX;
+    if (ex->gate && ex->gate->body_size_max >= 0 &&
+        (uint64_t)ex->gate->body_size_max < ex->body_most)
+        ex->body_most = (uint64_t)ex->gate->body_size_max;
+    if (m->framing != FRAMING_LENGTH || m->length <= ex->body_most)
+        return true;
+    conn_count_refusal(ex->hc->conn, LIMIT_BODY);
+    return false;
 }
 
 /* What HTTP/1.1 offers to do in another protocol may be done in this one, as if nobody had asked (RFC 9110 section 7.8); a WebSocket that
@@ -169,9 +174,11 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     if (answer.why != ROUTE_FOUND)
         return 404;
     ex->policy = &answer.backend->policy;
-    int status = answer.gate ? gate_judge(ex, answer.gate) : 0;
-    if (status)
-        return status;
+    ex->gate = answer.gate;
+    if (!client_admitted(ex))
+        return 403;
+    if (!body_admitted(ex, entry->version->tenant))
+        return 413;
     if (answer.backend->protocol == APP_HTTPS)
         return 502; /* its pods don't understand what this module speaks; the tenant has an event */
     ex->pods = answer.backend->protocol == APP_H2C ? &pods_h2 : &pods_h1;

@@ -208,6 +208,25 @@ def test_bodies_over_the_limit_are_413_before_and_while_they_come(workers):
         assert e.tenant("acme")["refusals"]["body-size"] == 2
 
 
+def test_the_smaller_limit_of_tenant_and_ingress_holds_for_bodies(workers):
+    with EchoPod("web") as p, Edge({"acme.yaml": web(p, {"requestSize": "1Ki"})}, workers) as e:
+        def sizes(*wanted):
+            return [e.status(URL, method="POST", body=bytes(size)) for size in wanted]
+        assert sizes(1024, 1025) == [200, 413]
+        with e.connect() as wire:
+            wire.send(f"POST / HTTP/1.1\r\nHost: {WEB}\r\nTransfer-Encoding: chunked\r\n\r\n401\r\n{'x' * 1025}\r\n")
+            assert wire.read_response().status == 413
+        told = e.tenant("acme")
+        assert told["limits"]["requestSize"] == 1024 and told["refusals"]["body-size"] == 2
+        assert "1024 bytes of a request's body, 2 refused so far" in e.explain(URL).stdout
+        e.drop("acme.yaml", web(p, {"requestSize": "2Ki"}, max_body_size="1500"))
+        eventually(lambda: sizes(1500, 1501) == [200, 413])
+        e.drop("acme.yaml", web(p, {"requestSize": "1200"}, max_body_size="1500"))
+        eventually(lambda: sizes(1200, 1201) == [200, 413])
+        e.drop("acme.yaml", web(p))
+        eventually(lambda: sizes(70000) == [200])
+
+
 # ---- addresses ----
 def test_addresses_are_let_in_by_list(workers):
     lists = {"allow_source_range": "127.0.0.0/30, 10.0.0.0/8", "deny_source_range": "127.0.0.2"}

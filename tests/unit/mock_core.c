@@ -438,7 +438,7 @@ static const struct host host_paths = {
 static const struct host host_open = {.name = "a.example", .route = open_routes, .route_count = 1};
 static const struct host host_tls = {
     .name = "tls.example", .route = open_routes, .route_count = 1, .redirect = true};
-static const struct tenant acme = {.name = "acme", .uid = "1", .domain = "acme.zone.example"};
+static struct tenant acme = {.name = "acme", .uid = "1", .domain = "acme.zone.example"};
 static const struct tenant other = {.name = "other", .uid = "2", .domain = "other.zone.example"};
 static uint32_t pins[2];
 static struct version acme_version = {.tenant = &acme, .pins = pins};
@@ -486,6 +486,7 @@ void route_find(const struct tenant *t, const struct host *host, const char *pat
     (void)t;
     *ret = (struct route_answer){.why = host ? ROUTE_NO_RULE_FOR_PATH : ROUTE_NO_RULE_FOR_HOST,
                                  .host = host};
+    acme.limits.request_size = mock.request_size;
     backend_ready.host_set = mock.no_set ? NULL : some_set;
     backend_ready.policy = mock.policy;
     for (unsigned i = 0; host && i < host->route_count; i++) {

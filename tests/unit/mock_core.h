@@ -50,7 +50,8 @@ struct mock {
     unsigned cancelled, retries_asked;
     uint64_t key; /* that the last was asked with */
     /* the edge */
-    uint32_t held_ms; /* what conn_held_ms says */
+    uint32_t held_ms;     /* what conn_held_ms says */
+    int64_t request_size; /* of acme's limits */
     bool draining, trust, no_set;
     bool over_connections, over_requests; /* the tenant's limits say no */
     int refusals;                         /* counted for it */

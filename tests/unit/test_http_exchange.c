@@ -898,6 +898,29 @@ static void a_body_over_the_limit_is_refused_as_soon_as_it_is_known(void **state
     }
 }
 
+static void of_two_limits_on_bodies_the_smaller_holds(void **state) {
+    static const struct {
+        int64_t tenant, route; /* 0 and -1: none */
+        unsigned most;
+    } cases[] = {{10, -1, 10}, {10, 20, 10}, {20, 10, 10}, {0, 10, 10}, {10, 10, 10}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (unsigned more = 0; more < 2; more++) {
+            struct gate gate = {.body_size_max = cases[i].route};
+            char text[200];
+            mock_start(&ringress_module);
+            mock.gate = cases[i].route < 0 ? NULL : &gate;
+            mock.request_size = cases[i].tenant;
+            mock_connect(NULL);
+            snprintf(text, sizeof text, "POST / HTTP/1.1\r\n" HOST "Content-Length: %u\r\n" END,
+                     cases[i].most + more);
+            say(&mock.client, text, 1000);
+            assert_int_equal(mock.pods, !more);
+            assert_int_equal(mock.refusals, more);
+            mock_stop();
+        }
+}
+
 /* 192.0.2.1 asks; 198.51.100.0/24 and, where it says so, the peer itself are trusted. */
 static void the_client_that_a_trusted_proxy_names_is_let_in_or_not(void **state) {
     static const struct prefix allow = {AF_INET, 24, {203, 0, 113}};
@@ -1886,6 +1909,7 @@ int main(void) {
         cmocka_unit_test(modules_may_look_reject_and_reroute),
         cmocka_unit_test(a_tenant_over_its_limits_is_told_to_come_again),
         cmocka_unit_test(a_body_over_the_limit_is_refused_as_soon_as_it_is_known),
+        cmocka_unit_test(of_two_limits_on_bodies_the_smaller_holds),
         cmocka_unit_test(the_client_that_a_trusted_proxy_names_is_let_in_or_not),
         cmocka_unit_test(a_pod_that_hears_who_asks_serves_one_request_a_connection),
         cmocka_unit_test(a_refused_upload_is_answered_and_the_connection_closed),

@@ -311,7 +311,9 @@ static void all_errors_of_all_files_are_reported_with_positions(void **state) {
     edge_begin(&edge);
     struct source source[] = {
         {"a/tenant.yaml", "tenant.yaml",
-         "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: b}\nspec: {rawPorts: x}\n", 0},
+         "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: b}\n"
+         "spec: {rawPorts: x, limits: {requestSize: 0, bandwidth: fast}}\n",
+         0},
         {"a/web.yaml", "web.yaml",
          "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 70000}]}\n", 0},
         {"a/bad.yaml", "bad.yaml", "hosts:\n  - *.example.com\n", 0},
@@ -320,7 +322,9 @@ static void all_errors_of_all_files_are_reported_with_positions(void **state) {
         source[i].length = strlen(source[i].text);
     struct drop drop = {"a", true, source, 3};
     assert_false(registry_check(edge.registry, &drop, &edge.diags));
-    assert_int_equal(edge.diags.errors, 4);
+    assert_int_equal(edge.diags.errors, 6);
+    assert_true(said(&edge, "requestSize: must be a size like 64Ki, 10Mi or 1Gi"));
+    assert_true(said(&edge, "bandwidth: must be a rate like"));
     assert_true(said(&edge, "port: must be 1 to 65535"));
     assert_true(said(&edge, "quote it: \"*.example.com\""));
     assert_true(said(&edge, "metadata.name: must be `a`"));
