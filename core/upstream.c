@@ -15,12 +15,13 @@
 #include <string.h>
 
 /* Many servers close what was idle for 60 s: a request must not meet that close on its way. */
-enum { IDLE_MOST = 512, IDLE_MS = 55000, FAILED_MS = 1000 };
+enum { IDLE_MOST = 512, IDLE_MS = 55000, EARLY_MS = 1000, FAILED_MS = 1000 };
 
 struct upstream_conn {
     struct sock sock;
     struct upstream *up;
     struct upstream_conn *next, **link; /* in the idle list; link NULL: not there */
+    uint32_t idle_ms;                   /* how long it may be kept idle; 0: IDLE_MS */
     bool reused;
 };
 
@@ -88,6 +89,11 @@ static bool may_keep(const struct upstream_conn *c, const struct upstream_slot *
            !__atomic_load_n(&slot->leaving, __ATOMIC_RELAXED);
 }
 
+void upstream_ends_after(struct stream *s, int64_t ms) {
+    int64_t idle = ms > 2 * EARLY_MS ? ms - EARLY_MS : ms / 2;
+    conn_of(s)->idle_ms = (uint32_t)(idle < IDLE_MS ? idle : IDLE_MS);
+}
+
 void upstream_keep(struct stream *s) {
     struct upstream_conn *c = conn_of(s);
     struct worker *w = s->worker;
@@ -106,7 +112,7 @@ void upstream_keep(struct stream *s) {
     slot->busy--;
     if (c->sock.timer.fire != idle_expired)
         timer_init(&c->sock.timer, idle_expired);
-    timer_set(w, &c->sock.timer, IDLE_MS);
+    timer_set(w, &c->sock.timer, c->idle_ms ? c->idle_ms : IDLE_MS);
     stream_resume(s);
     if (slot_is_capped(slot))
         upstream_give(c->up, w);

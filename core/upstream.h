@@ -52,6 +52,8 @@ bool upstream_may_retry(struct worker *, struct upstream_set *);
 bool upstream_is_reused(const struct stream *);
 struct upstream *upstream_of(const struct stream *);
 const char *upstream_name(const struct upstream *); /* "10.11.0.5:8080" */
+/* The pod has said that it ends this connection when it was idle for so long: it is given up a little earlier. */
+void upstream_ends_after(struct stream *, int64_t ms);
 /* The exchange is over and the connection is clean: keep it idle for the next one. Takes the stream. */
 void upstream_keep(struct stream *);
 /* Otherwise: stream_close(). Tell what went wrong with the pod (0: it has answered): failures in a row eject it. */

@@ -550,7 +550,7 @@ static bool response_whole(struct exchange *ex, bool clean) {
     if (clean && pod_keeps(ex)) {
         if (hc->pod_paused)
             stream_resume(ex->pod);
-        ex->pods->keep(ex->pod);
+        ex->pods->keep(ex->pod, ex->response.keep_s);
         ex->pod = NULL;
     }
     pod_close(ex, !done);

@@ -65,7 +65,7 @@ enum field field_classify(const uint8_t *name, size_t length) {
     case 'h': /* HTTP2-Settings asks for h2c, which would be a tunnel past the router */
         return IS("host") ? FIELD_HOST : IS("http2-settings") ? FIELD_HOP : FIELD_PLAIN;
     case 'k':
-        return IS("keep-alive") ? FIELD_HOP : FIELD_PLAIN;
+        return IS("keep-alive") ? FIELD_KEEP_ALIVE : FIELD_PLAIN;
     case 'p': /* "Proxy" alone becomes HTTP_PROXY in CGI programs */
         return IS("proxy") || STARTS("proxy-") ? FIELD_HOP : FIELD_PLAIN;
     case 's':

@@ -16,6 +16,7 @@ enum field {
     FIELD_TE,
     FIELD_EXPECT,
     FIELD_HOP,           /* hop-by-hop without a meaning to us: dropped */
+    FIELD_KEEP_ALIVE,    /* the same; a pod's says how long it will wait */
     FIELD_FORWARDED_FOR, /* this and below: believed only from a trusted proxy */
     FIELD_FORWARDED_PROTO,
     FIELD_FORWARDED_HOST,

@@ -99,7 +99,8 @@ struct pod_ops {
                           struct upstream_wait **ret_wait, int *ret_error); /* see upstream_ask */
     bool (*is_reused)(const struct stream *);
     struct upstream *(*upstream)(const struct stream *);
-    void (*keep)(struct stream *); /* the exchange is over and clean */
+    /* The exchange is over and clean. `keep_s`: for how long the pod says that it keeps the connection; 0: it doesn't say. */
+    void (*keep)(struct stream *, unsigned keep_s);
     /* Bytes that its connection is to begin with, and that speak for this exchange alone. */
     void (*introduce)(struct stream *, const void *data, size_t length);
 };

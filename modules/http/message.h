@@ -65,6 +65,7 @@ struct message {
     uint16_t extensions;
     uint16_t refusal;
     uint16_t status; /* response */
+    uint16_t keep_s; /* response: how long its sender will wait for another request; 0: not said */
     uint8_t count;   /* fields */
     uint8_t digits;  /* of the chunk size that is being read */
     uint8_t framing;

@@ -12,8 +12,14 @@ static void pod_introduce(struct stream *s, const void *data, size_t length) {
     stream_write_copy(s, data, length);
 }
 
+static void pod_keep(struct stream *s, unsigned keep_s) {
+    if (keep_s)
+        upstream_ends_after(s, keep_s * 1000ll);
+    upstream_keep(s);
+}
+
 const struct pod_ops pods_h1 = {.ask = pod_ask,
                                 .is_reused = upstream_is_reused,
                                 .upstream = upstream_of,
-                                .keep = upstream_keep,
+                                .keep = pod_keep,
                                 .introduce = pod_introduce};

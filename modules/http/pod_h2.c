@@ -349,7 +349,8 @@ static struct upstream *pod_upstream(const struct stream *s) {
     return conn_of(((const struct h2_stream *)s)->session)->home->up;
 }
 
-static void pod_keep(struct stream *s) {
+static void pod_keep(struct stream *s, unsigned keep_s) {
+    (void)keep_s;           /* a field of HTTP/1 (RFC 9113 section 8.2.2) */
     stream_close(s, false); /* the connection stays in any case */
 }
 

@@ -231,6 +231,7 @@ int request_field_done(struct message *m, enum field field, const uint8_t *value
         return expect_field(m, value, length, ret_keep);
     case FIELD_CONTENT_LENGTH:
     case FIELD_HOP:
+    case FIELD_KEEP_ALIVE:
         *ret_keep = false;
         return 0;
     case FIELD_FORWARDED_FOR:

@@ -38,6 +38,34 @@ bool response_upgrade_agrees(const struct message *m, const struct message *requ
     return any;
 }
 
+/* "timeout=5": 5, at most 65535; -1: it is something else. */
+static int timeout_read(const uint8_t *element, size_t size) {
+    static const char name[] = {'t', 'i', 'm', 'e', 'o', 'u', 't', '='};
+    int seconds = 0;
+    if (size <= sizeof name || !field_is(element, sizeof name, name, sizeof name))
+        return -1;
+    for (size_t i = sizeof name; i < size; i++) {
+        if (element[i] < '0' || element[i] > '9')
+            return -1;
+        seconds = seconds * 10 + (element[i] - '0');
+        seconds = seconds > UINT16_MAX ? UINT16_MAX : seconds;
+    }
+    return seconds;
+}
+
+/* RFC 2068 section 19.7.1.1, and what servers say today: "timeout=5, max=100". A request sent when the time is about up would meet the
+ * connection's end. */
+static void keep_alive_field(struct message *m, const uint8_t *value, size_t length) {
+    const uint8_t *at = value, *element;
+    for (size_t size; list_next(&at, value + length, &element, &size);) {
+        int seconds = timeout_read(element, size);
+        if (seconds == 0)
+            m->close = true;
+        else if (seconds > 0 && (!m->keep_s || seconds < m->keep_s))
+            m->keep_s = (uint16_t)seconds;
+    }
+}
+
 /* Does `parent` lie strictly above `name`? */
 static bool is_above(const uint8_t *parent, size_t length, const char *name) {
     size_t size = strlen(name);
@@ -83,6 +111,10 @@ int response_field_done(struct message *m, enum field field, const uint8_t *valu
         return 0;
     case FIELD_CONTENT_LENGTH:
     case FIELD_TE:
+        *ret_keep = false;
+        return 0;
+    case FIELD_KEEP_ALIVE:
+        keep_alive_field(m, value, length);
         *ret_keep = false;
         return 0;
     case FIELD_HOP: /* Proxy-Authenticate, too: the pod is not a proxy of the client's */

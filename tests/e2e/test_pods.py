@@ -206,6 +206,25 @@ def test_hash_works_for_raw_ports_too(workers):
             assert len(seen) == 1
 
 
+# ---- kept connections ----
+def test_a_kept_connection_is_given_up_before_the_pod_ends_it(workers):
+    """After a second; without the hint after 55, which is longer than this waits."""
+    ended = threading.Event()
+
+    def hinting(wire):
+        while wire.read_request():
+            wire.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2, max=100\r\nContent-Length: 0\r\n\r\n")
+        ended.set()
+    with Pod(hinting) as one, Edge({"acme.yaml": acme(one)}, workers) as e:
+        with e.connect() as wire:
+            for _ in range(3):
+                wire.send(GET)
+                answer = wire.read_response()
+                assert answer.status == 200 and not answer.get("keep-alive")
+            assert one.accepted == 1
+            assert ended.wait(PATIENCE)
+
+
 # ---- active checks ----
 class CheckedPod(EchoPod):
     """Answers /healthz as it is told; None: not at all."""

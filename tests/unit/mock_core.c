@@ -343,6 +343,9 @@ struct upstream *upstream_of(const struct stream *s) {
 const char *upstream_name(const struct upstream *u) {
     return u->name;
 }
+void upstream_ends_after(struct stream *s, int64_t ms) {
+    end_of(s)->ends_after_ms = ms;
+}
 void upstream_keep(struct stream *s) {
     struct mock_end *end = end_of(s);
     assert(!end->paused);

@@ -24,6 +24,7 @@ struct mock_end {          /* one stream, and what became of it; outlives the st
     bool paused, shutdown, closed, reset, kept, joined;
     bool reused;
     int pauses;
+    int64_t ends_after_ms; /* as the pod has said; 0: it has not */
     const struct upstream *upstream;
 };
 

@@ -898,6 +898,38 @@ static void a_body_over_the_limit_is_refused_as_soon_as_it_is_known(void **state
     }
 }
 
+static void a_kept_connection_is_used_no_longer_than_its_pod_says(void **state) {
+    static const struct {
+        const char *value;
+        int64_t ms; /* 0: not said; -1: not kept at all */
+    } cases[] = {{"timeout=5", 5000},
+                 {"timeout=5, max=100", 5000},
+                 {"max=100,Timeout=7", 7000},
+                 {"timeout=9, timeout=3", 3000},
+                 {"timeout=99999999999999999999", 65535000},
+                 {"timeout=0", -1},
+                 {"timeout=", 0},
+                 {"timeout=-1", 0},
+                 {"timeout=5s", 0},
+                 {"timeout", 0},
+                 {"xtimeout=5", 0},
+                 {"", 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        mock_start(&ringress_module);
+        mock_connect(NULL);
+        say(&mock.client, GET END, 1000);
+        pod_up(0);
+        snprintf(text, sizeof text, OK "Keep-Alive: %s\r\n" CL(2) END "hi", cases[i].value);
+        say(&mock.pod[0], text, 1000);
+        assert_string_equal(plain(&mock.client), OK CL(2) END "hi");
+        assert_int_equal(mock.pod[0].kept, cases[i].ms >= 0);
+        assert_int_equal(mock.pod[0].ends_after_ms, cases[i].ms < 0 ? 0 : cases[i].ms);
+        mock_stop();
+    }
+}
+
 static void of_two_limits_on_bodies_the_smaller_holds(void **state) {
     static const struct {
         int64_t tenant, route; /* 0 and -1: none */
@@ -1909,6 +1941,7 @@ int main(void) {
         cmocka_unit_test(modules_may_look_reject_and_reroute),
         cmocka_unit_test(a_tenant_over_its_limits_is_told_to_come_again),
         cmocka_unit_test(a_body_over_the_limit_is_refused_as_soon_as_it_is_known),
+        cmocka_unit_test(a_kept_connection_is_used_no_longer_than_its_pod_says),
         cmocka_unit_test(of_two_limits_on_bodies_the_smaller_holds),
         cmocka_unit_test(the_client_that_a_trusted_proxy_names_is_let_in_or_not),
         cmocka_unit_test(a_pod_that_hears_who_asks_serves_one_request_a_connection),
