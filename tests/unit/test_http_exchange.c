@@ -1169,6 +1169,13 @@ static void time_in_which_our_limit_holds_a_body_back_is_not_the_clients(void **
     assert_non_null(strstr(mock.client.out, " 408 "));
     ending_check(CLOSES);
     mock_stop();
+    mock_start(&ringress_module); /* but who waits for a pod that says nothing waits for that */
+    mock_connect(NULL);
+    say(&mock.client, GET END, 1000);
+    mock.held_ms += 100000;
+    mock_wait(61001);
+    assert_non_null(strstr(mock.client.out, " 504 "));
+    mock_stop();
 }
 
 static void a_drained_edge_lets_idle_connections_go_and_finishes_the_others(void **state) {
