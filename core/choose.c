@@ -18,7 +18,7 @@ struct ask { /* what `weigh` looks at */
 
 static bool is_full(const struct ask *a, const struct upstream *up) {
     uint32_t most = a->set->pod_connections;
-    if (!most || (a->want->instead && upstream_of(a->want->instead) == up)) /* that one ends */
+    if (!most || a->want->instead == up) /* that one ends */
         return false;
     if (!a->want->fresh && up->w[a->w->id].idle)
         return false;

@@ -19,8 +19,7 @@ struct upstream_wait; /* a request in line */
 struct upstream_want {
     bool fresh;                   /* a connection nobody has used before */
     const struct upstream *avoid; /* a pod not to pick while there is another */
-    const struct stream
-        *instead; /* the connection that this one replaces, and that closes: a retry */
+    const struct upstream *instead; /* a retry: a connection to it closes for this one */
     uint64_t key; /* for `load-balance: hash`: who asks, see upstream_key; 0: unknown */
     /* The stream that was waited for (as from upstream_open), or NULL and why: -ETIMEDOUT, -ENETUNREACH, or as below. Called
      * once, from the loop, unless it was cancelled. NULL: don't wait. */

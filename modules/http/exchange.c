@@ -294,7 +294,7 @@ static bool retry(struct exchange *ex) {
     int error = 0;
     const struct upstream *failed = ex->connected ? NULL : ex->pods->upstream(ex->pod);
     struct upstream_want want = {
-        .fresh = true, .avoid = failed, .instead = ex->pod, .key = key_of(ex)};
+        .fresh = true, .avoid = failed, .instead = ex->pods->upstream(ex->pod), .key = key_of(ex)};
     if (!ex->reused && !upstream_may_retry(ex->worker, ex->set))
         return false;
     struct stream *pod = ex->pods->ask(ex, &want, NULL, &error);

@@ -331,7 +331,9 @@ static struct stream *stream_new(struct pod_home *home, struct upstream_set *set
 
 static struct stream *pod_ask(struct exchange *ex, const struct upstream_want *want,
                               struct upstream_wait **ret_wait, int *ret_error) {
-    struct upstream *up = upstream_choose(ex->worker, ex->set, want, ret_error);
+    struct upstream_want asked = *want;
+    asked.instead = NULL; /* a stream ends for it, its connection does not */
+    struct upstream *up = upstream_choose(ex->worker, ex->set, &asked, ret_error);
     struct pod_home *home = up ? home_of(up, ex->worker) : NULL;
     (void)ret_wait; /* nobody stands in line for a share */
     if (!home)
