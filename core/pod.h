@@ -32,6 +32,7 @@ struct upstream_slot {
     /* cold */
     uint64_t failures __attribute__((aligned(64)));
     uint64_t connects; /* connections begun */
+    uint64_t tls_failures;
     struct message retire, leave, give;
     struct upstream_shared *shared; /* connections with many requests each, a module's */
     uint32_t leave_posted;          /* under way: not to be posted again yet */
@@ -53,6 +54,7 @@ struct upstream {
     struct upstream *next_dead;
     uint32_t reserved; /* connections promised: to a request that waited, or is being lent one */
     uint32_t held;     /* by who looks at it once more after its last connection */
+    int32_t tls_error; /* of the latest handshake; 0: none, or it was well (trust.h) */
     struct ejection ejection; /* written by whichever worker meets a failure */
     struct upstream_slot w[];
 };
@@ -77,7 +79,7 @@ struct upstream *upstream_new(const char *key, const union address *, const stru
 void upstream_stay(struct upstream *);
 /* No live version lists it: idle connections close now, new ones are not made while there is another pod. */
 void upstream_leave(struct upstream *, struct worker *const *workers, struct ring *from);
-/* May a stream of upstream_open go on under this network? True when it is not one (another layer lies above). */
+/* May a stream of upstream_open go on under this network, whatever layers lie above it? True when it is none. */
 bool upstream_allowed(const struct stream *, const struct network *);
 /* No version holds it any more: idle connections close now, busy ones when they are given back. */
 void upstream_retire(struct upstream *, struct worker *const *workers, struct ring *from);
@@ -88,7 +90,7 @@ void upstream_free(struct upstream *);
 void upstream_close_idle(struct upstream *, struct worker *);
 
 /* ---- upstream.c, for choose.c and wait.c; on worker `w` ---- */
-struct stream *upstream_connect(struct upstream *, struct worker *, int *ret_error);
+struct stream *upstream_connect(struct upstream *, struct worker *, bool raw, int *ret_error);
 struct stream *upstream_idle_take(struct upstream *, struct worker *); /* NULL: none is idle */
 /* Takes `fd`, a connection that another worker has lent; NULL: no memory. */
 struct stream *upstream_adopt(struct upstream *, struct worker *, int fd);

@@ -13,6 +13,7 @@
 #include "core/budget.h"
 #include "core/pod.h"
 #include "core/queue.h"
+#include "core/trust.h"
 #include <pthread.h>
 
 struct pool_slot {
@@ -22,7 +23,8 @@ struct pool_slot {
 
 struct pool {
     char *key;
-    unsigned refs; /* control thread: sets and upstreams that hold it */
+    struct speech speech; /* never changes: who speaks otherwise has another pool */
+    unsigned refs;        /* control thread: sets and upstreams that hold it */
     unsigned workers;
     struct upstream_set *set; /* the newest; read by workers between two quiescent points */
     uint32_t ejecting;        /* a worker is judging; the others don't wait for it */

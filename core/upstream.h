@@ -17,8 +17,9 @@ struct upstream_wait; /* a request in line */
 
 /* What a request asks for. Zeroed: any pod, a kept connection is welcome, no waiting. */
 struct upstream_want {
-    bool fresh;                   /* a connection nobody has used before */
-    const struct upstream *avoid; /* a pod not to pick while there is another */
+    bool fresh;                     /* a connection nobody has used before */
+    bool raw;                       /* the pod's own bytes, also where it speaks TLS; never kept */
+    const struct upstream *avoid;   /* a pod not to pick while there is another */
     const struct upstream *instead; /* a retry: a connection to it closes for this one */
     uint64_t key; /* for `load-balance: hash`: who asks, see upstream_key; 0: unknown */
     /* The stream that was waited for (as from upstream_open), or NULL and why: -ETIMEDOUT, -ENETUNREACH, or as below. Called
@@ -50,6 +51,9 @@ bool upstream_may_retry(struct worker *, struct upstream_set *);
 /* Facts about a stream from upstream_open. */
 bool upstream_is_reused(const struct stream *);
 struct upstream *upstream_of(const struct stream *);
+bool upstream_is_secure(const struct stream *); /* TLS */
+/* It has ended, but not as TLS ends: what only the end delimits may have been cut. */
+bool upstream_is_truncated(const struct stream *);
 const char *upstream_name(const struct upstream *); /* "10.11.0.5:8080" */
 /* The exchange is over and the connection is clean: keep it idle for the next one. Takes the stream. */
 void upstream_keep(struct stream *);

@@ -22,6 +22,7 @@ struct upstream_wait {
     struct worker *worker, *lender;
     struct pool *pool;
     bool fresh;            /* one that others have used is none for it */
+    bool raw;              /* without the TLS that the pod speaks */
     struct upstream *up;   /* granted; NULL: there is none any more */
     struct stream *stream; /* granted with it, of this worker; or */
     int fd;                /* a connection of another; -1: a new one is to be made */
@@ -57,7 +58,7 @@ static struct stream *grant_open(struct upstream_wait *t, int *ret_error) {
         *ret_error = s ? 0 : -ENOMEM;
         return s;
     }
-    return upstream_connect(t->up, t->worker, ret_error);
+    return upstream_connect(t->up, t->worker, t->raw, ret_error);
 }
 
 /* Nobody wants it any more. */
@@ -119,8 +120,12 @@ static struct upstream_wait *wait_new(struct worker *w, const struct upstream_wa
     struct upstream_wait *t = worker_alloc(w, sizeof *t);
     if (!t)
         return NULL;
-    *t = (struct upstream_wait){
-        .worker = w, .fd = -1, .fresh = want->fresh, .turn = want->turn, .user = want->user};
+    *t = (struct upstream_wait){.worker = w,
+                                .fd = -1,
+                                .fresh = want->fresh,
+                                .raw = want->raw,
+                                .turn = want->turn,
+                                .user = want->user};
     w->wait_count++; /* a worker that ends waits for it */
     return t;
 }
@@ -248,10 +253,17 @@ static void wait_late(struct timer *timer) {
 
 /* ---- connections that others keep idle ---- */
 
+/* One that others have used is none for him; and what speaks TLS can't go to another worker. */
+static bool takes_none(const struct upstream_wait *t, const struct upstream *up,
+                       const struct worker *w) {
+    return t->fresh || (up->pool->speech.trust && t->worker != w);
+}
+
 /* Under the lock: the first in line gets this very pod, which gives one connection up. *ret_fresh: he takes none that is kept. */
-static struct upstream_wait *give_next(struct upstream *up, bool *ret_fresh) {
+static struct upstream_wait *give_next(struct upstream *up, const struct worker *w,
+                                       bool *ret_fresh) {
     struct queued_item *first = up->pool->line.first;
-    *ret_fresh = first && wait_of(first)->fresh;
+    *ret_fresh = first && takes_none(wait_of(first), up, w);
     if (!first || *ret_fresh)
         return NULL;
     struct upstream_wait *t = wait_of(queue_take(&up->pool->line));
@@ -267,7 +279,7 @@ void upstream_give(struct upstream *up, struct worker *w) {
     bool fresh;
     while (slot->idle && queue_waits(&up->pool->line)) {
         pthread_mutex_lock(&up->pool->lock);
-        struct upstream_wait *t = give_next(up, &fresh);
+        struct upstream_wait *t = give_next(up, w, &fresh);
         pthread_mutex_unlock(&up->pool->lock);
         if (fresh)
             upstream_idle_drop(up, w); /* its end makes room, and goes on with the line */

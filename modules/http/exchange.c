@@ -635,7 +635,9 @@ static void pod_eof(struct stream *s, void *user) {
     struct exchange *ex = user;
     struct http_conn *hc = ex->hc;
     (void)s;
-    if (message_ends_here(&ex->response) ? response_whole(ex, false) : pod_failed(ex, -ECONNRESET))
+    /* A body that ends with the connection must see it end well (RFC 9112 section 9.8). */
+    bool whole = message_ends_here(&ex->response) && !upstream_is_truncated(s);
+    if (whole ? response_whole(ex, false) : pod_failed(ex, -ECONNRESET))
         http_continue(hc);
 }
 

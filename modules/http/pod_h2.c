@@ -286,7 +286,8 @@ static void conn_link(struct pod_conn *c, struct pod_home *home) {
 static struct pod_conn *conn_new(struct pod_home *home, struct upstream_set *set, int *ret_error) {
     struct pod_conn *c = worker_alloc(home->worker, sizeof *c);
     struct stream *wire = c ? upstream_dial(home->worker, set, home->up, ret_error) : NULL;
-    bool good = wire && h2_session_init(&c->session, &pod_role, home->worker, wire, false);
+    bool good = wire && h2_session_init(&c->session, &pod_role, home->worker, wire,
+                                        upstream_is_secure(wire));
     if (good) {
         c->most = home->most;
         timer_init(&c->idle, idle_expired);
@@ -359,7 +360,7 @@ static void pod_keep(struct stream *s) {
 /* Before the preface, which goes out at the end of the turn; and nobody else may use that connection. */
 static void pod_introduce(struct stream *s, const void *data, size_t length) {
     struct h2_session *session = ((struct h2_stream *)s)->session;
-    stream_write_copy(session->wire, data, length);
+    stream_write_copy(stream_base(session->wire), data, length);
     conn_unlink(conn_of(session));
 }
 

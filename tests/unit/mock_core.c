@@ -340,6 +340,13 @@ bool upstream_is_reused(const struct stream *s) {
 struct upstream *upstream_of(const struct stream *s) {
     return (struct upstream *)end_of(s)->upstream;
 }
+bool upstream_is_secure(const struct stream *s) {
+    (void)s;
+    return false;
+}
+bool upstream_is_truncated(const struct stream *s) {
+    return end_of(stream_base(s))->truncated;
+}
 const char *upstream_name(const struct upstream *u) {
     return u->name;
 }
