@@ -165,7 +165,10 @@ static void health_check(struct reader *r, const struct service_object *service)
     const struct items *ports = &service->spec->ports;
     for (size_t i = 0; policy && policy->policy.health == HEALTH_HTTP && i < ports->count; i++) {
         const struct word *protocol = &((struct service_port *)ports->item)[i].app_protocol;
-        if (protocol->text && !word_listed("http HTTP kubernetes.io/ws", protocol->text))
+        if (protocol->text &&
+            !word_listed(
+                "http HTTP https HTTPS kubernetes.io/ws kubernetes.io/wss kubernetes.io/h2c",
+                protocol->text))
             reader_error(r, protocol->at,
                          "ringress/health-path: pods of appProtocol %s can't be asked for a path; "
                          "ringress/health-check: tcp connects to them",

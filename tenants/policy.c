@@ -390,7 +390,7 @@ void policy_apply(struct work *w, struct backend *backend, const struct policy_s
     to->server_name = stash_text(w->stash, to->server_name);
     if (to->health == HEALTH_HTTP && !to->health_path)
         to->health_path = "/";
-    /* The pods of these speak something else; an Ingress can't know. */
-    if (to->health == HEALTH_HTTP && backend->protocol != APP_HTTP && backend->protocol != APP_WS)
+    /* The pods of this speak something else; an Ingress can't know. */
+    if (to->health == HEALTH_HTTP && backend->protocol == APP_TCP)
         to->health = HEALTH_TCP;
 }

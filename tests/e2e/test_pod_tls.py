@@ -362,6 +362,61 @@ def test_grpc_over_tls(workers, authority):
             assert node("grpc_client.js", *where, "download") == {"count": 2000, "bytes": 6_000_000, "status": OK}
 
 
+# ---- checks ----
+CHECKS = {"health_path": "/healthz", "health_interval": "500ms", "health_timeout": "500ms", "health_unhealthy": "1",
+          "health_healthy": "1"}
+
+
+def test_checks_ask_over_tls(workers, authority):
+    well = [True]
+
+    def handle(wire):
+        while request := wire.read_request():
+            bad = request.target == "/healthz" and not well[0]
+            wire.send(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" if bad else ANSWER)
+    with Pod(handle, "web", tls=authority.issue(NAME)) as p:
+        with Edge({"acme.yaml": verified(authority, p, **CHECKS)}, workers) as e:
+            assert e.status(URL) == 200
+            well[0] = False
+            eventually(lambda: backend(e, p)["state"] == "notReady")
+            assert "it answers 503" in backend(e, p)["reason"] and e.status(URL) == 503
+            well[0] = True
+            eventually(lambda: e.status(URL) == 200)
+
+
+def test_checks_verify(workers, authority, stranger):
+    with EchoPod("web", tls=stranger.issue(NAME)) as p:
+        with Edge({"acme.yaml": verified(authority, p, **CHECKS)}, workers) as e:
+            eventually(lambda: backend(e, p)["state"] == "notReady")
+            assert "signed by no authority" in backend(e, p)["reason"] and not p.requests
+
+
+@pytest.mark.parametrize("secure", [True, False], ids=["TLS", "h2c"])
+def test_checks_ask_in_http2(workers, authority, secure):
+    well = [True]
+
+    def answer(c, stream, a):
+        health = dict(a.heads[0])[":path"] == "/healthz"
+        reply(c, stream, body=b"ok", status="200" if well[0] or not health else "500")
+    with (h2_pod(authority, answer) if secure else H2Pod(answer)) as p:
+        drop = (verified(authority, p, backend_http_version="2", **CHECKS) if secure else
+                acme(p, protocol="kubernetes.io/h2c", **CHECKS))
+        with Edge({"acme.yaml": drop}, workers) as e:
+            eventually(lambda: any(h[":path"] == "/healthz" for h in p.heads))
+            assert e.status(URL) == 200
+            well[0] = False
+            eventually(lambda: backend(e, p)["state"] == "notReady")
+            assert "it answers 500" in backend(e, p)["reason"]
+            well[0] = True
+            eventually(lambda: e.status(URL) == 200)
+
+
+def test_a_check_that_finds_another_protocol_says_so(workers):
+    with Pod(answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as p, Edge({"acme.yaml": acme(p, protocol="kubernetes.io/h2c", **CHECKS)}, workers) as e:
+        eventually(lambda: backend(e, p)["state"] == "notReady")
+        assert "its health check fails" in backend(e, p)["reason"]
+
+
 @pytest.mark.parametrize("name, value, complaint", [
     ("backend-verify", "yes", "is not on or off"), ("backend-http-version", "3", "is not 1.1 or 2"),
     ("backend-server-name", "web", "is not a host's name with a dot"), ("backend-ca-secret", "A/B", "is not a Secret's name"),
