@@ -20,7 +20,8 @@ static bool is_full(const struct ask *a, const struct upstream *up) {
     uint32_t most = a->set->pod_connections;
     if (!most || a->want->instead == up) /* that one ends */
         return false;
-    if (!a->want->fresh && up->w[a->w->id].idle)
+    const struct upstream_slot *slot = &up->w[a->w->id];
+    if (!a->want->fresh && (slot->idle || (slot->shared && slot->shared->room(slot->shared))))
         return false;
     return upstream_taken(up) >= most;
 }

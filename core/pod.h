@@ -37,6 +37,7 @@ struct upstream_slot {
     struct upstream_shared *shared; /* connections with many requests each, a module's */
     uint32_t leave_posted;          /* under way: not to be posted again yet */
     uint32_t give_posted;
+    uint32_t called; /* from the line, for room on `shared`, and not there yet */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct upstream_slot, failures) == 64, "one line");
 
@@ -106,6 +107,8 @@ int wait_for_lent(struct worker *, struct upstream *, const struct upstream_want
                   struct worker *lender, struct upstream_wait **ret);
 /* What is idle there goes to those who wait. */
 void upstream_give(struct upstream *, struct worker *);
+/* Workers that could give somebody in line a connection are asked, but for `except` (a worker's number; any other: nobody). */
+void givers_ask(const struct upstream_set *, struct ring *from, unsigned except);
 /* There may be room: whoever waits gets it. On any thread, with its own ring. */
 void pool_serve(struct pool *, struct ring *from);
 /* A connection of `slot` is gone: somebody's turn. */

@@ -18,7 +18,8 @@
 
 struct pool_slot {
     struct budget budget;
-    uint32_t turn; /* BALANCE_ROUND_ROBIN */
+    uint32_t turn;    /* BALANCE_ROUND_ROBIN */
+    uint32_t waiting; /* of this worker, in line or called from it */
 } __attribute__((aligned(64)));
 
 struct pool {

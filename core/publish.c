@@ -384,6 +384,12 @@ static void grace_period(void) {
         (void)__atomic_load_n(&process.worker[i]->turns, __ATOMIC_ACQUIRE);
 }
 
+/* Shared connections do not become idle one by one: their workers are asked again, as long as somebody waits. */
+static void sharers_ask(const struct pool *pool) {
+    if (pool->set && pool->speech.http2)
+        givers_ask(pool->set, process.control, UINT32_MAX);
+}
+
 /* A grant can be missed where a pod comes back from ejection or passes its checks: nothing else happens there. */
 static void lines_serve(void) {
     bool any = false;
@@ -392,6 +398,7 @@ static void lines_serve(void) {
         if (!pool || !queue_waits(&pool->line))
             continue;
         pool_serve(pool, process.control);
+        sharers_ask(pool);
         any = true;
     }
     if (any)
