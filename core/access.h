@@ -24,6 +24,7 @@ struct conn;
     X(NO_POD, "no_pod", "no pod is ready")                                                    \
     X(POD_BUSY, "pod_busy", "all pods had all the connections they may have for too long")    \
     X(POD_REFUSED, "pod_refused", "no connection to a pod could be made")                     \
+    X(POD_TLS, "pod_tls", "the TLS handshake with a pod failed")                              \
     X(POD_BROKE, "pod_broke", "the pod ended its connection before its answer was whole")     \
     X(POD_MALFORMED, "pod_malformed", "the pod's answer is not what the protocol allows")     \
     X(POD_TIMEOUT, "pod_timeout", "the pod did not accept or answer in time")                 \

@@ -18,9 +18,10 @@ struct ask { /* what `weigh` looks at */
 
 static bool is_full(const struct ask *a, const struct upstream *up) {
     uint32_t most = a->set->pod_connections;
-    if (!most || (a->want->instead && upstream_of(a->want->instead) == up)) /* that one ends */
+    if (!most || a->want->instead == up) /* that one ends */
         return false;
-    if (!a->want->fresh && up->w[a->w->id].idle)
+    const struct upstream_slot *slot = &up->w[a->w->id];
+    if (!a->want->fresh && (slot->idle || (slot->shared && slot->shared->room(slot->shared))))
         return false;
     return upstream_taken(up) >= most;
 }
@@ -69,6 +70,8 @@ static unsigned choose(const struct ask *a) {
  * worker so keeps one for itself, and a burst on one of them uses what the others don't need. */
 static struct worker *lender_find(const struct upstream *up, const struct worker *w) {
     bool own = up->w[w->id].open;
+    if (up->pool->speech.trust) /* TLS has keys and counters: a descriptor is not all of it */
+        return NULL;
     for (unsigned i = 1; i < up->workers; i++) {
         unsigned at = (w->id + i) % up->workers;
         const struct upstream_slot *s = &up->w[at];
@@ -89,7 +92,7 @@ static struct stream *take(const struct ask *a, struct upstream *up,
         a->want->turn && !a->want->fresh && !w->draining ? lender_find(up, w) : NULL;
     if (lender && (*ret_error = wait_for_lent(w, up, a->want, lender, ret_wait)) == -EINPROGRESS)
         return NULL;
-    return upstream_connect(up, w, ret_error);
+    return upstream_connect(up, w, a->want->raw, ret_error);
 }
 
 /* ---- with one ---- */
@@ -126,7 +129,7 @@ static struct stream *take_capped(const struct ask *a, struct upstream_wait **re
         pool_serve(pool, a->w->ring);
     if (*ret_error || s)
         return s;
-    s = upstream_connect(up, a->w, ret_error);
+    s = upstream_connect(up, a->w, a->want->raw, ret_error);
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
     if (!s)
         pool_serve(pool, a->w->ring);
@@ -170,7 +173,7 @@ struct upstream *upstream_choose(struct worker *w, struct upstream_set *set,
 struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct upstream *up,
                              int *ret_error) {
     if (!set->pod_connections)
-        return upstream_connect(up, w, ret_error);
+        return upstream_connect(up, w, false, ret_error);
     pthread_mutex_lock(&set->pool->lock);
     bool full = upstream_taken(up) >= set->pod_connections;
     if (!full)
@@ -180,7 +183,7 @@ struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct 
         *ret_error = -EBUSY;
         return NULL;
     }
-    struct stream *s = upstream_connect(up, w, ret_error);
+    struct stream *s = upstream_connect(up, w, false, ret_error);
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
     return s;
 }

@@ -425,8 +425,12 @@ static uint64_t dial_key(const struct dial *d) {
 static void dial_next(struct dial *d, const struct upstream *avoid) {
     struct conn *c = d->conn;
     int error = 0;
-    struct upstream_want want = {
-        .fresh = true, .avoid = avoid, .key = dial_key(d), .turn = dial_turn, .user = d};
+    struct upstream_want want = {.fresh = true,
+                                 .raw = true,
+                                 .avoid = avoid,
+                                 .key = dial_key(d),
+                                 .turn = dial_turn,
+                                 .user = d};
     if (d->tries++ < DIAL_TRIES)
         d->far = upstream_ask(c->sock.owner.worker, d->set, &want, &d->wait, &error);
     if (d->far && d->tries > 1) {

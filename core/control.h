@@ -97,6 +97,8 @@ struct upstream_figures {
     uint32_t failing;    /* failures in a row */
     int64_t ejected_ms;  /* for so long still; 0: it is not */
     bool fails_checks;
+    uint64_t tls_failures; /* handshakes */
+    const char *tls_why;   /* the latest one failed; NULL: it did not */
     /* of its service: requests that wait for a connection now; were refused as too many; waited too long */
     uint32_t waiting;
     uint64_t refused, late;
@@ -106,6 +108,7 @@ struct upstream_figures upstream_sum(const struct upstream *);
 /* A socket as requests to this pod have it: its network namespace, its device. Negative errno. */
 int upstream_socket(const struct upstream *);
 int upstream_connect_fd(const struct upstream *, int fd); /* 0 or negative errno, -EINPROGRESS */
+const struct speech *upstream_speech(const struct upstream *); /* core/trust.h */
 /* What the checks say, to all workers: one that fails is given no requests. */
 void upstream_health_set(struct upstream *, bool passes);
 

@@ -32,10 +32,12 @@ struct upstream_slot {
     /* cold */
     uint64_t failures __attribute__((aligned(64)));
     uint64_t connects; /* connections begun */
+    uint64_t tls_failures;
     struct message retire, leave, give;
     struct upstream_shared *shared; /* connections with many requests each, a module's */
     uint32_t leave_posted;          /* under way: not to be posted again yet */
     uint32_t give_posted;
+    uint32_t called; /* from the line, for room on `shared`, and not there yet */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct upstream_slot, failures) == 64, "one line");
 
@@ -56,6 +58,7 @@ struct upstream {
         aligned(64))); /* connections promised: to a request that waited, or is being lent one */
     uint32_t opened; /* the sum of all slots' `open`, so that who looks for room need not add up */
     uint32_t held;   /* by who looks at it once more after its last connection */
+    int32_t tls_error;        /* of the latest handshake; 0: none, or it was well (trust.h) */
     struct ejection ejection; /* written by whichever worker meets a failure */
     struct upstream_slot w[];
 };
@@ -85,7 +88,7 @@ struct upstream *upstream_new(const char *key, const union address *, const stru
 void upstream_stay(struct upstream *);
 /* No live version lists it: idle connections close now, new ones are not made while there is another pod. */
 void upstream_leave(struct upstream *, struct worker *const *workers, struct ring *from);
-/* May a stream of upstream_open go on under this network? True when it is not one (another layer lies above). */
+/* May a stream of upstream_open go on under this network, whatever layers lie above it? True when it is none. */
 bool upstream_allowed(const struct stream *, const struct network *);
 /* No version holds it any more: idle connections close now, busy ones when they are given back. */
 void upstream_retire(struct upstream *, struct worker *const *workers, struct ring *from);
@@ -96,7 +99,7 @@ void upstream_free(struct upstream *);
 void upstream_close_idle(struct upstream *, struct worker *);
 
 /* ---- upstream.c, for choose.c and wait.c; on worker `w` ---- */
-struct stream *upstream_connect(struct upstream *, struct worker *, int *ret_error);
+struct stream *upstream_connect(struct upstream *, struct worker *, bool raw, int *ret_error);
 struct stream *upstream_idle_take(struct upstream *, struct worker *); /* NULL: none is idle */
 /* Takes `fd`, a connection that another worker has lent; NULL: no memory. */
 struct stream *upstream_adopt(struct upstream *, struct worker *, int fd);
@@ -112,6 +115,8 @@ int wait_for_lent(struct worker *, struct upstream *, const struct upstream_want
                   struct worker *lender, struct upstream_wait **ret);
 /* What is idle there goes to those who wait. */
 void upstream_give(struct upstream *, struct worker *);
+/* Workers that could give somebody in line a connection are asked, but for `except` (a worker's number; any other: nobody). */
+void givers_ask(const struct upstream_set *, struct ring *from, unsigned except);
 /* There may be room: whoever waits gets it. On any thread, with its own ring. */
 void pool_serve(struct pool *, struct ring *from);
 /* A connection of `slot` is gone: somebody's turn. */

@@ -30,6 +30,8 @@ bool pool_unref(struct pool *p) {
     if (--p->refs)
         return false;
     pthread_mutex_destroy(&p->lock);
+    trust_put(p->speech.trust);
+    free(p->speech.server_name);
     free(p->key);
     free(p);
     return true;

@@ -13,16 +13,19 @@
 #include "core/budget.h"
 #include "core/pod.h"
 #include "core/queue.h"
+#include "core/trust.h"
 #include <pthread.h>
 
 struct pool_slot {
     struct budget budget;
-    uint32_t turn; /* BALANCE_ROUND_ROBIN */
+    uint32_t turn;    /* BALANCE_ROUND_ROBIN */
+    uint32_t waiting; /* of this worker, in line or called from it */
 } __attribute__((aligned(64)));
 
 struct pool {
     char *key;
-    unsigned refs; /* control thread: sets and upstreams that hold it */
+    struct speech speech; /* never changes: who speaks otherwise has another pool */
+    unsigned refs;        /* control thread: sets and upstreams that hold it */
     unsigned workers;
     struct upstream_set *set; /* the newest; read by workers between two quiescent points */
     uint32_t ejecting;        /* a worker is judging; the others don't wait for it */

@@ -52,25 +52,48 @@ struct account *account_find(const char *tenant_uid) {
     return map_get(&accounts, tenant_uid);
 }
 
-static void pool_key(const struct tenant *t, const struct backend *b, char *out, size_t room) {
-    snprintf(out, room, "%s|%s|%u|%d|%s|%s", t->uid, b->service, b->port, b->protocol,
-             t->network.netns ? t->network.netns : "", t->network.device ? t->network.device : "");
+enum { POOL_KEY_MOST = 1400, UPSTREAM_KEY_MOST = POOL_KEY_MOST + 80 };
+
+/* Who is verified otherwise, or speaks otherwise, is another: no connection that was judged by other rules goes on. */
+static void pool_key(const struct tenant *t, const struct backend *b, const struct trust *trust,
+                     char *out) {
+    const struct network *n = &t->network;
+    snprintf(out, POOL_KEY_MOST, "%s|%s|%u|%d|%s|%s|%llu|%s|%d", t->uid, b->service, b->port,
+             b->protocol, n->netns ? n->netns : "", n->device ? n->device : "",
+             trust ? (unsigned long long)trust->serial : 0, trust ? b->tls.server_name : "",
+             b->tls.http2);
+}
+
+/* Takes the trust, also when it fails. */
+static struct pool *pool_make(const char *key, const struct backend *b, struct trust *trust) {
+    struct pool *pool = pool_new(key, process.workers);
+    if (!pool) {
+        trust_put(trust);
+        return NULL;
+    }
+    pool->speech = (struct speech){.trust = trust,
+                                   .server_name = trust ? strdup(b->tls.server_name) : NULL,
+                                   .http2 = b->protocol == APP_H2C || (trust && b->tls.http2)};
+    if ((trust && !pool->speech.server_name) || !map_put(&pools, key, pool)) {
+        pool_unref(pool);
+        return NULL;
+    }
+    return pool;
 }
 
 /* With a reference for the caller. */
 static struct pool *pool_get(const struct tenant *t, const struct backend *b) {
-    char key[700];
-    pool_key(t, b, key, sizeof key);
-    struct pool *pool = map_get(&pools, key);
-    if (pool) {
-        pool_ref(pool);
-        return pool;
-    }
-    pool = pool_new(key, process.workers);
-    if (pool && !map_put(&pools, key, pool)) {
-        pool_unref(pool);
+    char key[POOL_KEY_MOST];
+    bool secure = b->protocol == APP_HTTPS && !b->tls.refusal;
+    struct trust *trust = secure ? trust_get(b->tls.ca_pem, process.workers) : NULL;
+    if (secure && !trust)
         return NULL;
-    }
+    pool_key(t, b, trust, key);
+    struct pool *pool = map_get(&pools, key);
+    if (!pool)
+        return pool_make(key, b, trust);
+    trust_put(trust); /* it has its own */
+    pool_ref(pool);
     return pool;
 }
 
@@ -88,7 +111,7 @@ static void upstream_end(struct upstream *up) {
 
 static struct upstream *upstream_get(const struct tenant *t, const struct endpoint *e,
                                      struct account *account, struct pool *pool) {
-    char key[800], address[80] = "";
+    char key[UPSTREAM_KEY_MOST], address[80] = "";
     const uint8_t *p = (const uint8_t *)&e->addr;
     size_t n = e->addr.any.sa_family == AF_INET6 ? sizeof e->addr.v6 : sizeof e->addr.v4;
     for (size_t i = 0; i < n; i++)
@@ -361,6 +384,12 @@ static void grace_period(void) {
         (void)__atomic_load_n(&process.worker[i]->turns, __ATOMIC_ACQUIRE);
 }
 
+/* Shared connections do not become idle one by one: their workers are asked again, as long as somebody waits. */
+static void sharers_ask(const struct pool *pool) {
+    if (pool->set && pool->speech.http2)
+        givers_ask(pool->set, process.control, UINT32_MAX);
+}
+
 /* A grant can be missed where a pod comes back from ejection or passes its checks: nothing else happens there. */
 static void lines_serve(void) {
     bool any = false;
@@ -369,6 +398,7 @@ static void lines_serve(void) {
         if (!pool || !queue_waits(&pool->line))
             continue;
         pool_serve(pool, process.control);
+        sharers_ask(pool);
         any = true;
     }
     if (any)

@@ -17,6 +17,7 @@
 #include "core/buf.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct stream;
 struct account;
@@ -42,6 +43,7 @@ struct stream_ops {
     void (*shutdown)(struct stream *);
     void (*close)(struct stream *, bool reset);
     size_t (*queued)(const struct stream *);
+    struct stream *(*below)(const struct stream *); /* that carries it; NULL: the kernel does */
 };
 
 struct stream {
@@ -83,4 +85,10 @@ static inline void stream_consume(struct stream *s, const struct stream_events *
                                   void *user) {
     s->events = events;
     s->user = user;
+}
+/* What carries it all: the lowest layer. */
+static inline struct stream *stream_base(const struct stream *s) {
+    while (s->ops->below)
+        s = s->ops->below(s);
+    return (struct stream *)(uintptr_t)s;
 }

@@ -3,10 +3,12 @@
  *
  *   HANDSHAKE --accepted--> OPEN --close_notify or FIN--> (reading) EOF
  *       any --failed--> BROKEN (told once), any --stream_close--> CLOSED
+ *   a client's end: DIALING --below is connected--> HANDSHAKE; what is written meanwhile waits in the outbox
  *
  * Plaintext written during a turn is gathered and encrypted at its end, so that a head and its body share a record.
  */
 #include "core/tls.h"
+#include "core/trust.h"
 #include "core/worker.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -36,6 +38,21 @@ struct tls {
     bool full : 1; /* the writer waits for drain */
     bool closed : 1;
     bool pumping : 1;
+    /* of a client's end */
+    bool client : 1;
+    bool dialing : 1;
+    bool full_early : 1; /* the writer waits since before the handshake was done */
+    bool parting : 1;    /* an alert of ours says why; it is to be sent */
+    bool truncated : 1;  /* the end came without close_notify */
+    bool heard : 1;
+};
+
+struct tls_client {
+    struct tls tls; /* first */
+    struct timer timer;
+    void (*judged)(void *, int);
+    void *user;
+    bool http2;
 };
 
 static void tls_pump(struct tls *t);
@@ -89,26 +106,61 @@ static void tls_tell_eof(struct tls *t) {
     t->stream.events->eof(&t->stream, t->stream.user);
 }
 
+static struct tls_client *client_of(struct tls *t) {
+    return container_of(t, struct tls_client, tls);
+}
+
+/* `error`: why the handshake failed, 0: it is done. */
+static void client_judged(struct tls *t, int error) {
+    struct tls_client *c = client_of(t);
+    timer_stop(&c->timer);
+    c->judged(c->user, error);
+}
+
+static void handshake_failed(struct tls *t, int error) {
+    if (!t->client) {
+        tls_break(t, t->below_eof ? -ECONNRESET : -EPROTO);
+        return;
+    }
+    t->parting = !t->below_eof;
+    client_judged(t, error);
+    tls_break(t, -EPROTO);
+}
+
+/* What was written meanwhile goes out at the end of the turn. */
+static bool client_opened(struct tls *t) {
+    if (!trust_agreed(t->ssl, client_of(t)->http2)) {
+        handshake_failed(t, TRUST_NO_H2);
+        return false;
+    }
+    client_judged(t, 0);
+    flush_later(t->stream.worker, &t->flush);
+    return true;
+}
+
 static bool tls_handshake(struct tls *t) {
-    if (wolfSSL_accept(t->ssl) == WOLFSSL_SUCCESS) {
+    if ((t->client ? wolfSSL_connect(t->ssl) : wolfSSL_accept(t->ssl)) == WOLFSSL_SUCCESS) {
+        if (t->client && !client_opened(t))
+            return false;
         t->open = true;
         if (t->stream.events->connected)
             t->stream.events->connected(&t->stream, t->stream.user);
         return !t->closed;
     }
     int error = wolfSSL_get_error(t->ssl, 0);
-    if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
-        return false;
-    tls_break(t, t->below_eof ? -ECONNRESET : -EPROTO);
+    if (error != WOLFSSL_ERROR_WANT_READ && error != WOLFSSL_ERROR_WANT_WRITE)
+        handshake_failed(t, error);
     return false;
 }
 
-/* What a failed wolfSSL_read means. A FIN without close_notify counts as the end: framing above tells whether it is early. */
+/* What a failed wolfSSL_read means. A FIN without close_notify counts as the end: framing above tells whether it is early, and asks
+ * tls_is_truncated where it can't. */
 static void tls_read_failed(struct tls *t) {
     int error = wolfSSL_get_error(t->ssl, 0);
     if (error == WOLFSSL_ERROR_WANT_READ)
         return;
-    if (error == WOLFSSL_ERROR_ZERO_RETURN || error == SOCKET_PEER_CLOSED_E)
+    t->truncated = error == SOCKET_PEER_CLOSED_E;
+    if (error == WOLFSSL_ERROR_ZERO_RETURN || t->truncated)
         tls_tell_eof(t);
     else
         tls_break(t, -EPROTO);
@@ -157,7 +209,7 @@ static void tls_govern_below(struct tls *t) {
 }
 
 static void tls_pump(struct tls *t) {
-    if (t->pumping || t->closed || t->broken)
+    if (t->pumping || t->closed || t->broken || t->dialing)
         return;
     t->pumping =
         true; /* an event above may write, pause, resume or close, but not start a second pump */
@@ -171,9 +223,23 @@ static void tls_pump(struct tls *t) {
 
 /* ---- events of the stream below ---- */
 
+enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22 };
+
+/* A pod that answers in plain text is told from one that is slow by its first byte: wolfSSL would wait for all of the record that
+ * its words seem to announce. */
+static bool begins_badly(struct tls *t, const struct slice *s) {
+    bool first = t->client && !t->heard && s->length;
+    t->heard = true;
+    return first && s->data[0] != RECORD_HANDSHAKE && s->data[0] != RECORD_ALERT;
+}
+
 static void below_data(struct stream *s, void *user, struct slice slice) {
     struct tls *t = user;
-    (void)s;
+    if (begins_badly(t, &slice)) {
+        slice_drop(s->worker, &slice);
+        handshake_failed(t, UNKNOWN_RECORD_TYPE);
+        return;
+    }
     tls_feed(t, slice);
     tls_pump(t);
 }
@@ -196,8 +262,20 @@ static void below_drain(struct stream *s, void *user) {
 }
 
 static void below_error(struct stream *s, void *user, int error) {
+    struct tls *t = user;
     (void)s;
-    tls_break(user, error);
+    if (t->client && !t->dialing && !t->open && !t->broken) {
+        client_judged(t, TRUST_BROKEN);
+        error = -EPROTO;
+    }
+    tls_break(t, error);
+}
+
+static void below_connected(struct stream *s, void *user) {
+    struct tls *t = user;
+    (void)s;
+    t->dialing = false;
+    tls_pump(t);
 }
 
 static const struct stream_events below_events = {
@@ -205,6 +283,7 @@ static const struct stream_events below_events = {
     .eof = below_eof,
     .drain = below_drain,
     .error = below_error,
+    .connected = below_connected,
 };
 
 /* ---- writing ---- */
@@ -241,16 +320,30 @@ static void tls_notify(struct tls *t) {
     wolfSSL_shutdown(t->ssl); /* sends close_notify; the peer's own is not waited for */
 }
 
+static void outbox_send(struct tls *t) {
+    while (t->outbox.bytes && !t->broken && (t->open || !t->client))
+        outbox_encrypt(t);
+}
+
+/* Who was told to wait before the handshake was done may go on, unless the stream below is full by now: then it tells. */
+static void early_drain(struct tls *t) {
+    if (!t->full_early || !t->open || t->broken)
+        return;
+    t->full_early = false;
+    if (!t->full && t->stream.events->drain)
+        t->stream.events->drain(&t->stream, t->stream.user);
+}
+
 static void tls_flush(struct flush *f) {
     struct tls *t = container_of(f, struct tls, flush);
     if (t->closed)
         return;
-    while (t->outbox.bytes && !t->broken)
-        outbox_encrypt(t);
-    if (t->shut && !t->broken && !t->notified) {
+    outbox_send(t);
+    if (t->shut && !t->broken && !t->notified && (t->open || !t->client)) {
         tls_notify(t);
         stream_shutdown(t->below);
     }
+    early_drain(t);
     tls_pump(t); /* a resume left this to us */
     if (t->broken && !t->told && !t->closed) {
         t->told = true;
@@ -264,17 +357,19 @@ static int tls_wrote(struct tls *t, bool ok) {
         return -ENOMEM;
     }
     flush_later(t->stream.worker, &t->flush);
-    if (t->outbox.bytes >=
-        STREAM_HIGH / 2) { /* does not wait for the end of the turn with so much */
-        while (t->outbox.bytes && !t->broken)
-            outbox_encrypt(t);
-    }
-    return t->full;
+    if (t->outbox.bytes >= STREAM_HIGH / 2) /* does not wait for the end of the turn with so much */
+        outbox_send(t);
+    t->full_early |= !t->open && t->outbox.bytes >= STREAM_HIGH;
+    return t->full || t->full_early;
+}
+
+static bool tls_takes(const struct tls *t) {
+    return !t->broken && !t->shut && !t->closed && (t->open || t->client);
 }
 
 static int tls_write(struct stream *s, struct slice slice) {
     struct tls *t = tls_of(s);
-    if (t->broken || t->shut || t->closed || !t->open) {
+    if (!tls_takes(t)) {
         slice_drop(s->worker, &slice);
         return -EPIPE;
     }
@@ -283,7 +378,7 @@ static int tls_write(struct stream *s, struct slice slice) {
 
 static int tls_write_copy(struct stream *s, const void *data, size_t length) {
     struct tls *t = tls_of(s);
-    if (t->broken || t->shut || t->closed || !t->open)
+    if (!tls_takes(t))
         return -EPIPE;
     return tls_wrote(t, segs_add_copy(s->worker, &t->outbox, data, length));
 }
@@ -314,14 +409,19 @@ static void tls_close(struct stream *s, bool reset) {
     struct tls *t = tls_of(s);
     if (t->closed)
         return;
+    if (t->client)
+        timer_stop(&client_of(t)->timer);
     if (!reset) {
-        while (t->outbox.bytes && !t->broken)
-            outbox_encrypt(t);
+        outbox_send(t);
         if (!t->broken)
             tls_notify(t);
     }
     t->closed = true;
-    stream_close(t->below, reset);
+    stream_close(t->below, reset && !t->parting);
+}
+
+static struct stream *tls_below(const struct stream *s) {
+    return container_of(s, const struct tls, stream)->below;
 }
 
 static const struct stream_ops tls_ops = {
@@ -332,6 +432,7 @@ static const struct stream_ops tls_ops = {
     .shutdown = tls_shutdown,
     .close = tls_close,
     .queued = tls_queued,
+    .below = tls_below,
 };
 
 /* ---- life ---- */
@@ -384,6 +485,37 @@ struct tls *tls_server_new(struct worker *w, struct stream *below, const struct 
     return NULL;
 }
 
+static void client_late(struct timer *timer) {
+    struct tls *t = &container_of(timer, struct tls_client, timer)->tls;
+    if (!t->dialing) /* else it is not TLS that takes so long */
+        client_judged(t, TRUST_LATE);
+    tls_break(t, -ETIMEDOUT);
+}
+
+struct tls *tls_client_new(struct worker *w, struct stream *below,
+                           const struct tls_client_conf *conf) {
+    struct tls_client *c = worker_alloc(w, sizeof *c);
+    if (!c) {
+        wolfSSL_free(conf->ssl);
+        return NULL;
+    }
+    struct tls *t = &c->tls;
+    t->stream = (struct stream){.ops = &tls_ops, .worker = w};
+    t->below = below;
+    t->ssl = conf->ssl;
+    t->client = t->dialing = true;
+    t->flush.run = tls_flush;
+    c->judged = conf->judged;
+    c->user = conf->user;
+    c->http2 = conf->http2;
+    wolfSSL_SetIOReadCtx(t->ssl, t);
+    wolfSSL_SetIOWriteCtx(t->ssl, t);
+    timer_init(&c->timer, client_late);
+    timer_set(w, &c->timer, conf->handshake_ms);
+    stream_consume(below, &below_events, t);
+    return t;
+}
+
 struct stream *tls_stream(struct tls *t) {
     return &t->stream;
 }
@@ -404,10 +536,23 @@ void tls_free(struct tls *t) {
     segs_drop(w, &t->outbox);
     if (t->ssl)
         wolfSSL_free(t->ssl);
+    if (t->client) {
+        timer_stop(&client_of(t)->timer);
+        worker_free(w, client_of(t), sizeof(struct tls_client));
+        return;
+    }
     identity_leave(t->identity, w);
     if (t->context)
         worker_free(w, t->context, (size_t)t->context_length + 1);
     worker_free(w, t, sizeof *t);
+}
+
+bool tls_is_quiet(const struct tls *t) {
+    return t->open && !t->broken && !t->eof && !t->shut && !t->closed && !t->outbox.bytes;
+}
+
+bool tls_is_truncated(const struct tls *t) {
+    return t->truncated;
 }
 
 const char *tls_sni(const struct tls *t) {
@@ -434,10 +579,14 @@ void tls_ticket_context(struct WOLFSSL *ssl, const char **ret, size_t *ret_lengt
     *ret_length = t->context_length;
 }
 
-void tls_prepare_context(struct WOLFSSL_CTX *ctx) {
+void tls_prepare_client_context(struct WOLFSSL_CTX *ctx) {
     wolfSSL_CTX_new_rng(
         ctx); /* one generator per context, that is per worker, instead of one per connection */
     wolfSSL_CTX_SetIORecv(ctx, wire_recv);
     wolfSSL_CTX_SetIOSend(ctx, wire_send);
+}
+
+void tls_prepare_context(struct WOLFSSL_CTX *ctx) {
+    tls_prepare_client_context(ctx);
     tickets_use(ctx);
 }

@@ -5,7 +5,7 @@
  *   consumer -plaintext-> outbox -> wolfSSL_write (up to 16 KiB a record) -> stream_write_copy below
  *
  * The consumer's `connected` event says that the handshake is done, `error` with -EPROTO that it failed (the alert is already on
- * its way). A session ticket resumes only for the tenant and name it was given for: both are in its authenticated data.
+ * its way). A client's end (to a pod) may be written to before; that is sent when it is open. A session ticket resumes only for the tenant and name it was given for: both are in its authenticated data.
  */
 #pragma once
 #include "core/identity.h"
@@ -24,6 +24,15 @@ struct tls_conf {
 
 /* Takes the stream below over; its consumer is the tls from now on. NULL: no memory or no context (the stream below is as it
  * was). The tls lives until tls_free, which its owner calls when the stream below is gone. */
+struct tls_client_conf {
+    struct WOLFSSL *ssl;  /* the tls's from now on, also on failure */
+    bool http2;           /* must be agreed on */
+    int64_t handshake_ms; /* for the connection below and the handshake, else -ETIMEDOUT */
+    void (*judged)(void *user, int error); /* the handshake is over: 0, or as trust_why takes it */
+    void *user;
+};
+/* The same for the end that asks; the stream below is still being connected. */
+struct tls *tls_client_new(struct worker *, struct stream *below, const struct tls_client_conf *);
 struct tls *tls_server_new(struct worker *, struct stream *below, const struct tls_conf *);
 struct stream *tls_stream(struct tls *);
 /* Bytes that were read from below before TLS began: the slice moves in. Then the handshake starts with tls_start. */
@@ -34,6 +43,9 @@ const char *tls_sni(const struct tls *);
 const char *tls_version(const struct tls *);
 const char *tls_alpn(const struct tls *); /* "": none was agreed on */
 bool tls_resumed(const struct tls *);
+bool tls_is_quiet(const struct tls *); /* open, and nothing is queued or has ended */
+/* It ended without close_notify: what only its end delimits may have been cut (RFC 8446 section 6.1). */
+bool tls_is_truncated(const struct tls *);
 
 /* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Any thread. */
 enum { TICKET_ROTATE_S = 12 * 3600 };
@@ -44,3 +56,4 @@ void tickets_use(struct WOLFSSL_CTX *);
 void tls_ticket_context(struct WOLFSSL *, const char **ret, size_t *ret_length);
 /* The callbacks of this file, on a context an identity has made. */
 void tls_prepare_context(struct WOLFSSL_CTX *);
+void tls_prepare_client_context(struct WOLFSSL_CTX *);

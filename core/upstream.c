@@ -8,6 +8,7 @@
 #include "core/pick.h"
 #include "core/pool.h"
 #include "core/sys.h"
+#include "core/tls.h"
 #include "tenants/network.h"
 #include <errno.h>
 #include <stdio.h>
@@ -19,19 +20,20 @@ enum { IDLE_MOST = 512, IDLE_MS = 55000, EARLY_MS = 1000, FAILED_MS = 1000 };
 
 struct upstream_conn {
     struct sock sock;
+    struct tls *tls; /* above the sock; NULL: none */
     struct upstream *up;
     struct upstream_conn *next, **link; /* in the idle list; link NULL: not there */
     uint32_t idle_ms;                   /* how long it may be kept idle; 0: IDLE_MS */
     bool reused;
 };
 
-static struct upstream_conn *conn_of(struct stream *s) {
-    return container_of(sock_of_stream(s), struct upstream_conn, sock);
+static struct upstream_conn *conn_of(const struct stream *s) {
+    return container_of(sock_of_stream(stream_base(s)), struct upstream_conn, sock);
 }
 
-static const struct upstream_conn *conn_of_const(const struct stream *s) {
-    return (const struct upstream_conn *)((const char *)s - offsetof(struct sock, stream) -
-                                          offsetof(struct upstream_conn, sock));
+/* What is given out: the upper end. */
+static struct stream *conn_stream(struct upstream_conn *c) {
+    return c->tls ? tls_stream(c->tls) : &c->sock.stream;
 }
 
 static struct upstream_slot *slot_of(const struct upstream_conn *c) {
@@ -53,7 +55,7 @@ static void idle_remove(struct upstream_conn *c) {
 
 static void idle_close(struct upstream_conn *c) {
     idle_remove(c);
-    stream_close(&c->sock.stream, false);
+    stream_close(conn_stream(c), false);
 }
 
 static void idle_expired(struct timer *t) {
@@ -84,7 +86,8 @@ static const struct stream_events idle_events = {
 static bool may_keep(const struct upstream_conn *c, const struct upstream_slot *slot,
                      const struct worker *w) {
     const struct sock *s = &c->sock;
-    return !s->broken && !s->eof && !s->shut && !s->queue.bytes && !w->draining && !w->stopping &&
+    return !s->broken && !s->eof && !s->shut && !s->queue.bytes &&
+           (!c->tls || tls_is_quiet(c->tls)) && !w->draining && !w->stopping &&
            slot->idle_count < IDLE_MOST && !__atomic_load_n(&slot->retired, __ATOMIC_RELAXED) &&
            !__atomic_load_n(&slot->leaving, __ATOMIC_RELAXED);
 }
@@ -125,7 +128,7 @@ struct stream *upstream_idle_take(struct upstream *up, struct worker *w) {
     idle_remove(c);
     timer_rest(&c->sock.timer);
     c->reused = true;
-    return &c->sock.stream;
+    return conn_stream(c);
 }
 
 /* The connection lives on under another descriptor; one that can't (no descriptor is free) ends, too, since who waits makes one of his
@@ -133,8 +136,8 @@ struct stream *upstream_idle_take(struct upstream *up, struct worker *w) {
  * the kernel takes what a ring is asked for in order, and nothing is to be received while nothing was asked of the pod. */
 int upstream_idle_lend(struct upstream *up, struct worker *w) {
     struct upstream_conn *c = up->w[w->id].idle;
-    int fd = c ? sys_dup(c->sock.fd) : -ENOENT;
-    if (c)
+    int fd = c && !c->tls ? sys_dup(c->sock.fd) : -ENOENT;
+    if (c && !c->tls)
         idle_close(c);
     return fd;
 }
@@ -162,6 +165,8 @@ static void upstream_conn_gone(struct sock *s) {
     struct worker *w = s->owner.worker;
     ACCOUNT_ADD(w->upstream_count, -1);
     slot->busy--;
+    if (c->tls)
+        tls_free(c->tls);
     worker_free(w, c, sizeof *c);
     if (slot_is_capped(slot))
         upstream_slot_free(slot, w);
@@ -183,7 +188,34 @@ static struct upstream_conn *conn_make(struct upstream *up, struct worker *w, in
     return c;
 }
 
-struct stream *upstream_connect(struct upstream *up, struct worker *w, int *ret_error) {
+/* The latest handshake tells what people see of this pod; requests judge each their own. */
+static void tls_judged(void *user, int error) {
+    const struct upstream_conn *c = user;
+    struct upstream *up = c->up;
+    if (error)
+        ACCOUNT_ADD(slot_of(c)->tls_failures, 1);
+    if (__atomic_load_n(&up->tls_error, __ATOMIC_RELAXED) != error)
+        __atomic_store_n(&up->tls_error, error, __ATOMIC_RELAXED);
+}
+
+static bool conn_secure(struct upstream_conn *c) {
+    struct worker *w = c->sock.owner.worker;
+    const struct speech *s = &c->up->pool->speech;
+    struct WOLFSSL_CTX *ctx = trust_context(s->trust, w->id);
+    struct WOLFSSL *ssl =
+        ctx ? trust_session(ctx, s->server_name, s->trust->ca_pem, s->http2) : NULL;
+    if (!ssl)
+        return false;
+    struct tls_client_conf conf = {.ssl = ssl,
+                                   .http2 = s->http2,
+                                   .handshake_ms = edge_timeouts()->connect,
+                                   .judged = tls_judged,
+                                   .user = c};
+    c->tls = tls_client_new(w, &c->sock.stream, &conf);
+    return c->tls;
+}
+
+struct stream *upstream_connect(struct upstream *up, struct worker *w, bool raw, int *ret_error) {
     int fd = sys_socket(up->addr.any.sa_family, up->netns, up->device);
     if (fd < 0) {
         *ret_error = fd;
@@ -195,9 +227,14 @@ struct stream *upstream_connect(struct upstream *up, struct worker *w, int *ret_
         *ret_error = -ENOMEM;
         return NULL;
     }
+    if (up->pool->speech.trust && !raw && !conn_secure(c)) {
+        stream_close(&c->sock.stream, true);
+        *ret_error = -ENOMEM;
+        return NULL;
+    }
     ACCOUNT_ADD(up->w[w->id].connects, 1);
     sock_connect(&c->sock, &up->addr.any, address_length(up), edge_timeouts()->connect);
-    return &c->sock.stream;
+    return conn_stream(c);
 }
 
 struct stream *upstream_adopt(struct upstream *up, struct worker *w, int fd) {
@@ -215,15 +252,24 @@ struct stream *upstream_adopt(struct upstream *up, struct worker *w, int fd) {
 /* ---- facts ---- */
 
 bool upstream_is_open(const struct stream *s) {
-    return !conn_of_const(s)->sock.closing;
+    return !conn_of(s)->sock.closing;
 }
 
 bool upstream_is_reused(const struct stream *s) {
-    return conn_of_const(s)->reused;
+    return conn_of(s)->reused;
+}
+
+bool upstream_is_secure(const struct stream *s) {
+    return conn_of(s)->tls;
+}
+
+bool upstream_is_truncated(const struct stream *s) {
+    const struct upstream_conn *c = conn_of(s);
+    return c->tls && tls_is_truncated(c->tls);
 }
 
 struct upstream *upstream_of(const struct stream *s) {
-    return conn_of_const(s)->up;
+    return conn_of(s)->up;
 }
 
 static bool same(const char *a, const char *b) {
@@ -231,9 +277,9 @@ static bool same(const char *a, const char *b) {
 }
 
 bool upstream_allowed(const struct stream *s, const struct network *network) {
-    if (s->ops != &sock_ops)
+    if (stream_base(s)->ops != &sock_ops)
         return true;
-    const struct upstream *up = conn_of_const(s)->up;
+    const struct upstream *up = conn_of(s)->up;
     return network_allows(network, &up->addr) && same(up->netns, network->netns) &&
            same(up->device, network->device);
 }
@@ -281,6 +327,10 @@ int upstream_connect_fd(const struct upstream *up, int fd) {
     return connect(fd, &up->addr.any, address_length(up)) ? -errno : 0;
 }
 
+const struct speech *upstream_speech(const struct upstream *up) {
+    return &up->pool->speech;
+}
+
 void upstream_health_set(struct upstream *up, bool passes) {
     for (unsigned i = 0; i < up->workers; i++)
         __atomic_store_n(&up->w[i].out, !passes, __ATOMIC_RELAXED);
@@ -296,6 +346,8 @@ struct upstream_figures upstream_sum(const struct upstream *up) {
         .late = __atomic_load_n(&up->pool->late, __ATOMIC_RELAXED),
         .fails_checks = upstream_is_out(up),
     };
+    int tls_error = __atomic_load_n(&up->tls_error, __ATOMIC_RELAXED);
+    f.tls_why = tls_error ? trust_why(tls_error) : NULL;
     if (ejection_is(&up->ejection, now))
         f.ejected_ms = __atomic_load_n(&up->ejection.until_ms, __ATOMIC_RELAXED) - now;
     for (unsigned i = 0; i < up->workers; i++) {
@@ -303,6 +355,7 @@ struct upstream_figures upstream_sum(const struct upstream *up) {
         f.idle += __atomic_load_n(&up->w[i].idle_count, __ATOMIC_RELAXED);
         f.failures += __atomic_load_n(&up->w[i].failures, __ATOMIC_RELAXED);
         f.connects += __atomic_load_n(&up->w[i].connects, __ATOMIC_RELAXED);
+        f.tls_failures += __atomic_load_n(&up->w[i].tls_failures, __ATOMIC_RELAXED);
     }
     return f;
 }

@@ -17,13 +17,14 @@ struct upstream_wait; /* a request in line */
 
 /* What a request asks for. Zeroed: any pod, a kept connection is welcome, no waiting. */
 struct upstream_want {
-    bool fresh;                   /* a connection nobody has used before */
-    const struct upstream *avoid; /* a pod not to pick while there is another */
-    const struct stream
-        *instead; /* the connection that this one replaces, and that closes: a retry */
+    bool fresh;                     /* a connection nobody has used before */
+    bool raw;                       /* the pod's own bytes, also where it speaks TLS; never kept */
+    const struct upstream *avoid;   /* a pod not to pick while there is another */
+    const struct upstream *instead; /* a retry: a connection to it closes for this one */
+    bool called;                    /* its turn in line has come: it goes before those who wait */
     uint64_t key; /* for `load-balance: hash`: who asks, see upstream_key; 0: unknown */
-    /* The stream that was waited for (as from upstream_open), or NULL and why: -ETIMEDOUT, -ENETUNREACH, or as below. Called
-     * once, from the loop, unless it was cancelled. NULL: don't wait. */
+    /* The stream that was waited for (as from upstream_open), or NULL and why: -ETIMEDOUT, -ENETUNREACH, or as below; 0: there is
+     * room on a shared connection, ask again with `called`. Called once, from the loop, unless it was cancelled. NULL: don't wait. */
     void (*turn)(void *user, struct stream *, int error);
     void *user;
 };
@@ -51,6 +52,9 @@ bool upstream_may_retry(struct worker *, struct upstream_set *);
 /* Facts about a stream from upstream_open. */
 bool upstream_is_reused(const struct stream *);
 struct upstream *upstream_of(const struct stream *);
+bool upstream_is_secure(const struct stream *); /* TLS */
+/* It has ended, but not as TLS ends: what only the end delimits may have been cut. */
+bool upstream_is_truncated(const struct stream *);
 const char *upstream_name(const struct upstream *); /* "10.11.0.5:8080" */
 /* The pod has said that it ends this connection when it was idle for so long: it is given up a little earlier. */
 void upstream_ends_after(struct stream *, int64_t ms);
@@ -63,7 +67,23 @@ void upstream_report(struct upstream *, struct worker *, int error);
 struct upstream_shared { /* what a worker's module has of a pod; first in a struct of its own */
     /* The pod is left, or the worker ends: close what no request uses, now, and the rest when it is free. */
     void (*leave)(struct upstream_shared *);
+    /* Is there room for one more request on what is open? */
+    bool (*room)(const struct upstream_shared *);
+    /* Somebody waits in line: see upstream_next. */
+    void (*serve)(struct upstream_shared *);
 };
+/* In line for room, as upstream_ask does it: -EINPROGRESS and *ret_wait, -EBUSY, -ENOMEM. */
+int upstream_line(struct worker *, struct upstream_set *, const struct upstream_want *,
+                  struct upstream_wait **ret_wait);
+/* Does anybody of this worker wait in this service's line? Who comes now stands behind him. */
+bool upstream_lines(const struct upstream_set *, const struct worker *);
+/* Whose is the first place: only this worker's requests can use its connections, others need one that ends. */
+enum upstream_first { FIRST_NOBODY, FIRST_OURS, FIRST_OTHERS };
+enum upstream_first upstream_first(struct upstream *, const struct worker *);
+/* The first of this worker's in line is called (its `turn` with error 0) for room on a shared connection. False: there is none. */
+bool upstream_call(struct upstream *, struct worker *);
+/* So many were called and have not asked yet. */
+unsigned upstream_called(const struct upstream *, const struct worker *);
 /* Where it is remembered; NULL at first. The owner clears it when nothing is left. */
 struct upstream_shared **upstream_shared(struct upstream *, struct worker *);
 /* Picks as upstream_ask does, without looking for a connection. NULL: no pod. */

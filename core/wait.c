@@ -21,7 +21,10 @@ struct upstream_wait {
     struct timer timer;
     struct worker *worker, *lender;
     struct pool *pool;
+    bool lined;            /* counted in its worker's `waiting` */
+    bool called;           /* there is room on a shared connection of its worker's */
     bool fresh;            /* one that others have used is none for it */
+    bool raw;              /* without the TLS that the pod speaks */
     struct upstream *up;   /* granted; NULL: there is none any more */
     struct stream *stream; /* granted with it, of this worker; or */
     int fd;                /* a connection of another; -1: a new one is to be made */
@@ -36,6 +39,8 @@ static struct upstream_wait *wait_of(struct queued_item *item) {
 static void wait_free(struct upstream_wait *t) {
     struct worker *w = t->worker;
     ACCOUNT_ADD(w->wait_count, -1);
+    if (t->lined)
+        t->pool->w[w->id].waiting--;
     timer_stop(&t->timer);
     worker_free(w, t, sizeof *t);
 }
@@ -57,7 +62,7 @@ static struct stream *grant_open(struct upstream_wait *t, int *ret_error) {
         *ret_error = s ? 0 : -ENOMEM;
         return s;
     }
-    return upstream_connect(t->up, t->worker, ret_error);
+    return upstream_connect(t->up, t->worker, t->raw, ret_error);
 }
 
 /* Nobody wants it any more. */
@@ -69,8 +74,26 @@ static void grant_return(struct upstream_wait *t) {
         upstream_keep(s);
 }
 
+/* It asks again, before any who came later; one who does not want it any more leaves it to the next. */
+static void called_arrived(struct upstream_wait *t) {
+    struct upstream *up = t->up;
+    struct upstream_slot *slot = &up->w[t->worker->id];
+    slot->called--;
+    if (t->turn)
+        wait_end(t, NULL, 0);
+    else
+        wait_free(t);
+    if (slot->shared)
+        slot->shared->serve(slot->shared);
+    upstream_unhold(up);
+}
+
 static void wait_arrived(struct upstream_wait *t) {
     int error = 0;
+    if (t->called) {
+        called_arrived(t);
+        return;
+    }
     struct upstream *up = t->up;
     struct pool *pool = t->pool;
     struct ring *ring = t->worker->ring;
@@ -119,8 +142,12 @@ static struct upstream_wait *wait_new(struct worker *w, const struct upstream_wa
     struct upstream_wait *t = worker_alloc(w, sizeof *t);
     if (!t)
         return NULL;
-    *t = (struct upstream_wait){
-        .worker = w, .fd = -1, .fresh = want->fresh, .turn = want->turn, .user = want->user};
+    *t = (struct upstream_wait){.worker = w,
+                                .fd = -1,
+                                .fresh = want->fresh,
+                                .raw = want->raw,
+                                .turn = want->turn,
+                                .user = want->user};
     ACCOUNT_ADD(w->wait_count, 1); /* workers that end wait for it */
     return t;
 }
@@ -242,10 +269,17 @@ static void wait_late(struct timer *timer) {
 
 /* ---- connections that others keep idle ---- */
 
+/* One that others have used is none for him; and what speaks TLS can't go to another worker. */
+static bool takes_none(const struct upstream_wait *t, const struct upstream *up,
+                       const struct worker *w) {
+    return t->fresh || (up->pool->speech.trust && t->worker != w);
+}
+
 /* Under the lock: the first in line gets this very pod, which gives one connection up. *ret_fresh: he takes none that is kept. */
-static struct upstream_wait *give_next(struct upstream *up, bool *ret_fresh) {
+static struct upstream_wait *give_next(struct upstream *up, const struct worker *w,
+                                       bool *ret_fresh) {
     struct queued_item *first = up->pool->line.first;
-    *ret_fresh = first && wait_of(first)->fresh;
+    *ret_fresh = first && takes_none(wait_of(first), up, w);
     if (!first || *ret_fresh)
         return NULL;
     struct upstream_wait *t = wait_of(queue_take(&up->pool->line));
@@ -256,12 +290,14 @@ static struct upstream_wait *give_next(struct upstream *up, bool *ret_fresh) {
 
 void upstream_give(struct upstream *up, struct worker *w) {
     struct upstream_slot *slot = &up->w[w->id];
+    if (slot->shared)
+        slot->shared->serve(slot->shared);
     /* Our idle connection is seen before we look whether they wait; they stand in line before they look whether we have one. */
     __atomic_store_n(&slot->idle_count, slot->idle_count, __ATOMIC_SEQ_CST);
     bool fresh;
     while (slot->idle && queue_waits(&up->pool->line)) {
         pthread_mutex_lock(&up->pool->lock);
-        struct upstream_wait *t = give_next(up, &fresh);
+        struct upstream_wait *t = give_next(up, w, &fresh);
         pthread_mutex_unlock(&up->pool->lock);
         if (fresh)
             upstream_idle_drop(up, w); /* its end makes room, and goes on with the line */
@@ -288,16 +324,21 @@ static void give_run(struct message *m) {
     upstream_unhold(up);
 }
 
-/* Workers that have an idle connection to one of these pods are asked for it. */
-static void givers_ask(const struct upstream_set *set, const struct worker *w) {
+/* Has that worker an idle connection, or one that requests share? */
+static bool may_give(const struct upstream *up, unsigned worker) {
+    const struct upstream_slot *s = &up->w[worker];
+    return __atomic_load_n(up->pool->speech.http2 ? &s->open : &s->idle_count, __ATOMIC_SEQ_CST);
+}
+
+void givers_ask(const struct upstream_set *set, struct ring *from, unsigned except) {
     for (unsigned i = 0; i < set->count; i++)
         for (unsigned at = 0; at < set->member[i]->workers; at++) {
             struct upstream_slot *slot = &set->member[i]->w[at];
-            if (!__atomic_load_n(&slot->idle_count, __ATOMIC_SEQ_CST) ||
+            if (at == except || !may_give(set->member[i], at) ||
                 __atomic_exchange_n(&slot->give_posted, 1, __ATOMIC_SEQ_CST))
                 continue;
             slot->give.run = give_run;
-            worker_post(process.worker[at], w->ring, &slot->give);
+            worker_post(process.worker[at], from, &slot->give);
         }
 }
 
@@ -314,8 +355,73 @@ int wait_in_line(struct worker *w, struct upstream_set *set, const struct upstre
     t->pool = pool;
     timer_init(&t->timer, wait_late);
     timer_set(w, &t->timer, set->policy->queue_ms);
+    t->lined = true;
+    pool->w[w->id].waiting++;
     queue_put(&pool->line, &t->item);
-    givers_ask(set, w);
+    givers_ask(set, w->ring, pool->speech.http2 ? w->id : UINT32_MAX);
     *ret = t;
     return -EINPROGRESS;
+}
+
+/* ---- room on connections that requests share ---- */
+
+int upstream_line(struct worker *w, struct upstream_set *set, const struct upstream_want *want,
+                  struct upstream_wait **ret) {
+    pthread_mutex_lock(&set->pool->lock);
+    int error = wait_in_line(w, set, want, ret);
+    pthread_mutex_unlock(&set->pool->lock);
+    if (error == -EINPROGRESS) /* a connection that ended just before saw nobody in line */
+        pool_serve(set->pool, w->ring);
+    return error;
+}
+
+bool upstream_lines(const struct upstream_set *set, const struct worker *w) {
+    return set->pool->w[w->id].waiting;
+}
+
+enum upstream_first upstream_first(struct upstream *up, const struct worker *w) {
+    struct pool *pool = up->pool;
+    if (!queue_waits(&pool->line))
+        return FIRST_NOBODY;
+    pthread_mutex_lock(&pool->lock);
+    struct queued_item *first = pool->line.first;
+    enum upstream_first whose = !first ? FIRST_NOBODY
+                                : wait_of(first)->worker == w && !wait_of(first)->fresh
+                                    ? FIRST_OURS
+                                    : FIRST_OTHERS;
+    pthread_mutex_unlock(&pool->lock);
+    return whose;
+}
+
+/* Under the lock: who needs a connection of his own waits for one. */
+static struct upstream_wait *call_next(struct pool *pool, const struct worker *w) {
+    for (struct queued_item *i = pool->line.first; i; i = i->next) {
+        struct upstream_wait *t = wait_of(i);
+        if (t->worker != w || t->fresh)
+            continue;
+        queue_remove(&pool->line, i);
+        return t;
+    }
+    return NULL;
+}
+
+bool upstream_call(struct upstream *up, struct worker *w) {
+    struct pool *pool = up->pool;
+    if (!queue_waits(&pool->line))
+        return false;
+    pthread_mutex_lock(&pool->lock);
+    struct upstream_wait *t = call_next(pool, w);
+    pthread_mutex_unlock(&pool->lock);
+    if (!t)
+        return false;
+    t->up = up;
+    t->called = true;
+    up->w[w->id].called++;
+    upstream_hold(up);
+    wait_send(t, w->ring);
+    return true;
+}
+
+unsigned upstream_called(const struct upstream *up, const struct worker *w) {
+    return up->w[w->id].called;
 }

@@ -129,6 +129,10 @@ static unsigned backend_tell(struct story *s, const struct backend *b) {
     json_object_set_new(s->object, "port", json_integer(b->port));
     tell(s, "service", "%s:%u (%s)", b->service, b->port, protocols[b->protocol]);
     unsigned usable = 0;
+    if (b->protocol == APP_HTTPS)
+        tell(s, "pod tls", "HTTP/%s to server name %s, %s", b->tls.http2 ? "2" : "1.1",
+             b->tls.server_name,
+             b->tls.verify ? "certificates are verified" : "certificates are not verified");
     policy_tell(s, &b->policy);
     for (unsigned i = 0; i < b->endpoint_count; i++)
         usable += pod_tell(s, pods, &b->endpoint[i]);
@@ -271,9 +275,9 @@ static void route_tell(struct story *s, const struct tenant *t, const struct hos
         if (found.why == ROUTE_FOUND)
             backend_tell(s, found.backend);
         redirect_conclude(s, a);
-    } else if (found.why == ROUTE_FOUND && found.backend->protocol == APP_HTTPS) {
+    } else if (found.why == ROUTE_FOUND && found.backend->tls.refusal) {
         backend_tell(s, found.backend);
-        conclude(s, "none", 502, "pods are spoken to without TLS only");
+        conclude(s, "none", 502, found.backend->tls.refusal);
     } else if (found.why == ROUTE_FOUND) {
         backend_conclude(s, found.backend, "passed on to", 503);
     } else if (found.why == ROUTE_NO_RULE_FOR_HOST) {

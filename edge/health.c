@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * health.c - asks pods how they are: one check per pod for the process, however many workers there are.
  *
- *   WAIT --due--> CONNECT --up--> ASK --status line--> judged --threshold passed--> upstream_health_set: all workers see it
+ *   WAIT --due--> CONNECT --up--> ASK --status (probe.c)--> judged --threshold passed--> upstream_health_set: all workers see it
  *                    '---------------'--timeout, refused, wrong status--> judged
  *
  * Sockets are made as those for requests are, in the tenant's network, and nothing blocks: a check that hangs costs its own
@@ -13,6 +13,7 @@
 #include "core/map.h"
 #include "core/module.h"
 #include "edge/agenda.h"
+#include "edge/probe.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { IN_FLIGHT_MOST = 256, ANSWER_MOST = 64, REQUEST_MOST = 2048, MS = 1000000 };
+enum { IN_FLIGHT_MOST = 256, MS = 1000000 };
 
 enum check_state { CHECK_WAIT, CHECK_CONNECT, CHECK_ASK };
 
@@ -35,10 +36,9 @@ struct check {
     struct policy policy; /* with texts of its own */
     struct health_streak streak;
     enum check_state state;
-    bool wanted;       /* while the tenant is followed */
-    bool known, fails; /* what the workers were told */
-    size_t length;
-    char answer[ANSWER_MOST];
+    bool wanted;         /* while the tenant is followed */
+    bool known, fails;   /* what the workers were told */
+    struct probe *probe; /* while it asks */
     char why[96];
 };
 
@@ -68,18 +68,6 @@ bool health_judge(struct health_streak *s, const struct policy *p, bool known, b
     return true;
 }
 
-/* RFC 9112 section 4: HTTP/1.x SP 3DIGIT */
-int health_status_read(const char *answer, size_t length) {
-    static const char form[] = "HTTP/1.d ddd";
-    for (size_t i = 0; i < length && form[i]; i++)
-        if (form[i] == 'd' ? answer[i] < '0' || answer[i] > '9' : answer[i] != form[i])
-            return -1;
-    if (length < sizeof form)
-        return 0;
-    char after = answer[sizeof form - 1];
-    return after == ' ' || after == '\r' || after == '\n' ? atoi(answer + 9) : -1;
-}
-
 static bool status_good(const struct policy *p, int status) {
     return status >= p->health_status >> 16 && status <= (p->health_status & 0xffff);
 }
@@ -96,6 +84,8 @@ static void check_stop(struct check *c) {
     if (c->state == CHECK_WAIT)
         return;
     loop_remove(c->health->loop, &c->source);
+    probe_free(c->probe);
+    c->probe = NULL;
     close(c->source.fd);
     c->state = CHECK_WAIT;
 }
@@ -131,44 +121,29 @@ static void check_fail(struct check *c, const char *what, int error) {
     check_end(c, why);
 }
 
-static void check_ask(struct check *c) {
-    char request[REQUEST_MOST];
-    const struct policy *p = &c->policy;
-    int length = snprintf(request, sizeof request,
-                          "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ringress-health\r\n"
-                          "Accept: */*\r\nConnection: close\r\n\r\n",
-                          p->health_path, p->health_host ? p->health_host : upstream_name(c->up));
-    ssize_t sent = send(c->source.fd, request, (size_t)length, MSG_NOSIGNAL);
-    if (sent != length) {
-        check_fail(c, "can't ask", sent < 0 ? errno : ENOBUFS);
-        return;
-    }
-    c->state = CHECK_ASK;
-    c->source.events = POLLIN;
-    c->length = 0;
-}
-
-static void check_read(struct check *c) {
-    char why[48];
-    ssize_t n = recv(c->source.fd, c->answer + c->length, sizeof c->answer - c->length, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0) {
-        check_fail(c, "no answer", n < 0 ? errno : ECONNRESET);
-        return;
-    }
-    c->length += (size_t)n;
-    int status = health_status_read(c->answer, c->length);
-    if (status == 0)
-        return;
-    if (status < 0)
-        check_end(c, "its answer is not HTTP/1");
-    else if (status_good(&c->policy, status))
+static void check_run(struct check *c) {
+    char why[sizeof c->why];
+    int status = probe_run(c->probe, &c->source.events, why, sizeof why);
+    if (status == PROBE_FAILED) {
+        check_end(c, why);
+    } else if (status && status_good(&c->policy, status)) {
         check_end(c, NULL);
-    else {
+    } else if (status) {
         snprintf(why, sizeof why, "it answers %d", status);
         check_end(c, why);
     }
+}
+
+static void check_ask(struct check *c) {
+    const struct policy *p = &c->policy;
+    c->probe = probe_new(c->source.fd, upstream_speech(c->up), p->health_path,
+                         p->health_host ? p->health_host : upstream_name(c->up));
+    if (!c->probe) {
+        check_fail(c, "can't ask", ENOMEM);
+        return;
+    }
+    c->state = CHECK_ASK;
+    check_run(c);
 }
 
 static void check_ready(struct loop_source *s, short revents) {
@@ -177,7 +152,7 @@ static void check_ready(struct loop_source *s, short revents) {
     socklen_t length = sizeof error;
     (void)revents;
     if (c->state == CHECK_ASK) {
-        check_read(c);
+        check_run(c);
         return;
     }
     if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &length))

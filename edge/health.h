@@ -23,5 +23,3 @@ struct health_streak {
 /* One more result. True: what is known of the pod changes, to *ret_fails. The first result is believed at once. */
 bool health_judge(struct health_streak *, const struct policy *, bool known, bool fails,
                   bool passed, bool *ret_fails);
-/* The status of an answer that has begun; 0: more bytes are needed; -1: that is no HTTP/1. */
-int health_status_read(const char *answer, size_t length);

@@ -124,11 +124,13 @@ const char *pod_state(const struct edge *e, const struct upstream *up, struct po
                  why ? why : "");
         return "notReady";
     }
+    if (f.tls_why)
+        snprintf(ret->why, sizeof ret->why, "%s", f.tls_why);
     if (!f.ejected_ms)
         return "ready";
     until_text(f.ejected_ms, ret->until);
-    snprintf(ret->why, sizeof ret->why, "failed too often in a row; left alone until %s",
-             ret->until);
+    snprintf(ret->why, sizeof ret->why, "failed too often in a row%s%s; left alone until %s",
+             f.tls_why ? ": " : "", f.tls_why ? f.tls_why : "", ret->until);
     return "ejected";
 }
 
@@ -147,6 +149,7 @@ static void backend_enliven(const struct edge *e, json_t *row) {
     set_integer(row, "connects", (int64_t)f->connects);
     set_integer(row, "failures", (int64_t)f->failures);
     set_integer(row, "failuresInARow", f->failing);
+    set_integer(row, "tlsFailures", (int64_t)f->tls_failures);
     set_integer(row, "waiting", f->waiting);
     set_integer(row, "waitingRefused", (int64_t)f->refused);
     set_integer(row, "waitingLate", (int64_t)f->late);
@@ -181,8 +184,28 @@ static json_t *ports_view(struct edge *e, const char *tenant) {
     return rows;
 }
 
+/* Pods whose latest handshake failed. */
+static void tls_events_add(const struct edge *e, json_t *rows, const char *tenant) {
+    json_t *pods = view_backends(e->registry, tenant), *pod;
+    size_t i;
+    json_array_foreach(pods, i, pod) {
+        const struct upstream *up = upstream_find(pod);
+        const struct upstream_figures f =
+            up ? upstream_sum(up) : (struct upstream_figures){.tls_why = NULL};
+        if (f.tls_why)
+            json_array_append_new(
+                rows, json_pack("{s:O s:s s:o s:s s:o s:n}", "tenant",
+                                json_object_get(pod, "tenant"), "type", "Warning", "object",
+                                json_sprintf("Service %s", text_of(pod, "service")), "reason",
+                                "PodTLS", "message",
+                                json_sprintf("pod %s: %s", upstream_name(up), f.tls_why), "since"));
+    }
+    json_decref(pods);
+}
+
 static json_t *events_view(struct edge *e, const char *tenant) {
     json_t *rows = view_events(e->registry, tenant);
+    tls_events_add(e, rows, tenant);
     json_t *ports = e->ports.failed ? view_ports(e->registry, tenant) : json_array(), *row;
     size_t i;
     json_array_foreach(ports, i, row) {

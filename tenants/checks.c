@@ -159,13 +159,16 @@ static void service_ports_check(struct reader *r, const struct items *ports) {
     }
 }
 
-/* A check in HTTP/1.1 of pods that speak something else could only fail. */
+/* A check in HTTP of pods that speak something else could only fail. */
 static void health_check(struct reader *r, const struct service_object *service) {
     const struct policy_spec *policy = service->policy;
     const struct items *ports = &service->spec->ports;
     for (size_t i = 0; policy && policy->policy.health == HEALTH_HTTP && i < ports->count; i++) {
         const struct word *protocol = &((struct service_port *)ports->item)[i].app_protocol;
-        if (protocol->text && !word_listed("http HTTP kubernetes.io/ws", protocol->text))
+        if (protocol->text &&
+            !word_listed(
+                "http HTTP https HTTPS kubernetes.io/ws kubernetes.io/wss kubernetes.io/h2c",
+                protocol->text))
             reader_error(r, protocol->at,
                          "ringress/health-path: pods of appProtocol %s can't be asked for a path; "
                          "ringress/health-check: tcp connects to them",
@@ -310,10 +313,23 @@ static const char *secret_value(struct reader *r, const struct secret_object *se
     return plain;
 }
 
+/* Whom pods' certificates are to be signed by (ringress/backend-ca-secret). Other Secrets may hold anything under that name. */
+static void secret_ca_read(struct reader *r, struct secret_object *secret, bool *ret_bad) {
+    const char *why, *pem = secret_value(r, secret, "ca.crt", ret_bad);
+    if (!pem || certificates_judge(pem, &why))
+        secret->ca_pem = pem;
+    else
+        reader_warning(r, secret->head.at, "data.ca.crt: %s", why);
+}
+
 static void secret_check(struct reader *r, struct secret_object *secret) {
     bool bad = false;
+    secret_ca_read(r, secret, &bad);
     if (!secret->type.text || strcmp(secret->type.text, "kubernetes.io/tls")) {
-        reader_warning(r, secret->head.at, "only Secrets of type kubernetes.io/tls have an effect");
+        if (!secret->ca_pem && !bad)
+            reader_warning(
+                r, secret->head.at,
+                "only Secrets of type kubernetes.io/tls, or with ca.crt, have an effect");
         return;
     }
     secret->chain_pem = secret_value(r, secret, "tls.crt", &bad);

@@ -219,6 +219,7 @@ struct compiled *tenant_compile(struct registry *registry, struct entry *entry, 
     claim_events(w);
     hosts_build(w);
     certificates_build(w);
+    pod_tls_build(w);
     backend_events(w);
     out->tenant.backend = w->backend;
     out->tenant.backend_count = w->backend_count;

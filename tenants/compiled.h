@@ -61,6 +61,7 @@ struct endpoint {
 
 enum balance { BALANCE_LEAST, BALANCE_ROUND_ROBIN, BALANCE_HASH };
 enum health_kind { HEALTH_NONE, HEALTH_HTTP, HEALTH_TCP };
+enum backend_verify { VERIFY_UNSAID, VERIFY_OFF, VERIFY_ON };
 
 struct error_page {
     const char *text; /* NULL: the edge's own words */
@@ -83,9 +84,21 @@ struct policy { /* times in milliseconds */
     int64_t health_ms, health_timeout_ms, health_rise, health_fall;
     int64_t health_status; /* low << 16 | high */
     struct error_page page[ERROR_PAGES];
+    /* pods that speak TLS; what comes of it is backend->tls */
+    int64_t verify; /* enum backend_verify */
+    const char *ca_secret, *server_name;
+    int64_t http2;
     uint32_t said; /* which of the annotations were there; tenants/policy.c */
 };
 extern const struct policy policy_default;
+
+struct pod_tls {             /* how TLS is spoken to the pods of a backend with APP_HTTPS */
+    const char *server_name; /* sent as SNI, and checked where `verify` */
+    const char *ca_pem;      /* who may have signed their certificates; NULL unless `verify` */
+    bool verify;
+    bool http2;          /* by ALPN; else HTTP/1.1 */
+    const char *refusal; /* why they can't be spoken to as was asked: 502; or NULL */
+};
 
 struct backend { /* one (service, port) */
     const char *service;
@@ -97,6 +110,7 @@ struct backend { /* one (service, port) */
     const char *reason; /* why there is no endpoint at all ("Service echo not found"), or NULL */
     void *host_set;     /* struct upstream_set * of the ready endpoints; NULL while there is none */
     struct policy policy;
+    struct pod_tls tls; /* of APP_HTTPS */
 };
 
 enum path_type {

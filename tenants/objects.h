@@ -210,6 +210,7 @@ struct secret_object {
     struct word type;
     struct dict data, string_data;
     const char *chain_pem, *key_pem; /* decoded; NULL when not of type kubernetes.io/tls */
+    const char *ca_pem;              /* its ca.crt, decoded and judged; or NULL */
     struct certificate_facts *facts; /* or NULL, and then: */
     const char *why;                 /* it is unusable */
 };

@@ -112,6 +112,41 @@ static bool host_read(struct reader *r, const struct row *row, const struct word
     return true;
 }
 
+static bool verify_read(struct reader *r, const struct row *row, const struct word *value,
+                        struct policy *policy) {
+    bool on = !strcmp(value->text, "on");
+    if (!on && strcmp(value->text, "off"))
+        return complain(r, row, value, "on or off");
+    policy->verify = on ? VERIFY_ON : VERIFY_OFF;
+    return true;
+}
+
+static bool secret_read(struct reader *r, const struct row *row, const struct word *value,
+                        struct policy *policy) {
+    if (!object_name_good(value->text))
+        return complain(r, row, value, "a Secret's name");
+    policy->ca_secret = value->text;
+    return true;
+}
+
+static bool server_name_read(struct reader *r, const struct row *row, const struct word *value,
+                             struct policy *policy) {
+    const char *why, *name = hostname_normalise(r->stash, value->text, false, &why);
+    if (!name || !strchr(name, '.') || strchr(name, '_')) /* wolfSSL checks no others */
+        return complain(r, row, value, "a host's name with a dot, like web.acme.svc");
+    policy->server_name = name;
+    return true;
+}
+
+static bool http_version_read(struct reader *r, const struct row *row, const struct word *value,
+                              struct policy *policy) {
+    bool two = !strcmp(value->text, "2");
+    if (!two && strcmp(value->text, "1.1"))
+        return complain(r, row, value, "1.1 or 2");
+    policy->http2 = two;
+    return true;
+}
+
 static bool status_read(struct reader *r, const struct row *row, const struct word *value,
                         struct policy *policy) {
     char *end, *last;
@@ -161,6 +196,10 @@ static const struct row rows[] = {
     PAGE("error-page-502", ERROR_PAGE_502),
     PAGE("error-page-503", ERROR_PAGE_503),
     PAGE("error-page-504", ERROR_PAGE_504),
+    OTHER("backend-verify", verify, verify_read),
+    OTHER("backend-ca-secret", ca_secret, secret_read),
+    OTHER("backend-server-name", server_name, server_name_read),
+    OTHER("backend-http-version", http2, http_version_read),
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 _Static_assert(ROWS <= 32, "policy.said has a bit for each");
@@ -205,8 +244,9 @@ static const struct row *row_find(const char *name) {
 
 /* Other annotations belong to others; one that starts like ours is ours, misspelt. */
 static bool looks_like_ours(const char *name) {
-    static const char *const stems[] = {"load-balanc", "hash-",  "eject",  "retry-",    "max-conn",
-                                        "max-queue",   "queue-", "health", "error-page"};
+    static const char *const stems[] = {"load-balanc", "hash-",     "eject",  "retry-",
+                                        "max-conn",    "max-queue", "queue-", "health",
+                                        "error-page",  "backend-"};
     for (size_t i = 0; i < sizeof stems / sizeof *stems; i++)
         if (!strncmp(name, stems[i], strlen(stems[i])))
             return true;
@@ -346,9 +386,11 @@ void policy_apply(struct work *w, struct backend *backend, const struct policy_s
     to->hash_cookie = stash_text(w->stash, to->hash_cookie);
     to->health_path = stash_text(w->stash, to->health_path);
     to->health_host = stash_text(w->stash, to->health_host);
+    to->ca_secret = stash_text(w->stash, to->ca_secret);
+    to->server_name = stash_text(w->stash, to->server_name);
     if (to->health == HEALTH_HTTP && !to->health_path)
         to->health_path = "/";
-    /* The pods of these speak something else; an Ingress can't know. */
-    if (to->health == HEALTH_HTTP && backend->protocol != APP_HTTP && backend->protocol != APP_WS)
+    /* The pods of this speak something else; an Ingress can't know. */
+    if (to->health == HEALTH_HTTP && backend->protocol == APP_TCP)
         to->health = HEALTH_TCP;
 }

@@ -56,28 +56,6 @@ static enum path_type path_type_of(const char *name) {
                                      : PATH_IMPLEMENTATION_SPECIFIC;
 }
 
-/* What modules/http can't speak to a pod yet: said where it is written, not by a pod that is spoken to in vain. */
-static void protocol_judge(struct work *w, const struct rule *rule) {
-    enum app_protocol protocol = rule->backend ? rule->backend->protocol : APP_HTTP;
-    if (rule->passthrough || protocol != APP_HTTPS)
-        return;
-    note_event(w, rule->object, rule->file, rule->at, "AppProtocol",
-               "Service %s has appProtocol https: pods are spoken to without TLS only, so its "
-               "requests are answered 502",
-               rule->backend->service);
-}
-
-/* Connections to such pods carry requests of many clients; a PROXY header speaks for one. */
-static void introduction_judge(struct work *w, const struct rule *rule) {
-    enum app_protocol protocol = rule->backend ? rule->backend->protocol : APP_HTTP;
-    if (rule->gate && rule->gate->proxy_version && !rule->passthrough &&
-        (protocol == APP_HTTPS || protocol == APP_H2C))
-        note_event(w, rule->object, rule->file, rule->at, "ProxyProtocol",
-                   "proxy-protocol is for pods of plain HTTP/1.1, and Service %s has appProtocol "
-                   "%s: its requests are answered 502",
-                   rule->backend->service, protocol == APP_HTTPS ? "https" : "kubernetes.io/h2c");
-}
-
 static void rule_take(struct work *w, const struct ingress_object *ingress,
                       const struct ingress_rule *from, const struct ingress_path *path,
                       const struct ingress_note *note) {
@@ -99,8 +77,6 @@ static void rule_take(struct work *w, const struct ingress_object *ingress,
     rule->scheme = rule->passthrough ? "tls" : rule->redirect ? "https" : "http";
     rule->file = ingress->head.file;
     rule->at = path ? path->at : from->at;
-    protocol_judge(w, rule);
-    introduction_judge(w, rule);
 }
 
 static void ingress_take(struct work *w, const struct ingress_object *ingress) {

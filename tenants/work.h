@@ -68,5 +68,7 @@ size_t label_pieces(const struct workload *);
 void hosts_build(struct work *);
 /* gate.c: a copy in the stash of `out`. */
 const struct gate *gate_take(struct work *, const struct gate *);
+/* pod_tls.c: backend->tls, once all has been said of every backend. */
+void pod_tls_build(struct work *);
 /* secrets.c */
 void certificates_build(struct work *);

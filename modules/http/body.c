@@ -79,7 +79,7 @@ void body_part(struct body_out *o, const struct slice *source, const uint8_t *at
 }
 
 void body_last(struct body_out *o) {
-    if (o->way)
+    if (o->way && o->to)
         o->way->last(o);
     if (o->way || !o->chunked)
         return;
@@ -87,9 +87,12 @@ void body_last(struct body_out *o) {
     o->open = false;
 }
 
+/* While there is no stream yet (it is waited for), what has no end in the text ends when there is one. */
 void body_end(struct body_out *o) {
-    if (o->way)
+    if (o->way && o->to)
         o->way->end(o);
+    else if (o->way)
+        return;
     else if (o->chunked)
         o->failed |= !head_puts(o->head, "\r\n");
 }

@@ -228,14 +228,34 @@ static void up_flush(struct exchange *ex) {
         body_flush(&ex->up, m->trailing && !ex->request_done ? m->name : m->head.used);
 }
 
-/* It waited for a connection, and here it is; or there is none. */
-static void pod_turn(void *user, struct stream *pod, int error) {
+static uint64_t key_of(const struct exchange *ex) {
+    return upstream_wants_key(ex->set)
+               ? affinity_key(&ex->request, ex->policy, ex->hc->peer, ex->hc->peer_length)
+               : 0;
+}
+
+static struct stream *pod_ask(struct exchange *ex, bool called, int *ret_error) {
+    struct upstream_want want = {.fresh = introduces(ex),
+                                 .called = called,
+                                 .key = key_of(ex),
+                                 .turn = exchange_turn,
+                                 .user = ex};
+    return ex->pods->ask(ex, &want, &ex->wait, ret_error);
+}
+
+void exchange_turn(void *user, struct stream *pod, int error) {
     struct exchange *ex = user;
     struct http_conn *hc = ex->hc;
     ex->wait = NULL;
-    if (pod && ex->answer) { /* memory ran out meanwhile: the edge answers itself */
-        stream_close(pod, true);
+    if ((pod || !error) && ex->answer) { /* memory ran out meanwhile: the edge answers itself */
+        if (pod)
+            stream_close(pod, true);
         return;
+    }
+    if (!pod && !error) {
+        pod = pod_ask(ex, true, &error);
+        if (!pod && error == -EINPROGRESS) /* it was gone faster */
+            return;
     }
     if (!pod) {
         record_failed(ex, access_no_pod(error));
@@ -245,24 +265,18 @@ static void pod_turn(void *user, struct stream *pod, int error) {
     }
     pod_attach(ex, pod);
     ex->up.to = pod;
+    if (ex->up.way && ex->request_done)
+        body_end(&ex->up);
     up_flush(ex);
     ex->held &= !ex->connected;
     hc->timed = false; /* the time of waiting was not the pod's */
     http_continue(hc);
 }
 
-static uint64_t key_of(const struct exchange *ex) {
-    return upstream_wants_key(ex->set)
-               ? affinity_key(&ex->request, ex->policy, ex->hc->peer, ex->hc->peer_length)
-               : 0;
-}
-
 /* Opens a connection for a judged request, or gets in line for one. 0 or the status to answer. */
 static int pod_open(struct exchange *ex) {
     int error = 0;
-    struct upstream_want want = {
-        .fresh = introduces(ex), .key = key_of(ex), .turn = pod_turn, .user = ex};
-    struct stream *pod = ex->pods->ask(ex, &want, &ex->wait, &error);
+    struct stream *pod = pod_ask(ex, false, &error);
     if (!pod && error != -EINPROGRESS) {
         record_failed(ex, access_no_pod(error));
         return 503;
@@ -294,7 +308,7 @@ static bool retry(struct exchange *ex) {
     int error = 0;
     const struct upstream *failed = ex->connected ? NULL : ex->pods->upstream(ex->pod);
     struct upstream_want want = {
-        .fresh = true, .avoid = failed, .instead = ex->pod, .key = key_of(ex)};
+        .fresh = true, .avoid = failed, .instead = ex->pods->upstream(ex->pod), .key = key_of(ex)};
     if (!ex->reused && !upstream_may_retry(ex->worker, ex->set))
         return false;
     struct stream *pod = ex->pods->ask(ex, &want, NULL, &error);
@@ -635,7 +649,9 @@ static void pod_eof(struct stream *s, void *user) {
     struct exchange *ex = user;
     struct http_conn *hc = ex->hc;
     (void)s;
-    if (message_ends_here(&ex->response) ? response_whole(ex, false) : pod_failed(ex, -ECONNRESET))
+    /* A body that ends with the connection must see it end well (RFC 9112 section 9.8). */
+    bool whole = message_ends_here(&ex->response) && !upstream_is_truncated(s);
+    if (whole ? response_whole(ex, false) : pod_failed(ex, -ECONNRESET))
         http_continue(hc);
 }
 

@@ -116,13 +116,18 @@ static size_t op_queued(const struct stream *s) {
     return ((const struct h2_stream *)s)->out.bytes;
 }
 
+static struct stream *op_below(const struct stream *s) {
+    return ((const struct h2_stream *)s)->session->wire;
+}
+
 static const struct stream_ops ops = {.write = op_write,
                                       .write_copy = op_write_copy,
                                       .pause = op_pause,
                                       .resume = op_resume,
                                       .shutdown = op_shutdown,
                                       .close = op_close,
-                                      .queued = op_queued};
+                                      .queued = op_queued,
+                                      .below = op_below};
 
 void h2_stream_init(struct h2_stream *st, struct h2_session *s, int32_t id) {
     st->stream = (struct stream){.ops = &ops, .worker = s->worker};

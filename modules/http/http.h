@@ -208,6 +208,8 @@ bool exchange_response_head(struct exchange *, int status, bool ended);
 bool exchange_response_body(struct exchange *, struct slice *);
 bool exchange_response_end(struct exchange *);
 struct exchange *exchange_of_response(struct message *);
+/* It waited for a pod, and here is one; or there is none; or (no error) there may be one now. */
+void exchange_turn(void *exchange, struct stream *pod, int error);
 
 /* route.c: 0 and ex->set, ex->pods, ex->gate, or the status to answer. */
 int exchange_route(struct exchange *);

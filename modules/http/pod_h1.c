@@ -8,8 +8,9 @@ static struct stream *pod_ask(struct exchange *ex, const struct upstream_want *w
     return upstream_ask(ex->worker, ex->set, want, ret_wait, ret_error);
 }
 
+/* Before TLS, when there is any: its handshake begins when the connection is up. */
 static void pod_introduce(struct stream *s, const void *data, size_t length) {
-    stream_write_copy(s, data, length);
+    stream_write_copy(stream_base(s), data, length);
 }
 
 static void pod_keep(struct stream *s, unsigned keep_s) {

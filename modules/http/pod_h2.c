@@ -4,6 +4,8 @@
  *   exchange --ask--> [pod's connections on this worker] --room--> stream --> HEADERS ... END_STREAM --> forgotten
  *                              '-- none has room: a new connection
  *
+ *                              '-- nor may one be made (max-connections-per-pod): in line
+ *
  * As many streams on one as the pod's SETTINGS say and H2_STREAMS_MAX. A connection that was told GOAWAY takes no new ones; what it did
  * not look at may be asked again. Owned by whoever made it: this worker, for this pod of this service of this tenant.
  */
@@ -19,6 +21,8 @@ struct pod_conn {
     struct timer idle;
     uint32_t most;      /* streams at once */
     bool connected : 1; /* the connection is up */
+    bool
+        yields : 1; /* another worker waits for its end: no new streams while he is the first in line */
 };
 
 struct pod_home {
@@ -61,15 +65,65 @@ static void home_free_if_empty(struct pod_home *home) {
     worker_free(home->worker, home, sizeof *home);
 }
 
+/* ---- those in line ---- */
+
+static bool conn_takes(const struct pod_conn *c) {
+    return c->session.count < c->most && !c->session.ending && !c->session.broken && !c->yields;
+}
+
+static bool home_room(const struct upstream_shared *shared) {
+    for (struct pod_conn *c = ((const struct pod_home *)shared)->conns; c; c = c->next)
+        if (conn_takes(c))
+            return true;
+    return false;
+}
+
+/* One connection at a time is finished for another worker, the one that will be sooner. */
+static void home_yield(struct pod_home *home) {
+    struct pod_conn *least = NULL;
+    for (struct pod_conn *c = home->conns; c; c = c->next) {
+        if (c->yields)
+            return;
+        if (!least || c->session.count < least->session.count)
+            least = c;
+    }
+    if (!least)
+        return;
+    least->yields = true;
+    h2_session_kick(&least->session); /* its end, when it has no streams */
+}
+
+static unsigned home_free(const struct pod_home *home) {
+    unsigned free = 0;
+    for (struct pod_conn *c = home->conns; c; c = c->next)
+        free += conn_takes(c) ? c->most - c->session.count : 0;
+    return free;
+}
+
+/* Streams can't change workers: ours are called to what is free here, for others a connection ends. */
+static void home_serve(struct upstream_shared *shared) {
+    struct pod_home *home = (struct pod_home *)shared;
+    if (upstream_first(home->up, home->worker) == FIRST_OTHERS)
+        home_yield(home);
+    else
+        for (struct pod_conn *c = home->conns; c; c = c->next)
+            c->yields = false;
+    unsigned called = upstream_called(home->up, home->worker), free = home_free(home);
+    while (called < free && upstream_call(home->up, home->worker))
+        called++;
+}
+
 /* The exchange that has the stream hears of its end, then the stream goes. */
 static void stream_end(struct pod_stream *p, int error) {
     struct h2_stream *st = &p->st;
     st->leaving = true;
     if (!st->closed && error)
         st->stream.events->error(&st->stream, st->stream.user, error);
-    upstream_carry(conn_of(st->session)->home->up, st->session->worker, -1);
+    struct pod_home *home = conn_of(st->session)->home;
+    upstream_carry(home->up, st->session->worker, -1);
     h2_stream_fini(st);
     worker_free(st->stream.worker, p, sizeof *p);
+    home_serve(&home->shared);
 }
 
 /* The connection ends, with all that is on it. */
@@ -188,6 +242,7 @@ static void role_settings(struct h2_session *s) {
     uint32_t most =
         nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     conn_of(s)->most = conn_of(s)->home->most = most < H2_STREAMS_MAX ? most : H2_STREAMS_MAX;
+    home_serve(&conn_of(s)->home->shared);
 }
 
 static void role_goaway(struct h2_session *s, int32_t last) {
@@ -197,11 +252,12 @@ static void role_goaway(struct h2_session *s, int32_t last) {
 
 static void role_sent(struct h2_session *s) {
     struct pod_conn *c = conn_of(s);
-    if (s->broken || s->ending)
+    /* After what the protocol forbids nghttp2 says GOAWAY by itself, and wants no more. */
+    if (s->broken || s->ending || !nghttp2_session_want_read(s->ng))
         conn_end(c, -EPROTO, s->broken);
     else if (s->count)
         timer_stop(&c->idle);
-    else if (!c->link || !upstream_may_keep(c->home->up, s->worker))
+    else if (!c->link || c->yields || !upstream_may_keep(c->home->up, s->worker))
         conn_end(c, 0, false);
     else if (!timer_is_set(&c->idle))
         timer_set(s->worker, &c->idle, IDLE_MS);
@@ -264,7 +320,8 @@ static struct pod_home *home_of(struct upstream *up, struct worker *worker) {
     struct pod_home *home = (struct pod_home *)*at;
     if (home || !(home = worker_alloc(worker, sizeof *home)))
         return home;
-    home->shared.leave = home_leave;
+    home->shared =
+        (struct upstream_shared){.leave = home_leave, .room = home_room, .serve = home_serve};
     home->up = up;
     home->worker = worker;
     home->most = H2_STREAMS_MAX;
@@ -282,10 +339,11 @@ static void conn_link(struct pod_conn *c, struct pod_home *home) {
     home->count++;
 }
 
-static struct pod_conn *conn_new(struct pod_home *home, struct upstream_set *set, int *ret_error) {
+/* Takes the wire, also when it fails (no memory). */
+static struct pod_conn *conn_over(struct pod_home *home, struct stream *wire) {
     struct pod_conn *c = worker_alloc(home->worker, sizeof *c);
-    struct stream *wire = c ? upstream_dial(home->worker, set, home->up, ret_error) : NULL;
-    bool good = wire && h2_session_init(&c->session, &pod_role, home->worker, wire, false);
+    bool good =
+        c && h2_session_init(&c->session, &pod_role, home->worker, wire, upstream_is_secure(wire));
     if (good) {
         c->most = home->most;
         timer_init(&c->idle, idle_expired);
@@ -293,34 +351,33 @@ static struct pod_conn *conn_new(struct pod_home *home, struct upstream_set *set
         conn_link(c, home);
         return c;
     }
-    if (wire) {
-        h2_session_fini(&c->session);
-        stream_close(wire, true);
-    }
     if (c)
         worker_free(home->worker, c, sizeof *c);
+    stream_close(wire, true);
     return NULL;
+}
+
+static struct pod_conn *conn_new(struct pod_home *home, struct upstream_set *set, int *ret_error) {
+    struct stream *wire = upstream_dial(home->worker, set, home->up, ret_error);
+    struct pod_conn *c = wire ? conn_over(home, wire) : NULL;
+    if (wire && !c)
+        *ret_error = -ENOMEM;
+    return c;
 }
 
 /* One with room. None: all are full, or `fresh` wants none that others have used. */
 static struct pod_conn *conn_find(struct pod_home *home, bool fresh) {
     for (struct pod_conn *c = home->conns; c && !fresh; c = c->next)
-        if (c->session.count < c->most && !c->session.ending && !c->session.broken)
+        if (conn_takes(c))
             return c;
     return NULL;
 }
 
-static struct stream *stream_new(struct pod_home *home, struct upstream_set *set, bool fresh,
-                                 int *ret_error) {
+static struct stream *stream_on(struct pod_conn *c) {
+    struct pod_home *home = c->home;
     struct pod_stream *p = worker_alloc(home->worker, sizeof *p);
-    struct pod_conn *c = p ? conn_find(home, fresh) : NULL;
-    if (p && !c)
-        c = conn_new(home, set, ret_error);
-    if (!c) {
-        if (p)
-            worker_free(home->worker, p, sizeof *p);
+    if (!p)
         return NULL;
-    }
     h2_stream_init(&p->st, &c->session, -1);
     p->reused = c->connected;
     upstream_carry(home->up, home->worker, 1);
@@ -328,16 +385,53 @@ static struct stream *stream_new(struct pod_home *home, struct upstream_set *set
     return &p->st.stream;
 }
 
-static struct stream *pod_ask(struct exchange *ex, const struct upstream_want *want,
-                              struct upstream_wait **ret_wait, int *ret_error) {
+static struct stream *stream_new(struct pod_home *home, struct upstream_set *set, bool fresh,
+                                 int *ret_error) {
+    struct pod_conn *c = conn_find(home, fresh);
+    if (!c && !(c = conn_new(home, set, ret_error)))
+        return NULL;
+    *ret_error = -ENOMEM;
+    return stream_on(c);
+}
+
+/* A new connection was waited for, and here it is; those behind may use it, too. Or there is none, or (no error) room on another. */
+static void turn_came(void *user, struct stream *wire, int error) {
+    struct exchange *ex = user;
+    struct pod_home *home = wire ? home_of(upstream_of(wire), ex->worker) : NULL;
+    struct pod_conn *c = home ? conn_over(home, wire) : NULL;
+    struct stream *s = c ? stream_on(c) : NULL;
+    if (wire && !home)
+        stream_close(wire, true);
+    if (home && !c)
+        home_free_if_empty(home);
+    exchange_turn(ex, s, wire && !s ? -ENOMEM : error);
+    if (c)
+        home_serve(&c->home->shared); /* a connection ends from the loop only: it is still there */
+}
+
+static struct stream *pod_take(struct exchange *ex, const struct upstream_want *want,
+                               int *ret_error) {
     struct upstream *up = upstream_choose(ex->worker, ex->set, want, ret_error);
     struct pod_home *home = up ? home_of(up, ex->worker) : NULL;
-    (void)ret_wait; /* nobody stands in line for a share */
+    if (up && !home)
+        *ret_error = -ENOMEM;
     if (!home)
         return NULL;
     struct stream *s = stream_new(home, ex->set, want->fresh, ret_error);
     if (!s)
         home_free_if_empty(home);
+    return s;
+}
+
+static struct stream *pod_ask(struct exchange *ex, const struct upstream_want *want,
+                              struct upstream_wait **ret_wait, int *ret_error) {
+    struct upstream_want asked = *want;
+    asked.instead = NULL; /* a stream ends for it, its connection does not */
+    asked.turn = want->turn ? turn_came : NULL;
+    bool behind = asked.turn && !asked.called && upstream_lines(ex->set, ex->worker);
+    struct stream *s = behind ? NULL : pod_take(ex, &asked, ret_error);
+    if (!s && asked.turn && (behind || *ret_error == -EBUSY))
+        *ret_error = upstream_line(ex->worker, ex->set, &asked, ret_wait);
     return s;
 }
 
@@ -357,7 +451,7 @@ static void pod_keep(struct stream *s, unsigned keep_s) {
 /* Before the preface, which goes out at the end of the turn; and nobody else may use that connection. */
 static void pod_introduce(struct stream *s, const void *data, size_t length) {
     struct h2_session *session = ((struct h2_stream *)s)->session;
-    stream_write_copy(session->wire, data, length);
+    stream_write_copy(stream_base(session->wire), data, length);
     conn_unlink(conn_of(session));
 }
 

@@ -63,7 +63,7 @@ static enum access_error error_of_pod(const struct exchange *ex, int error) {
     if (error == -ETIMEDOUT)
         return ACCESS_POD_TIMEOUT;
     if (!ex->connected)
-        return ACCESS_POD_REFUSED;
+        return error == -EPROTO ? ACCESS_POD_TLS : ACCESS_POD_REFUSED;
     return error == -EPROTO ? ACCESS_POD_MALFORMED : ACCESS_POD_BROKE;
 }
 

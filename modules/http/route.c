@@ -179,9 +179,10 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
         return 403;
     if (!body_admitted(ex, entry->version->tenant))
         return 413;
-    if (answer.backend->protocol == APP_HTTPS)
-        return 502; /* its pods don't understand what this module speaks; the tenant has an event */
-    ex->pods = answer.backend->protocol == APP_H2C ? &pods_h2 : &pods_h1;
+    if (answer.backend->tls.refusal)
+        return 502; /* its pods can't be judged as was asked; the tenant has an event */
+    bool h2 = answer.backend->protocol == APP_H2C || answer.backend->tls.http2;
+    ex->pods = h2 ? &pods_h2 : &pods_h1;
     if (ex->pods == &pods_h2 && m->upgrade && !upgrade_forget(m))
         return 501;
     ex->set = answer.backend->host_set;

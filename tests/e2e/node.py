@@ -14,12 +14,12 @@ NODE = {**os.environ, "NODE_PATH": str(PACKAGES)}
 class NodePod:
     """A server script as a pod, at an address of its own."""
 
-    def __init__(self, script, name="web", port=5678):
+    def __init__(self, script, name="web", port=5678, more=()):
         assert PACKAGES.exists(), "./dev setup brings them"
         self.name, self.port = name, port
         self.address, held = free_address(port)
         held.close()
-        self.process = subprocess.Popen(["node", SCRIPTS / script, self.address, str(port)], env=NODE,
+        self.process = subprocess.Popen(["node", SCRIPTS / script, self.address, str(port), *map(str, more)], env=NODE,
                                         stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
 

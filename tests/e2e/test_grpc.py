@@ -11,21 +11,23 @@ from h2 import DATA, END_HEADERS, END_STREAM, GOAWAY, H2, HEADERS, RST, block, f
 from node import NodePod, node
 from objects import ACME, plain_ingress, pod, rule, service, tenant
 from pod import Pod
+from wire import Closed
 
 HOST = f"web.{ACME}"
 SIZE = 32 << 20
 OK = {"code": 0, "trailer": "t-a", "proof": "00ff0a0d"}
 
 
-def h2c_service(port=5678):
+def h2c_service(port=5678, **annotations):
     s = service("web", target=port)
+    s["metadata"]["annotations"] = {f"ringress/{k.replace('_', '-')}": v for k, v in annotations.items()}
     s["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/h2c"
     return s
 
 
-def drop(*servers):
+def drop(*servers, **annotations):
     return {"acme.yaml": tenant("acme", *[pod(s, app="web", name=f"web{i}") for i, s in enumerate(servers)],
-                                h2c_service(), plain_ingress(rule(HOST, "web")))}
+                                h2c_service(**annotations), plain_ingress(rule(HOST, "web")))}
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +197,16 @@ def test_goaway_is_honoured_and_what_it_leaves_out_asked_again(serve):
     assert p.accepted == 2
 
 
+def test_a_pod_that_breaks_the_protocol_is_not_waited_for(serve):
+    e, (p,) = serve(lambda c, stream, a: reply(c, stream, body=b"x" * (20_000 if "x-bad" in dict(a.heads[0]) else 2)))
+    with e.connect() as wire:
+        wire.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nX-Bad: a frame above 16 KiB\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError, Closed):
+            wire.read_response()
+            assert False, "there was no whole answer"
+    assert e.request(f"http://{HOST}/").body == b"xx" and p.accepted == 2
+
+
 def test_no_more_streams_than_the_pod_allows(serve):
     go, most, now, lock = threading.Event(), [0], [0], threading.Lock()
 
@@ -269,3 +281,98 @@ def test_a_client_that_does_not_read_stops_the_pod(serve):
         eventually(still, every=0.5)
         assert sent[0] < SIZE // 2
         assert wire.rest().count(b"x") == SIZE
+
+
+# ---- no more connections than the cap ----
+class Counting(H2Pod):
+    """Holds each answer until `go`; knows how many requests and connections were there at once."""
+
+    def __init__(self, streams=100):
+        self.go, self.lock = threading.Event(), threading.Lock()
+        self.now = self.most = self.open = self.most_open = 0
+        super().__init__(self.count, streams=streams)
+
+    def talk(self, wire, values):
+        with self.lock:
+            self.open += 1
+            self.most_open = max(self.open, self.most_open)
+        try:
+            super().talk(wire, values)
+        finally:
+            with self.lock:
+                self.open -= 1
+
+    def count(self, c, stream, a):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.now, self.most)
+
+        def finish():
+            self.go.wait(PATIENCE)
+            with self.lock:
+                self.now -= 1
+                reply(c, stream, body=b"ok")
+        threading.Thread(target=finish, daemon=True).start()
+
+
+def asking(stack, e, count):
+    """So many requests, each on a connection of its own."""
+    wires = [stack.enter_context(e.connect()) for _ in range(count)]
+    for wire in wires:
+        wire.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
+    return wires
+
+
+def waiting(e):
+    return sum(b["waiting"] for b in e.get("backends"))
+
+
+def test_requests_wait_for_a_stream_of_the_connections_there_may_be():
+    with Counting(streams=2) as p, Edge(drop(p, max_connections_per_pod="2"), 1) as e, contextlib.ExitStack() as stack:
+        wires = asking(stack, e, 1)  # the edge learns from it how many the pod takes
+        eventually(lambda: p.now == 1)
+        wires += asking(stack, e, 9)
+        eventually(lambda: waiting(e) == 6)
+        eventually(lambda: p.now == 4)
+        assert p.most == 4 and p.accepted == 2
+        p.go.set()
+        assert [w.read_response().status for w in wires] == [200] * 10
+        assert p.most <= 4 and p.accepted == 2 and waiting(e) == 0
+
+
+def test_the_line_is_bounded_and_so_is_its_time(workers):
+    with Counting(streams=1) as p, contextlib.ExitStack() as stack:
+        with Edge(drop(p, max_connections_per_pod="1", max_queue="2", queue_timeout="2s"), workers) as e:
+            first = asking(stack, e, 1)
+            eventually(lambda: p.now == 1)
+            line = asking(stack, e, 2)
+            eventually(lambda: waiting(e) == 2)
+            late = asking(stack, e, 1)[0].read_response()
+            assert late.status == 503 and late.get("retry-after")
+            assert [w.read_response().status for w in line] == [503, 503]
+            p.go.set()
+            assert first[0].read_response().status == 200
+            assert [w.read_response().status for w in asking(stack, e, 2)] == [200] * 2
+
+
+def test_who_leaves_the_line_leaves_his_place():
+    with Counting(streams=1) as p, Edge(drop(p, max_connections_per_pod="1"), 1) as e, contextlib.ExitStack() as stack:
+        first = asking(stack, e, 1)
+        eventually(lambda: p.now == 1)
+        gone, stays = asking(stack, e, 3), asking(stack, e, 1)
+        eventually(lambda: waiting(e) == 4)
+        for wire in gone:
+            wire.reset()
+        eventually(lambda: waiting(e) == 1)
+        p.go.set()
+        assert [w.read_response().status for w in first + stays] == [200] * 2
+        assert len(p.heads) == 2
+
+
+def test_workers_take_turns_at_one_connection():
+    with Counting() as p, Edge(drop(p, max_connections_per_pod="1"), 3) as e, contextlib.ExitStack() as stack:
+        p.go.set()
+        for _ in range(3):
+            wires = asking(stack, e, 12)
+            assert [w.read_response().status for w in wires] == [200] * 12
+        assert p.most_open <= 2  # one that the pod has not yet seen the end of

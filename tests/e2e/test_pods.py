@@ -632,9 +632,9 @@ def test_a_wrong_annotation_is_an_error_with_its_place(name, value, complaint):
     assert "acme.yaml:" in said[0] and said[0].split("acme.yaml:")[1][0].isdigit()
 
 
-def test_a_check_of_a_path_is_refused_for_pods_that_speak_no_http_1():
+def test_a_check_of_a_path_is_refused_for_pods_that_speak_no_http():
     made = service(health_path="/")
-    made["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/h2c"
+    made["spec"]["ports"][0]["appProtocol"] = "tcp"
     edge = Edge({"acme.yaml": documents(made, grant("acme"))})
     done = edge.run("check")
     edge.end(failed=False)

@@ -287,14 +287,3 @@ def test_a_client_that_leaves_does_not_break_the_pods_service(e):
             wire.send(f"GET /silent HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n")
             wire.reset()
     assert who(e, f"{WEB}/") == "web"
-
-
-def test_a_pod_that_wants_tls_is_not_spoken_to_in_plain(workers):
-    with EchoPod("web") as p:
-        ports = {"ports": [{"port": 80, "targetPort": 5678, "appProtocol": "https"}]}
-        acme = tenant("acme", pod(p), service("web", **ports), plain_ingress(rule(f"web.{ACME}", "web")))
-        with Edge({"acme.yaml": acme}, workers) as edge:
-            assert edge.status(f"{WEB}/") == 502
-            why = edge.explain(f"{WEB}/")
-            assert why.returncode == 1 and "without TLS only" in why.stdout
-            assert any("appProtocol https" in event["message"] for event in edge.get("events"))

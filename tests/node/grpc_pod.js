@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// grpc_pod.js ADDRESS PORT - a gRPC server of every kind of call, over cleartext HTTP/2; messages are bytes.
+// grpc_pod.js ADDRESS PORT [CHAIN KEY] - a gRPC server of every kind of call, over cleartext HTTP/2 or TLS; messages are bytes.
+const fs = require('fs');
 const grpc = require('@grpc/grpc-js');
 
 const same = (b) => b;
@@ -57,7 +58,10 @@ if (require.main === module) {
       call.on('end', () => call.end(told(call)));
     },
   });
-  server.bindAsync(`${process.argv[2]}:${process.argv[3]}`, grpc.ServerCredentials.createInsecure(), (error) => {
+  const [chain, key] = process.argv.slice(4).map((file) => fs.readFileSync(file));
+  const credentials = chain ? grpc.ServerCredentials.createSsl(null, [{cert_chain: chain, private_key: key}])
+    : grpc.ServerCredentials.createInsecure();
+  server.bindAsync(`${process.argv[2]}:${process.argv[3]}`, credentials, (error) => {
     if (error) throw error;
     console.log('ready');
   });

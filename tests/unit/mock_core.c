@@ -340,6 +340,34 @@ bool upstream_is_reused(const struct stream *s) {
 struct upstream *upstream_of(const struct stream *s) {
     return (struct upstream *)end_of(s)->upstream;
 }
+int upstream_line(struct worker *w, struct upstream_set *set, const struct upstream_want *want,
+                  struct upstream_wait **ret_wait) {
+    (void)w, (void)set, (void)want, (void)ret_wait;
+    return -EBUSY;
+}
+bool upstream_lines(const struct upstream_set *set, const struct worker *w) {
+    (void)set, (void)w;
+    return false;
+}
+enum upstream_first upstream_first(struct upstream *up, const struct worker *w) {
+    (void)up, (void)w;
+    return FIRST_NOBODY;
+}
+bool upstream_call(struct upstream *up, struct worker *w) {
+    (void)up, (void)w;
+    return false;
+}
+unsigned upstream_called(const struct upstream *up, const struct worker *w) {
+    (void)up, (void)w;
+    return 0;
+}
+bool upstream_is_secure(const struct stream *s) {
+    (void)s;
+    return false;
+}
+bool upstream_is_truncated(const struct stream *s) {
+    return end_of(stream_base(s))->truncated;
+}
 const char *upstream_name(const struct upstream *u) {
     return u->name;
 }

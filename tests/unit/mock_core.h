@@ -23,6 +23,7 @@ struct mock_end {          /* one stream, and what became of it; outlives the st
     bool full;    /* a write has said so: drain is owed */
     bool paused, shutdown, closed, reset, kept, joined;
     bool reused;
+    bool truncated; /* TLS that ended without close_notify */
     int pauses;
     int64_t ends_after_ms; /* as the pod has said; 0: it has not */
     const struct upstream *upstream;

@@ -131,6 +131,92 @@ static void indent(FILE *out, const char *pem) {
     }
 }
 
+static void a_bundle_holds_authorities_and_nothing_else(void **state) {
+    (void)state;
+    char two[2 * sizeof chain + 16], mixed[sizeof chain + sizeof rsa_chain];
+    const char *why = NULL;
+    snprintf(two, sizeof two, "# ours\n%s%s", chain, chain);
+    snprintf(mixed, sizeof mixed, "%s%s", chain, rsa_chain);
+    assert_true(certificates_judge(chain, &why));
+    assert_true(certificates_judge(two, &why));
+    const struct {
+        const char *pem, *why;
+    } story[] = {
+        {"", "not certificates in PEM"},
+        {key, "not certificates in PEM"},
+        {mixed, "not an authority's"},
+        {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "can't be read"},
+        {"-----END CERTIFICATE-----\n", "not certificates in PEM"}};
+    for (size_t i = 0; i < sizeof story / sizeof *story; i++) {
+        why = NULL;
+        assert_false(certificates_judge(story[i].pem, &why));
+        assert_non_null(strstr(why, story[i].why));
+    }
+}
+
+/* A Service `echo` of https with these annotations, and Secret `ca`. */
+static struct tenant *https_put(struct registry *registry, const char *annotations,
+                                struct diags *diags) {
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    fprintf(
+        out,
+        "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: acme}\nspec: {domain: "
+        "123123.1d.pt}\n---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: "
+        "default, annotations: {ringress/backend-http-version: '2'}}\nspec: {rules: [{host: "
+        "w.123123.1d.pt, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: "
+        "echo, port: {number: 443}}}}]}}]}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: "
+        "echo, annotations: {%s}}\nspec: {selector: {app: echo}, ports: [{port: 443, appProtocol: "
+        "https}]}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: ca}\nstringData:\n  "
+        "ca.crt: |\n",
+        annotations);
+    indent(out, chain);
+    fclose(out);
+    struct source source = {"acme.yaml", "acme.yaml", text, length};
+    struct drop drop = {"acme", false, &source, 1};
+    struct change change;
+    assert_true(registry_put(registry, &drop, 1, diags, &change));
+    struct tenant *tenant = change.tenant[0].tenant;
+    change.tenant[0].tenant = NULL;
+    change_fini(&change);
+    free(text);
+    return tenant;
+}
+
+static void pods_are_verified_when_an_authority_is_named_and_never_by_halves(void **state) {
+    (void)state;
+    static const struct {
+        const char *annotations, *name;
+        bool verify, refused;
+    } story[] = {
+        {"", "echo.acme.svc", false, false},
+        {"ringress/backend-verify: 'off'", "echo.acme.svc", false, false},
+        {"ringress/backend-ca-secret: ca", "echo.acme.svc", true, false},
+        {"ringress/backend-ca-secret: ca, ringress/backend-verify: 'off'", "echo.acme.svc", false,
+         false},
+        {"ringress/backend-ca-secret: ca, ringress/backend-server-name: A.example", "a.example",
+         true, false},
+        {"ringress/backend-verify: 'on'", "echo.acme.svc", true, true},
+        {"ringress/backend-ca-secret: none", "echo.acme.svc", true, true},
+    };
+    for (size_t i = 0; i < sizeof story / sizeof *story; i++) {
+        struct registry_conf conf = {0};
+        struct registry *registry = registry_new(&conf);
+        struct diags diags = DIAGS_INIT;
+        struct tenant *tenant = https_put(registry, story[i].annotations, &diags);
+        const struct pod_tls *tls = &tenant->backend[0].tls;
+        assert_string_equal(tls->server_name, story[i].name);
+        assert_int_equal(tls->verify, story[i].verify);
+        assert_int_equal(tls->refusal != NULL, story[i].refused);
+        assert_int_equal(tls->ca_pem != NULL, story[i].verify && !story[i].refused);
+        assert_true(tls->http2); /* the Ingress says so */
+        tenant_free(tenant);
+        diags_fini(&diags);
+        registry_free(registry);
+    }
+}
+
 static struct tenant *tenant_put(struct registry *registry, const char *pem, struct diags *diags) {
     char *text = NULL;
     size_t length;
@@ -199,6 +285,8 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_served_says_why),
         cmocka_unit_test(a_certificate_is_used_only_for_hosts_the_tenant_may_route),
         cmocka_unit_test(a_wrong_key_is_a_state_of_that_secret),
+        cmocka_unit_test(a_bundle_holds_authorities_and_nothing_else),
+        cmocka_unit_test(pods_are_verified_when_an_authority_is_named_and_never_by_halves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

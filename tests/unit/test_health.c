@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_health.c - what a check's results mean, and how an answer is read.
- * link: edge/health.c edge/agenda.c edge/loop.c
+ * link: edge/health.c edge/agenda.c edge/probe.c edge/loop.c
  */
 #include "edge/health.h"
+#include "edge/probe.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
