@@ -54,7 +54,7 @@ def hanging(wire):
 def test_a_dead_pod_is_ejected_and_one_that_comes_back_is_asked_again(workers):
     with EchoPod("one") as one:
         two = EchoPod("two")
-        with Edge({"acme.yaml": acme(one, two, eject_for="1s")}, workers) as e:
+        with Edge({"acme.yaml": acme(one, two, eject_for="4s")}, workers) as e:
             two.stop()
             # Not one client sees anything of it.
             assert eventually(lambda: (e.status(URL), states(e)[two.address])[1] == "ejected")
