@@ -571,7 +571,7 @@ static struct stream *conn_far(const struct conn *c) {
 static bool conn_may_stay(struct conn *c, struct version *now) {
     const struct ringress_module *m = module_at(conn_chain(c)->module[c->stage]);
     const struct stream *far = conn_far(c);
-    if (!now || (far && !upstream_allowed(far, &now->tenant->network)))
+    if (!now || (far && !upstream_stays(far, now)))
         return false;
     return !m->on_change || m->on_change(c, state_of(c, c->stage), now) != VERDICT_REJECT;
 }

@@ -76,6 +76,9 @@ struct ringress_module {
     /* The tenant goes on, but something of it is gone: a name, a raw port, a part of its network. Asked of the module that
      * joined this connection to a pod. REJECT: what it was joined for is gone, too; it is reset. */
     enum verdict (*on_change)(struct conn *, void *state, struct version *now);
+    /* On each worker, for what the module itself has joined to pods within connections it has taken (WebSockets that are streams):
+     * the tenant who pays to this account has lost something; `now`: what is left of it, NULL: nothing. */
+    void (*on_withdraw)(struct worker *, const struct account *, struct version *now);
 };
 
 #define RINGRESS_EXPORT __attribute__((visibility("default")))

@@ -32,6 +32,7 @@ void workers_call(void (*call)(struct worker *, void *), void *user);
 void upstreams_close_idle(struct worker *);
 int modules_worker_up(struct worker *);
 void modules_worker_down(struct worker *);
+void modules_withdraw(struct worker *, const struct account *, struct version *now);
 void publish_fini(void);
 /* ---- withdraw.c: after the directory has changed from `old` to `now`, both of one UID; NULL: the tenant is gone ---- */
 void withdraw(const struct version *old, struct version *now);

@@ -284,6 +284,10 @@ bool upstream_allowed(const struct stream *s, const struct network *network) {
            same(up->device, network->device);
 }
 
+bool upstream_stays(const struct stream *s, const struct version *now) {
+    return now && upstream_allowed(s, &now->tenant->network);
+}
+
 const char *upstream_name(const struct upstream *up) {
     return up->name;
 }

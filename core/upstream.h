@@ -53,6 +53,9 @@ bool upstream_may_retry(struct worker *, struct upstream_set *);
 bool upstream_is_reused(const struct stream *);
 struct upstream *upstream_of(const struct stream *);
 bool upstream_is_secure(const struct stream *); /* TLS */
+/* May it go on under what is left of its tenant? NULL: nothing is. */
+struct version;
+bool upstream_stays(const struct stream *, const struct version *now);
 /* It has ended, but not as TLS ends: what only the end delimits may have been cut. */
 bool upstream_is_truncated(const struct stream *);
 const char *upstream_name(const struct upstream *); /* "10.11.0.5:8080" */

@@ -8,7 +8,7 @@
 struct probe;
 enum { PROBE_MORE = 0, PROBE_FAILED = -1 };
 
-/* The descriptor stays the caller's; the texts must live as long. NULL: no memory. */
+/* The descriptor stays the caller's; the texts are copied. NULL: no memory. */
 struct probe *probe_new(int fd, const struct speech *, const char *path, const char *host);
 /* As far as it goes: the status, PROBE_MORE once the descriptor has these events, or PROBE_FAILED and why. */
 int probe_run(struct probe *, short *ret_events, char *ret_why, size_t room);

@@ -32,10 +32,11 @@ struct h2_front {
 struct h2_client {
     struct h2_stream st; /* first */
     struct http_conn hc;
-    struct version *version; /* pinned */
-    struct relay *relay;     /* after a WebSocket's handshake */
-    uint64_t received;       /* bytes of the body */
-    uint8_t *late;           /* trailers as they came: lines "name: value\r\n" */
+    struct version *version;                      /* pinned */
+    struct relay *relay;                          /* after a WebSocket's handshake */
+    struct h2_client *next_tunnel, **tunnel_link; /* while there is a relay */
+    uint64_t received;                            /* bytes of the body */
+    uint8_t *late; /* trailers as they came: lines "name: value\r\n" */
     uint32_t late_used;
     bool ended : 1; /* END_STREAM came */
     bool late_bad : 1;
@@ -55,12 +56,32 @@ static struct h2_client *client_of_hc(const struct http_conn *hc) {
     return (struct h2_client *)((char *)(uintptr_t)hc - offsetof(struct h2_client, hc));
 }
 
+/* Of this worker: those with a relay, which no later request would judge. */
+static _Thread_local struct h2_client *tunnels;
+
+static void tunnel_link(struct h2_client *c) {
+    c->tunnel_link = &tunnels;
+    c->next_tunnel = tunnels;
+    if (c->next_tunnel)
+        c->next_tunnel->tunnel_link = &c->next_tunnel;
+    tunnels = c;
+}
+
+static void tunnel_unlink(struct h2_client *c) {
+    *c->tunnel_link = c->next_tunnel;
+    if (c->next_tunnel)
+        c->next_tunnel->tunnel_link = c->tunnel_link;
+    c->relay = NULL;
+}
+
 /* ---- a stream begins and ends ---- */
 
 static void client_free(struct h2_client *c, bool reset) {
     struct worker *worker = c->st.session->worker;
-    if (c->relay)
+    if (c->relay) {
         relay_cut(c->relay, reset);
+        tunnel_unlink(c);
+    }
     if (c->hc.state != CLIENT_GONE)
         http_let_go(&c->hc);
     if (c->version)
@@ -264,8 +285,19 @@ static void client_close(struct http_conn *hc, bool reset) {
 
 static void tunnel_ended(void *user, bool reset) {
     struct h2_client *c = user;
-    c->relay = NULL;
+    tunnel_unlink(c);
     stream_close(&c->st.stream, reset);
+}
+
+void h2_front_withdraw(struct worker *worker, const struct account *account, struct version *now) {
+    (void)worker; /* the list is its own */
+    for (struct h2_client *c = tunnels, *next; c; c = next) {
+        next = c->next_tunnel;
+        if (c->version->account != account || upstream_stays(relay_far(c->relay), now))
+            continue;
+        relay_cut(c->relay, true);
+        tunnel_ended(c, true);
+    }
 }
 
 static void client_tunnel(struct http_conn *hc, struct stream *pod) {
@@ -274,8 +306,10 @@ static void client_tunnel(struct http_conn *hc, struct stream *pod) {
         stream_write(pod, hc->hold->item[hc->hold->first++]);
     http_let_go(hc);
     c->relay = relay_new(&c->st.stream, pod, tunnel_ended, c, NULL);
-    if (c->relay)
+    if (c->relay) {
+        tunnel_link(c);
         return;
+    }
     stream_close(pod, true);
     h2_stream_reset(&c->st, NGHTTP2_INTERNAL_ERROR);
 }

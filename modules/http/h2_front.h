@@ -11,3 +11,5 @@ bool h2_front_start(struct http_conn *, size_t preface);
 /* The host has closed the connection. */
 void h2_front_gone(struct h2_front *);
 void h2_front_drain(struct h2_front *);
+/* WebSockets of this account's tenant whose pod is not in what is left of it are cut. */
+void h2_front_withdraw(struct worker *, const struct account *, struct version *now);

@@ -506,6 +506,6 @@ RINGRESS_MODULE(.name = "http", .version = "1",
                 .listeners = LISTENER_HTTP | LISTENER_HTTPS, .conf = http_fields,
                 .conf_size = sizeof(struct http_conf), .conn_size = sizeof(struct http_conn),
                 .alpn = "h2,http/1.1", .on_stream = http_on_stream, .on_close = http_on_close,
-                .on_drain = http_on_drain);
+                .on_drain = http_on_drain, .on_withdraw = h2_front_withdraw);
 
 _Static_assert(sizeof(struct http_conn) <= 192, "an idle connection is nearly free");

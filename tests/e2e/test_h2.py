@@ -638,6 +638,23 @@ def test_a_declined_websocket_is_an_answer(serve):
         assert c.answer(1).status == "403" and c.of(1).body == b"no"
 
 
+@pytest.mark.parametrize("what", ["its tenant", "the pod's network"])
+def test_a_websocket_ends_with_what_it_stands_on(serve, what):
+    e, p = serve(socket_pod(first=b"x"))
+    with secure(e) as c:
+        handshake(c)
+        assert c.until(lambda: c.of(1).body == b"x")
+        e.drop("acme.yaml", web_tenant("acme", p, limits={"requestsPerSecond": 1000}))
+        c.data(1, b"Ping")
+        assert c.until(lambda: c.of(1).body == b"xpING")  # nothing of it was taken back
+        if what == "its tenant":
+            e.remove("acme.yaml")
+        else:
+            e.drop("acme.yaml", web_tenant("acme", p, network={"allow": ["10.0.0.0/8"]}))
+        assert c.until(lambda: c.of(1).reset is not None)
+        assert not c.closed
+
+
 def test_a_websocket_that_is_reset_ends_at_the_pod(serve):
     ended = threading.Event()
 

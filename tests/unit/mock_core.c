@@ -361,6 +361,10 @@ unsigned upstream_called(const struct upstream *up, const struct worker *w) {
     (void)up, (void)w;
     return 0;
 }
+bool upstream_stays(const struct stream *s, const struct version *now) {
+    (void)s;
+    return now;
+}
 bool upstream_is_secure(const struct stream *s) {
     (void)s;
     return false;
