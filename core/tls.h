@@ -8,6 +8,7 @@
  * its way). A session ticket resumes only for the tenant and name it was given for: both are in its authenticated data.
  */
 #pragma once
+#include "core/alert.h"
 #include "core/identity.h"
 #include "core/stream.h"
 
@@ -34,6 +35,8 @@ const char *tls_sni(const struct tls *);
 const char *tls_version(const struct tls *);
 const char *tls_alpn(const struct tls *); /* "": none was agreed on */
 bool tls_resumed(const struct tls *);
+/* Why a handshake failed: "got unknown_ca", "sent protocol_version"; without an alert wolfSSL's own number. Returns `out`. */
+const char *tls_failure(const struct tls *, char out[ALERT_TEXT]);
 
 /* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Any thread. */
 enum { TICKET_ROTATE_S = 12 * 3600 };

@@ -127,12 +127,15 @@ static int gate_judge(struct exchange *ex, const struct gate *gate) {
     ex->gate = gate;
     if (gate->allow_count || gate->deny_count) {
         client = client_address(ex);
-        if (!conn_admits(ex->hc->conn, gate, &client))
+        if (!conn_admits(ex->hc->conn, gate, &client)) {
+            record_refused(ex, LIMIT_SOURCE);
             return 403;
+        }
     }
     if (gate->body_size_max >= 0 && m->framing == FRAMING_LENGTH &&
         m->length > (uint64_t)gate->body_size_max) {
         conn_count_refusal(ex->hc->conn, LIMIT_BODY);
+        record_refused(ex, LIMIT_BODY);
         return 413;
     }
     return 0;
@@ -194,14 +197,17 @@ int exchange_route(struct exchange *ex) {
         return 421;
     if (!ex->hc->ops->charge(ex->hc, entry->version)) {
         m->close = true; /* it is one connection too many, and nobody's */
+        record_refused(ex, conn_refusal(ex->hc->conn));
         return 429;
     }
     ex->charged = true;
     struct account_worker *account = ex->hc->ops->account(ex->hc);
     if (account)
         ACCOUNT_ADD(account->requests, 1);
-    if (!conn_takes_request(ex->hc->conn))
+    if (!conn_takes_request(ex->hc->conn)) {
+        record_refused(ex, LIMIT_REQUESTS);
         return 429;
+    }
     int status = modules_ask(ex, &entry);
     if (status)
         return status;

@@ -551,6 +551,10 @@ bool conn_takes_request(struct conn *c) {
     (void)c;
     return !mock.over_requests;
 }
+enum limit conn_refusal(const struct conn *c) {
+    (void)c;
+    return LIMIT_CONNECTIONS;
+}
 void conn_count_refusal(struct conn *c, enum limit limit) {
     (void)c;
     (void)limit;
