@@ -21,6 +21,7 @@ struct core_conf {
     int tls_min_version; /* 2: TLS 1.2, 3: TLS 1.3 */
     size_t
         buffer_memory; /* bytes of buffers per worker at most; 0: 256 MiB (65536 buffers is the most) */
+    unsigned popular; /* how many hosts are told by name; 0: they are not counted */
 };
 
 /* Raises RLIMIT_NOFILE, probes io_uring, starts one thread per worker (pinned to its CPU when as many CPUs are allowed).

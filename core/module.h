@@ -171,6 +171,8 @@ void log_write(int level, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* 0 error … 3 debug */
 
 /* ---- what is written down of the traffic ---- */
+/* A request for a name that this host's rules speak for: counted among the most popular hosts of /metrics. */
+void host_count(struct worker *, const struct host *);
 /* Is there an access log? What only a line needs may be left out when not. */
 bool access_wanted(void);
 /* A line now. Never waits: when the log can't keep up the line is dropped and counted. */

@@ -167,6 +167,8 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     route_find(entry->version->tenant, entry->object, path, length, &answer);
     record_routed(ex, answer.route, answer.backend);
     const struct host *host = entry->object ? entry->object : answer.host;
+    if (host)
+        host_count(ex->worker, host);
     if (!ex->hc->tls && host && host->redirect)
         return 308;
     if (answer.why != ROUTE_FOUND)

@@ -604,6 +604,10 @@ int64_t worker_now_us(const struct worker *w) {
     (void)w;
     return 1000000 + mock.now * 1000;
 }
+void host_count(struct worker *w, const struct host *h) {
+    (void)w;
+    (void)h;
+}
 bool access_wanted(void) {
     return true;
 }
