@@ -101,6 +101,7 @@ struct upstream_figures {
     /* of its service: requests that wait for a connection now; were refused as too many; waited too long */
     uint32_t waiting;
     uint64_t refused, late;
+    uint64_t retries, retries_refused; /* of its service: that its budget paid for, and did not */
 };
 struct upstream_figures upstream_sum(const struct upstream *);
 /* ---- checks of pods (edge/health.c) ---- */

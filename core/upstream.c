@@ -289,6 +289,8 @@ struct upstream_figures upstream_sum(const struct upstream *up) {
         f.idle += __atomic_load_n(&up->w[i].idle_count, __ATOMIC_RELAXED);
         f.failures += __atomic_load_n(&up->w[i].failures, __ATOMIC_RELAXED);
         f.connects += __atomic_load_n(&up->w[i].connects, __ATOMIC_RELAXED);
+        f.retries += __atomic_load_n(&up->pool->w[i].retries, __ATOMIC_RELAXED);
+        f.retries_refused += __atomic_load_n(&up->pool->w[i].retries_refused, __ATOMIC_RELAXED);
     }
     return f;
 }

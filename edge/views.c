@@ -60,6 +60,7 @@ static void tenant_enliven(json_t *row) {
     set_integer(row, "bytesIn", (int64_t)sum.bytes_in);
     set_integer(row, "bytesOut", (int64_t)sum.bytes_out);
     set_integer(row, "failures", (int64_t)sum.failures);
+    set_integer(row, "retries", (int64_t)sum.retries);
     set_integer(row, "buffers", sum.buffers);
     set_integer(row, "loopCycles", (int64_t)sum.loop_cycles);
     limits_enliven(row, v);
@@ -145,6 +146,8 @@ static void backend_enliven(const struct edge *e, json_t *row) {
     set_integer(row, "waiting", f->waiting);
     set_integer(row, "waitingRefused", (int64_t)f->refused);
     set_integer(row, "waitingLate", (int64_t)f->late);
+    set_integer(row, "retries", (int64_t)f->retries);
+    set_integer(row, "retriesRefused", (int64_t)f->retries_refused);
 }
 
 static json_t *backends_view(struct edge *e, const char *tenant) {
