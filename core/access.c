@@ -118,20 +118,25 @@ static void texts_move(struct flow *f) {
 #undef X
 }
 
-void access_write_at_end(struct conn *c, const struct access_record *record) {
-    struct worker *w = c->sock.owner.worker;
+static struct flow *flow_new(struct conn *c, const struct access_record *record) {
     char peer[46];
-    if (!access_wanted() || c->flow)
-        return;
+    if (!access_wanted())
+        return NULL;
     struct access_record r = record_copy(record);
     if (!r.client.text)
         r.client = text_of(conn_peer(c, peer));
-    size_t size = sizeof *c->flow + texts_size(&r);
-    c->flow = worker_alloc(w, size);
+    size_t size = sizeof(struct flow) + texts_size(&r);
+    struct flow *f = worker_alloc(c->sock.owner.worker, size);
+    if (!f)
+        return NULL;
+    *f = (struct flow){.record = r, .size = size, .owed = true};
+    texts_move(f);
+    return f;
+}
+
+void access_write_at_end(struct conn *c, const struct access_record *record) {
     if (!c->flow)
-        return;
-    *c->flow = (struct flow){.record = r, .size = size, .owed = true};
-    texts_move(c->flow);
+        c->flow = flow_new(c, record);
 }
 
 struct flow *flow_of(struct conn *c) {
@@ -177,11 +182,8 @@ static enum access_error error_of(const struct conn *c, const struct flow *f) {
     return w->draining || w->stopping ? ACCESS_DRAINED : ACCESS_CLIENT_GONE;
 }
 
-void flow_end(struct conn *c) {
-    struct flow *f = c->flow;
+static void flow_tell(struct conn *c, struct flow *f) {
     struct worker *w = c->sock.owner.worker;
-    if (!f || !f->owed)
-        return;
     f->owed = false;
     f->record.bytes_in += f->tally.in;
     f->record.bytes_out += f->tally.out;
@@ -194,8 +196,28 @@ void flow_end(struct conn *c) {
     access_write(c, &f->record);
 }
 
+void flow_end(struct conn *c) {
+    if (c->flow && c->flow->owed)
+        flow_tell(c, c->flow);
+}
+
 void flow_free(struct conn *c) {
     if (c->flow)
         worker_free(c->sock.owner.worker, c->flow, c->flow->size);
     c->flow = NULL;
+}
+
+/* ---- flows of streams that share a connection ---- */
+
+struct flow *access_begin(struct conn *c, const struct access_record *record,
+                          struct relay_tally **ret_tally) {
+    struct flow *f = flow_new(c, record);
+    if (f)
+        *ret_tally = &f->tally;
+    return f;
+}
+
+void access_end(struct conn *c, struct flow *f) {
+    flow_tell(c, f);
+    worker_free(c->sock.owner.worker, f, f->size);
 }

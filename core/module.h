@@ -31,6 +31,8 @@ enum verdict { VERDICT_PASS, VERDICT_WAIT, VERDICT_REJECT };
 enum listener_kind { LISTENER_HTTP = 1, LISTENER_HTTPS = 2, LISTENER_RAW = 4 };
 
 struct conn; /* one client connection */
+struct flow; /* core/flow.h */
+struct relay_tally;
 struct gate; /* tenants/compiled.h */
 union address;
 struct identity; /* a certificate with its key, as TLS serves it */
@@ -183,3 +185,8 @@ void access_write_refused(struct conn *, const struct access_record *);
 /* Before conn_relay or conn_relay_stream: the line to write when that ends. The host adds both ways' bytes, the pod, the times and how
  * it ended. Everything is copied. Without it the line tells what the host knows. */
 void access_write_at_end(struct conn *, const struct access_record *);
+/* The same for one of many streams on a connection, joined to a pod by its module with relay_new: *ret_tally is the relay's, and the
+ * line is written when access_end gives the flow back, before the connection is gone. NULL: no log, or no memory for it. */
+struct flow *access_begin(struct conn *, const struct access_record *,
+                          struct relay_tally **ret_tally);
+void access_end(struct conn *, struct flow *);

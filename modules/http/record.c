@@ -225,10 +225,7 @@ void record_tunnel(struct exchange *ex, const struct slice *rest) {
     r.bytes_out += rest->length;
     for (uint32_t i = hold ? hold->first : 0; hold && i < hold->end; i++)
         r.bytes_in += hold->item[i].length;
-    if (ex->hc->ops->down)
-        access_write(ex->hc->conn, &r); /* its end is not the connection's */
-    else
-        access_write_at_end(ex->hc->conn, &r);
+    ex->hc->ops->tell_at_end(ex->hc, &r);
 }
 
 void record_expired(struct exchange *ex, bool pod_slow) {
