@@ -13,6 +13,7 @@ import datetime
 import json
 import pathlib
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -27,8 +28,9 @@ from measure import LOAD_CPU, PROXY_CPU, pinned
 from proxies import Haproxy, Nginx, Ringress, accepts
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PROXIES = ('ringress', 'nginx', 'haproxy', 'nginx-256k', 'haproxy-256k', 'haproxy-splice', 'ringress-one-tenant')
-PORTS_EACH = 10  # from --port on: ten for each proxy, then the backends'
+PROXIES = ('ringress', 'nginx', 'haproxy', 'nginx-256k', 'haproxy-256k', 'haproxy-splice', 'ringress-one-tenant',
+           'ringress-quiet', 'nginx-quiet', 'haproxy-quiet')
+PORTS_EACH = 7  # from --port on: seven for each proxy, then the backends'
 
 
 class Bench:
@@ -40,6 +42,9 @@ class Bench:
         self.rounds, self.seconds = options.rounds, options.seconds
         self.quick = quick = options.quick
         self.idle_connections = 1000 if quick else 8000
+        # Two descriptors for each must do: HAProxy and we keep the other for a pod's.
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self.idle_connections_h2 = 1000 if quick else min(10000, (files - 1000) // 2)
         self.hosts = 500 if quick else 10000
         self.other_tenants = (10, 100) if quick else (10, 100, 1000, 10000)
         self.drops = 5 if quick else 25
@@ -48,19 +53,20 @@ class Bench:
     def say(self, text):
         print(text, file=sys.stderr, flush=True)
 
-    def proxies(self, variants):
-        """Ours, the peers, and the variants named, in the order of the table."""
+    def proxies(self, variants, logs=False):
+        """Ours, the peers, and the variants named, in the order of the table; `logs`: all but the quiet ones write an access log."""
         names = ['ringress', *self.options.peers.split(','), *variants]
-        return [self.proxy(n) for n in names if n and (n.split('-')[0] in ('ringress', *self.options.peers.split(',')))]
+        return [self.proxy(n, logs and not n.endswith('quiet')) for n in names
+                if n and (n.split('-')[0] in ('ringress', *self.options.peers.split(',')))]
 
-    def proxy(self, name):
+    def proxy(self, name, logs=False):
         base = self.options.port + PORTS_EACH * PROXIES.index(name)
         place = (name, base, self.backend_port, self.folder, (self.folder / 'cert.pem', self.folder / 'cert.key'))
         if name.startswith('ringress'):
-            return Ringress(self.build, *place, one_tenant=name.endswith('one-tenant'))
+            return Ringress(self.build, *place, one_tenant=name.endswith('one-tenant'), logs=logs)
         if name.startswith('nginx'):
-            return Nginx(*place, buffer='256k' if name.endswith('256k') else None)
-        return Haproxy(*place, buffer=262144 if name.endswith('256k') else None, splice=name.endswith('splice'))
+            return Nginx(*place, buffer='256k' if name.endswith('256k') else None, logs=logs)
+        return Haproxy(*place, buffer=262144 if name.endswith('256k') else None, splice=name.endswith('splice'), logs=logs)
 
     @contextlib.contextmanager
     def running(self, proxies, hosts=0):

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * load.c - the client of the measurements: one thread, epoll, 127.0.0.1 only, always bounded in time.
  *
- *   load MODE -p PORT [-c CONNECTIONS] [-d SECONDS] [-t raw|http|tls|resume] [-s HOST] [-n HOSTS] [-u PATH]
+ *   load MODE -p PORT [-c CONNECTIONS] [-d SECONDS] [-t raw|http|tls|resume|h2] [-s HOST] [-n HOSTS] [-u PATH]
  *
  *   again     every connection asks, waits for the answer, asks again      (-t raw: 64 bytes and their echo)
  *   connect   every transaction on a connection of its own                 (-t resume: with the last one's ticket)
  *   bulk      one byte, then read without end
  *   idle      every connection asks once and stays; "READY n" is printed; ends when stdin does, at the latest after -d
  *
- * With -n the Host of the requests is t0.HOST, t1.HOST, … in a fixed shuffled order. Prints one JSON object.
+ * With -n the Host of the requests is t0.HOST, t1.HOST, … in a fixed shuffled order. -t h2 (again, idle) is HTTP/2 over TLS, one stream
+ * at a time. Prints one JSON object.
  *
  *   DIAL --connected--> SHAKE --finished--> ASK --all sent--> ANSWER --complete--> (ASK | DIAL | PARKED) */
 #include <arpa/inet.h>
@@ -34,6 +35,22 @@
 enum mode { AGAIN, CONNECT, BULK, IDLE, MODES };
 enum state { FREE, DIAL, SHAKE, ASK, ANSWER, PARKED };
 enum { RAW_SIZE = 64, HEAD_MAX = 1024, EVENTS_MAX = 1024, IDLE_BATCH = 200, SOURCES = 16 };
+enum {
+    DATA = 0,
+    HEADERS = 1,
+    RST = 3,
+    SETTINGS = 4,
+    GOAWAY = 7,
+    WINDOW = 8
+}; /* frames of HTTP/2 */
+enum { FRAME_HEAD = 9, ACK = 1, END_STREAM = 1, END_HEADERS = 4, PEEK = 8 };
+
+struct h2 { /* what is being read: one frame's head, its first bytes, the rest of it */
+    uint8_t head[FRAME_HEAD], first[PEEK];
+    size_t head_got, first_got, left;
+    uint32_t stream; /* the one that asks */
+    bool ended, owes_ack;
+};
 
 struct conn {
     int fd;
@@ -45,7 +62,8 @@ struct conn {
     const char *out;
     size_t out_length, got, need; /* need 0: not known yet */
     size_t head_length;
-    char head[HEAD_MAX + 1];
+    char head[HEAD_MAX + 1]; /* of the answer; with HTTP/2 what is asked */
+    struct h2 h2;
     uint64_t since; /* ns */
 };
 
@@ -59,7 +77,7 @@ static enum mode mode;
 static int port, conn_count = 64, host_count;
 static double seconds = 3;
 static const char *host = "bench.test", *path = "/small", *type = "http";
-static bool use_tls, use_http, resume;
+static bool use_tls, use_http, use_h2, resume;
 
 static struct conn *conns;
 static struct request *requests;
@@ -139,6 +157,7 @@ static bool dial(struct conn *c) {
 
 static void conn_dial(struct conn *c) {
     c->since = now_ns();
+    c->h2 = (struct h2){0};
     c->state = DIAL;
     c->wants_out = true;
     if (!dial(c)) {
@@ -150,7 +169,106 @@ static void conn_dial(struct conn *c) {
     epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
 }
 
+/* ---- HTTP/2: no more of it than one request after the other takes ---- */
+static char *frame_put(char *out, size_t length, int type, int flags, uint32_t stream) {
+    const uint8_t head[FRAME_HEAD] = {
+        (uint8_t)(length >> 16), (uint8_t)(length >> 8), (uint8_t)length,
+        (uint8_t)type,           (uint8_t)flags,         (uint8_t)(stream >> 24),
+        (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream};
+    memcpy(out, head, sizeof head);
+    return out + sizeof head;
+}
+
+/* The preface, and windows for all that will ever come. */
+static char *h2_begin(char *out) {
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    memcpy(out, preface, sizeof preface - 1);
+    out = frame_put(out + sizeof preface - 1, 0, SETTINGS, 0, 0);
+    out = frame_put(out, 4, WINDOW, 0, 0);
+    memcpy(out, "\x3f\xff\x00\x00", 4);
+    return out + 4;
+}
+
+static char *text_put(char *out, int field, const char *text) {
+    size_t length = strlen(text); /* below 127: one octet of HPACK */
+    *out++ = (char)field;
+    *out++ = (char)length;
+    memcpy(out, text, length);
+    return out + length;
+}
+
+static void h2_ask(struct conn *c) {
+    char block[300], *end = block, *out = c->head;
+    *end++ = (char)0x82; /* :method GET */
+    *end++ = (char)0x87; /* :scheme https */
+    end = text_put(end, 0x04, path);
+    end = text_put(end, 0x01, host);
+    size_t length = (size_t)(end - block);
+    bool first = !c->h2.stream;
+    c->h2.stream = first ? 1 : c->h2.stream + 2;
+    c->h2.ended = false;
+    out = first ? h2_begin(out) : out;
+    out = frame_put(out, length, HEADERS, END_STREAM | END_HEADERS, c->h2.stream);
+    memcpy(out, block, length);
+    c->out = c->head;
+    c->out_length = (size_t)(out - c->head) + length;
+    c->state = ASK;
+}
+
+/* ":status: 200", after updates of the table's size (RFC 7541 section 6.3). */
+static bool h2_is_200(const struct h2 *h) {
+    size_t i = 0;
+    while (i < h->first_got && (h->first[i] & 0xe0) == 0x20) {
+        bool more = (h->first[i++] & 0x1f) == 0x1f;
+        while (more && i < h->first_got)
+            more = h->first[i++] & 0x80;
+    }
+    return i < h->first_got && h->first[i] == 0x88;
+}
+
+/* A frame is whole. False: it is not what was to come. */
+static bool h2_frame(struct h2 *h) {
+    uint32_t stream = (uint32_t)(h->head[5] & 0x7f) << 24 | (uint32_t)h->head[6] << 16 |
+                      (uint32_t)h->head[7] << 8 | h->head[8];
+    int type = h->head[3], flags = h->head[4];
+    h->owes_ack |= type == SETTINGS && !(flags & ACK);
+    if (type == GOAWAY || type == RST || (type == HEADERS && !h2_is_200(h)))
+        return false;
+    if ((type == HEADERS || type == DATA) && stream != h->stream)
+        return false;
+    h->ended |= (type == HEADERS || type == DATA) && flags & END_STREAM;
+    h->head_got = h->first_got = 0;
+    return true;
+}
+
+static bool h2_feed(struct h2 *h, const char *data, size_t length) {
+    while (length) {
+        size_t n = h->head_got < FRAME_HEAD ? FRAME_HEAD - h->head_got : h->left;
+        n = n < length ? n : length;
+        if (h->head_got < FRAME_HEAD) {
+            memcpy(h->head + h->head_got, data, n);
+            h->head_got += n;
+            if (h->head_got == FRAME_HEAD)
+                h->left = (size_t)h->head[0] << 16 | (size_t)h->head[1] << 8 | h->head[2];
+        } else {
+            size_t take = n < PEEK - h->first_got ? n : PEEK - h->first_got;
+            memcpy(h->first + h->first_got, data, take);
+            h->first_got += take;
+            h->left -= n;
+        }
+        data += n;
+        length -= n;
+        if (h->head_got == FRAME_HEAD && !h->left && !h2_frame(h))
+            return false;
+    }
+    return true;
+}
+
 static void conn_ask(struct conn *c) {
+    if (use_h2) {
+        h2_ask(c);
+        return;
+    }
     const struct request *r = &requests[request_next];
     request_next = (request_next + 1) % request_count;
     c->out = r->data;
@@ -284,10 +402,40 @@ static void conn_answered(struct conn *c) {
     }
 }
 
+/* Nine octets behind nothing else: the socket takes them. */
+static bool h2_acks(struct conn *c) {
+    char ack[FRAME_HEAD];
+    if (!c->h2.owes_ack)
+        return true;
+    c->h2.owes_ack = false;
+    frame_put(ack, 0, SETTINGS, ACK, 0);
+    c->out = ack;
+    c->out_length = sizeof ack;
+    return conn_send(c) == (ssize_t)sizeof ack;
+}
+
+static void conn_receive(struct conn *c);
+
+static void h2_receive(struct conn *c, ssize_t n) {
+    if (n <= 0 || !h2_feed(&c->h2, scratch, (size_t)n) || !h2_acks(c)) {
+        conn_fail(c, &failed_answer);
+        return;
+    }
+    bytes += (uint64_t)n;
+    if (c->h2.ended)
+        conn_answered(c);
+    else
+        conn_receive(c);
+}
+
 static void conn_receive(struct conn *c) {
     ssize_t n = conn_recv(c);
     if (n < 0 && errno == EAGAIN)
         return;
+    if (use_h2) {
+        h2_receive(c, n);
+        return;
+    }
     if (n <= 0 || (use_http && !c->need && !head_feed(c, scratch, (size_t)n))) {
         conn_fail(c, &failed_answer);
         return;
@@ -302,6 +450,9 @@ static void conn_receive(struct conn *c) {
 
 static void conn_parked(struct conn *c) {
     ssize_t n = conn_recv(c);
+    /* SETTINGS, or their ACK: nobody speaks unasked of anything else. */
+    while (use_h2 && n > 0 && h2_feed(&c->h2, scratch, (size_t)n) && h2_acks(c))
+        n = conn_recv(c);
     if (n >= 0 || errno != EAGAIN) { /* the server closed an idle connection, or spoke unasked */
         parked--;
         conn_fail(c, &failed_answer);
@@ -420,6 +571,8 @@ static void tls_make(void) {
     SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(tls, keep_session);
+    if (use_h2)
+        SSL_CTX_set_alpn_protos(tls, (const unsigned char *)"\x02h2", 3);
 }
 
 static bool arguments(int argc, char **argv) {
@@ -456,9 +609,12 @@ static bool arguments(int argc, char **argv) {
             return false;
         }
     resume = !strcmp(type, "resume");
-    use_tls = resume || !strcmp(type, "tls");
+    use_h2 = !strcmp(type, "h2");
+    use_tls = resume || use_h2 || !strcmp(type, "tls");
     use_http = mode != BULK && (use_tls || !strcmp(type, "http"));
-    return mode != MODES && port > 0 && conn_count > 0;
+    bool can = !use_h2 || (!host_count && (mode == AGAIN || mode == IDLE) && strlen(host) < 127 &&
+                           strlen(path) < 127);
+    return mode != MODES && port > 0 && conn_count > 0 && can;
 }
 
 static void conns_make(void) {
@@ -480,7 +636,7 @@ static void conns_make(void) {
 int main(int argc, char **argv) {
     if (!arguments(argc, argv)) {
         fprintf(stderr, "usage: load again|connect|bulk|idle -p PORT [-c CONNECTIONS] [-d SECONDS]"
-                        " [-t raw|http|tls|resume] [-s HOST] [-n HOSTS] [-u PATH]\n");
+                        " [-t raw|http|tls|resume|h2] [-s HOST] [-n HOSTS] [-u PATH]\n");
         return 2;
     }
     conns_make();

@@ -3,6 +3,7 @@
 
 Every proxy gets four ports from its base: +0 HTTP, +1 HTTPS (TLS 1.3, the same P-256 certificate), +2 raw TCP to the
 echo, +3 raw TCP to the source (ours +4: its figures); one worker on CPU 0, access log off, kept connections to the backend, session tickets.
+With `logs` each writes an access log into a file of its folder, and our tenant has every limit, each too high to be met.
 `hosts` adds t0.example.com, t1.example.com, …; `version` is the one path of probe.example.com that exists, /vN."""
 import ctypes
 import os
@@ -20,8 +21,8 @@ class Proxy:
     """Start and stop of a process in a folder of its own; the rest is each proxy's."""
     cpus, workers, stop_signal, suffix = PROXY_CPU, 1, signal.SIGTERM, 'example.com'
 
-    def __init__(self, name, base, backend, folder, certificate):
-        self.name, self.base, self.backend, self.folder = name, base, backend, pathlib.Path(folder) / name
+    def __init__(self, name, base, backend, folder, certificate, logs=False):
+        self.name, self.base, self.backend, self.folder, self.logs = name, base, backend, pathlib.Path(folder) / name, logs
         self.certificate = certificate  # (chain, key)
         self.process = None
 
@@ -95,7 +96,7 @@ TENANT = """\
 apiVersion: ringress/v1
 kind: Tenant
 metadata: {{name: {name}}}
-spec: {{domain: {domain}, network: {{allow: [127.0.0.1/32]}}}}
+spec: {{domain: {domain}, network: {{allow: [127.0.0.1/32]}}{limits}}}
 ---
 apiVersion: v1
 kind: Service
@@ -131,6 +132,8 @@ kind: Endpoints
 metadata: {{name: {name}}}
 subsets: [{{addresses: [{{ip: 127.0.0.1}}], ports: [{{port: {backend}}}]}}]
 """
+LIMITS = ', limits: {connections: 100000, newConnectionsPerSecond: 1000000, requestsPerSecond: 10000000, bandwidth: 1000Gbit}'
+LOG = 'log: {access: json, access_path: access.log}\n'
 EDGE = """\
 workers: {p.workers}
 conf_d: conf.d
@@ -166,7 +169,7 @@ class Ringress(Proxy):
         if not conf_d.exists():
             conf_d.mkdir()
             (self.folder / 'state').mkdir()
-            (self.folder / 'edge.yaml').write_text(EDGE.format(modules=self.build / 'modules', p=self))
+            (self.folder / 'edge.yaml').write_text(EDGE.format(modules=self.build / 'modules', p=self) + (LOG if self.logs else ''))
             (conf_d / 'bench.yaml').write_text(self.bench_tenant())
             self.write_hosts(conf_d)
         self.drop('probe', self.tenant('probe', 'probe.example.com', [('probe.example.com', 'Exact', f'/v{version}')]))
@@ -191,7 +194,7 @@ class Ringress(Proxy):
 
     def tenant(self, name, domain, rules):
         endpoints = '\n'.join(ENDPOINT.format(port) for port in self.pods or [self.backend])
-        head = TENANT.format(name=name, domain=domain, endpoints=endpoints)
+        head = TENANT.format(name=name, domain=domain, endpoints=endpoints, limits=LIMITS if self.logs else '')
         return head + ''.join(RULE.format(host=h, type=t, path=p) for h, t, p in rules)
 
     def bench_tenant(self):
@@ -216,7 +219,7 @@ worker_processes 1; worker_rlimit_nofile 20000; {user}
 load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 events {{ worker_connections 16384; }}
 http {{
-  access_log off; server_tokens off; keepalive_requests 1000000000; keepalive_timeout 600s;
+  access_log {log}; server_tokens off; keepalive_requests 1000000000; keepalive_timeout 600s;
   client_body_temp_path {p.folder}/b; proxy_temp_path {p.folder}/p; fastcgi_temp_path {p.folder}/f;
   uwsgi_temp_path {p.folder}/u; scgi_temp_path {p.folder}/s;
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_max_temp_file_size 0;
@@ -262,6 +265,7 @@ class Nginx(Proxy):
         (self.folder / 'nginx.conf').write_text(NGINX.format(
             p=self, version=version, echo=self.backend + 1, source=self.backend + 2,
             user='user root;' if os.geteuid() == 0 else '',
+            log=f'{self.folder}/access.log combined buffer=64k flush=1s' if self.logs else 'off',
             buffer=f'proxy_buffer_size {self.buffer};' if self.buffer else '',
             hosts=''.join(NGINX_HOST.format(self.http, i) for i in range(self.hosts))))
 
@@ -285,6 +289,7 @@ defaults
   {splice}
 frontend http
   mode http
+  {log}
   bind 127.0.0.1:{p.http}
   bind 127.0.0.1:{p.https} ssl crt {p.folder}/both.pem alpn h2,http/1.1
   http-request return status 404 if {{ hdr(host) -m beg probe.example.com }} !{{ path /v{version} }}
@@ -323,5 +328,6 @@ class Haproxy(Proxy):
         (self.folder / 'haproxy.cfg').write_text(HAPROXY.format(
             p=self, version=version, choose=choose, echo=self.backend + 1, source=self.backend + 2,
             buffer=f'tune.bufsize {self.buffer}' if self.buffer else '',
+            log='log stdout format raw local0\n  option httplog' if self.logs else '',
             # Each spliced connection takes pipes, too: more descriptors than the limit allows for 9,500.
             most=2000 if self.splice else 9500, splice='option splice-auto' if self.splice else ''))

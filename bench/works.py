@@ -48,9 +48,9 @@ def against_peers(series, most):
 class Cost:
     """CPU of the proxy per request, connection or GB under a load that lasts some seconds."""
 
-    def __init__(self, name, title, unit, most, load, port, per='done', variants=()):
+    def __init__(self, name, title, unit, most, load, port, per='done', variants=(), logs=False):
         self.name, self.title, self.unit, self.most, self.per = name, title, unit, most, per
-        self.load, self.port, self.variants = load, port, variants
+        self.load, self.port, self.variants, self.logs = load, port, variants, logs
         self.bar = f'≤ {most} of the better peer'
 
     def command(self, bench, proxy, seconds):
@@ -59,7 +59,7 @@ class Cost:
             ['-H', 'Host: bench.test'] if words[0] == 'wrk' else [])
 
     def run(self, bench):
-        proxies = bench.proxies(self.variants)
+        proxies = bench.proxies(self.variants, self.logs)
         rounds = {p.name: [] for p in proxies}
         with bench.running(proxies):
             for r, order in orders(proxies, bench.rounds):
@@ -70,16 +70,25 @@ class Cost:
                     bench.say(f'{self.name} round {r + 1} {proxy.name}: {one.value:.2f} {self.unit}'
                               f' done={one.done} MB={one.bytes // 10**6} errors={one.errors} cpu={one.proxy_share:.2f}'
                               f'{"" if one.calm else " (not calm)"}')
+            logged = {p.name: log_growth(p) for p in proxies if p.logs}
+        for name, size in logged.items():
+            if not size:
+                raise RuntimeError(f'{name} was to write an access log, and did not')
         series = [{'proxy': n, 'rounds': v, 'median': median(v)} for n, v in rounds.items()]
-        return result(self, series, against_peers(series, self.most))
+        return result(self, series, against_peers(series, self.most), **({'logged_bytes': logged} if logged else {}))
+
+
+def log_growth(proxy):
+    """Bytes of the access log it has written; HAProxy's goes to its standard output, which is the file `log`."""
+    return max((proxy.folder / name).stat().st_size if (proxy.folder / name).exists() else 0 for name in ('access.log', 'log'))
 
 
 class Memory:
     """Memory per connection that has asked once and now waits."""
 
-    def __init__(self, name, title, most, kind, port):
+    def __init__(self, name, title, most, kind, port, count='idle_connections'):
         self.name, self.title, self.unit, self.most = name, title, 'KiB/connection', most
-        self.kind, self.port = kind, port
+        self.kind, self.port, self.count = kind, port, count
         self.bar = f'≤ {most} KiB'
 
     def run(self, bench):
@@ -104,7 +113,7 @@ class Memory:
         time.sleep(0.5)
         before = rss_kib(proxy.pids())
         holder = subprocess.Popen(measure.pinned([bench.tools / 'load', 'idle', '-p', port, '-t', self.kind, '-c',
-                                                  bench.idle_connections, '-d', 60]),
+                                                  getattr(bench, self.count), '-d', 60]),
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             parked = int(holder.stdout.readline().split()[1])
@@ -202,6 +211,11 @@ ALL = [
     Cost('http-64', 'HTTP/1.1 keep-alive, 100 B, 64 connections', REQUEST, 0.75, WRK + '/small -c64', 'http'),
     Cost('http-512', 'HTTP/1.1 keep-alive, 100 B, 512 connections', REQUEST, 0.75, WRK + '/small -c512', 'http'),
     Cost('http-64k', 'HTTP/1.1 keep-alive, 64 KiB, 64 connections', REQUEST, 0.75, WRK + '/64k -c64', 'http'),
+    *(Cost(f'{name}-log', f'{title}, limits set, access log to a file', REQUEST, 0.75, WRK + load, 'http', logs=True,
+           variants=('ringress-quiet', 'nginx-quiet', 'haproxy-quiet'))
+      for name, title, load in (('http-64', 'HTTP/1.1, 100 B, 64 connections', '/small -c64'),
+                                ('http-512', 'HTTP/1.1, 100 B, 512 connections', '/small -c512'),
+                                ('http-64k', 'HTTP/1.1, 64 KiB, 64 connections', '/64k -c64'))),
     Cost('tls', 'TLS 1.3 keep-alive, 100 B, 64 connections', REQUEST, 0.80,
          'load again -t tls -p {port} -c 64 -d {seconds}', 'https'),
     Cost('h2', 'HTTP/2 over TLS 1.3, 100 B, 10 connections x 32 streams', REQUEST, 0.9,
@@ -219,6 +233,7 @@ ALL = [
          variants=('nginx-256k', 'haproxy-256k', 'haproxy-splice')),
     Memory('idle-memory', 'memory per idle keep-alive connection, plain', 0.75, 'http', 'http'),
     Memory('idle-memory-tls', 'memory per idle keep-alive connection, TLS', 9, 'tls', 'https'),
+    Memory('idle-memory-h2', 'memory per idle HTTP/2 connection, TLS', 16, 'h2', 'https', 'idle_connections_h2'),
     ManyHosts(),
     DropLatency(),
     Reuse(),

@@ -26,18 +26,41 @@ static const char *record_tenant(const struct conn *c, const struct access_recor
     return c->version ? c->version->tenant->name : NULL;
 }
 
+/* What is not agreed on yet is no version. */
+static bool is_shaking(const struct conn *c) {
+    return c->tls && c->stream == &c->sock.stream;
+}
+
 void access_write(struct conn *c, const struct access_record *record) {
     struct worker *w = c->sock.owner.worker;
     if (!access_wanted())
         return;
     struct access_record r = record_copy(record);
+    char peer[46];
     struct access_facts facts = {.port = c->local_port,
                                  .tenant = record_tenant(c, &r),
-                                 .tls = conn_tls_version(c),
+                                 .tls = is_shaking(c) ? NULL : conn_tls_version(c),
                                  .now_us = worker_now_us(w)};
     if (!r.sni.text && *conn_sni(c))
         r.sni = text_of(conn_sni(c));
+    if (!r.client.text)
+        r.client = text_of(conn_peer(c, peer));
     access_log_put(w->id, &facts, &r);
+}
+
+void access_write_refused(struct conn *c, const struct access_record *record) {
+    struct access_record r = record_copy(record);
+    if (c->told || !access_wanted())
+        return;
+    c->told = true;
+    r.type = ACCESS_REFUSED;
+    r.begun_us = worker_now_us(c->sock.owner.worker);
+    r.routed_us = r.connected_us = r.first_byte_us = ACCESS_NEVER;
+    if (!r.protocol.text && c->kind != LISTENER_HTTP)
+        r.protocol = text_of(c->kind == LISTENER_HTTPS ? "tls" : "tcp");
+    if (!r.bytes_in)
+        r.bytes_in = c->peek.bytes;
+    access_write(c, &r);
 }
 
 enum access_error access_no_pod(int error) {
@@ -71,7 +94,7 @@ static void string_move(char **to, const char **s) {
 
 #define TEXTS(X, r) \
     X(r.client) X(r.host) X(r.method) X(r.path) X(r.query) X(r.protocol) X(r.sni) X(r.request_id)
-#define STRINGS(X, r) X(r.ingress) X(r.rule) X(r.service) X(r.pod) X(r.tenant)
+#define STRINGS(X, r) X(r.ingress) X(r.rule) X(r.service) X(r.pod) X(r.tenant) X(r.detail)
 
 static size_t texts_size(const struct access_record *record) {
     const struct access_record r = *record;
@@ -95,20 +118,25 @@ static void texts_move(struct flow *f) {
 #undef X
 }
 
-void access_write_at_end(struct conn *c, const struct access_record *record) {
-    struct worker *w = c->sock.owner.worker;
+static struct flow *flow_new(struct conn *c, const struct access_record *record) {
     char peer[46];
-    if (!access_wanted() || c->flow)
-        return;
+    if (!access_wanted())
+        return NULL;
     struct access_record r = record_copy(record);
     if (!r.client.text)
         r.client = text_of(conn_peer(c, peer));
-    size_t size = sizeof *c->flow + texts_size(&r);
-    c->flow = worker_alloc(w, size);
+    size_t size = sizeof(struct flow) + texts_size(&r);
+    struct flow *f = worker_alloc(c->sock.owner.worker, size);
+    if (!f)
+        return NULL;
+    *f = (struct flow){.record = r, .size = size, .owed = true};
+    texts_move(f);
+    return f;
+}
+
+void access_write_at_end(struct conn *c, const struct access_record *record) {
     if (!c->flow)
-        return;
-    *c->flow = (struct flow){.record = r, .size = size, .owed = true};
-    texts_move(c->flow);
+        c->flow = flow_new(c, record);
 }
 
 struct flow *flow_of(struct conn *c) {
@@ -154,11 +182,8 @@ static enum access_error error_of(const struct conn *c, const struct flow *f) {
     return w->draining || w->stopping ? ACCESS_DRAINED : ACCESS_CLIENT_GONE;
 }
 
-void flow_end(struct conn *c) {
-    struct flow *f = c->flow;
+static void flow_tell(struct conn *c, struct flow *f) {
     struct worker *w = c->sock.owner.worker;
-    if (!f || !f->owed)
-        return;
     f->owed = false;
     f->record.bytes_in += f->tally.in;
     f->record.bytes_out += f->tally.out;
@@ -171,8 +196,28 @@ void flow_end(struct conn *c) {
     access_write(c, &f->record);
 }
 
+void flow_end(struct conn *c) {
+    if (c->flow && c->flow->owed)
+        flow_tell(c, c->flow);
+}
+
 void flow_free(struct conn *c) {
     if (c->flow)
         worker_free(c->sock.owner.worker, c->flow, c->flow->size);
     c->flow = NULL;
+}
+
+/* ---- flows of streams that share a connection ---- */
+
+struct flow *access_begin(struct conn *c, const struct access_record *record,
+                          struct relay_tally **ret_tally) {
+    struct flow *f = flow_new(c, record);
+    if (f)
+        *ret_tally = &f->tally;
+    return f;
+}
+
+void access_end(struct conn *c, struct flow *f) {
+    flow_tell(c, f);
+    worker_free(c->sock.owner.worker, f, f->size);
 }

@@ -2,7 +2,7 @@
  * access.h - what one line of the access log tells, as a module fills it in. Included by core/module.h.
  *
  * Strings may be NULL: the field is then null. They are read while the call lasts. What the host knows better than a module
- * it fills in itself: worker, tenant, port, TLS version, SNI.
+ * it fills in itself: worker, tenant, port, TLS version, SNI, the client's address.
  */
 #pragma once
 #include <stddef.h>
@@ -15,7 +15,10 @@ struct conn;
     X(NONE, NULL, "nothing did")                                                              \
     X(NO_ROUTE, "no_route", "no tenant has this name, or none of its rules this path")        \
     X(MISDIRECTED, "misdirected", "the connection was opened for another tenant's name")      \
-    X(REJECTED, "rejected", "a module or a limit of the tenant said no")                      \
+    X(REJECTED, "rejected", "a module said no")                                               \
+    X(LIMITED, "limited", "over a limit of the tenant; `detail` names it")                    \
+    X(DENIED, "denied", "the client's address may not come in here")                          \
+    X(TLS_FAILED, "tls_failed", "the TLS handshake came to nothing; `detail` says how")       \
     X(MALFORMED, "malformed", "the client's bytes are not what the protocol allows")          \
     X(TOO_LARGE, "too_large", "the request, its target or its head is over a limit")          \
     X(UNSUPPORTED, "unsupported", "a method, version or expectation that is not served here") \
@@ -38,7 +41,11 @@ enum access_error {
         ACCESS_ERRORS_COUNT
 };
 
-enum access_type { ACCESS_HTTP, ACCESS_STREAM }; /* a request; bytes joined to a pod */
+enum access_type {
+    ACCESS_HTTP,   /* a request */
+    ACCESS_STREAM, /* bytes joined to a pod */
+    ACCESS_REFUSED /* a connection that was turned away before either */
+};
 
 enum { ACCESS_NEVER = -1 }; /* for times: it did not happen */
 
@@ -64,6 +71,7 @@ struct access_record {
     int64_t begun_us;             /* worker_now_us when the first byte came */
     /* Microseconds since then, or ACCESS_NEVER. */
     int64_t routed_us, connected_us, first_byte_us, total_us;
+    const char *detail; /* more of why: an alert, the name of a limit */
 };
 
 /* What upstream_ask's error means here. */

@@ -22,15 +22,16 @@ enum { /* bytes between the quotes, escapes counted */
        RULE_MOST = 256,
        POD_MOST = 64,
        ID_MOST = 136,
-       TEXTS = 15,
-       KEYS_MOST = 420, /* names, colons, commas, braces, the time, the type */
+       DETAIL_MOST = 48,
+       TEXTS = 16,
+       KEYS_MOST = 430, /* names, colons, commas, braces, the time, the type */
        NUMBERS = 12,
        NUMBER_MOST = 20,
        WORD_MOST = 16,
 };
 _Static_assert(TENANT_MOST + CLIENT_MOST + PROTOCOL_MOST + TLS_MOST + 4 * NAME_MOST + METHOD_MOST +
-                       PATH_MOST + QUERY_MOST + RULE_MOST + POD_MOST + ID_MOST + 2 * TEXTS +
-                       KEYS_MOST + NUMBERS * NUMBER_MOST + WORD_MOST <=
+                       PATH_MOST + QUERY_MOST + RULE_MOST + POD_MOST + ID_MOST + DETAIL_MOST +
+                       2 * TEXTS + KEYS_MOST + NUMBERS * NUMBER_MOST + WORD_MOST <=
                    ACCESS_LINE_MAX,
                "the longest line fits");
 
@@ -104,8 +105,9 @@ static char *head_put(char *p, struct access_clock *c, const struct access_facts
     clock_check(c, f->now_us);
     p = LITERAL(p, "{\"time\":\"");
     p = time_put(p, c, r->begun_us + c->wall_us);
-    p = r->type == ACCESS_HTTP ? LITERAL(p, "\",\"type\":\"http\",\"worker\":")
-                               : LITERAL(p, "\",\"type\":\"stream\",\"worker\":");
+    p = r->type == ACCESS_HTTP     ? LITERAL(p, "\",\"type\":\"http\",\"worker\":")
+        : r->type == ACCESS_STREAM ? LITERAL(p, "\",\"type\":\"stream\",\"worker\":")
+                                   : LITERAL(p, "\",\"type\":\"refused\",\"worker\":");
     p = number_put(p, f->worker);
     p = LITERAL(p, ",\"tenant\":");
     p = string_put(p, TENANT_MOST, f->tenant);
@@ -145,6 +147,8 @@ static char *outcome_put(char *p, const struct access_record *r) {
     p = r->status ? number_put(p, r->status) : LITERAL(p, "null");
     p = LITERAL(p, ",\"error\":");
     p = string_put(p, WORD_MOST, access_error_word(r->error));
+    p = LITERAL(p, ",\"detail\":");
+    p = string_put(p, DETAIL_MOST, r->detail);
     p = LITERAL(p, ",\"retries\":");
     p = number_put(p, r->retries);
     p = LITERAL(p, ",\"bytes_in\":");

@@ -30,8 +30,9 @@ enum {
     WAIT_MS_MIN = 5,
     WAIT_MS_MAX = 50,
     RETRY_MS = 250,
-    LAST_MS = 500,  /* that the destination may pause at the end */
-    STOP_MS = 5000, /* for one write that hangs */
+    CHEAP_SHARE = 4, /* a quarter of a ring, see room_of */
+    LAST_MS = 500,   /* that the destination may pause at the end */
+    STOP_MS = 5000,  /* for one write that hangs */
 };
 _Static_assert(ACCESS_LINE_MAX <= PIPE_BUF, "a pipe takes a line whole");
 
@@ -323,10 +324,19 @@ bool access_wanted(void) {
     return access_log.place;
 }
 
+/* Lines that anybody can bring about by the thousand, without a request to a tenant, wait in a part of the ring only: when the
+ * destination is slow they are the first to be lost, and push out nobody's. */
+static uint64_t room_of(const struct access_ring *ring, const struct access_facts *facts,
+                        const struct access_record *r) {
+    bool cheap = !facts->tenant || r->type == ACCESS_REFUSED;
+    return cheap ? ring->size / CHEAP_SHARE : ring->size;
+}
+
 void access_log_put(unsigned worker, struct access_facts *facts, const struct access_record *r) {
     char line[ACCESS_LINE_MAX];
     struct place *p = &access_log.place[worker];
     facts->worker = worker;
     facts->query = access_log.query;
-    access_ring_put(&p->ring, line, access_line(line, &p->clock, facts, r));
+    access_ring_put(&p->ring, line, access_line(line, &p->clock, facts, r),
+                    room_of(&p->ring, facts, r));
 }

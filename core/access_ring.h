@@ -19,11 +19,13 @@ struct access_ring {
     _Alignas(64) uint64_t tail; /* the reader's */
 };
 
-static inline bool access_ring_put(struct access_ring *r, const char *line, size_t length) {
+/* `most`: of the ring's bytes, that may wait with this line among them. */
+static inline bool access_ring_put(struct access_ring *r, const char *line, size_t length,
+                                   uint64_t most) {
     uint64_t head = r->head, at = head & (r->size - 1), first = r->size - at;
-    if (r->size - (head - r->tail_seen) < length)
+    if (head - r->tail_seen + length > most)
         r->tail_seen = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE);
-    if (r->size - (head - r->tail_seen) < length) {
+    if (head - r->tail_seen + length > most) {
         __atomic_store_n(&r->lost, r->lost + 1, __ATOMIC_RELAXED);
         return false;
     }

@@ -207,6 +207,9 @@ uint64_t upstream_key(const void *data, size_t length) {
 }
 
 bool upstream_may_retry(struct worker *w, struct upstream_set *set) {
+    struct pool_slot *slot = &set->pool->w[w->id];
     __atomic_store_n(&set->retried, 1, __ATOMIC_RELAXED);
-    return budget_take(&set->pool->w[w->id].budget, set->policy->retry_percent, worker_now_ms(w));
+    bool may = budget_take(&slot->budget, set->policy->retry_percent, worker_now_ms(w));
+    ACCOUNT_ADD(*(may ? &slot->retries : &slot->retries_refused), 1);
+    return may;
 }

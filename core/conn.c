@@ -41,9 +41,38 @@ static size_t conn_size(enum listener_kind kind) {
 
 static void conn_gone(struct sock *s);
 
+/* How far it had come. */
+static const char *ask_stage(const struct conn *c) {
+    return c->state == CONN_PROXY ? "PROXY header" : c->state == CONN_TLS ? "handshake" : "hello";
+}
+
+/* Its line: it wanted something and gets nothing. Who never said a word has none. */
+static void ask_tell(struct conn *c, enum access_error error, const char *detail) {
+    if (c->state == CONN_TLS || (c->state < CONN_TLS && c->peek.bytes))
+        access_write_refused(c, &(struct access_record){.size = sizeof(struct access_record),
+                                                        .error = (uint8_t)error,
+                                                        .detail = detail});
+}
+
+/* The tenant's limits did not allow it. */
+static void ask_tell_refusal(struct conn *c, const struct version *v, const char *sni) {
+    access_write_refused(c, &(struct access_record){.size = sizeof(struct access_record),
+                                                    .error = (uint8_t)access_refusal(c->refusal),
+                                                    .detail = limit_name(c->refusal),
+                                                    .tenant = v->tenant->name,
+                                                    .sni = {sni, strlen(sni)}});
+}
+
 /* Too slow to say what it wants. */
 static void ask_late(struct timer *t) {
-    conn_close(container_of(container_of(t, struct sock, timer), struct conn, sock), false);
+    struct conn *c = container_of(container_of(t, struct sock, timer), struct conn, sock);
+    ask_tell(c, ACCESS_CLIENT_SLOW, ask_stage(c));
+    conn_close(c, false);
+}
+
+static void ask_left(struct conn *c) {
+    ask_tell(c, ACCESS_CLIENT_GONE, ask_stage(c));
+    conn_close(c, false);
 }
 
 static void conn_link(struct conn *c, struct worker *w) {
@@ -146,13 +175,15 @@ static void ask_once(struct conn *c) {
     if (c->state != CONN_ASK)
         return; /* the hook closed or dialled */
     if (v == VERDICT_REJECT) {
+        access_write_refused(c, &(struct access_record){.size = sizeof(struct access_record),
+                                                        .error = ACCESS_REJECTED});
         conn_close(c, false);
     } else if (v == VERDICT_WAIT) {
         c->advance = false;
         if (c->phase == PHASE_STREAM)
             conn_taken(c);
         else if (c->peer_done)
-            conn_close(c, false); /* no more bytes will come */
+            ask_left(c); /* no more bytes will come */
     } else {
         ask_step(c);
         c->advance = true;
@@ -201,10 +232,12 @@ static void proxy_ask(struct conn *c) {
     uint8_t scratch[CONN_PEEK_MOST];
     struct proxy_header h;
     enum proxy_step step = proxy_read(peek_view(c, scratch), c->peek.bytes, &h);
-    if (step == PROXY_DONE)
+    if (step == PROXY_DONE) {
         proxy_told(c, &h);
-    else if (step == PROXY_BAD)
+    } else if (step == PROXY_BAD) {
+        ask_tell(c, ACCESS_MALFORMED, ask_stage(c));
         conn_close(c, true);
+    }
 }
 
 /* ---- events while nobody has the stream ---- */
@@ -213,6 +246,8 @@ static void ask_data(struct stream *s, void *user, struct slice slice) {
     struct conn *c = user;
     if (!segs_add(s->worker, &c->peek, slice) ||
         (c->peek.bytes > CONN_PEEK_MOST && c->state == CONN_ASK)) {
+        ask_tell(c, c->peek.bytes > CONN_PEEK_MOST ? ACCESS_TOO_LARGE : ACCESS_NO_MEMORY,
+                 ask_stage(c));
         conn_close(c, true);
         return;
     }
@@ -228,13 +263,19 @@ static void ask_eof(struct stream *s, void *user) {
     c->peer_done = true;
     if (c->state == CONN_PROXY || c->state == CONN_TLS ||
         (c->state == CONN_ASK && c->phase == PHASE_BYTES))
-        conn_close(c, false);
+        ask_left(c);
 }
 
 static void ask_error(struct stream *s, void *user, int error) {
+    struct conn *c = user;
+    char why[ALERT_TEXT];
     (void)s;
+    if (error == -EPROTO && c->state == CONN_TLS)
+        ask_tell(c, ACCESS_TLS_FAILED, tls_failure(c->tls, why));
+    else
+        ask_tell(c, error == -ENOMEM ? ACCESS_NO_MEMORY : ACCESS_CLIENT_GONE, ask_stage(c));
     /* After a failed handshake the alert is still to go out. */
-    conn_close(user, error != -EPROTO);
+    conn_close(c, error != -EPROTO);
 }
 
 static void ask_connected(struct stream *s, void *user) {
@@ -276,13 +317,14 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         .sni = sni,
         .alpn = alpn_behind(c),
     };
-    if (!conn_charge(c, v)) { /* before any cryptography */
+    if (conn_charge(c, v)) /* before any cryptography */
+        c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
+    else
+        ask_tell_refusal(c, v, sni);
+    if (!c->tls) {
+        ask_tell(c, ACCESS_NO_MEMORY, ask_stage(c));
         conn_close(c, true);
-        return;
     }
-    c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
-    if (!c->tls)
-        conn_close(c, true);
 }
 
 /* What was peeked at is for wolfSSL now, which does not take a message header that records cut (core/records.h). */
@@ -448,6 +490,7 @@ void conn_relay(struct conn *c, struct version *v, struct upstream_set *set) {
     struct dial *d = conn_charge(c, v) ? worker_alloc(w, sizeof *d) : NULL;
     flow_of(c);
     if (!d) {
+        flow_failed(c, c->version == v ? ACCESS_NO_MEMORY : access_refusal(c->refusal));
         conn_close(c, true);
         return;
     }
@@ -696,15 +739,24 @@ struct version *conn_version(const struct conn *c) {
     return c->version;
 }
 
+static bool refuse_for(struct conn *c, enum limit limit) {
+    c->refusal = (uint8_t)limit;
+    return false;
+}
+
+static bool pace_enter(struct conn *c, struct account *to) {
+    return pace_charge(&c->sock, to) || refuse_for(c, LIMIT_COUNT);
+}
+
 /* One more connection of this tenant's: counted, unless its limits say no. */
 static bool account_enter(struct conn *c, struct account *to) {
     struct worker *w = c->sock.owner.worker;
     struct limiter *l = account_limiter(to);
     if (!limiter_connect(to, w->id))
-        return false;
+        return refuse_for(c, LIMIT_CONNECTIONS);
     bool fresh = c->sock.owner.account == w->nobody; /* else it was counted as new elsewhere */
-    if ((l && fresh && !limiter_spend(l, w->id, LIMIT_NEW_CONNECTIONS, w->now_ns)) ||
-        !pace_charge(&c->sock, to)) {
+    bool over = l && fresh && !limiter_spend(l, w->id, LIMIT_NEW_CONNECTIONS, w->now_ns);
+    if (over ? !refuse_for(c, LIMIT_NEW_CONNECTIONS) : !pace_enter(c, to)) {
         ACCOUNT_ADD(to->w[w->id].connections, -1);
         return false;
     }
@@ -717,7 +769,7 @@ bool conn_charge(struct conn *c, struct version *v) {
     if (c->version == v)
         return true;
     struct account *from = c->sock.owner.account;
-    if (from == v->account ? !pace_charge(&c->sock, from) : !account_enter(c, v->account))
+    if (from == v->account ? !pace_enter(c, from) : !account_enter(c, v->account))
         return false;
     version_pin(v, w);
     if (c->version)
@@ -733,11 +785,17 @@ bool conn_charge(struct conn *c, struct version *v) {
 bool conn_takes_request(struct conn *c) {
     struct worker *w = c->sock.owner.worker;
     struct limiter *l = account_limiter(c->sock.owner.account);
-    return !l || limiter_spend(l, w->id, LIMIT_REQUESTS, w->now_ns);
+    return !l || limiter_spend(l, w->id, LIMIT_REQUESTS, w->now_ns) ||
+           refuse_for(c, LIMIT_REQUESTS);
+}
+
+enum limit conn_refusal(const struct conn *c) {
+    return c->refusal;
 }
 
 void conn_count_refusal(struct conn *c, enum limit limit) {
     struct limiter *l = account_limiter(c->sock.owner.account);
+    c->refusal = (uint8_t)limit;
     if (l)
         limiter_refuse(l, c->sock.owner.worker->id, limit);
 }

@@ -44,6 +44,8 @@ struct conn {
     bool asking, advance; /* inside the chain; asked to go on when it returns */
     bool peer_done;       /* EOF while nobody has the stream */
     uint8_t introduce;    /* PROXY version to tell the pod of a relay by; 0: not */
+    uint8_t refusal;      /* enum limit: what conn_charge and others said no for */
+    bool told;            /* a line says that it was refused */
     _Alignas(8) uint8_t module_state[];
 };
 

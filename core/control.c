@@ -65,6 +65,7 @@ static struct worker *worker_begin(struct start *s) {
         .buffer_memory = process.conf.buffer_memory,
         .nobody = process.nobody,
         .seed = seed_draw(),
+        .popular = process.conf.popular,
     };
     char name[16];
     snprintf(name, sizeof name, "worker %u", s->id);

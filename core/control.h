@@ -21,6 +21,7 @@ struct core_conf {
     int tls_min_version; /* 2: TLS 1.2, 3: TLS 1.3 */
     size_t
         buffer_memory; /* bytes of buffers per worker at most; 0: 256 MiB (65536 buffers is the most) */
+    unsigned popular; /* how many hosts are told by name; 0: they are not counted */
 };
 
 /* Raises RLIMIT_NOFILE, probes io_uring, starts one thread per worker (pinned to its CPU when as many CPUs are allowed).
@@ -102,6 +103,7 @@ struct upstream_figures {
     /* of its service: requests that wait for a connection now; were refused as too many; waited too long */
     uint32_t waiting;
     uint64_t refused, late;
+    uint64_t retries, retries_refused; /* of its service: that its budget paid for, and did not */
 };
 struct upstream_figures upstream_sum(const struct upstream *);
 /* ---- checks of pods (edge/health.c) ---- */

@@ -23,7 +23,7 @@ enum {
     LIMIT_BURST_LEAST = 2,
 };
 
-/* What a tenant can be limited by; the first four are rates of a bucket each. */
+/* What a tenant can be limited by; the first four are rates of a bucket each. X(name, key in spec.limits, label for people) */
 #define LIMITS(X)                                                    \
     X(NEW_CONNECTIONS, "newConnectionsPerSecond", "new-connections") \
     X(REQUESTS, "requestsPerSecond", "requests")                     \
@@ -40,6 +40,15 @@ enum limit {
         LIMIT_COUNT,
     LIMIT_RATES = LIMIT_CONNECTIONS,
 };
+
+static inline const char *limit_name(enum limit limit) {
+    static const char *const names[] = {
+#define X(upper, key, label) [LIMIT_##upper] = label,
+        LIMITS(X)
+#undef X
+    };
+    return limit < LIMIT_COUNT ? names[limit] : NULL;
+}
 
 struct bucket {
     int64_t full_at; /* ns */

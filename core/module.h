@@ -31,6 +31,8 @@ enum verdict { VERDICT_PASS, VERDICT_WAIT, VERDICT_REJECT };
 enum listener_kind { LISTENER_HTTP = 1, LISTENER_HTTPS = 2, LISTENER_RAW = 4 };
 
 struct conn; /* one client connection */
+struct flow; /* core/flow.h */
+struct relay_tally;
 struct gate; /* tenants/compiled.h */
 union address;
 struct identity; /* a certificate with its key, as TLS serves it */
@@ -119,6 +121,14 @@ bool conn_admits(struct conn *, const struct gate *, const union address *client
 /* One more request; false: over the tenant's requests per second, counted. */
 bool conn_takes_request(struct conn *);
 void conn_count_refusal(struct conn *, enum limit);
+/* What the last no of these was for; LIMIT_COUNT: there was no memory. */
+enum limit conn_refusal(const struct conn *);
+static inline enum access_error access_refusal(enum limit limit) {
+    return limit == LIMIT_COUNT    ? ACCESS_NO_MEMORY
+           : limit == LIMIT_SOURCE ? ACCESS_DENIED
+           : limit == LIMIT_BODY   ? ACCESS_TOO_LARGE
+                                   : ACCESS_LIMITED;
+}
 /* The PROXY header, version 1 or 2, that says who this client is; at most 128 bytes. */
 size_t conn_introduction(struct conn *, unsigned proxy_version, uint8_t *out);
 /* Before conn_relay: the pod gets that header first. 0: it does not. */
@@ -169,10 +179,20 @@ void log_write(int level, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* 0 error … 3 debug */
 
 /* ---- what is written down of the traffic ---- */
+/* A request for a name that this host's rules speak for: counted among the most popular hosts of /metrics. */
+void host_count(struct worker *, const struct host *);
 /* Is there an access log? What only a line needs may be left out when not. */
 bool access_wanted(void);
 /* A line now. Never waits: when the log can't keep up the line is dropped and counted. */
 void access_write(struct conn *, const struct access_record *);
+/* The same of a connection that is turned away now, before VERDICT_REJECT or conn_close: type, times, protocol and bytes are filled in.
+ * Only the first counts; a module that rejects without one has `rejected`. */
+void access_write_refused(struct conn *, const struct access_record *);
 /* Before conn_relay or conn_relay_stream: the line to write when that ends. The host adds both ways' bytes, the pod, the times and how
  * it ended. Everything is copied. Without it the line tells what the host knows. */
 void access_write_at_end(struct conn *, const struct access_record *);
+/* The same for one of many streams on a connection, joined to a pod by its module with relay_new: *ret_tally is the relay's, and the
+ * line is written when access_end gives the flow back, before the connection is gone. NULL: no log, or no memory for it. */
+struct flow *access_begin(struct conn *, const struct access_record *,
+                          struct relay_tally **ret_tally);
+void access_end(struct conn *, struct flow *);

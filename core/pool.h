@@ -18,8 +18,9 @@
 
 struct pool_slot {
     struct budget budget;
-    uint32_t turn;    /* BALANCE_ROUND_ROBIN */
-    uint32_t waiting; /* of this worker, in line or called from it */
+    uint32_t turn;                     /* BALANCE_ROUND_ROBIN */
+    uint32_t waiting;                  /* of this worker, in line or called from it */
+    uint64_t retries, retries_refused; /* that the budget paid for, or did not */
 } __attribute__((aligned(64)));
 
 struct pool {

@@ -12,6 +12,7 @@
 #include "core/limit.h"
 #include "core/map.h"
 #include "core/pool.h"
+#include "core/popular.h"
 #include "core/process.h"
 #include "core/tls.h"
 #include <stdio.h>
@@ -297,6 +298,7 @@ static struct published *published_new(struct tenant *t, const struct tenant *be
     p->tenant = t;
     p->version.tenant = t;
     p->version.account = account;
+    popular_keys_set(t);
     for (size_t i = 0; i < t->backend_count; i++)
         backend_fill(t, &t->backend[i], account);
     for (size_t i = 0; i < t->certificate_count; i++)
@@ -350,6 +352,17 @@ struct version *published(const char *tenant_name) {
 
 size_t published_count(void) {
     return current.count;
+}
+
+void published_hosts(void (*each)(const struct tenant *, const struct host *, void *user),
+                     void *user) {
+    for (size_t i = 0; i < current.room; i++) {
+        const struct published *p = current.slot[i].key ? current.slot[i].value : NULL;
+        for (size_t k = 0; p && k < p->tenant->host_count; k++)
+            each(p->tenant, &p->tenant->host[k], user);
+        if (p && p->tenant->any)
+            each(p->tenant, p->tenant->any, user);
+    }
 }
 
 struct publish_figures publish_figures(void) {

@@ -11,6 +11,7 @@
 #include "core/trust.h"
 #include "core/worker.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wolfssl/error-ssl.h>
@@ -571,6 +572,18 @@ const char *tls_alpn(const struct tls *t) {
 
 bool tls_resumed(const struct tls *t) {
     return wolfSSL_session_reused(t->ssl);
+}
+
+const char *tls_failure(const struct tls *t, char out[ALERT_TEXT]) {
+    WOLFSSL_ALERT_HISTORY alerts;
+    if (wolfSSL_get_alert_history(t->ssl, &alerts) == WOLFSSL_SUCCESS) {
+        if (alerts.last_rx.code >= 0)
+            return alert_text("got", (unsigned)alerts.last_rx.code, out);
+        if (alerts.last_tx.code >= 0)
+            return alert_text("sent", (unsigned)alerts.last_tx.code, out);
+    }
+    snprintf(out, ALERT_TEXT, "wolfssl %d", wolfSSL_get_error(t->ssl, 0));
+    return out;
 }
 
 void tls_ticket_context(struct WOLFSSL *ssl, const char **ret, size_t *ret_length) {

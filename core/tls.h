@@ -8,6 +8,7 @@
  * its way). A client's end (to a pod) may be written to before; that is sent when it is open. A session ticket resumes only for the tenant and name it was given for: both are in its authenticated data.
  */
 #pragma once
+#include "core/alert.h"
 #include "core/identity.h"
 #include "core/stream.h"
 
@@ -46,6 +47,8 @@ bool tls_resumed(const struct tls *);
 bool tls_is_quiet(const struct tls *); /* open, and nothing is queued or has ended */
 /* It ended without close_notify: what only its end delimits may have been cut (RFC 8446 section 6.1). */
 bool tls_is_truncated(const struct tls *);
+/* Why a handshake failed: "got unknown_ca", "sent protocol_version"; without an alert wolfSSL's own number. Returns `out`. */
+const char *tls_failure(const struct tls *, char out[ALERT_TEXT]);
 
 /* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Any thread. */
 enum { TICKET_ROTATE_S = 12 * 3600 };

@@ -360,6 +360,8 @@ struct upstream_figures upstream_sum(const struct upstream *up) {
         f.failures += __atomic_load_n(&up->w[i].failures, __ATOMIC_RELAXED);
         f.connects += __atomic_load_n(&up->w[i].connects, __ATOMIC_RELAXED);
         f.tls_failures += __atomic_load_n(&up->w[i].tls_failures, __ATOMIC_RELAXED);
+        f.retries += __atomic_load_n(&up->pool->w[i].retries, __ATOMIC_RELAXED);
+        f.retries_refused += __atomic_load_n(&up->pool->w[i].retries_refused, __ATOMIC_RELAXED);
     }
     return f;
 }

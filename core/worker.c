@@ -90,17 +90,25 @@ static bool worker_memory(struct worker *w, size_t buffer_memory) {
     return w->chunk;
 }
 
+static void worker_scrap(struct worker *w) {
+    free(w->chunk);
+    free(w->top);
+    free(w);
+}
+
 bool worker_new(const struct worker_conf *conf, struct worker **ret, struct err *err) {
     struct ring_conf rc = {
         .entries = RING_ENTRIES, .buffer_count = BUFFERS_RING, .buffer_size = BUF_SIZE};
     struct worker *w = calloc(1, sizeof *w);
-    if (!w || !worker_memory(w, conf->buffer_memory)) {
-        free(w);
+    if (!w)
+        return err_set(err, "out of memory");
+    w->top = conf->popular ? top_new(conf->popular) : NULL;
+    if (!worker_memory(w, conf->buffer_memory) || (conf->popular && !w->top)) {
+        worker_scrap(w);
         return err_set(err, "out of memory");
     }
     if (!ring_new(&rc, &w->ring, err)) {
-        free(w->chunk);
-        free(w);
+        worker_scrap(w);
         return false;
     }
     w->id = conf->id;
@@ -131,8 +139,7 @@ static void chunks_free(struct worker *w) {
 void worker_end(struct worker *w) {
     ring_free(w->ring); /* first: the kernel lets go of the buffers */
     chunks_free(w);
-    free(w->chunk);
-    free(w);
+    worker_scrap(w);
 }
 
 /* ---- the turn ---- */

@@ -15,6 +15,7 @@
 #include "core/ring.h"
 #include "core/sys.h"
 #include "core/timer.h"
+#include "core/top.h"
 #include "core/trim.h"
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
@@ -95,6 +96,7 @@ struct worker {
 
     uint64_t random[2];
     void **module_state; /* by module index */
+    struct top *top;     /* the hosts asked for most; NULL: not counted */
     struct ahead ahead;
 };
 
@@ -103,6 +105,7 @@ struct worker_conf {
     size_t buffer_memory; /* 0: all that ids allow */
     struct account *nobody;
     uint64_t seed;
+    unsigned popular; /* how many hosts are to be told by name; 0: none */
 };
 
 /* On the thread that will run it. */

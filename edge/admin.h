@@ -56,6 +56,8 @@ void metric_head(FILE *, const char *name, const char *type,
 
 /* ---- traffic.c: the part of it about requests ---- */
 void traffic_print(FILE *, json_t *tenants);
+/* The `most` hosts that most requests are for. */
+void popular_print(FILE *, size_t most);
 
 /* ---- memory.c: the part of it that says where memory is ---- */
 void memory_print(FILE *);

@@ -47,6 +47,8 @@ static const struct column backends_columns[] = {{"TENANT", "tenant", false},
                                                  {"CONNECTIONS", "connections", false},
                                                  {"FAILURES", "failures", false},
                                                  {"POD", "pod", true},
+                                                 {"WAITING", "waiting", true},
+                                                 {"RETRIES", "retries", true},
                                                  {"UNTIL", "until", true},
                                                  {"REASON", "reason", false},
                                                  {NULL, NULL, false}};

@@ -84,6 +84,11 @@ static const struct conf_field log_fields[] = {
      .doc = "the least grave lines to write"},
     CONF_END};
 
+static const struct conf_field metrics_fields[] = {
+    {"hosts", CONF_INT, AT(metrics.hosts), 0, 1000, "20",
+     .doc = "how many hosts have a series of their own: those that most requests are for"},
+    CONF_END};
+
 static const struct conf_field edge_fields[] = {
     {"workers", CONF_STRING, AT(workers_text), .fallback = "auto",
      .doc = "threads; auto: one per CPU we may use"},
@@ -106,6 +111,7 @@ static const struct conf_field edge_fields[] = {
     {"tls", CONF_MAP, .fields = tls_fields, .doc = "TLS of the https listeners"},
     {"dns", CONF_MAP, .fields = dns_fields, .doc = "name look-ups"},
     {"log", CONF_MAP, .fields = log_fields, .doc = "what is written down"},
+    {"metrics", CONF_MAP, .fields = metrics_fields, .doc = "what is counted"},
     CONF_END};
 enum { EDGE_FIELDS = sizeof edge_fields / sizeof *edge_fields - 1 };
 

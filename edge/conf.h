@@ -46,6 +46,9 @@ struct edge_conf {
         char *trust_anchor;
     } dns;
     struct {
+        int64_t hosts;
+    } metrics;
+    struct {
         int access;
         int query; /* 0: drop, 1: keep */
         char *path, *access_path;

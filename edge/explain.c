@@ -92,8 +92,12 @@ static bool url_parse(const char *url, struct asked *a) {
 
 /* --- pods ------------------------------------------------------------------------------------*/
 
-/* True: it may be given requests. */
-static bool pod_tell(struct story *s, json_t *pods, const struct endpoint *p) {
+struct usable { /* pods that may be given requests, and what is known of their service */
+    unsigned ready, ejected;
+    struct upstream_figures figures;
+};
+
+static void pod_tell(struct story *s, json_t *pods, const struct endpoint *p, struct usable *u) {
     char text[ADDRESS_TEXT_MAX] = "no address";
     struct pod_facts facts = {0};
     if (p->addr.any.sa_family != AF_UNSPEC)
@@ -102,12 +106,43 @@ static bool pod_tell(struct story *s, json_t *pods, const struct endpoint *p) {
     if (p->ready && p->host_upstream) {
         state = pod_state(s->edge, p->host_upstream, &facts);
         reason = *facts.why ? facts.why : NULL;
+        u->figures = facts.figures;
     }
     tell(s, json_array_size(pods) ? "" : "pods", "%s  %s%s%s%s%s", text, state, *p->pod ? "  " : "",
          p->pod, reason ? ": " : "", reason ? reason : "");
     json_array_append_new(pods, json_pack("{s:s s:s s:s s:s?}", "address", text, "pod", p->pod,
                                           "state", state, "reason", reason));
-    return strcmp(state, "notReady") != 0;
+    u->ready += !strcmp(state, "ready");
+    u->ejected += !strcmp(state, "ejected");
+}
+
+/* What becomes of a pod that fails, by itself and by its checks. */
+static void health_tell(struct story *s, const struct policy *p) {
+    if (p->eject_after)
+        tell(s, "ejection",
+             "after %lld failures in a row, for %lld ms, doubled each time up to %lld ms; at most "
+             "%lld %% of the pods at once",
+             (long long)p->eject_after, (long long)p->eject_ms, (long long)p->eject_most_ms,
+             (long long)p->eject_percent);
+    else
+        tell(s, "ejection", "never");
+    if (p->health != HEALTH_NONE)
+        tell(s, "checks", "%s%s every %lld ms; out after %lld that fail, back after %lld that pass",
+             p->health == HEALTH_HTTP ? "GET " : "a connection",
+             p->health == HEALTH_HTTP ? p->health_path : "", (long long)p->health_ms,
+             (long long)p->health_fall, (long long)p->health_rise);
+}
+
+static void retries_tell(struct story *s, const struct policy *p,
+                         const struct upstream_figures *f) {
+    if (p->retry_percent)
+        tell(s, "retries", "at most %lld %% of the requests; %llu made, %llu refused so far",
+             (long long)p->retry_percent, (unsigned long long)f->retries,
+             (unsigned long long)f->retries_refused);
+    else
+        tell(s, "retries", "none");
+    json_object_set_new(s->object, "retries", json_integer((json_int_t)f->retries));
+    json_object_set_new(s->object, "retriesRefused", json_integer((json_int_t)f->retries_refused));
 }
 
 static void policy_tell(struct story *s, const struct policy *p) {
@@ -122,33 +157,39 @@ static void policy_tell(struct story *s, const struct policy *p) {
              (long long)p->pod_connections, (long long)p->queue_most);
 }
 
-static unsigned backend_tell(struct story *s, const struct backend *b) {
+static struct usable backend_tell(struct story *s, const struct backend *b) {
     static const char *const protocols[] = {"http", "https", "h2c", "websocket", "tcp"};
     json_t *pods = json_array();
     set_text(s, "service", b->service);
     json_object_set_new(s->object, "port", json_integer(b->port));
     tell(s, "service", "%s:%u (%s)", b->service, b->port, protocols[b->protocol]);
-    unsigned usable = 0;
+    struct usable usable = {0};
     if (b->protocol == APP_HTTPS)
         tell(s, "pod tls", "HTTP/%s to server name %s, %s", b->tls.http2 ? "2" : "1.1",
              b->tls.server_name,
              b->tls.verify ? "certificates are verified" : "certificates are not verified");
     policy_tell(s, &b->policy);
+    health_tell(s, &b->policy);
     for (unsigned i = 0; i < b->endpoint_count; i++)
-        usable += pod_tell(s, pods, &b->endpoint[i]);
+        pod_tell(s, pods, &b->endpoint[i], &usable);
     if (!b->endpoint_count)
         tell(s, "pods", "none: %s", b->reason ? b->reason : "the service has no endpoint");
     json_object_set_new(s->object, "pods", pods);
+    retries_tell(s, &b->policy, &usable.figures);
     return usable;
 }
 
 static void backend_conclude(struct story *s, const struct backend *b, const char *how,
                              int status_without) {
-    char why[160];
-    unsigned usable = backend_tell(s, b);
-    if (usable) {
-        snprintf(why, sizeof why, "%s one of %u ready pod%s", how, usable, usable == 1 ? "" : "s");
-        conclude(s, "pod", 0, why);
+    char why[160], ejected[64] = "";
+    struct usable u = backend_tell(s, b);
+    if (u.ejected)
+        snprintf(ejected, sizeof ejected, "; %u ejected, asked only when there is no other",
+                 u.ejected);
+    if (u.ready + u.ejected) {
+        snprintf(why, sizeof why, "%s one of %u ready pod%s%s", how, u.ready,
+                 u.ready == 1 ? "" : "s", ejected);
+        conclude(s, "pod", 0, u.ready ? why : "every pod is ejected: one is asked all the same");
     } else {
         conclude(s, "none", status_without, "no pod is ready");
     }
@@ -195,17 +236,27 @@ static void gate_tell(struct story *s, const struct gate *p) {
 
 static void limit_tell(struct story *s, const struct limiter *l, enum limit limit, int64_t most,
                        const char *unit) {
-    if (most)
-        tell(s, "limit", "%lld %s, %llu refused so far", (long long)most, unit,
-             (unsigned long long)limiter_refused(l, limit));
+    uint64_t refused = limiter_refused(l, limit);
+    json_t *limits = json_object_get(s->object, "limits");
+    if (!most)
+        return;
+    tell(s, "limit", "%lld %s, %llu refused so far", (long long)most, unit,
+         (unsigned long long)refused);
+    json_object_set_new(
+        limits, limit_name(limit),
+        json_pack("{s:I s:I}", "most", (json_int_t)most, "refused", (json_int_t)refused));
 }
 
 static void limits_tell(struct story *s, const struct version *v) {
     const struct limiter *l = account_limiter(v->account);
     const struct limits *limits = &v->tenant->limits;
+    char unit[64];
     if (!l)
         return;
-    limit_tell(s, l, LIMIT_CONNECTIONS, limits->connections, "connections");
+    json_object_set_new(s->object, "limits", json_object());
+    snprintf(unit, sizeof unit, "connections, %lld now",
+             (long long)account_sum(v->account).connections);
+    limit_tell(s, l, LIMIT_CONNECTIONS, limits->connections, unit);
     limit_tell(s, l, LIMIT_NEW_CONNECTIONS, limits->new_connections_per_second,
                "new connections/s");
     limit_tell(s, l, LIMIT_REQUESTS, limits->requests_per_second, "requests/s");

@@ -167,6 +167,7 @@ void metrics_print(struct edge *e, FILE *out) {
     refusals_print(out, tenants);
     states_print(out, tenants);
     traffic_print(out, tenants);
+    popular_print(out, (size_t)e->conf->metrics.hosts);
     workers_print(out);
     access_print(out);
     process_print(e, out);

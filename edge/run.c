@@ -153,6 +153,7 @@ static bool workers_start(struct err *err) {
                 .proxy_count = c->proxy_count,
                 .tls_min_version = c->tls.min_version ? 3 : 2,
                 .buffer_memory = (size_t)c->buffer_memory,
+                .popular = (unsigned)c->metrics.hosts,
             },
             err))
         return false;

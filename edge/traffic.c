@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * traffic.c - the part of /metrics about what became of requests: by class of status, by duration, pods that could not be reached,
- * retries. A fixed number of series for each tenant.
+ * retries. A fixed number of series for each tenant; and one for each of the most popular hosts of all.
  */
+#include "core/popular.h"
 #include "edge/admin.h"
+#include <stdlib.h>
 
 static const struct traffic {
     const char *name, *help;
@@ -81,4 +83,22 @@ void traffic_print(FILE *out, json_t *tenants) {
         struct account_worker sum = tenant_sum(row);
         duration_print(out, tenant_of(row), &sum);
     }
+}
+
+/* ---- hosts ---- */
+
+void popular_print(FILE *out, size_t most) {
+    struct popular *p = most ? calloc(most, sizeof *p) : NULL;
+    size_t count = p ? popular_find(p, most) : 0;
+    if (count)
+        metric_head(out, "host_requests_total", "counter",
+                    "Requests for a host's rules, of the hosts that most are for.");
+    for (size_t i = 0; i < count; i++) {
+        fputs("ringress_host_requests_total{tenant=\"", out);
+        label_print(out, p[i].tenant);
+        fputs("\",host=\"", out);
+        label_print(out, *p[i].host ? p[i].host : "*");
+        fprintf(out, "\"} %llu\n", (unsigned long long)p[i].hits);
+    }
+    free(p);
 }

@@ -24,11 +24,6 @@ static json_t *limit_json(int64_t limit) {
 
 /* What the tenant may use, and how often it wanted more; nothing of it for a tenant that nothing limits. */
 static void limits_enliven(json_t *row, const struct version *v) {
-    static const char *const labels[] = {
-#define X(upper, key, label) [LIMIT_##upper] = label,
-        LIMITS(X)
-#undef X
-    };
     const struct limiter *l = v ? account_limiter(v->account) : NULL;
     if (!l)
         return;
@@ -36,7 +31,8 @@ static void limits_enliven(json_t *row, const struct version *v) {
     uint64_t count[LIMIT_COUNT];
     json_t *refusals = json_object();
     for (int i = 0; i < LIMIT_COUNT; i++)
-        set_integer(refusals, labels[i], (int64_t)(count[i] = limiter_refused(l, i)));
+        set_integer(refusals, limit_name((enum limit)i),
+                    (int64_t)(count[i] = limiter_refused(l, i)));
     json_object_set_new(row, "refusals", refusals);
     set_integer(row, "limited429", (int64_t)count[LIMIT_REQUESTS]);
     set_integer(row, "refusedConnections",
@@ -65,6 +61,7 @@ static void tenant_enliven(json_t *row) {
     set_integer(row, "bytesIn", (int64_t)sum.bytes_in);
     set_integer(row, "bytesOut", (int64_t)sum.bytes_out);
     set_integer(row, "failures", (int64_t)sum.failures);
+    set_integer(row, "retries", (int64_t)sum.retries);
     set_integer(row, "buffers", sum.buffers);
     set_integer(row, "loopCycles", (int64_t)sum.loop_cycles);
     limits_enliven(row, v);
@@ -153,6 +150,8 @@ static void backend_enliven(const struct edge *e, json_t *row) {
     set_integer(row, "waiting", f->waiting);
     set_integer(row, "waitingRefused", (int64_t)f->refused);
     set_integer(row, "waitingLate", (int64_t)f->late);
+    set_integer(row, "retries", (int64_t)f->retries);
+    set_integer(row, "retriesRefused", (int64_t)f->retries_refused);
 }
 
 static json_t *backends_view(struct edge *e, const char *tenant) {

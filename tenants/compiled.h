@@ -139,6 +139,7 @@ struct host {
     const struct gate *passthrough_gate;
     const struct backend *fallback; /* defaultBackend of its ingress, or NULL */
     const struct gate *fallback_gate;
+    uint64_t host_key; /* what its requests are counted under, core/popular.h; 0: nothing */
 };
 
 /* A name this tenant may serve, as the directory is to know it. */

@@ -391,6 +391,7 @@ static bool body_fits(struct exchange *ex, size_t length) {
     if (!ex->oversize)
         conn_count_refusal(ex->hc->conn, LIMIT_BODY);
     ex->oversize = true;
+    record_refused(ex, LIMIT_BODY);
     return false;
 }
 

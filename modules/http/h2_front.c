@@ -35,8 +35,10 @@ struct h2_client {
     struct version *version;                      /* pinned */
     struct relay *relay;                          /* after a WebSocket's handshake */
     struct h2_client *next_tunnel, **tunnel_link; /* while there is a relay */
-    uint64_t received;                            /* bytes of the body */
-    uint8_t *late; /* trailers as they came: lines "name: value\r\n" */
+    struct flow *flow;                            /* what its line will tell */
+    struct relay_tally *tally;
+    uint64_t received; /* bytes of the body */
+    uint8_t *late;     /* trailers as they came: lines "name: value\r\n" */
     uint32_t late_used;
     bool ended : 1; /* END_STREAM came */
     bool late_bad : 1;
@@ -82,6 +84,8 @@ static void client_free(struct h2_client *c, bool reset) {
         relay_cut(c->relay, reset);
         tunnel_unlink(c);
     }
+    if (c->flow)
+        access_end(c->hc.conn, c->flow);
     if (c->hc.state != CLIENT_GONE)
         http_let_go(&c->hc);
     if (c->version)
@@ -300,12 +304,17 @@ void h2_front_withdraw(struct worker *worker, const struct account *account, str
     }
 }
 
+static void client_tell_at_end(struct http_conn *hc, const struct access_record *record) {
+    struct h2_client *c = client_of_hc(hc);
+    c->flow = access_begin(hc->conn, record, &c->tally);
+}
+
 static void client_tunnel(struct http_conn *hc, struct stream *pod) {
     struct h2_client *c = client_of_hc(hc);
     while (http_holds(hc))
         stream_write(pod, hc->hold->item[hc->hold->first++]);
     http_let_go(hc);
-    c->relay = relay_new(&c->st.stream, pod, tunnel_ended, c, NULL);
+    c->relay = relay_new(&c->st.stream, pod, tunnel_ended, c, c->tally);
     if (c->relay) {
         tunnel_link(c);
         return;
@@ -364,6 +373,7 @@ static const struct client_ops h2_client_ops = {.down = &h2_way,
                                                 .close = client_close,
                                                 .upgraded = client_upgraded,
                                                 .tunnel = client_tunnel,
+                                                .tell_at_end = client_tell_at_end,
                                                 .charge = client_charge,
                                                 .account = client_account,
                                                 .version = client_version};

@@ -329,6 +329,10 @@ static void client_tunnel(struct http_conn *hc, struct stream *pod) {
     conn_relay_stream(hc->conn, pod);
 }
 
+static void client_tell_at_end(struct http_conn *hc, const struct access_record *record) {
+    access_write_at_end(hc->conn, record);
+}
+
 static bool client_charge(struct http_conn *hc, struct version *version) {
     return conn_version(hc->conn) == version || conn_charge(hc->conn, version);
 }
@@ -343,6 +347,7 @@ static const struct client_ops client_ops = {.step = client_step,
                                              .end = client_end,
                                              .close = http_close,
                                              .tunnel = client_tunnel,
+                                             .tell_at_end = client_tell_at_end,
                                              .charge = client_charge,
                                              .account = client_account};
 

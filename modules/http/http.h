@@ -86,6 +86,8 @@ struct client_ops {
     /* Is this 101 the answer to what was asked? NULL: the client judges. */
     bool (*upgraded)(struct http_conn *, const struct message *response);
     void (*tunnel)(struct http_conn *, struct stream *pod);
+    /* Before it: the line to write when that ends. */
+    void (*tell_at_end)(struct http_conn *, const struct access_record *);
     /* Who pays. */
     bool (*charge)(struct http_conn *, struct version *); /* false: its limits don't allow it */
     struct account_worker *(*account)(const struct http_conn *);

@@ -59,6 +59,11 @@ void record_failed(struct exchange *ex, enum access_error error) {
         ex->record.error = (uint8_t)error;
 }
 
+void record_refused(struct exchange *ex, enum limit limit) {
+    record_failed(ex, access_refusal(limit));
+    ex->record.refusal = (uint8_t)(limit + 1);
+}
+
 static enum access_error error_of_pod(const struct exchange *ex, int error) {
     if (error == -ETIMEDOUT)
         return ACCESS_POD_TIMEOUT;
@@ -165,6 +170,20 @@ static void routed_fill(const struct exchange *ex, struct access_record *r) {
         r->request_id = text_at(&ex->request.head, id.value_at, id.value_length);
 }
 
+/* As a line has it: NULL is whoever pays for the connection. Nobody pays for one that a tenant had no room for, but the line is that
+ * tenant's. */
+static const char *tenant_of(const struct exchange *ex) {
+    const struct http_conn *hc = ex->hc;
+    const struct version *version = hc->ops->version ? hc->ops->version(hc) : NULL;
+    const struct name_entry *refuser =
+        ex->record.refusal && !ex->charged ? names_find(ex->host, ex->host_length) : NULL;
+    if (refuser)
+        return refuser->version->tenant->name;
+    if (is_strangers(ex))
+        return "";
+    return version ? version->tenant->name : NULL;
+}
+
 static struct access_record access_of(const struct exchange *ex, int64_t total_us) {
     const struct record *own = &ex->record;
     const struct http_conn *hc = ex->hc;
@@ -181,11 +200,9 @@ static struct access_record access_of(const struct exchange *ex, int64_t total_u
                               .connected_us = or_never(own->connected_us),
                               .first_byte_us = or_never(own->first_byte_us),
                               .total_us = total_us};
-    const struct version *version = hc->ops->version ? hc->ops->version(hc) : NULL;
-    if (is_strangers(ex))
-        r.tenant = "";
-    else if (version)
-        r.tenant = version->tenant->name;
+    r.tenant = tenant_of(ex);
+    if (own->refusal)
+        r.detail = limit_name(own->refusal - 1u);
     asked_fill(ex, &r);
     routed_fill(ex, &r);
     return r;
@@ -208,10 +225,7 @@ void record_tunnel(struct exchange *ex, const struct slice *rest) {
     r.bytes_out += rest->length;
     for (uint32_t i = hold ? hold->first : 0; hold && i < hold->end; i++)
         r.bytes_in += hold->item[i].length;
-    if (ex->hc->ops->down)
-        access_write(ex->hc->conn, &r); /* its end is not the connection's */
-    else
-        access_write_at_end(ex->hc->conn, &r);
+    ex->hc->ops->tell_at_end(ex->hc, &r);
 }
 
 void record_expired(struct exchange *ex, bool pod_slow) {

@@ -20,6 +20,7 @@ struct record {
     uint32_t routed_us, connected_us, first_byte_us;
     uint16_t status;           /* of the edge's own answer; 0: the pod's, if it was on its way */
     uint8_t error;             /* enum access_error: the first thing that went wrong */
+    uint8_t refusal;           /* 0, or 1 + enum limit: what refused it */
     bool over;                 /* answered as it should be */
     bool told;                 /* or promised at the end of what it became */
     const struct route *route; /* the pinned version's, all three */
@@ -34,6 +35,8 @@ void record_connected(struct exchange *);
 void record_first_byte(struct exchange *);
 /* Only the first failure is kept: what follows from it is no news. */
 void record_failed(struct exchange *, enum access_error);
+/* A limit or a list of the tenant said no. */
+void record_refused(struct exchange *, enum limit);
 void record_pod_failed(struct exchange *, int error);              /* negative errno */
 void record_expired(struct exchange *, bool pod_slow);             /* time is up */
 void record_answered(struct exchange *, int status, size_t bytes); /* by the edge itself */

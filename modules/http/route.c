@@ -126,7 +126,10 @@ static bool client_admitted(struct exchange *ex) {
     if (!gate || (!gate->allow_count && !gate->deny_count))
         return true;
     union address client = client_address(ex);
-    return conn_admits(ex->hc->conn, gate, &client);
+    if (conn_admits(ex->hc->conn, gate, &client))
+        return true;
+    record_refused(ex, LIMIT_SOURCE);
+    return false;
 }
 
 /* The tenant's limit or the route's, whichever is smaller. A length that is known is judged here, chunks as they come. */
@@ -140,6 +143,7 @@ static bool body_admitted(struct exchange *ex, const struct tenant *tenant) {
     if (m->framing != FRAMING_LENGTH || m->length <= ex->body_most)
         return true;
     conn_count_refusal(ex->hc->conn, LIMIT_BODY);
+    record_refused(ex, LIMIT_BODY);
     return false;
 }
 
@@ -169,6 +173,8 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     route_find(entry->version->tenant, entry->object, path, length, &answer);
     record_routed(ex, answer.route, answer.backend);
     const struct host *host = entry->object ? entry->object : answer.host;
+    if (host)
+        host_count(ex->worker, host);
     if (!ex->hc->tls && host && host->redirect)
         return 308;
     if (answer.why != ROUTE_FOUND)
@@ -202,14 +208,17 @@ int exchange_route(struct exchange *ex) {
         return 421;
     if (!ex->hc->ops->charge(ex->hc, entry->version)) {
         m->close = true; /* it is one connection too many, and nobody's */
+        record_refused(ex, conn_refusal(ex->hc->conn));
         return 429;
     }
     ex->charged = true;
     struct account_worker *account = ex->hc->ops->account(ex->hc);
     if (account)
         ACCOUNT_ADD(account->requests, 1);
-    if (!conn_takes_request(ex->hc->conn))
+    if (!conn_takes_request(ex->hc->conn)) {
+        record_refused(ex, LIMIT_REQUESTS);
         return 429;
+    }
     int status = modules_ask(ex, &entry);
     if (status)
         return status;

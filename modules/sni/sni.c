@@ -7,6 +7,7 @@
  * Whoever asks for a name that nobody holds learns only that (alert unrecognized_name). Never sees a key, never answers a
  * handshake: it chooses. An encrypted ClientHello is judged by its outer name, as any other.
  */
+#include "core/alert.h"
 #include "core/module.h"
 #include "modules/sni/hello.h"
 #include "tenants/compiled.h"
@@ -45,10 +46,39 @@ static size_t sni_hello_size_max(void) {
     return (size_t)conf->hello_size_max;
 }
 
+/* What is known of it so far, for the line that says why it ends. */
+struct asked {
+    const struct version *version; /* NULL: nobody's */
+    const char *name;              /* NUL-terminated; as it was sent, when nobody has it */
+    const struct backend *backend;
+};
+
+static void sni_tell(struct conn *conn, const struct asked *asked, enum access_error error,
+                     const char *detail) {
+    access_write_refused(conn, &(struct access_record){
+                                   .size = sizeof(struct access_record),
+                                   .error = (uint8_t)error,
+                                   .detail = detail,
+                                   .tenant = asked->version ? asked->version->tenant->name : NULL,
+                                   .sni = {asked->name, asked->name ? strlen(asked->name) : 0},
+                                   .service = asked->backend ? asked->backend->service : NULL});
+}
+
 /* A fatal alert in a record of its own (RFC 8446 section 6), then the end. */
-static enum verdict sni_refuse(struct conn *conn, enum tls_alert alert) {
+static enum verdict sni_refuse(struct conn *conn, const struct asked *asked,
+                               enum access_error error, enum tls_alert alert) {
     const uint8_t record[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert};
+    char detail[ALERT_TEXT];
+    sni_tell(conn, asked, error, alert_text("sent", alert, detail));
     conn_last_words(conn, record, sizeof record);
+    return VERDICT_REJECT;
+}
+
+/* Over a limit, or from where none may come: without a word, and without state left behind. */
+static enum verdict sni_drop(struct conn *conn, const struct asked *asked) {
+    enum limit limit = conn_refusal(conn);
+    sni_tell(conn, asked, access_refusal(limit), limit_name(limit));
+    conn_close(conn, true);
     return VERDICT_REJECT;
 }
 
@@ -67,47 +97,37 @@ static size_t sni_normalise(const struct hello *hello, char out[254]) {
     return name_normalise(hello->sni, hello->sni_length, out);
 }
 
-static void sni_note(struct conn *conn, const struct backend *backend, const char *name,
-                     size_t length) {
-    access_write_at_end(
-        conn,
-        &(struct access_record){.size = sizeof(struct access_record),
-                                .type = ACCESS_STREAM,
-                                .error = backend && backend->host_set ? ACCESS_NONE : ACCESS_NO_POD,
-                                .protocol = {"tls", 3},
-                                .sni = {name, length},
-                                .service = backend ? backend->service : NULL,
-                                .begun_us = worker_now_us(conn_worker(conn)),
-                                .connected_us = ACCESS_NEVER,
-                                .first_byte_us = ACCESS_NEVER});
-}
-
-/* Over a limit, or from where none may come: without a word, and without state left behind. */
-static enum verdict sni_drop(struct conn *conn) {
-    conn_close(conn, true);
-    return VERDICT_REJECT;
+static void sni_note(struct conn *conn, const struct asked *asked) {
+    access_write_at_end(conn, &(struct access_record){.size = sizeof(struct access_record),
+                                                      .type = ACCESS_STREAM,
+                                                      .protocol = {"tls", 3},
+                                                      .sni = {asked->name, strlen(asked->name)},
+                                                      .service = asked->backend->service,
+                                                      .begun_us = worker_now_us(conn_worker(conn)),
+                                                      .connected_us = ACCESS_NEVER,
+                                                      .first_byte_us = ACCESS_NEVER});
 }
 
 static enum verdict sni_relay(struct conn *conn, struct sni_conn *sni, struct version *version,
-                              const struct host *host, const char *name, size_t length) {
+                              const struct host *host, const char *name) {
     const struct gate *gate = host->passthrough_gate;
+    struct asked asked = {version, name, host->passthrough_backend};
     union address client, local;
     if (!conn_charge(conn, version))
-        return sni_drop(conn);
+        return sni_drop(conn, &asked);
     if (gate) {
         conn_addresses(conn, &client, &local);
         if (!conn_admits(conn, gate, &client))
-            return sni_drop(conn);
+            return sni_drop(conn, &asked);
         conn_introduce(conn, gate->proxy_version);
     }
-    const struct backend *backend = host->passthrough_backend;
-    sni_note(conn, backend, name, length);
-    if (!backend || !backend->host_set) {
+    if (!asked.backend || !asked.backend->host_set) {
         ACCOUNT_ADD(conn_account(conn)->failures, 1);
-        return sni_refuse(conn, TLS_ALERT_INTERNAL_ERROR);
+        return sni_refuse(conn, &asked, ACCESS_NO_POD, TLS_ALERT_INTERNAL_ERROR);
     }
+    sni_note(conn, &asked);
     sni->host = host;
-    conn_relay(conn, version, backend->host_set);
+    conn_relay(conn, version, asked.backend->host_set);
     return VERDICT_WAIT;
 }
 
@@ -115,12 +135,13 @@ static enum verdict sni_terminate(struct conn *conn, struct version *version, co
                                   size_t length) {
     const struct certificate *own = tenant_certificate(version->tenant, name, length);
     const struct identity *identity = own ? own->host_identity : NULL;
+    const struct asked asked = {version, name, NULL};
     if (!identity)
         identity = operator_identity(name, length);
-    if (!identity) {
-        return conn_charge(conn, version) ? sni_refuse(conn, TLS_ALERT_HANDSHAKE_FAILURE)
-                                          : sni_drop(conn);
-    }
+    if (!identity)
+        return conn_charge(conn, version)
+                   ? sni_refuse(conn, &asked, ACCESS_TLS_FAILED, TLS_ALERT_HANDSHAKE_FAILURE)
+                   : sni_drop(conn, &asked);
     conn_start_tls(conn, version, identity, name);
     return VERDICT_PASS;
 }
@@ -129,11 +150,12 @@ static enum verdict sni_route(struct conn *conn, struct sni_conn *sni, const str
     char name[254];
     size_t length = sni_normalise(hello, name);
     const struct name_entry *entry = length ? names_find(name, length) : NULL;
+    const struct asked nobody = {.name = hello->sni_length ? hello->sni : NULL};
     if (!entry)
-        return sni_refuse(conn, TLS_ALERT_UNRECOGNIZED_NAME);
+        return sni_refuse(conn, &nobody, ACCESS_NO_ROUTE, TLS_ALERT_UNRECOGNIZED_NAME);
     const struct host *host = entry->object ? entry->object : entry->version->tenant->any;
     if (host && host->passthrough)
-        return sni_relay(conn, sni, entry->version, host, name, length);
+        return sni_relay(conn, sni, entry->version, host, name);
     return sni_terminate(conn, entry->version, name, length);
 }
 
@@ -148,10 +170,11 @@ static enum verdict sni_on_bytes(struct conn *conn, void *state, const uint8_t *
     case HELLO_WHOLE:
         return sni_route(conn, sni, &hello);
     case HELLO_BAD:
-        return sni_refuse(conn, alert);
+        return sni_refuse(conn, &(struct asked){0}, ACCESS_MALFORMED, alert);
     case HELLO_TEXT:
         break;
     }
+    sni_tell(conn, &(struct asked){0}, ACCESS_MALFORMED, "not TLS");
     return VERDICT_REJECT; /* an alert would be noise to who speaks no TLS */
 }
 

@@ -32,6 +32,19 @@ static enum verdict tcp_refuse(struct conn *conn, const struct raw_port *port) {
     return VERDICT_REJECT;
 }
 
+/* Over a limit, or from where none may come. */
+static enum verdict tcp_drop(struct conn *conn, const struct version *version,
+                             const struct raw_port *port) {
+    enum limit limit = conn_refusal(conn);
+    access_write_refused(conn, &(struct access_record){.size = sizeof(struct access_record),
+                                                       .error = (uint8_t)access_refusal(limit),
+                                                       .detail = limit_name(limit),
+                                                       .tenant = version->tenant->name,
+                                                       .service = port->service});
+    conn_close(conn, true);
+    return VERDICT_REJECT;
+}
+
 static bool tcp_admits(struct conn *conn, const struct gate *gate) {
     union address client, local;
     if (!gate)
@@ -44,13 +57,14 @@ static bool tcp_admits(struct conn *conn, const struct gate *gate) {
 static enum verdict tcp_on_accept(struct conn *conn, void *state) {
     struct tcp_conn *tcp = state;
     const struct name_entry *entry = names_find_port(conn_local_port(conn));
-    if (!entry)
-        return VERDICT_REJECT; /* given back while this connection was waiting to be accepted */
-    const struct raw_port *port = entry->object;
-    if (!conn_charge(conn, entry->version) || !tcp_admits(conn, port->gate)) {
-        conn_close(conn, true);
+    if (!entry) { /* given back while this connection was waiting to be accepted */
+        access_write_refused(conn, &(struct access_record){.size = sizeof(struct access_record),
+                                                           .error = ACCESS_NO_ROUTE});
         return VERDICT_REJECT;
     }
+    const struct raw_port *port = entry->object;
+    if (!conn_charge(conn, entry->version) || !tcp_admits(conn, port->gate))
+        return tcp_drop(conn, entry->version, port);
     if (port->state != RAW_PORT_OPEN || !port->backend || !port->backend->host_set)
         return tcp_refuse(conn, port);
     tcp_note(conn, port, ACCESS_NONE);

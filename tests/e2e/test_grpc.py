@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """gRPC through the edge, as @grpc/grpc-js speaks it at both ends: every kind of call, deadlines, trailers; and pods of HTTP/2 by hand."""
 import contextlib
+import json
 import threading
 
 import pytest
@@ -39,6 +40,20 @@ def served(workers, authority):
 def client(e, story, secure=True):
     words = [f"127.0.0.1:{e.https_port}", HOST, e.authority.ca] if secure else [f"127.0.0.1:{e.http_port}", HOST, "-"]
     return node("grpc_client.js", *words, story)
+
+
+# ---- what is seen of it ----
+def test_a_call_is_a_line_with_everything_that_is_known(authority):
+    with NodePod("grpc_pod.js") as p, Edge(drop(p), 1, authority, certificates=[(f"*.{ACME}",)],
+                                           log={"access": "json", "access_path": "access.log"}) as e:
+        assert client(e, "unary")["reply"] == "re:hello"
+        told = json.loads(eventually(lambda: (e.folder / "access.log").read_text().split("\n")[:-1])[0])
+    assert (told["type"], told["protocol"], told["method"], told["status"], told["error"]) == ("http", "HTTP/2", "POST", 200, None)
+    assert (told["tenant"], told["ingress"], told["rule"], told["service"]) == ("acme", "default", "/", "web")
+    assert (told["pod"], told["tls"], told["sni"], told["host"]) == (f"{p.address}:{p.port}", "TLSv1.3", HOST, HOST)
+    assert told["path"].startswith("/") and told["request_id"] and told["client"] == "127.0.0.1"
+    assert told["bytes_in"] > 0 and told["bytes_out"] > 0
+    assert 0 < told["routed_us"] <= told["connected_us"] <= told["first_byte_us"] <= told["total_us"]
 
 
 # ---- @grpc/grpc-js ----

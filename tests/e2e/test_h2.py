@@ -615,6 +615,28 @@ def test_a_websocket_is_a_stream_like_any_other(serve):
         assert c.answer(1).ended and c.of(1).reset is None
 
 
+def test_a_websockets_line_is_written_at_its_end_with_what_passed(serve):
+    e, p = serve(socket_pod(first=b"hello"), log={"access": "json", "access_path": "access.log"})
+
+    def lines():
+        return [json.loads(x) for x in (e.folder / "access.log").read_text().split("\n")[:-1]]
+    with secure(e) as c:
+        for stream, ending in ((1, lambda: c.data(1, end=True)), (3, lambda: c.reset(3))):
+            handshake(c, stream)
+            assert c.until(lambda: c.of(stream).body == b"hello")
+            c.data(stream, b"X" * 5000)
+            assert c.until(lambda: len(c.of(stream).body) == 5005)
+            assert len(lines()) == stream // 2
+            ending()
+            told = eventually(lambda: lines()[stream // 2:])[0]
+            assert (told["protocol"], told["status"], told["tls"], told["sni"]) == ("HTTP/2", 101, "TLSv1.3", HOST)
+            assert (told["tenant"], told["service"], told["pod"]) == ("acme", "web", f"{p.address}:{p.port}")
+            assert told["error"] == (None if stream == 1 else "client_gone")
+            assert told["request_id"] and told["client"] == "127.0.0.1" and told["path"] == "/chat"
+            assert 5000 < told["bytes_in"] < 5500 and 5005 < told["bytes_out"] < 5500
+            assert told["routed_us"] <= told["first_byte_us"] <= told["total_us"]
+
+
 def test_what_a_client_says_before_the_websocket_is_up_is_not_lost(serve):
     e, _ = serve(socket_pod())
     with secure(e) as c:

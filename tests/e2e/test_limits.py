@@ -4,6 +4,7 @@
 Totals are counted over seconds; bounds are such that only a limiter that is wrong can leave them: above by more than 5 % and
 the burst, below by half (a busy machine may be slow to ask)."""
 import contextlib
+import json
 import socket
 import struct
 import threading
@@ -417,3 +418,5 @@ def test_metrics_and_explain_tell_of_limits(workers):
             assert int(line.split()[-1]) >= 1
             told = e.explain(URL).stdout
             assert "only from 127.0.0.0/8" in told and "1 requests/s" in told
+            limits = json.loads(e.run("explain", URL, "-o", "json").stdout)["limits"]
+            assert limits == {"requests": {"most": 1, "refused": e.tenant("acme")["limited429"]}}

@@ -63,7 +63,8 @@ def test_a_dead_pod_is_ejected_and_one_that_comes_back_is_asked_again(workers):
             shown = backend(e, two)
             assert shown["failures"] >= 3 and shown["until"] and "left alone" in shown["reason"]
             told = e.explain(URL).stdout
-            assert "ejected" in told and "one of 2 ready pods" in told
+            assert "one of 1 ready pod; 1 ejected, asked only when there is no other" in told
+            assert "after 3 failures in a row, for 1000 ms" in told
             assert states(e)[one.address] == "ready"
             with EchoPod("two", address=two.address) as back:
                 eventually(lambda: (e.status(URL), back.requests)[1])
@@ -116,6 +117,8 @@ def test_half_of_the_pods_and_a_lone_one_are_never_ejected(workers):
             for _ in range(10):
                 assert e.status(URL) == 502
             assert set(states(e).values()) <= {"ready", "ejected"}  # ejected before: asked all the same, there is no other
+            if set(states(e).values()) == {"ejected"}:
+                assert "every pod is ejected: one is asked all the same" in e.explain(URL).stdout
 
 
 def test_ejection_can_be_turned_off(workers):
@@ -123,6 +126,7 @@ def test_ejection_can_be_turned_off(workers):
         with Edge({"acme.yaml": acme(one, two, eject_after="0")}, workers) as e:
             eventually(lambda: (e.status(URL), backend(e, two)["failures"] > 4)[1])
             assert set(states(e).values()) == {"ready"}
+            assert "ejection  never" in e.explain(URL).stdout
 
 
 # ---- retries ----
@@ -137,6 +141,12 @@ def test_a_dead_service_is_not_hit_again_for_every_request(workers):
         tries = backend(e, one)["failures"] + backend(e, two)["failures"]
         allowance = 150 * 0.2 + workers * (10 + time.monotonic() - begin + 1)
         assert 150 <= tries <= 150 + allowance
+        shown = backend(e, one)
+        assert shown["retries"] == tries - 150 == e.get("tenants")[0]["retries"]
+        assert shown["retries"] + shown["retriesRefused"] >= 150
+        told = json.loads(e.run("explain", URL, "-o", "json").stdout)
+        assert (told["retries"], told["retriesRefused"]) == (shown["retries"], shown["retriesRefused"])
+        assert f"at most 20 % of the requests; {shown['retries']} made, {shown['retriesRefused']} refused so far" in told["text"]
 
 
 def test_without_a_retry_budget_there_are_no_retries(workers):

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { TEXTS = 12, FIELDS = 27, SHORT = 32 / 6 };
+enum { TEXTS = 12, FIELDS = 28, SHORT = 32 / 6 };
 
 static void must(bool truth) {
     if (!truth)
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!size)
         return 0;
     struct access_record r = {.size = sizeof r,
-                              .type = data[0] & 1,
+                              .type = data[0] % 3,
                               .error = data[0] % ACCESS_ERRORS_COUNT,
                               .status = (uint16_t)(data[0] << 2),
                               .begun_us = (int64_t)size};
@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     facts.tenant = text[8];
     r.ingress = text[9];
     r.rule = text[10];
-    r.service = r.pod = text[11];
+    r.service = r.pod = r.detail = text[11];
     line_check(line, access_line(line, &clock, &facts, &r), &r);
     for (int i = 0; i < TEXTS; i++)
         free(text[i]);

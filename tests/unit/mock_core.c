@@ -587,6 +587,10 @@ bool conn_takes_request(struct conn *c) {
     (void)c;
     return !mock.over_requests;
 }
+enum limit conn_refusal(const struct conn *c) {
+    (void)c;
+    return LIMIT_CONNECTIONS;
+}
 void conn_count_refusal(struct conn *c, enum limit limit) {
     (void)c;
     (void)limit;
@@ -640,6 +644,10 @@ int64_t worker_now_us(const struct worker *w) {
     (void)w;
     return 1000000 + mock.now * 1000;
 }
+void host_count(struct worker *w, const struct host *h) {
+    (void)w;
+    (void)h;
+}
 bool access_wanted(void) {
     return true;
 }
@@ -660,6 +668,15 @@ void access_write(struct conn *c, const struct access_record *r) {
 void access_write_at_end(struct conn *c, const struct access_record *r) {
     access_write(c, r);
     mock.at_end = true;
+}
+struct flow *access_begin(struct conn *c, const struct access_record *r,
+                          struct relay_tally **ret_tally) {
+    (void)ret_tally;
+    access_write_at_end(c, r);
+    return NULL;
+}
+void access_end(struct conn *c, struct flow *f) {
+    (void)c, (void)f;
 }
 uint64_t worker_random(struct worker *w) {
     (void)w;

@@ -130,6 +130,7 @@ static void the_longest_line_fits_and_is_valid(void **state) {
                               .rule = big.text,
                               .service = big.text,
                               .pod = big.text,
+                              .detail = big.text,
                               .bytes_in = INT64_MAX,
                               .bytes_out = INT64_MAX,
                               .routed_us = INT64_MAX,
@@ -140,7 +141,7 @@ static void the_longest_line_fits_and_is_valid(void **state) {
     struct access_clock clock = {0};
     char *out = malloc(ACCESS_LINE_MAX);
     (void)state;
-    for (int type = ACCESS_HTTP; type <= ACCESS_STREAM; type++) {
+    for (int type = ACCESS_HTTP; type <= ACCESS_REFUSED; type++) {
         r.type = (uint8_t)type;
         size_t length = access_line(out, &clock, &facts, &r);
         assert_true(length <= ACCESS_LINE_MAX);
@@ -161,7 +162,7 @@ static void what_is_not_there_is_null_and_every_line_has_every_field(void **stat
     (void)state;
     json_t *bare = json_loadb(out, access_line(out, &clock, &facts, &r), 0, NULL);
     assert_non_null(bare);
-    assert_int_equal(json_object_size(bare), 27);
+    assert_int_equal(json_object_size(bare), 28);
     assert_true(json_is_null(json_object_get(bare, "tenant")));
     assert_true(json_is_null(json_object_get(bare, "status")));
     assert_true(json_is_null(json_object_get(bare, "error")));
@@ -193,14 +194,14 @@ static void a_full_ring_loses_and_counts_and_takes_again(void **state) {
     char line[40];
     (void)state;
     memset(line, 'x', sizeof line);
-    assert_true(access_ring_put(&r, line, 40));
-    assert_false(access_ring_put(&r, line, 40));
-    assert_true(access_ring_put(&r, line, 24)); /* to the last byte */
+    assert_true(access_ring_put(&r, line, 40, 64));
+    assert_false(access_ring_put(&r, line, 40, 64));
+    assert_true(access_ring_put(&r, line, 24, 64)); /* to the last byte */
     assert_int_equal(r.lines, 2);
     assert_int_equal(r.lost, 1);
     r.tail = 40;
     memset(line, 'y', sizeof line);
-    assert_true(access_ring_put(&r, line, 40)); /* around the end */
+    assert_true(access_ring_put(&r, line, 40, 64)); /* around the end */
     assert_int_equal(r.head, 104);
     assert_memory_equal(r.data, line, 40);
     free(r.data);
@@ -218,7 +219,7 @@ static void start(const char *to, unsigned workers, size_t ring_size) {
 /* A line that says its number as its status and its worker as its worker. */
 static void put(unsigned worker, unsigned number) {
     struct access_record r = {.size = sizeof r, .bytes_in = number, .path = {"/a/path", 7}};
-    struct access_facts facts = {.now_us = 1 + number};
+    struct access_facts facts = {.tenant = "acme", .now_us = 1 + number};
     access_log_put(worker, &facts, &r);
 }
 
@@ -453,6 +454,26 @@ static void a_pipe_that_nobody_reads_loses_lines_counted_and_the_others_come_who
     free(seen);
 }
 
+/* Anybody can ask for names of nobody, and break off handshakes, as often as he likes. */
+static void a_flood_of_nobodys_lines_and_of_refusals_leaves_room_for_the_others(void **state) {
+    struct access_record refused = {.size = sizeof refused, .type = ACCESS_REFUSED},
+                         asked = {.size = sizeof asked, .path = {"/", 1}};
+    (void)state;
+    start("/dev/full", 1, 65536);
+    for (unsigned i = 0; i < 1000; i++) {
+        access_log_put(0, &(struct access_facts){.now_us = 1}, &asked);
+        access_log_put(0, &(struct access_facts){.tenant = "acme", .now_us = 1}, &refused);
+    }
+    struct access_figures flooded = access_log_figures();
+    assert_true(flooded.pending <= 65536 / 4 && flooded.pending > 65536 / 4 - ACCESS_LINE_MAX);
+    assert_int_equal(flooded.lines + flooded.lost, 2000);
+    for (unsigned i = 0; i < 50; i++)
+        access_log_put(0, &(struct access_facts){.tenant = "acme", .now_us = 1}, &asked);
+    assert_int_equal(access_log_figures().lost, flooded.lost);
+    assert_int_equal(access_log_figures().lines, flooded.lines + 50);
+    access_log_stop();
+}
+
 static void a_pipe_whose_reader_has_gone_is_survived(void **state) {
     (void)state;
     assert_int_equal(mkfifo(path, 0600), 0);
@@ -504,6 +525,7 @@ int main(void) {
         STORY(a_file_taken_away_in_the_middle_of_a_line_is_followed_by_the_whole_line),
         STORY(a_device_without_room_loses_lines_counted_and_holds_nobody_up),
         STORY(a_pipe_that_nobody_reads_loses_lines_counted_and_the_others_come_whole),
+        STORY(a_flood_of_nobodys_lines_and_of_refusals_leaves_room_for_the_others),
         STORY(a_pipe_whose_reader_has_gone_is_survived),
     };
     signal(SIGXFSZ, SIG_IGN);
