@@ -39,6 +39,8 @@ struct h2_client {
     uint32_t late_used;
     bool ended : 1; /* END_STREAM came */
     bool late_bad : 1;
+    bool last_held : 1; /* the body's last byte, which waits for END_STREAM */
+    uint8_t last;
     char key[KEY_LENGTH];
 };
 
@@ -125,6 +127,8 @@ static void role_head(struct h2_stream *st, bool ended) {
     int status = block_request_done(&st->session->block, &ex->request, ended, c->key);
     /* after a handshake nothing of HTTP follows, though the stream is open */
     bool whole = !status && (ended || ex->request.upgrade);
+    if (!status && !whole && ex->request.framing == FRAMING_LENGTH && !ex->request.length)
+        ex->withheld = true; /* as the last byte of a longer body, see client_step */
     if (whole ? exchange_request_end(ex) : exchange_request_head(ex, status))
         http_continue(&c->hc);
 }
@@ -136,8 +140,8 @@ static void role_trailer(struct h2_stream *st, const uint8_t *name, size_t name_
     size_t length = name_length + value_length + 4;
     if (!c->late)
         c->late = worker_alloc(st->session->worker, LATE_MAX);
-    if (!c->late || length > LATE_MAX - c->late_used || memchr(value, '\n', value_length) ||
-        memchr(name, ':', name_length)) {
+    if (!c->late || !name_length || length > LATE_MAX - c->late_used ||
+        memchr(value, '\n', value_length) || memchr(name, ':', name_length)) {
         c->late_bad = true;
         return;
     }
@@ -149,6 +153,7 @@ static void role_trailer(struct h2_stream *st, const uint8_t *name, size_t name_
     c->late_used = h.used;
 }
 
+/* Those of a request of known length are judged as well, but not passed on. */
 static bool late_use(struct h2_client *c, struct message *m) {
     struct head h = {.data = c->late, .used = c->late_used, .room = LATE_MAX};
     struct head_field f;
@@ -174,7 +179,17 @@ static bool request_end(struct h2_client *c) {
         message_body_end(m);
     if (c->late && (m->framing != FRAMING_CHUNKED ? c->late_bad : !late_use(c, m)))
         return stream_fail(c, NGHTTP2_PROTOCOL_ERROR);
+    struct slice last = {.data = &c->last, .length = 1};
+    if (c->last_held && !exchange_request_body(c->hc.exchange, &last))
+        return false;
     return exchange_request_end(c->hc.exchange);
+}
+
+/* RFC 9113 section 8.1.1: that a body is of its length is known when its end has come. The last byte waits for that, so that no pod ever
+ * holds the whole of a request that is malformed. */
+static void last_hold(struct h2_client *c, struct slice *s) {
+    c->last = s->data[--s->length];
+    c->last_held = true;
 }
 
 static bool client_step(struct http_conn *hc, struct slice *s) {
@@ -183,7 +198,9 @@ static bool client_step(struct http_conn *hc, struct slice *s) {
     c->received += s->length;
     if (m->framing == FRAMING_LENGTH && c->received > m->length)
         return stream_fail(c, NGHTTP2_PROTOCOL_ERROR);
-    return exchange_request_body(hc->exchange, s);
+    if (m->framing == FRAMING_LENGTH && c->received == m->length && !c->st.ends_here && !c->ended)
+        last_hold(c, s);
+    return s->length ? exchange_request_body(hc->exchange, s) : true;
 }
 
 static bool client_resume(struct http_conn *hc) {

@@ -5,7 +5,7 @@
 #include <nghttp2/nghttp2.h>
 #include <string.h>
 
-enum { FRAME_HEAD = 9, WINDOW_HEAD = 13 };
+enum { WINDOW_HEAD = FRAME_HEAD + 4 };
 
 /* ---- the budget ---- */
 
@@ -85,14 +85,19 @@ static unsigned window_cost(const struct h2_guard *g) {
                                                                        : COST_WINDOW;
 }
 
+/* Of a frame that is too large nghttp2 says so. */
+static unsigned bytes_cost(const struct frame *f) {
+    return (f->length < FRAME_MAX ? f->length : FRAME_MAX) >> COST_BLOCK_SHIFT;
+}
+
 static unsigned frame_cost(const struct h2_guard *g, const struct frame *f) {
     switch (f->type) {
     case NGHTTP2_DATA:
         return f->length || f->flags & NGHTTP2_FLAG_END_STREAM ? 0 : COST_EMPTY_DATA;
     case NGHTTP2_HEADERS:
-        return COST_STREAM + (f->length >> COST_BLOCK_SHIFT);
+        return COST_STREAM + bytes_cost(f);
     case NGHTTP2_CONTINUATION:
-        return COST_CONTINUATION + (f->length >> COST_BLOCK_SHIFT);
+        return COST_CONTINUATION + bytes_cost(f);
     case NGHTTP2_RST_STREAM:
         return 1; /* the rest is debited by who knows what the stream had cost */
     case NGHTTP2_SETTINGS:
@@ -104,7 +109,7 @@ static unsigned frame_cost(const struct h2_guard *g, const struct frame *f) {
     case NGHTTP2_WINDOW_UPDATE:
         return f->length == 4 ? window_cost(g) : COST_UNKNOWN;
     default:
-        return COST_UNKNOWN + (f->length >> COST_BLOCK_SHIFT);
+        return COST_UNKNOWN + bytes_cost(f);
     }
 }
 
@@ -115,6 +120,8 @@ static enum h2_verdict frame_judge(struct h2_guard *g, const struct frame *f, in
         return H2_CALM;
     if (g->in_block && f->type != NGHTTP2_CONTINUATION)
         return H2_BROKEN;
+    if (f->type == NGHTTP2_PRIORITY && !f->stream)
+        return H2_BROKEN; /* RFC 9113 section 6.3; nghttp2 passes over all of them, as it was told */
     if (f->type == NGHTTP2_HEADERS) {
         g->block = g->block_frames = 0;
         verdict = headers_judge(g, f, is_open, user);

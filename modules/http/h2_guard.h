@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 enum {
+    FRAME_HEAD = 9,
+    FRAME_MAX = 16384,        /* payload; what we say of it in SETTINGS is nothing */
     H2_BUDGET = 10000,        /* units at most, and at first */
     H2_REFILL = 200,          /* units a second */
     H2_EARN_SHIFT = 10,       /* a unit for each KiB of bodies, either way */

@@ -12,8 +12,20 @@ static struct h2_stream *stream_find(struct h2_session *s, int32_t id) {
     return nghttp2_session_get_stream_user_data(s->ng, id);
 }
 
+/* Also one that we reset while its client was still sending: a trailer section may have been under way (RFC 9113 section 5.1), which
+ * nghttp2 reads for its tables' sake and ignores. */
 static bool stream_is_open(void *user, int32_t id) {
+    const struct h2_session *s = user;
+    for (unsigned i = 0; i < H2_LEFT; i++)
+        if (s->left[i] == id)
+            return true;
     return stream_find(user, id) != NULL;
+}
+
+static void stream_was_left(struct h2_session *s, int32_t id) {
+    const struct h2_stream *st = stream_find(s, id);
+    if (st && !st->end_seen)
+        s->left[s->left_next++ % H2_LEFT] = id;
 }
 
 void h2_session_kick(struct h2_session *s) {
@@ -78,14 +90,18 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     return 0;
 }
 
-/* nghttp2 would leave these out and go on. */
+/* nghttp2 would leave these out and go on. A field without a name stands for one that can't be, among trailers. */
 static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
                              size_t name_length, const uint8_t *value, size_t value_length,
                              uint8_t flags, void *user) {
     struct h2_session *s = user;
+    struct h2_stream *st = s->reading;
+    const struct message *m = st ? s->role->message(st) : NULL;
     (void)ng, (void)frame, (void)name, (void)name_length, (void)value, (void)value_length,
         (void)flags;
-    if (!s->block.status)
+    if (m && m->complete)
+        s->role->trailer(st, (const uint8_t *)"", 0, (const uint8_t *)"", 0);
+    else if (!s->block.status)
         s->block.status = s->role->server ? 400 : 502;
     return 0;
 }
@@ -149,7 +165,6 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
                    size_t length, void *user) {
     struct h2_session *s = user;
     struct h2_stream *st = stream_find(s, id);
-    (void)flags;
     nghttp2_session_consume_connection(ng, length);
     session_earn(s, length);
     if (!st || st->closed) {
@@ -160,6 +175,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     if (part.buf)
         buf_ref(part.buf);
     st->unread += (uint32_t)length;
+    st->ends_here |= flags & NGHTTP2_FLAG_END_STREAM && !s->guard.left;
     s->role->data(st, part);
     h2_stream_used(st, 0);
     return 0;
@@ -184,6 +200,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
 
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
     struct h2_session *s = user;
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        stream_was_left(s, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code)
         session_debit(s, COST_RESET); /* the peer made us: CVE-2025-8671 */
     bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
@@ -296,7 +314,8 @@ static bool verdict_act(struct h2_session *s, enum h2_verdict verdict) {
 
 /* nghttp2 says GOAWAY by itself for most of what it refuses; floods it can't answer any more. */
 static void recv_failed(struct h2_session *s, ssize_t error) {
-    if (error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_SETTINGS)
+    if (error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ||
+        error == NGHTTP2_ERR_TOO_MANY_SETTINGS)
         h2_session_goaway(s, NGHTTP2_ENHANCE_YOUR_CALM);
     else
         s->broken = true;
@@ -345,6 +364,8 @@ static nghttp2_option *option_new(bool server) {
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
     nghttp2_option_set_max_outbound_ack(o, 100);
+    /* It counts each piece that a frame's header comes in; the guard has counted the frames. */
+    nghttp2_option_set_max_continuations(o, (H2_CONTINUATIONS_MAX + 1) * (size_t)FRAME_HEAD);
     if (!server) /* until its SETTINGS have come */
         nghttp2_option_set_peer_max_concurrent_streams(o, H2_STREAMS_MAX);
     return o;
