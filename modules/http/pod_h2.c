@@ -223,7 +223,8 @@ static void role_goaway(struct h2_session *s, int32_t last) {
 
 static void role_sent(struct h2_session *s) {
     struct pod_conn *c = conn_of(s);
-    if (s->broken || s->ending)
+    /* After what the protocol forbids nghttp2 says GOAWAY by itself, and wants no more. */
+    if (s->broken || s->ending || !nghttp2_session_want_read(s->ng))
         conn_end(c, -EPROTO, s->broken);
     else if (s->count)
         timer_stop(&c->idle);

@@ -11,6 +11,7 @@ from h2 import DATA, END_HEADERS, END_STREAM, GOAWAY, H2, HEADERS, RST, block, f
 from node import NodePod, node
 from objects import ACME, plain_ingress, pod, rule, service, tenant
 from pod import Pod
+from wire import Closed
 
 HOST = f"web.{ACME}"
 SIZE = 32 << 20
@@ -193,6 +194,16 @@ def test_goaway_is_honoured_and_what_it_leaves_out_asked_again(serve):
     e, (p,) = serve(answer)
     assert e.request(f"http://{HOST}/").body == b"second"
     assert p.accepted == 2
+
+
+def test_a_pod_that_breaks_the_protocol_is_not_waited_for(serve):
+    e, (p,) = serve(lambda c, stream, a: reply(c, stream, body=b"x" * (20_000 if "x-bad" in dict(a.heads[0]) else 2)))
+    with e.connect() as wire:
+        wire.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nX-Bad: a frame above 16 KiB\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError, Closed):
+            wire.read_response()
+            assert False, "there was no whole answer"
+    assert e.request(f"http://{HOST}/").body == b"xx" and p.accepted == 2
 
 
 def test_no_more_streams_than_the_pod_allows(serve):
