@@ -6,7 +6,7 @@ import h2
 from h2 import ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PREFACE, PRIORITY, PUSH, RST, SETTINGS, WINDOW, block, frame
 from h2_fields import data, h2_passed, h2_refused, trailers
 from protocols import OPENING, request
-from vector import CANARY, FIN, HOST, Got, Seen, Vector, get
+from vector import CANARY, HOST, Got, Seen, Vector, get
 
 PRIORITISED = 32
 BOTH = END_HEADERS | END_STREAM

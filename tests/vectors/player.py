@@ -34,7 +34,7 @@ def pieces(data, cut, at_borders=cut_lines):
 class Recorded:
     """One connection to a pod."""
     def __init__(self, rule):
-        self.rule, self.data, self.ended, self.answered = rule, b"", False, 0
+        self.rule, self.data, self.ended, self.answered, self.scripted = rule, b"", False, 0, False
 
 
 class Run:
@@ -146,7 +146,7 @@ class Pods:
     async def serve(self, run, rule, sock):
         conn = Recorded(rule)
         run.connections.append(conn)
-        if run.back.greeting and run.vector.greets:
+        if run.back.greeting and (run.vector.greets or len(run.connections) > 1):
             await send(sock, run.back.greeting, "whole")
         speaker = asyncio.create_task(self.speak(run, conn, sock))
 
@@ -167,9 +167,13 @@ class Pods:
             await run.notify()
             if ended:
                 return
+
+        def asked():
+            found = run.back.requests(conn.data)[0]
+            return (run.back.behind_script(found) if conn.scripted else found)[conn.answered:]
         while True:
-            await run.until(lambda: conn.ended or len(run.back.requests(conn.data)[0]) > conn.answered)
-            for request in run.back.requests(conn.data)[0][conn.answered:]:
+            await run.until(lambda: conn.ended or asked())
+            for request in asked():
                 conn.answered += 1
                 if not await send(sock, run.back.answer(request), "whole"):
                     return
@@ -196,7 +200,7 @@ class Pods:
                 return True
             else:
                 await send(sock, run.own(step), run.cut, run.back.cut)
-        conn.answered = 1
+        conn.scripted = True
         return False
 
 

@@ -65,6 +65,11 @@ class Http1Back:
         return strict.requests_in(data)
 
     @staticmethod
+    def behind_script(requests):
+        """Without the one that the script has answered."""
+        return requests[1:]
+
+    @staticmethod
     def head_is_there(data):
         return b"\r\n\r\n" in data
 
@@ -119,6 +124,10 @@ class Http2Back:
     @staticmethod
     def requests(data):
         return strict_h2.requests_in(data)
+
+    @staticmethod
+    def behind_script(requests):
+        return [r for r in requests if r.stream != 1]
 
     @staticmethod
     def head_is_there(data):

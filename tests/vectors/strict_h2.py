@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 import hpack
 
-from h2 import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PREFACE, PRIORITY, PUSH, RST, SETTINGS,
-                WINDOW)
+from h2 import ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PREFACE, RST, SETTINGS, WINDOW
 from strict import Malformed, Message
 
 FRAME_MAX = 16384

@@ -79,7 +79,7 @@ class Vector:
     back: str = "h1"
     lost: bool = False     # what came before a connection's end may be lost with it
     error: object = None   # HTTP/2: what the client's connection is ended with, or a tuple of those that would do
-    greets: bool = True    # the pod's SETTINGS come before its script
+    greets: bool = True    # the pod's SETTINGS come before its script, too
     cuts: tuple = ("whole", "lines", "bytes")
 
 
