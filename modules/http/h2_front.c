@@ -432,6 +432,19 @@ static void role_sent(struct h2_session *s) {
         front_time(front);
 }
 
+/* The connection's tenant is that of its latest request, of the name in TLS before the first; without either nobody pays. */
+static bool role_waste(struct h2_session *s, unsigned units) {
+    const struct conn *conn = front_of(s)->hc->conn;
+    const struct version *v = conn_version(conn);
+    return !v || account_waste(v->account, conn_account(conn), worker_now_ms(s->worker), units);
+}
+
+static void role_calmed(struct h2_session *s) {
+    const struct conn *conn = front_of(s)->hc->conn;
+    if (conn_version(conn))
+        ACCOUNT_ADD(conn_account(conn)->calmed, 1);
+}
+
 static const struct h2_role front_role = {.server = true,
                                           .opened = role_opened,
                                           .message = role_message,
@@ -440,7 +453,9 @@ static const struct h2_role front_role = {.server = true,
                                           .data = role_data,
                                           .end = role_end,
                                           .closed = role_closed,
-                                          .sent = role_sent};
+                                          .sent = role_sent,
+                                          .waste = role_waste,
+                                          .calmed = role_calmed};
 
 /* ---- events of the connection's stream ---- */
 

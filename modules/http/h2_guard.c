@@ -5,7 +5,7 @@
 #include <nghttp2/nghttp2.h>
 #include <string.h>
 
-enum { WINDOW_HEAD = FRAME_HEAD + 4 };
+enum { WINDOW_HEAD = FRAME_HEAD + 4, WASTE_MAX = 1 << 30 };
 
 /* ---- the budget ---- */
 
@@ -13,16 +13,33 @@ void budget_init(struct h2_budget *b, int64_t now_ms) {
     *b = (struct h2_budget){.at_ms = now_ms, .left = H2_BUDGET};
 }
 
+static void waste_fall(struct h2_budget *b, unsigned units) {
+    b->waste = units < (unsigned)b->waste ? b->waste - (int32_t)units : 0;
+    if (b->told > b->waste)
+        b->told = b->waste;
+}
+
+static void waste_rise(struct h2_budget *b, unsigned units) {
+    b->waste += (int32_t)(units < H2_BUDGET ? units : H2_BUDGET);
+    if (b->waste > WASTE_MAX)
+        waste_fall(b, (unsigned)(b->waste - WASTE_MAX));
+}
+
 static void budget_refill(struct h2_budget *b, int64_t now_ms) {
     int64_t units = (now_ms - b->at_ms) * H2_REFILL / 1000;
     if (units <= 0)
         return;
     b->at_ms += units * 1000 / H2_REFILL;
-    budget_earn(b, units < H2_BUDGET ? (unsigned)units : H2_BUDGET);
+    unsigned most = units < INT32_MAX ? (unsigned)units : INT32_MAX;
+    b->fading += most;
+    waste_fall(b, b->fading / H2_FADE);
+    b->fading %= H2_FADE;
+    budget_return(b, most);
 }
 
 bool budget_debit(struct h2_budget *b, int64_t now_ms, unsigned cost) {
     budget_refill(b, now_ms);
+    waste_rise(b, cost);
     b->left -= (int32_t)(cost < H2_BUDGET ? cost : H2_BUDGET);
     if (b->left >= 0)
         return true;
@@ -30,8 +47,29 @@ bool budget_debit(struct h2_budget *b, int64_t now_ms, unsigned cost) {
     return false;
 }
 
-void budget_earn(struct h2_budget *b, unsigned units) {
+void budget_return(struct h2_budget *b, unsigned units) {
     b->left = units >= (unsigned)(H2_BUDGET - b->left) ? H2_BUDGET : b->left + (int32_t)units;
+}
+
+void budget_earn(struct h2_budget *b, unsigned units) {
+    budget_return(b, units);
+    waste_fall(b, units);
+}
+
+void budget_hold(struct h2_budget *b, unsigned units) {
+    waste_fall(b, units);
+}
+
+void budget_lose(struct h2_budget *b, unsigned units) {
+    waste_rise(b, units);
+}
+
+unsigned budget_tell(struct h2_budget *b, int32_t least) {
+    int32_t untold = b->waste - b->told;
+    if (untold < least)
+        return 0;
+    b->told = b->waste;
+    return (unsigned)untold;
 }
 
 /* ---- frames ---- */

@@ -32,10 +32,19 @@ void h2_session_kick(struct h2_session *s) {
     worker_later(s->worker, &s->flush);
 }
 
+static void session_calmed(struct h2_session *s) {
+    unsigned units = budget_tell(&s->guard.budget, 1);
+    if (units)
+        s->role->waste(s, units);
+    s->role->calmed(s);
+}
+
 void h2_session_goaway(struct h2_session *s, uint32_t error) {
     if (s->ending || s->broken)
         return;
     s->ending = true;
+    if (error == NGHTTP2_ENHANCE_YOUR_CALM && s->role->server)
+        session_calmed(s);
     if (nghttp2_session_terminate_session(s->ng, error))
         s->broken = true;
     h2_session_kick(s);
@@ -45,6 +54,15 @@ void h2_session_goaway(struct h2_session *s, uint32_t error) {
 
 static void session_debit(struct h2_session *s, unsigned cost) {
     if (s->role->server && !budget_debit(&s->guard.budget, worker_now_ms(s->worker), cost))
+        h2_session_goaway(s, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* The tenant's budget is for what its connections waste together. Over it, those go who are wasting; the others are not asked. A block that
+ * is not whole yet may be of a request that is answered. */
+static void session_tell(struct h2_session *s) {
+    struct h2_budget *b = &s->guard.budget;
+    unsigned units = s->role->server && !s->guard.in_block ? budget_tell(b, H2_TELL) : 0;
+    if (units && !s->role->waste(s, units) && b->waste > H2_SPARED)
         h2_session_goaway(s, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
@@ -113,8 +131,10 @@ static void block_end(struct h2_session *s, const nghttp2_frame *frame) {
     s->reading = NULL;
     if (!st)
         return;
-    st->debited +=
+    uint32_t cost =
         (uint32_t)(COST_STREAM + (s->guard.block >> COST_BLOCK_SHIFT) + s->fields / 4 * COST_FIELD);
+    st->debited += cost;
+    budget_hold(&s->guard.budget, cost);
     st->end_seen |= ended;
     if (m && !m->complete)
         s->role->head(st, ended);
@@ -189,8 +209,12 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
         return 0;
     if (s->reading == st)
         s->reading = NULL;
-    if (st->end_sent && !error)
-        budget_earn(&s->guard.budget, st->debited + COST_WHOLE);
+    if (st->end_sent && !error) {
+        budget_return(&s->guard.budget, st->debited);
+        budget_earn(&s->guard.budget, COST_WHOLE);
+    } else {
+        budget_lose(&s->guard.budget, st->debited);
+    }
     nghttp2_session_set_stream_user_data(ng, id, NULL);
     s->role->closed(st, error);
     return 0;
@@ -334,6 +358,7 @@ bool h2_session_feed(struct h2_session *s, struct slice *slice) {
         if (used < 0)
             recv_failed(s, used);
     }
+    session_tell(s);
     if (!s->broken && !nghttp2_session_want_read(s->ng))
         s->ending = true;
     h2_session_kick(s);

@@ -41,6 +41,9 @@ struct h2_role {
     void (*settings)(struct h2_session *);              /* the peer's have come */
     void (*goaway)(struct h2_session *, int32_t last);
     void (*sent)(struct h2_session *); /* a flush is over: may it end? */
+    /* Who pays hears of so much waste. False: he has no more to spend. */
+    bool (*waste)(struct h2_session *, unsigned units);
+    void (*calmed)(struct h2_session *); /* ENHANCE_YOUR_CALM has been said */
 };
 
 struct h2_session {
