@@ -56,6 +56,8 @@ struct account_worker account_sum(const struct account *a) {
         sum.duration_us += COUNTER(w->duration_us);
         sum.pod_failures += COUNTER(w->pod_failures);
         sum.retries += COUNTER(w->retries);
+        sum.wasted += COUNTER(w->wasted);
+        sum.calmed += COUNTER(w->calmed);
     }
     return sum;
 }

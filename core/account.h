@@ -4,6 +4,7 @@
  */
 #pragma once
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Upper bounds of the buckets of requests' durations, in microseconds; the last bucket has none. */
@@ -25,6 +26,8 @@ struct account_worker {
     uint64_t duration_us;               /* of all of them */
     uint64_t pod_failures;              /* connections to pods that could not be made */
     uint64_t retries;                   /* further pods asked for the same request or connection */
+    uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
+    uint64_t calmed; /* of those, connections that were told ENHANCE_YOUR_CALM */
 } __attribute__((aligned(64)));
 
 /* How a worker counts: it is the only writer, so no locked instruction is needed, and a reader never sees half. */
@@ -48,7 +51,9 @@ struct account {
     char *name;
     unsigned workers;
     _Atomic int refs;
-    struct limiter *limiter;   /* NULL: nothing limits this tenant; once there it stays */
+    struct limiter *limiter; /* NULL: nothing limits this tenant; once there it stays */
+    int64_t
+        waste_full_at; /* the budget of account_waste: when it will be full again, milliseconds */
     struct account_worker w[]; /* one each */
 };
 
@@ -58,4 +63,25 @@ void account_unref(struct account *);
 struct account_worker account_sum(const struct account *);
 static inline struct limiter *account_limiter(const struct account *a) {
     return __atomic_load_n(&a->limiter, __ATOMIC_ACQUIRE);
+}
+
+enum {
+    ACCOUNT_WASTE_MOST = 100000, /* units that are there at most, and at first */
+    ACCOUNT_WASTE_RATE = 2000,   /* units a second, of all workers together */
+};
+
+/* So much more was wasted on one of its connections, which `w` counts. False: the tenant's budget does not have it, and keeps what it has.
+ * A word and one compare-and-swap, as the buckets of limit.h; asked once for some hundred units. */
+static inline bool account_waste(struct account *a, struct account_worker *w, int64_t now_ms,
+                                 unsigned units) {
+    int64_t was = __atomic_load_n(&a->waste_full_at, __ATOMIC_RELAXED), full;
+    int64_t least = now_ms + (int64_t)ACCOUNT_WASTE_MOST * 1000 / ACCOUNT_WASTE_RATE;
+    ACCOUNT_ADD(w->wasted, units);
+    do {
+        full = (was > now_ms ? was : now_ms) + (int64_t)units * 1000 / ACCOUNT_WASTE_RATE;
+        if (full > least)
+            return false;
+    } while (!__atomic_compare_exchange_n(&a->waste_full_at, &was, full, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return true;
 }

@@ -14,6 +14,11 @@ static const struct traffic {
      offsetof(struct account_worker, pod_failures)},
     {"retries_total", "Further pods that were asked for the same request or connection.",
      offsetof(struct account_worker, retries)},
+    {"http2_wasted_units_total",
+     "Work that connections of HTTP/2 cost and nobody got anything for.",
+     offsetof(struct account_worker, wasted)},
+    {"http2_calmed_total", "Connections of HTTP/2 that were ended with ENHANCE_YOUR_CALM.",
+     offsetof(struct account_worker, calmed)},
 };
 
 static const char *tenant_of(const json_t *row) {

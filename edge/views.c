@@ -64,6 +64,8 @@ static void tenant_enliven(json_t *row) {
     set_integer(row, "retries", (int64_t)sum.retries);
     set_integer(row, "buffers", sum.buffers);
     set_integer(row, "loopCycles", (int64_t)sum.loop_cycles);
+    set_integer(row, "http2Wasted", (int64_t)sum.wasted);
+    set_integer(row, "http2Calmed", (int64_t)sum.calmed);
     limits_enliven(row, v);
 }
 

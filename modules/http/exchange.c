@@ -224,7 +224,7 @@ static void pod_attach(struct exchange *ex, struct stream *pod) {
 
 static void up_flush(struct exchange *ex) {
     const struct message *m = &ex->request;
-    if (ex->pod)
+    if (ex->pod && !ex->withheld)
         body_flush(&ex->up, m->trailing && !ex->request_done ? m->name : m->head.used);
 }
 
@@ -428,6 +428,7 @@ static bool request_more(struct exchange *ex) {
 
 static bool request_whole(struct exchange *ex) {
     ex->request_done = true;
+    ex->withheld = false;
     if (ex->answer) /* after a malformed Host nothing of the client's is believed */
         return exchange_answer(ex, ex->answer, ex->answer == 400);
     body_end(&ex->up);

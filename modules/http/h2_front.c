@@ -42,6 +42,8 @@ struct h2_client {
     uint32_t late_used;
     bool ended : 1; /* END_STREAM came */
     bool late_bad : 1;
+    bool last_held : 1; /* the body's last byte, which waits for END_STREAM */
+    uint8_t last;
     char key[KEY_LENGTH];
 };
 
@@ -150,6 +152,8 @@ static void role_head(struct h2_stream *st, bool ended) {
     int status = block_request_done(&st->session->block, &ex->request, ended, c->key);
     /* after a handshake nothing of HTTP follows, though the stream is open */
     bool whole = !status && (ended || ex->request.upgrade);
+    if (!status && !whole && ex->request.framing == FRAMING_LENGTH && !ex->request.length)
+        ex->withheld = true; /* as the last byte of a longer body, see client_step */
     if (whole ? exchange_request_end(ex) : exchange_request_head(ex, status))
         http_continue(&c->hc);
 }
@@ -161,8 +165,8 @@ static void role_trailer(struct h2_stream *st, const uint8_t *name, size_t name_
     size_t length = name_length + value_length + 4;
     if (!c->late)
         c->late = worker_alloc(st->session->worker, LATE_MAX);
-    if (!c->late || length > LATE_MAX - c->late_used || memchr(value, '\n', value_length) ||
-        memchr(name, ':', name_length)) {
+    if (!c->late || !name_length || length > LATE_MAX - c->late_used ||
+        memchr(value, '\n', value_length) || memchr(name, ':', name_length)) {
         c->late_bad = true;
         return;
     }
@@ -174,6 +178,7 @@ static void role_trailer(struct h2_stream *st, const uint8_t *name, size_t name_
     c->late_used = h.used;
 }
 
+/* Those of a request of known length are judged as well, but not passed on. */
 static bool late_use(struct h2_client *c, struct message *m) {
     struct head h = {.data = c->late, .used = c->late_used, .room = LATE_MAX};
     struct head_field f;
@@ -199,7 +204,17 @@ static bool request_end(struct h2_client *c) {
         message_body_end(m);
     if (c->late && (m->framing != FRAMING_CHUNKED ? c->late_bad : !late_use(c, m)))
         return stream_fail(c, NGHTTP2_PROTOCOL_ERROR);
+    struct slice last = {.data = &c->last, .length = 1};
+    if (c->last_held && !exchange_request_body(c->hc.exchange, &last))
+        return false;
     return exchange_request_end(c->hc.exchange);
+}
+
+/* RFC 9113 section 8.1.1: that a body is of its length is known when its end has come. The last byte waits for that, so that no pod ever
+ * holds the whole of a request that is malformed. */
+static void last_hold(struct h2_client *c, struct slice *s) {
+    c->last = s->data[--s->length];
+    c->last_held = true;
 }
 
 static bool client_step(struct http_conn *hc, struct slice *s) {
@@ -208,7 +223,9 @@ static bool client_step(struct http_conn *hc, struct slice *s) {
     c->received += s->length;
     if (m->framing == FRAMING_LENGTH && c->received > m->length)
         return stream_fail(c, NGHTTP2_PROTOCOL_ERROR);
-    return exchange_request_body(hc->exchange, s);
+    if (m->framing == FRAMING_LENGTH && c->received == m->length && !c->st.ends_here && !c->ended)
+        last_hold(c, s);
+    return s->length ? exchange_request_body(hc->exchange, s) : true;
 }
 
 static bool client_resume(struct http_conn *hc) {
@@ -459,6 +476,19 @@ static void role_sent(struct h2_session *s) {
         front_time(front);
 }
 
+/* The connection's tenant is that of its latest request, of the name in TLS before the first; without either nobody pays. */
+static bool role_waste(struct h2_session *s, unsigned units) {
+    const struct conn *conn = front_of(s)->hc->conn;
+    const struct version *v = conn_version(conn);
+    return !v || account_waste(v->account, conn_account(conn), worker_now_ms(s->worker), units);
+}
+
+static void role_calmed(struct h2_session *s) {
+    const struct conn *conn = front_of(s)->hc->conn;
+    if (conn_version(conn))
+        ACCOUNT_ADD(conn_account(conn)->calmed, 1);
+}
+
 static const struct h2_role front_role = {.server = true,
                                           .opened = role_opened,
                                           .message = role_message,
@@ -467,7 +497,9 @@ static const struct h2_role front_role = {.server = true,
                                           .data = role_data,
                                           .end = role_end,
                                           .closed = role_closed,
-                                          .sent = role_sent};
+                                          .sent = role_sent,
+                                          .waste = role_waste,
+                                          .calmed = role_calmed};
 
 /* ---- events of the connection's stream ---- */
 

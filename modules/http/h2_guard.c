@@ -5,7 +5,7 @@
 #include <nghttp2/nghttp2.h>
 #include <string.h>
 
-enum { FRAME_HEAD = 9, WINDOW_HEAD = 13 };
+enum { WINDOW_HEAD = FRAME_HEAD + 4, WASTE_MAX = 1 << 30 };
 
 /* ---- the budget ---- */
 
@@ -13,16 +13,33 @@ void budget_init(struct h2_budget *b, int64_t now_ms) {
     *b = (struct h2_budget){.at_ms = now_ms, .left = H2_BUDGET};
 }
 
+static void waste_fall(struct h2_budget *b, unsigned units) {
+    b->waste = units < (unsigned)b->waste ? b->waste - (int32_t)units : 0;
+    if (b->told > b->waste)
+        b->told = b->waste;
+}
+
+static void waste_rise(struct h2_budget *b, unsigned units) {
+    b->waste += (int32_t)(units < H2_BUDGET ? units : H2_BUDGET);
+    if (b->waste > WASTE_MAX)
+        waste_fall(b, (unsigned)(b->waste - WASTE_MAX));
+}
+
 static void budget_refill(struct h2_budget *b, int64_t now_ms) {
     int64_t units = (now_ms - b->at_ms) * H2_REFILL / 1000;
     if (units <= 0)
         return;
     b->at_ms += units * 1000 / H2_REFILL;
-    budget_earn(b, units < H2_BUDGET ? (unsigned)units : H2_BUDGET);
+    unsigned most = units < INT32_MAX ? (unsigned)units : INT32_MAX;
+    b->fading += most;
+    waste_fall(b, b->fading / H2_FADE);
+    b->fading %= H2_FADE;
+    budget_return(b, most);
 }
 
 bool budget_debit(struct h2_budget *b, int64_t now_ms, unsigned cost) {
     budget_refill(b, now_ms);
+    waste_rise(b, cost);
     b->left -= (int32_t)(cost < H2_BUDGET ? cost : H2_BUDGET);
     if (b->left >= 0)
         return true;
@@ -30,8 +47,29 @@ bool budget_debit(struct h2_budget *b, int64_t now_ms, unsigned cost) {
     return false;
 }
 
-void budget_earn(struct h2_budget *b, unsigned units) {
+void budget_return(struct h2_budget *b, unsigned units) {
     b->left = units >= (unsigned)(H2_BUDGET - b->left) ? H2_BUDGET : b->left + (int32_t)units;
+}
+
+void budget_earn(struct h2_budget *b, unsigned units) {
+    budget_return(b, units);
+    waste_fall(b, units);
+}
+
+void budget_hold(struct h2_budget *b, unsigned units) {
+    waste_fall(b, units);
+}
+
+void budget_lose(struct h2_budget *b, unsigned units) {
+    waste_rise(b, units);
+}
+
+unsigned budget_tell(struct h2_budget *b, int32_t least) {
+    int32_t untold = b->waste - b->told;
+    if (untold < least)
+        return 0;
+    b->told = b->waste;
+    return (unsigned)untold;
 }
 
 /* ---- frames ---- */
@@ -85,14 +123,19 @@ static unsigned window_cost(const struct h2_guard *g) {
                                                                        : COST_WINDOW;
 }
 
+/* Of a frame that is too large nghttp2 says so. */
+static unsigned bytes_cost(const struct frame *f) {
+    return (f->length < FRAME_MAX ? f->length : FRAME_MAX) >> COST_BLOCK_SHIFT;
+}
+
 static unsigned frame_cost(const struct h2_guard *g, const struct frame *f) {
     switch (f->type) {
     case NGHTTP2_DATA:
         return f->length || f->flags & NGHTTP2_FLAG_END_STREAM ? 0 : COST_EMPTY_DATA;
     case NGHTTP2_HEADERS:
-        return COST_STREAM + (f->length >> COST_BLOCK_SHIFT);
+        return COST_STREAM + bytes_cost(f);
     case NGHTTP2_CONTINUATION:
-        return COST_CONTINUATION + (f->length >> COST_BLOCK_SHIFT);
+        return COST_CONTINUATION + bytes_cost(f);
     case NGHTTP2_RST_STREAM:
         return 1; /* the rest is debited by who knows what the stream had cost */
     case NGHTTP2_SETTINGS:
@@ -104,7 +147,7 @@ static unsigned frame_cost(const struct h2_guard *g, const struct frame *f) {
     case NGHTTP2_WINDOW_UPDATE:
         return f->length == 4 ? window_cost(g) : COST_UNKNOWN;
     default:
-        return COST_UNKNOWN + (f->length >> COST_BLOCK_SHIFT);
+        return COST_UNKNOWN + bytes_cost(f);
     }
 }
 
@@ -115,6 +158,8 @@ static enum h2_verdict frame_judge(struct h2_guard *g, const struct frame *f, in
         return H2_CALM;
     if (g->in_block && f->type != NGHTTP2_CONTINUATION)
         return H2_BROKEN;
+    if (f->type == NGHTTP2_PRIORITY && !f->stream)
+        return H2_BROKEN; /* RFC 9113 section 6.3; nghttp2 passes over all of them, as it was told */
     if (f->type == NGHTTP2_HEADERS) {
         g->block = g->block_frames = 0;
         verdict = headers_judge(g, f, is_open, user);

@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 enum {
+    FRAME_HEAD = 9,
+    FRAME_MAX = 16384,        /* payload; what we say of it in SETTINGS is nothing */
     H2_BUDGET = 10000,        /* units at most, and at first */
     H2_REFILL = 200,          /* units a second */
     H2_EARN_SHIFT = 10,       /* a unit for each KiB of bodies, either way */
@@ -38,14 +40,32 @@ enum h2_cost {
         8, /* a whole answer earns so much: a PING and a few WINDOW_UPDATEs come with many */
 };
 
+/* Beside what is left stands what was wasted: what nobody got an answer for, less what was earned. It is what the tenant hears of, in
+ * portions of H2_TELL, so that ordinary connections are never told of; it fades much more slowly than the budget refills, so that whoever
+ * stays just below that is seen, too. */
+enum {
+    H2_TELL = 100,
+    H2_SPARED =
+        500,      /* who has wasted less is left alone, also where the tenant's budget is used up */
+    H2_FADE = 20, /* units that refill while one of waste fades */
+};
+
 struct h2_budget {
     int64_t at_ms;
     int32_t left;
+    int32_t waste, told;
+    uint32_t fading;
 };
 void budget_init(struct h2_budget *, int64_t now_ms);
 /* False: it is used up. */
 bool budget_debit(struct h2_budget *, int64_t now_ms, unsigned cost);
 void budget_earn(struct h2_budget *, unsigned units);
+/* What was debited for a request that runs is no waste yet; it comes back, or is lost. */
+void budget_hold(struct h2_budget *, unsigned units);
+void budget_return(struct h2_budget *, unsigned units);
+void budget_lose(struct h2_budget *, unsigned units);
+/* What the tenant has not been told of, at least `least`, or 0. It is told of then. */
+unsigned budget_tell(struct h2_budget *, int32_t least);
 
 enum h2_verdict {
     H2_GOOD,

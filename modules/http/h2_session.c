@@ -12,18 +12,39 @@ static struct h2_stream *stream_find(struct h2_session *s, int32_t id) {
     return nghttp2_session_get_stream_user_data(s->ng, id);
 }
 
+/* Also one that we reset while its client was still sending: a trailer section may have been under way (RFC 9113 section 5.1), which
+ * nghttp2 reads for its tables' sake and ignores. */
 static bool stream_is_open(void *user, int32_t id) {
+    const struct h2_session *s = user;
+    for (unsigned i = 0; i < H2_LEFT; i++)
+        if (s->left[i] == id)
+            return true;
     return stream_find(user, id) != NULL;
+}
+
+static void stream_was_left(struct h2_session *s, int32_t id) {
+    const struct h2_stream *st = stream_find(s, id);
+    if (st && !st->end_seen)
+        s->left[s->left_next++ % H2_LEFT] = id;
 }
 
 void h2_session_kick(struct h2_session *s) {
     worker_later(s->worker, &s->flush);
 }
 
+static void session_calmed(struct h2_session *s) {
+    unsigned units = budget_tell(&s->guard.budget, 1);
+    if (units)
+        s->role->waste(s, units);
+    s->role->calmed(s);
+}
+
 void h2_session_goaway(struct h2_session *s, uint32_t error) {
     if (s->ending || s->broken)
         return;
     s->ending = true;
+    if (error == NGHTTP2_ENHANCE_YOUR_CALM && s->role->server)
+        session_calmed(s);
     if (nghttp2_session_terminate_session(s->ng, error))
         s->broken = true;
     h2_session_kick(s);
@@ -33,6 +54,15 @@ void h2_session_goaway(struct h2_session *s, uint32_t error) {
 
 static void session_debit(struct h2_session *s, unsigned cost) {
     if (s->role->server && !budget_debit(&s->guard.budget, worker_now_ms(s->worker), cost))
+        h2_session_goaway(s, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* The tenant's budget is for what its connections waste together. Over it, those go who are wasting; the others are not asked. A block that
+ * is not whole yet may be of a request that is answered. */
+static void session_tell(struct h2_session *s) {
+    struct h2_budget *b = &s->guard.budget;
+    unsigned units = s->role->server && !s->guard.in_block ? budget_tell(b, H2_TELL) : 0;
+    if (units && !s->role->waste(s, units) && b->waste > H2_SPARED)
         h2_session_goaway(s, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
@@ -78,14 +108,18 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     return 0;
 }
 
-/* nghttp2 would leave these out and go on. */
+/* nghttp2 would leave these out and go on. A field without a name stands for one that can't be, among trailers. */
 static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
                              size_t name_length, const uint8_t *value, size_t value_length,
                              uint8_t flags, void *user) {
     struct h2_session *s = user;
+    struct h2_stream *st = s->reading;
+    const struct message *m = st ? s->role->message(st) : NULL;
     (void)ng, (void)frame, (void)name, (void)name_length, (void)value, (void)value_length,
         (void)flags;
-    if (!s->block.status)
+    if (m && m->complete)
+        s->role->trailer(st, (const uint8_t *)"", 0, (const uint8_t *)"", 0);
+    else if (!s->block.status)
         s->block.status = s->role->server ? 400 : 502;
     return 0;
 }
@@ -97,8 +131,10 @@ static void block_end(struct h2_session *s, const nghttp2_frame *frame) {
     s->reading = NULL;
     if (!st)
         return;
-    st->debited +=
+    uint32_t cost =
         (uint32_t)(COST_STREAM + (s->guard.block >> COST_BLOCK_SHIFT) + s->fields / 4 * COST_FIELD);
+    st->debited += cost;
+    budget_hold(&s->guard.budget, cost);
     st->end_seen |= ended;
     if (m && !m->complete)
         s->role->head(st, ended);
@@ -149,7 +185,6 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
                    size_t length, void *user) {
     struct h2_session *s = user;
     struct h2_stream *st = stream_find(s, id);
-    (void)flags;
     nghttp2_session_consume_connection(ng, length);
     session_earn(s, length);
     if (!st || st->closed) {
@@ -160,6 +195,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     if (part.buf)
         buf_ref(part.buf);
     st->unread += (uint32_t)length;
+    st->ends_here |= flags & NGHTTP2_FLAG_END_STREAM && !s->guard.left;
     s->role->data(st, part);
     h2_stream_used(st, 0);
     return 0;
@@ -173,8 +209,12 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
         return 0;
     if (s->reading == st)
         s->reading = NULL;
-    if (st->end_sent && !error)
-        budget_earn(&s->guard.budget, st->debited + COST_WHOLE);
+    if (st->end_sent && !error) {
+        budget_return(&s->guard.budget, st->debited);
+        budget_earn(&s->guard.budget, COST_WHOLE);
+    } else {
+        budget_lose(&s->guard.budget, st->debited);
+    }
     nghttp2_session_set_stream_user_data(ng, id, NULL);
     s->role->closed(st, error);
     return 0;
@@ -184,6 +224,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
 
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
     struct h2_session *s = user;
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        stream_was_left(s, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code)
         session_debit(s, COST_RESET); /* the peer made us: CVE-2025-8671 */
     bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
@@ -296,7 +338,8 @@ static bool verdict_act(struct h2_session *s, enum h2_verdict verdict) {
 
 /* nghttp2 says GOAWAY by itself for most of what it refuses; floods it can't answer any more. */
 static void recv_failed(struct h2_session *s, ssize_t error) {
-    if (error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_SETTINGS)
+    if (error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ||
+        error == NGHTTP2_ERR_TOO_MANY_SETTINGS)
         h2_session_goaway(s, NGHTTP2_ENHANCE_YOUR_CALM);
     else
         s->broken = true;
@@ -315,6 +358,7 @@ bool h2_session_feed(struct h2_session *s, struct slice *slice) {
         if (used < 0)
             recv_failed(s, used);
     }
+    session_tell(s);
     if (!s->broken && !nghttp2_session_want_read(s->ng))
         s->ending = true;
     h2_session_kick(s);
@@ -345,6 +389,8 @@ static nghttp2_option *option_new(bool server) {
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
     nghttp2_option_set_max_outbound_ack(o, 100);
+    /* It counts each piece that a frame's header comes in; the guard has counted the frames. */
+    nghttp2_option_set_max_continuations(o, (H2_CONTINUATIONS_MAX + 1) * (size_t)FRAME_HEAD);
     if (!server) /* until its SETTINGS have come */
         nghttp2_option_set_peer_max_concurrent_streams(o, H2_STREAMS_MAX);
     return o;

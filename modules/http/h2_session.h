@@ -20,6 +20,7 @@ enum {
     H2_WINDOW_ALL = 1024 * 1024, /* per connection */
     H2_QUEUE_HIGH = 128 * 1024,  /* waits for the peer's window: the source pauses */
     H2_QUEUE_LOW = 32 * 1024,    /* goes on */
+    H2_LEFT = 8,                 /* streams that we gave up last */
 };
 
 struct h2_session;
@@ -40,6 +41,9 @@ struct h2_role {
     void (*settings)(struct h2_session *);              /* the peer's have come */
     void (*goaway)(struct h2_session *, int32_t last);
     void (*sent)(struct h2_session *); /* a flush is over: may it end? */
+    /* Who pays hears of so much waste. False: he has no more to spend. */
+    bool (*waste)(struct h2_session *, unsigned units);
+    void (*calmed)(struct h2_session *); /* ENHANCE_YOUR_CALM has been said */
 };
 
 struct h2_session {
@@ -54,11 +58,13 @@ struct h2_session {
     struct h2_stream *reading;  /* whose header block comes in */
     unsigned count;
     bool tls : 1;
-    bool full : 1;   /* the wire asked for a pause */
-    bool broken : 1; /* nothing more is read or sent */
-    bool ending : 1; /* GOAWAY is on its way and nothing more is read */
-    uint32_t earned; /* bytes of bodies not yet counted for the budget */
-    unsigned fields; /* pairs of the block that comes in */
+    bool full : 1;         /* the wire asked for a pause */
+    bool broken : 1;       /* nothing more is read or sent */
+    bool ending : 1;       /* GOAWAY is on its way and nothing more is read */
+    uint32_t earned;       /* bytes of bodies not yet counted for the budget */
+    unsigned fields;       /* pairs of the block that comes in */
+    int32_t left[H2_LEFT]; /* reset by us before their end had come */
+    unsigned left_next;
     struct h2_guard guard;
     struct block block;
 };
@@ -74,16 +80,17 @@ struct h2_stream {
     uint32_t unread;  /* bytes that came and whose window was not given back */
     uint32_t debited; /* comes back when all went well */
     struct slices out;
-    bool head_sent : 1;     /* final one */
-    bool out_ended : 1;     /* nothing will be added to `out` */
-    bool waiting : 1;       /* nghttp2 was told to wait for more */
-    bool paused : 1;        /* windows are not given back */
-    bool full : 1;          /* drain is owed */
-    bool listed : 1;        /* in session->drained */
-    bool leaving : 1;       /* whoever has it is being told of its end, and it goes after that */
-    bool closed : 1;        /* given up: nothing is wanted any more */
-    bool end_seen : 1;      /* END_STREAM came */
-    bool end_sent : 1;      /* END_STREAM went */
+    bool head_sent : 1; /* final one */
+    bool out_ended : 1; /* nothing will be added to `out` */
+    bool waiting : 1;   /* nghttp2 was told to wait for more */
+    bool paused : 1;    /* windows are not given back */
+    bool full : 1;      /* drain is owed */
+    bool listed : 1;    /* in session->drained */
+    bool leaving : 1;   /* whoever has it is being told of its end, and it goes after that */
+    bool closed : 1;    /* given up: nothing is wanted any more */
+    bool end_seen : 1;  /* END_STREAM came */
+    bool ends_here : 1; /* it stands on the DATA that is being read, of which this is the last */
+    bool end_sent : 1;  /* END_STREAM went */
     bool rest_unwanted : 1; /* once END_STREAM is sent, RST_STREAM follows */
     uint32_t rest_error;
 };

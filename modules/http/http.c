@@ -416,9 +416,11 @@ static bool preface_done(struct http_conn *hc, struct slice *s) {
 static void client_data(struct stream *s, void *user, struct slice slice) {
     struct http_conn *hc = user;
     (void)s;
-    bool may_be_h2 = hc->first && !hc->tls && hc->state == CLIENT_IDLE && !http_holds(hc);
+    bool may_be_h2 =
+        hc->first && !hc->http1 && !hc->tls && hc->state == CLIENT_IDLE && !http_holds(hc);
     if (may_be_h2 && !preface_done(hc, &slice))
         return;
+    hc->http1 = true;
     bool held = http_holds(hc) || client_looks_ahead(hc, &slice);
     if (held ? hold_last(hc, slice) : http_take(hc, slice))
         http_continue(hc);

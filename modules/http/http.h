@@ -119,6 +119,7 @@ struct http_conn { /* a client that asks one thing at a time */
     uint32_t queued; /* what a slow reader had still to read when its time was up; 0: it was not */
     uint8_t state;   /* enum client_state; moved by http_enter */
     uint8_t peer_length;
+    bool http1 : 1;  /* the first bytes were none of HTTP/2 */
     uint8_t preface; /* bytes that came and look like the beginning of HTTP/2 */
     bool timed : 1;  /* this state's time runs */
     bool first : 1;  /* no request yet */
@@ -150,6 +151,7 @@ struct exchange {
     bool connected : 1;    /* the connection to the pod is up */
     bool reused : 1;       /* it has served others before */
     bool held : 1;         /* the request's body waits for it */
+    bool withheld : 1;     /* nothing goes to the pod before the request has ended */
     bool request_done : 1; /* the whole request was received */
     bool pod_spoke : 1;    /* a byte of an answer came: no second try */
     bool delivering : 1;   /* the final response's head is on its way: no other answer */

@@ -39,6 +39,11 @@ struct pod_stream {
     uint64_t received;
     bool reused : 1;
     bool failed : 1; /* its trailers were no good */
+    /* RFC 9113 section 8.1.1: an answer is of its length only when its end has come, and no client is to hold the whole of one that is
+     * not. So the body's last byte waits for END_STREAM, and the head where no body is to come. */
+    bool last_held : 1;
+    bool head_held : 1;
+    uint8_t last;
 };
 
 static const struct stream_events wire_events;
@@ -180,7 +185,13 @@ static void answer_fail(struct h2_stream *st) {
 static void role_head(struct h2_stream *st, bool ended) {
     struct exchange *ex = exchange_of(st);
     struct http_conn *hc = ex->hc;
+    const struct message *m = &ex->response;
     int status = block_response_done(&st->session->block, &ex->response, ended);
+    if (!status && !ended && m->complete && m->framing == FRAMING_LENGTH && !m->length &&
+        response_has_body(m)) {
+        ((struct pod_stream *)st)->head_held = true;
+        return;
+    }
     bool alive = exchange_response_head(ex, status, ended);
     if (alive && ended && exchange_of(st) == ex)
         alive = exchange_response_end(ex);
@@ -199,7 +210,11 @@ static void role_data(struct h2_stream *st, struct slice slice) {
         answer_fail(st);
     } else {
         struct http_conn *hc = ex->hc;
-        go_on(hc, exchange_response_body(ex, &slice));
+        if (m->framing == FRAMING_LENGTH && p->received == m->length && !st->ends_here) {
+            p->last = slice.data[--slice.length];
+            p->last_held = true;
+        }
+        go_on(hc, !slice.length || exchange_response_body(ex, &slice));
     }
     slice_drop(worker, &whole);
 }
@@ -209,8 +224,19 @@ static void role_trailer(struct h2_stream *st, const uint8_t *name, size_t name_
     struct message *m = role_message(st);
     if (!m->trailing)
         message_body_end(m);
-    if (trailer_field(m, name, name_length, value, value_length))
+    if (trailer_field(m, name, name_length, value, value_length)) /* also one without a name */
         ((struct pod_stream *)st)->failed = true;
+}
+
+/* The answer is whole, and of its length. False: the client's connection is gone. */
+static bool answer_end(struct pod_stream *p, struct exchange *ex) {
+    struct slice last = {.data = &p->last, .length = 1};
+    bool alive = true;
+    if (p->head_held)
+        alive = exchange_response_head(ex, 0, true);
+    if (p->last_held)
+        alive = exchange_response_body(ex, &last);
+    return alive && exchange_of(&p->st) == ex ? exchange_response_end(ex) : alive;
 }
 
 static void role_end(struct h2_stream *st) {
@@ -225,7 +251,7 @@ static void role_end(struct h2_stream *st) {
     if (!m->complete || short_of || p->failed)
         answer_fail(st);
     else
-        go_on(hc, exchange_response_end(ex));
+        go_on(hc, answer_end(p, ex));
 }
 
 /* RFC 9113 section 8.7: a stream that was refused has not been looked at. */

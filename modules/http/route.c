@@ -155,6 +155,8 @@ static bool upgrade_forget(struct message *m) {
     head_remove(&m->head, m->fields, "upgrade", 7);
     message_places_find(m);
     m->upgrade = m->upgrade_seen = false;
+    m->close =
+        true; /* what comes behind it may have been meant for that protocol, see may_be_early */
     return true;
 }
 

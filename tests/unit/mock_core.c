@@ -770,7 +770,7 @@ void mock_start(const struct ringress_module *m) {
     mock.upstreams = 1;
     mock.account = calloc(1, sizeof *mock.account + sizeof *mock.account->w);
     acme_version.account = mock.account;
-    other_version.account = (struct account *)&other_version;
+    other_version.account = calloc(1, sizeof *mock.account + sizeof *mock.account->w);
 }
 
 void mock_stop(void) {
@@ -786,4 +786,5 @@ void mock_stop(void) {
     assert(mock.live == 0);
     assert(!flushes && pins[0] == 0 && pins[1] == 0);
     free(mock.account);
+    free(other_version.account);
 }

@@ -3,6 +3,7 @@
  * link: modules/http/h2_message.c modules/http/h2_guard.c modules/http/message.c modules/http/request.c
  * link: modules/http/response.c modules/http/head.c modules/http/field.c llhttp PkgConfig::NGHTTP2
  */
+#include "core/account.h"
 #include "modules/http/h2_guard.h"
 #include "modules/http/h2_message.h"
 #include <setjmp.h>
@@ -291,6 +292,65 @@ static void who_asks_and_reads_the_answers_never_gets_poorer(void **state) {
     }
 }
 
+static void waste_is_what_nobody_got_an_answer_for(void **state) {
+    struct h2_budget b;
+    (void)state;
+    budget_init(&b, 0);
+    for (int i = 0; i < 10000; i++) { /* asked and answered, with a PING and windows */
+        assert_true(budget_debit(&b, 0, COST_STREAM));
+        budget_hold(&b, COST_STREAM);
+        assert_true(budget_debit(&b, 0, COST_PING));
+        assert_true(budget_debit(&b, 0, COST_WINDOW));
+        budget_return(&b, COST_STREAM);
+        budget_earn(&b, COST_WHOLE);
+        assert_int_equal(budget_tell(&b, H2_TELL), 0);
+    }
+    assert_int_equal(b.waste, 0);
+    unsigned told_of = 0;
+    for (int i = 0; i < 100; i++) { /* asked and reset */
+        assert_true(budget_debit(&b, 0, COST_STREAM));
+        budget_hold(&b, COST_STREAM);
+        assert_true(budget_debit(&b, 0, COST_RESET));
+        budget_lose(&b, COST_STREAM);
+        told_of += budget_tell(&b, H2_TELL);
+    }
+    assert_int_equal(b.waste, 100 * (COST_STREAM + COST_RESET));
+    assert_in_range(told_of, (unsigned)b.waste - H2_TELL, (unsigned)b.waste);
+    told_of += budget_tell(&b, 1);
+    assert_int_equal(told_of, b.waste);
+}
+
+static void waste_fades_more_slowly_than_the_budget_refills(void **state) {
+    struct h2_budget b;
+    (void)state;
+    budget_init(&b, 0);
+    for (int64_t ms = 0; ms < 100000; ms += 10) /* just what refills: 200 units a second */
+        assert_true(budget_debit(&b, ms, 2));
+    assert_in_range(b.left, H2_BUDGET - 10, H2_BUDGET);
+    assert_in_range(b.waste, 18000, 20000);
+    assert_true(budget_debit(&b, 100000000, 0));
+    assert_int_equal(b.waste, 0);
+    assert_int_equal(budget_tell(&b, 1), 0);
+}
+
+static void a_tenants_budget_holds_over_all_its_connections_and_refills(void **state) {
+    static _Alignas(64) struct {
+        struct account account;
+        struct account_worker w[2];
+    } t;
+    struct account_worker *w = t.account.w;
+    int good = 0;
+    (void)state;
+    for (int i = 0; i < 3000; i++)
+        good += account_waste(&t.account, &w[i % 2], 1000, 100);
+    assert_int_equal(good, ACCOUNT_WASTE_MOST / 100);
+    assert_int_equal(w[0].wasted + w[1].wasted, 300000);
+    assert_false(account_waste(&t.account, w, 1000 + 49, 100));
+    assert_true(account_waste(&t.account, w, 1000 + 50, 100));
+    assert_false(account_waste(&t.account, w, 1000 + 50, 100));
+    assert_true(account_waste(&t.account, w, 100000, ACCOUNT_WASTE_MOST));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_becomes_the_head_http1_would_have),
@@ -304,6 +364,9 @@ int main(void) {
         cmocka_unit_test(a_block_is_one_piece_and_has_an_end),
         cmocka_unit_test(floods_end_and_what_is_ordinary_does_not),
         cmocka_unit_test(a_budget_never_falls_without_end_nor_rises_above_its_most),
+        cmocka_unit_test(waste_is_what_nobody_got_an_answer_for),
+        cmocka_unit_test(waste_fades_more_slowly_than_the_budget_refills),
+        cmocka_unit_test(a_tenants_budget_holds_over_all_its_connections_and_refills),
         cmocka_unit_test(who_asks_and_reads_the_answers_never_gets_poorer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,13 +9,12 @@ the edge has ended: what has not come by then never comes."""
 import asyncio
 import contextlib
 import json
-import re
 import socket
 import struct
 
 from edge import Edge
 from objects import backend, grant, pod, service
-from protocols import BACKS, FRONTS
+from protocols import BACKS, FRONTS, cut_bytes, cut_lines
 from vector import ANSWER, ASKED, CANARY, FIN, HOST, RESET, Got
 
 CUTS = ("whole", "lines", "bytes")
@@ -25,20 +24,17 @@ PATIENCE = 30   # seconds for one run on a busy machine
 SECOND_PATH = "/sentinel"
 
 
-def pieces(data, cut):
-    """The same bytes: all at once; with a cut inside and behind every CRLF; byte by byte."""
+def pieces(data, cut, at_borders=cut_lines):
+    """The same bytes: all at once; cut where the protocol has its borders (lines, frames); byte by byte."""
     if cut == "whole":
         return [data]
-    if cut == "bytes":  # where there are very many, only the first and the last
-        ends = [*range(min(len(data), 1000)), *range(1000, len(data) - 300, 101), *range(max(1000, len(data) - 300), len(data))]
-        return [data[i:j] for i, j in zip(ends, [*ends[1:], len(data)])]
-    return [p for p in re.split(rb"(?<=\r)(?=\n)|(?<=\n)", data) if p]
+    return cut_bytes(data) if cut == "bytes" else at_borders(data)
 
 
 class Recorded:
     """One connection to a pod."""
     def __init__(self, rule):
-        self.rule, self.data, self.ended, self.answered = rule, b"", False, 0
+        self.rule, self.data, self.ended, self.answered, self.scripted = rule, b"", False, 0, False
 
 
 class Run:
@@ -91,18 +87,20 @@ class Run:
         return [m for m in found if m.is_final], [m.status for m in found if not m.is_final], left, why
 
     def own(self, data):
-        """HOST in `data` as this run's, whatever else was done to it."""
+        """HOST in `data` as this run's, whatever else was done to it; a function is told it."""
+        if callable(data):
+            return data(self.own(HOST))
         for placeholder, own in ("NNNNN", f"{self.number:05d}"), ("123123", f"{123123 + self.tenant}"):
             data = data.replace(placeholder.encode(), own.encode()) if isinstance(data, bytes) else data.replace(placeholder, own)
         return data
 
 
 # ---- sockets ----
-async def send(sock, data, cut):
+async def send(sock, data, cut, at_borders=cut_lines):
     """False: the peer has ended."""
     loop = asyncio.get_running_loop()
     try:
-        for piece in pieces(data, cut):
+        for piece in pieces(data, cut, at_borders):
             await loop.sock_sendall(sock, piece)
             await asyncio.sleep(0)
     except OSError:
@@ -148,6 +146,8 @@ class Pods:
     async def serve(self, run, rule, sock):
         conn = Recorded(rule)
         run.connections.append(conn)
+        if run.back.greeting and (run.vector.greets or len(run.connections) > 1):
+            await send(sock, run.back.greeting, "whole")
         speaker = asyncio.create_task(self.speak(run, conn, sock))
 
         async def take(data):
@@ -167,9 +167,13 @@ class Pods:
             await run.notify()
             if ended:
                 return
+
+        def asked():
+            found = run.back.requests(conn.data)[0]
+            return (run.back.behind_script(found) if conn.scripted else found)[conn.answered:]
         while True:
-            await run.until(lambda: conn.ended or len(run.back.requests(conn.data)[0]) > conn.answered)
-            for request in run.back.requests(conn.data)[0][conn.answered:]:
+            await run.until(lambda: conn.ended or asked())
+            for request in asked():
                 conn.answered += 1
                 if not await send(sock, run.back.answer(request), "whole"):
                     return
@@ -195,8 +199,8 @@ class Pods:
                     sock.shutdown(socket.SHUT_RD)
                 return True
             else:
-                await send(sock, run.own(step), run.cut)
-        conn.answered = 1
+                await send(sock, run.own(step), run.cut, run.back.cut)
+        conn.scripted = True
         return False
 
 
@@ -221,13 +225,16 @@ async def ask(run, sock):
             return
         else:
             last = follow and i == len(vector.send) - 1
-            await send(sock, run.own(step + (run.front.follow if last else b"")), run.cut)
+            await send(sock, run.own(step) + (run.own(run.front.follow) if last else b""), run.cut, run.front.cut)
     if follow:
         return
     await run.until(lambda: run.ended or (run.played and len(run.answers()[0]) >= (1 if vector.cut else len(vector.client))))
     if not run.ended:
         run.asked_on = True
         await send(sock, run.own(run.front.sentinel), "whole")
+        await run.until(lambda: run.ended or run.front.is_over(run.received))
+        if run.front.is_over(run.received):
+            stop_writing(sock)
 
 
 async def ask_again(run, port):
@@ -237,7 +244,9 @@ async def ask_again(run, port):
 
     async def take(data):
         run.again += data
-    await send(sock, run.own(run.front.sentinel), "whole")
+        if run.front.is_over(run.again):
+            stop_writing(sock)
+    await send(sock, run.own(run.front.first), "whole")
     await receive(sock, take)
     sock.close()
 
@@ -283,7 +292,7 @@ def tenants_of(runs, port):
 
 def run_all(vectors, **sections):
     """Every vector in every fragmentation. {str(run): [complaints]}"""
-    runs = [Run(v, cut, n) for n, (v, cut) in enumerate((v, cut) for v in vectors for cut in CUTS)]
+    runs = [Run(v, cut, n) for n, (v, cut) in enumerate((v, cut) for v in vectors for cut in v.cuts)]
     pods = Pods(runs)
     async def story():
         with Edge(dict(tenants_of(runs, pods.port)), 1, **sections) as e:
@@ -314,7 +323,8 @@ def expected_answers(run, finals):
     expected = [*run.vector.client]
     if run.vector.cut and finals and finals[0].status == 502:
         expected = [Got(502)]
-    return [*expected, Got(200, b"GET /sentinel")] if run.asked_on else expected
+    expected = [*expected, Got(200, b"GET /sentinel")] if run.asked_on else expected
+    return expected[:len(finals)] if run.vector.lost else expected
 
 
 def judge_answer(run, message, wanted):
@@ -341,9 +351,12 @@ def judge_answers(run):
         yield from judge_answer(run, message, wanted)
     if vector.interim is not None and interim != [*vector.interim]:
         yield f"the client got the interim answers {interim}, not {vector.interim}"
-    if vector.ends and finals and "close" not in (finals[-1].get("connection") or ""):
+    if vector.ends and vector.front == "h1" and finals and "close" not in (finals[-1].get("connection") or ""):
         yield "the last answer does not say that the connection closes"
-    if (vector.ends or run.asked_on) and run.ended != "closed":
+    error = run.front.error(run.received)
+    if error not in (vector.error if isinstance(vector.error, tuple) else (vector.error,)):
+        yield f"the connection ended with {error}, not {vector.error}"
+    if (vector.ends or run.asked_on) and run.ended != "closed" and not vector.lost:
         yield f"the client's connection was not closed but {run.ended}"
     if CANARY in run.received:
         yield f"the canary reached the client: {run.received!r}"
@@ -365,10 +378,13 @@ def judge_pods(run):
                 sentinel = number
             else:
                 seen.append((conn.rule, request))
+    if vector.front == "h2":  # streams run at the same time
+        seen.sort(key=lambda one: (one[0], one[1].target))
     told = [f"{r.method} {r.target} at {rule}" for rule, r in seen]
-    if len(seen) != len(vector.pod):
-        yield f"pods saw {told}, not {len(vector.pod)} requests"
-    for (rule, request), wanted in zip(seen, vector.pod):
+    expected = vector.pod[:len(seen)] if vector.lost else vector.pod
+    if len(seen) != len(expected):
+        yield f"pods saw {told}, not {len(expected)} requests"
+    for (rule, request), wanted in zip(seen, expected):
         if (rule, request.method, request.target) != (wanted.rule, wanted.method, wanted.target):
             yield f"a pod saw {request.method} {request.target} at {rule}, not {wanted}"
         if request.body != wanted.body:

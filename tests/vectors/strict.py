@@ -36,7 +36,7 @@ class Message:
     trailers: list = field(default_factory=list)
     method: str = ""
     target: str = ""
-    status: int = 0
+    status: object = 0                  # of HTTP/2 also "RST ...", of a stream that was reset
     until_close: bool = False
 
     def all(self, name):
@@ -47,7 +47,7 @@ class Message:
 
     @property
     def is_final(self):
-        return self.status >= 200 or self.status == 101
+        return isinstance(self.status, str) or self.status >= 200 or self.status == 101
 
 
 def fields_in(lines):

@@ -53,7 +53,7 @@ class Seen:
 @dataclass(frozen=True)
 class Got:
     """An answer as a client gets it."""
-    status: object = 200  # or a tuple of those that would do
+    status: object = 200  # or a tuple of those that would do; "RST ..." of HTTP/2
     body: object = None   # None: any
     has: tuple = ()
     trailers: tuple = ()
@@ -63,7 +63,7 @@ class Got:
 class Vector:
     name: str
     rfc: str
-    send: tuple            # bytes and steps of the client
+    send: tuple            # bytes, functions that make them of the host, and steps of the client
     pod: tuple = ()        # Seen..., in turn
     client: tuple = ()     # Got..., in turn, without interim answers
     ends: bool = False     # the client's connection is closed after them
@@ -77,6 +77,10 @@ class Vector:
     methods: tuple = ()    # of the requests in turn, where they are not GET (answers to HEAD have no body)
     front: str = "h1"
     back: str = "h1"
+    lost: bool = False     # what came before a connection's end may be lost with it
+    error: object = None   # HTTP/2: what the client's connection is ended with, or a tuple of those that would do
+    greets: bool = True    # the pod's SETTINGS come before its script, too
+    cuts: tuple = ("whole", "lines", "bytes")
 
 
 def steps(send):
