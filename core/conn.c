@@ -239,6 +239,10 @@ static void ask_error(struct stream *s, void *user, int error) {
 
 static void ask_connected(struct stream *s, void *user) {
     struct conn *c = user;
+    if (c->challenge) {
+        conn_close(c, false);
+        return;
+    }
     c->state = CONN_ASK;
     c->stream = s;
     timer_stop(&c->sock.timer);
@@ -280,6 +284,19 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         conn_close(c, true);
         return;
     }
+    c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
+    if (!c->tls)
+        conn_close(c, true);
+}
+
+void conn_start_challenge(struct conn *c, const struct identity *identity, const char *sni) {
+    struct tls_conf conf = {
+        .identity = (struct identity *)(uintptr_t)identity,
+        .tenant_uid = "", /* nobody's: its tickets open no tenant's session */
+        .sni = sni,
+        .alpn = "acme-tls/1",
+    };
+    c->challenge = true;
     c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
     if (!c->tls)
         conn_close(c, true);

@@ -44,6 +44,7 @@ struct conn {
     bool asking, advance; /* inside the chain; asked to go on when it returns */
     bool peer_done;       /* EOF while nobody has the stream */
     uint8_t introduce;    /* PROXY version to tell the pod of a relay by; 0: not */
+    bool challenge;       /* TLS is all that was wanted: the end of the handshake is the end */
     _Alignas(8) uint8_t module_state[];
 };
 

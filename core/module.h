@@ -126,6 +126,8 @@ void conn_resume(struct conn *);
 /* For on_bytes/on_accept, followed by PASS: end TLS here with this identity for this (normalised) name. `alpn`: the protocols
  * offered are those of the modules that follow. */
 void conn_start_tls(struct conn *, struct version *, const struct identity *, const char *sni);
+/* The same for a certificate authority that asks by acme-tls/1 (RFC 8737): charged to nobody, closed when the handshake is done. */
+void conn_start_challenge(struct conn *, const struct identity *, const char *sni);
 /* For on_accept/on_bytes, followed by WAIT: join the connection to a pod, bytes already read first, untouched. */
 void conn_relay(struct conn *, struct version *, struct upstream_set *);
 /* For on_stream's owner: join the client's stream to another (a WebSocket after 101). Takes both streams. */
@@ -149,6 +151,8 @@ struct timeouts { /* milliseconds */
 const struct timeouts *edge_timeouts(void);
 /* The operator's certificate for this name (exact before wildcard), or NULL. */
 const struct identity *operator_identity(const char *sni, size_t length);
+/* Would a client that came by TLS for this (normalised) name of this tenant be shown a certificate? */
+bool version_has_certificate(const struct version *, const char *name, size_t length);
 bool edge_trusts_proxy(struct conn *); /* the peer lies within trusted_proxies */
 bool edge_trusts(const union address *);
 

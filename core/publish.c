@@ -13,6 +13,7 @@
 #include "core/map.h"
 #include "core/pool.h"
 #include "core/process.h"
+#include "core/retire.h"
 #include "core/tls.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -380,8 +381,9 @@ void publish_reap(void) {
     lines_serve();
     tickets_rotate_if_due(sys_now_ns() / 1000000);
     retired_reap();
-    if (dead)
+    if (dead || retired_any())
         grace_period();
+    retired_free();
     struct published **link = &dead;
     while (*link) {
         struct published *p = *link;

@@ -209,3 +209,5 @@ struct exchange *exchange_of_response(struct message *);
 
 /* route.c: 0 and ex->set, ex->pods, ex->gate, or the status to answer. */
 int exchange_route(struct exchange *);
+/* What an authority that asks this is told, or NULL. Good until the turn ends. */
+const char *exchange_challenge(const struct exchange *);

@@ -7,6 +7,8 @@
  * Whoever asks for a name that nobody holds learns only that (alert unrecognized_name). Never sees a key, never answers a
  * handshake: it chooses. An encrypted ClientHello is judged by its outer name, as any other.
  */
+#include "core/certificates.h"
+#include "core/challenge.h"
 #include "core/module.h"
 #include "modules/sni/hello.h"
 #include "tenants/compiled.h"
@@ -116,6 +118,8 @@ static enum verdict sni_terminate(struct conn *conn, struct version *version, co
     const struct certificate *own = tenant_certificate(version->tenant, name, length);
     const struct identity *identity = own ? own->host_identity : NULL;
     if (!identity)
+        identity = certificates_find(version->tenant->uid, name);
+    if (!identity)
         identity = operator_identity(name, length);
     if (!identity) {
         return conn_charge(conn, version) ? sni_refuse(conn, TLS_ALERT_HANDSHAKE_FAILURE)
@@ -125,15 +129,28 @@ static enum verdict sni_terminate(struct conn *conn, struct version *version, co
     return VERDICT_PASS;
 }
 
+/* RFC 8737: a certificate authority offers acme-tls/1 and nothing else, and wants to see what was agreed with it. */
+static bool sni_challenge(struct conn *conn, const char *name, size_t length) {
+    const struct identity *identity = challenge_alpn(name, length);
+    if (identity)
+        conn_start_challenge(conn, identity, name);
+    return identity;
+}
+
 static enum verdict sni_route(struct conn *conn, struct sni_conn *sni, const struct hello *hello) {
     char name[254];
     size_t length = sni_normalise(hello, name);
+    bool challenge = hello_offers_only(hello, "acme-tls/1");
+    if (length && challenge && sni_challenge(conn, name, length))
+        return VERDICT_PASS;
     const struct name_entry *entry = length ? names_find(name, length) : NULL;
     if (!entry)
         return sni_refuse(conn, TLS_ALERT_UNRECOGNIZED_NAME);
     const struct host *host = entry->object ? entry->object : entry->version->tenant->any;
-    if (host && host->passthrough)
+    if (host && host->passthrough) /* the pod may have asked an authority itself */
         return sni_relay(conn, sni, entry->version, host, name, length);
+    if (challenge)
+        return sni_refuse(conn, TLS_ALERT_NO_APPLICATION_PROTOCOL);
     return sni_terminate(conn, entry->version, name, length);
 }
 

@@ -2,6 +2,7 @@
  * mock_core.c - the core as modules/http sees it, see mock_core.h.
  */
 #include "tests/unit/mock_core.h"
+#include "core/challenge.h"
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -501,6 +502,30 @@ void route_find(const struct tenant *t, const struct host *host, const char *pat
             return;
         }
     }
+}
+
+/* ---- certificates ---- */
+
+bool version_has_certificate(const struct version *v, const char *name, size_t length) {
+    (void)v, (void)name, (void)length;
+    return !mock.no_certificate;
+}
+
+static const char challenge_path[] = "/.well-known/acme-challenge/tok";
+
+const char *challenge_http(const char *host, size_t host_length, const char *path,
+                           size_t path_length) {
+    bool ours = (host_length == 9 && !memcmp(host, "a.example", 9)) ||
+                (host_length == 11 && !memcmp(host, "tls.example", 11));
+    return ours && path_length == strlen(challenge_path) &&
+                   !memcmp(path, challenge_path, path_length)
+               ? mock.challenge
+               : NULL;
+}
+
+bool challenge_is_path(const char *path, size_t path_length) {
+    const size_t prefix = strlen("/.well-known/acme-challenge/");
+    return path_length > prefix && !memcmp(path, challenge_path, prefix);
 }
 
 /* ---- the connection and the edge ---- */

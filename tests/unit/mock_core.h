@@ -51,6 +51,9 @@ struct mock {
     uint64_t key; /* that the last was asked with */
     /* the edge */
     bool draining, trust, no_set;
+    bool no_certificate; /* for any name */
+    const char *
+        challenge; /* what an authority that asks a.example or tls.example for the token "tok" is told */
     bool over_connections, over_requests; /* the tenant's limits say no */
     int refusals;                         /* counted for it */
     const struct gate *gate;              /* of every route */
