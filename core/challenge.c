@@ -5,6 +5,7 @@
 #include "core/control.h"
 #include "core/index.h"
 #include "core/map.h"
+#include "core/process.h"
 #include "core/retire.h"
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,16 @@ static void challenge_set(const char *key, size_t length, const char *answer,
         return;
     index_remove(&challenges, old);
     retire(old, challenge_free);
+}
+
+void challenges_fini(void) {
+    struct challenge *c;
+    size_t at = 0;
+    while ((c = index_each(&challenges, &at))) {
+        index_remove(&challenges, c);
+        challenge_free(c);
+    }
+    index_fini(&challenges);
 }
 
 void challenge_http_set(const char *host, const char *token, const char *answer) {

@@ -13,7 +13,7 @@
 static unsigned identity_workers;
 static int identity_min_version;
 static struct identity *dead;
-static size_t count;
+static _Atomic size_t count; /* the loader makes some */
 
 void identities_init(unsigned workers, int tls_min_version) {
     identity_workers = workers;
@@ -90,13 +90,16 @@ struct identity *identity_new(const char *chain_pem, const char *key_pem, struct
     id->refs = 1;
     id->chain_pem = strdup(chain_pem);
     id->key_pem = strdup(key_pem);
+    err_set(err, "out of memory");
     WOLFSSL_CTX *probe = id->chain_pem && id->key_pem ? ctx_new(id, err) : NULL;
-    if (!probe) {
-        identity_free(id);
-        return NULL;
-    }
+    bool fits = probe && wolfSSL_CTX_check_private_key(probe) == WOLFSSL_SUCCESS;
+    if (probe && !fits)
+        err_set(err, "the key is not the certificate's");
     wolfSSL_CTX_free(probe);
-    return id;
+    if (fits)
+        return id;
+    identity_free(id);
+    return NULL;
 }
 
 void identity_ref(struct identity *id) {
@@ -142,7 +145,17 @@ struct WOLFSSL_CTX *identity_enter(struct identity *id, const struct worker *w) 
     atomic_store_explicit(&slot->users,
                           atomic_load_explicit(&slot->users, memory_order_relaxed) + 1,
                           memory_order_relaxed);
+    atomic_store_explicit(&slot->asked, true, memory_order_relaxed);
     return slot->ctx;
+}
+
+bool identity_asked(struct identity *id) {
+    bool asked = false;
+    for (unsigned i = 0; i < id->workers; i++)
+        asked |= atomic_load_explicit(&id->w[i].asked, memory_order_relaxed);
+    for (unsigned i = 0; asked && i < id->workers; i++)
+        atomic_store_explicit(&id->w[i].asked, false, memory_order_relaxed);
+    return asked;
 }
 
 void identity_leave(struct identity *id, const struct worker *w) {

@@ -17,13 +17,14 @@ struct worker;
 struct identity_slot {
     struct WOLFSSL_CTX *ctx;
     _Atomic uint32_t users; /* connections; written by the worker only */
+    _Atomic bool asked;     /* for, since identity_asked looked last */
 } __attribute__((aligned(64)));
 
 struct identity {
     char *chain_pem, *key_pem;
     int refs; /* control thread */
     unsigned workers;
-    struct identity *next_dead;
+    struct identity *next_dead; /* or off the shelf (shelf.c), while it still has references */
     struct identity_slot w[];
 };
 
@@ -33,3 +34,5 @@ void identities_reap(void);    /* frees what was unref'd and is not used any mor
 /* On a worker: the context, or NULL when it can't be made. The user count is up until identity_leave. */
 struct WOLFSSL_CTX *identity_enter(struct identity *, const struct worker *);
 void identity_leave(struct identity *, const struct worker *);
+/* Has any worker entered it since this was asked last? */
+bool identity_asked(struct identity *);

@@ -101,6 +101,15 @@ void index_fini(struct index *x) {
     x->table = NULL;
 }
 
+void *index_each(const struct index *x, size_t *at) {
+    while (x->table && *at <= x->table->mask) {
+        void *object = x->table->slot[(*at)++];
+        if (object && object != &gone)
+            return object;
+    }
+    return NULL;
+}
+
 size_t index_bytes(const struct index *x) {
     return x->table ? sizeof *x->table + (x->table->mask + 1) * sizeof *x->table->slot : 0;
 }

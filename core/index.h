@@ -26,6 +26,8 @@ bool index_add(struct index *,
                void *object); /* under all of its keys; false: no memory, it is under none */
 void index_remove(struct index *, const void *object);
 void index_fini(struct index *); /* objects are the caller's */
+/* All of them, for the writer, who may remove what he gets; `*at` begins as 0. Once under each of its keys that is not removed. */
+void *index_each(const struct index *, size_t *at);
 size_t index_bytes(const struct index *);
 
 struct index_walk index_walk(const struct index *, uint64_t hash);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <urcu/urcu-qsbr.h>
 
 struct published { /* a version and what it holds */
@@ -379,8 +380,9 @@ static void lines_serve(void) {
 void publish_reap(void) {
     urcu_qsbr_quiescent_state();
     lines_serve();
-    tickets_rotate_if_due(sys_now_ns() / 1000000);
+    tickets_rotate_if_due(time(NULL));
     retired_reap();
+    certificates_reap();
     if (dead || retired_any())
         grace_period();
     retired_free();

@@ -31,10 +31,13 @@ bool retired_any(void) {
     return count;
 }
 
+/* A release may retire what it can't free yet: for the next time. */
 void retired_free(void) {
-    for (size_t i = 0; i < count; i++)
-        list[i].release(list[i].object);
-    free(list);
+    struct retired *now = list;
+    size_t n = count;
     list = NULL;
     count = room = 0;
+    for (size_t i = 0; i < n; i++)
+        now[i].release(now[i].object);
+    free(now);
 }

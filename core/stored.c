@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * stored.c - see stored.h. 100,000 of them lie in memory and few are ever asked for, so a path is kept as what it does not share:
  *
- *   /var/lib/ringress/acme/7f3a…/chain.pem, id 7f3a…  ->  folder 1 ("/var/lib/ringress/acme"), "/\1/chain.pem"
+ *   /var/lib/ringress/acme/7f3a…/chain.pem, id 7f3a…  ->  folder 1 ("/var/lib/ringress/acme/"), "\1/chain.pem"
  */
 #include "core/stored.h"
 #include "core/control.h"
@@ -36,10 +36,14 @@ static uint8_t folder_of(const char *path, size_t length) {
     return (uint8_t)i;
 }
 
-/* What is kept of a path; its id stands as one octet, once. */
+/* What is kept of a path: what follows the folder, or its id if that stands in the last two parts; the id as one octet. */
 static uint8_t path_fold(const char *path, const char *id, char out[PATH_MOST]) {
-    uint8_t in = folder_of(path, tail_at(path));
-    const char *tail = in ? path + tail_at(path) : path, *here = *id ? strstr(tail, id) : NULL;
+    const char *tail = path + tail_at(path), *here = strstr(tail, id);
+    if (here)
+        tail = here;
+    uint8_t in = folder_of(path, (size_t)(tail - path));
+    if (!in)
+        tail = path;
     if (here)
         snprintf(out, PATH_MOST, "%.*s%c%s", (int)(here - tail), tail, ID_HERE, here + strlen(id));
     else
@@ -96,11 +100,11 @@ struct stored *stored_new(const struct stored_certificate *c, struct err *err) {
         return NULL;
     uint8_t chain_folder = path_fold(c->chain_file, c->id, chain);
     uint8_t key_folder = path_fold(c->key_file, c->id, key);
-    size_t size = sizeof(struct stored) + strlen(c->id) + strlen(c->tenant_uid) + strlen(chain) +
-                  strlen(key) + 4;
+    size_t size = offsetof(struct stored, text) + strlen(c->id) + strlen(c->tenant_uid) +
+                  strlen(chain) + strlen(key) + 4;
     for (size_t i = 0; i < c->name_count; i++)
         size += strlen(c->name[i]) + 1;
-    struct stored *s = malloc(size);
+    struct stored *s = malloc(size < sizeof *s ? sizeof *s : size);
     if (!s) {
         err_set(err, "certificate %s: out of memory", c->id);
         return NULL;
@@ -148,11 +152,6 @@ bool stored_is(const struct stored *s, const char *uid, const char *name) {
         if (!strcmp(at, name))
             return true;
     return false;
-}
-
-size_t stored_bytes(const struct stored *s) {
-    const char *last = stored_name(s, s->name_count - 1u);
-    return (size_t)(last - (const char *)s) + strlen(last) + 1;
 }
 
 /* No UID begins with a slash. */

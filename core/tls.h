@@ -35,10 +35,12 @@ const char *tls_version(const struct tls *);
 const char *tls_alpn(const struct tls *); /* "": none was agreed on */
 bool tls_resumed(const struct tls *);
 
-/* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Any thread. */
+/* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Kept in a file of `folder` over
+ * restarts; NULL: not. Control thread; `now` in Unix seconds. */
 enum { TICKET_ROTATE_S = 12 * 3600 };
-bool tickets_init(void);
-void tickets_rotate_if_due(int64_t now_ms);
+bool tickets_init(const char *folder);
+void tickets_rotate_if_due(int64_t now);
+void tickets_fini(void);
 void tickets_use(struct WOLFSSL_CTX *);
 /* What a ticket of this session is bound to. */
 void tls_ticket_context(struct WOLFSSL *, const char **ret, size_t *ret_length);
