@@ -96,6 +96,13 @@ bool conn_is_tls(const struct conn *);
 /* The normalised SNI of a TLS connection that ends here; "" otherwise. */
 const char *conn_sni(const struct conn *);
 const char *conn_tls_version(const struct conn *); /* "TLSv1.3", or "" */
+struct tls_rules;                                  /* tenants/compiled.h */
+/* What this (normalised) name of this tenant asks of TLS; NULL: no more than the operator does. conn_start_tls does as they say. */
+const struct tls_rules *version_tls_rules(const struct version *, const char *name);
+/* Would this connection have been let in by these rules? What was judged by one name's rules must not reach another's. */
+bool conn_meets(const struct conn *, const struct tls_rules *);
+/* Who the client has proved to be, as rules asked him to: "CN=ann,O=Example" (RFC 4514), or NULL. */
+const char *conn_client_subject(const struct conn *);
 /* What ALPN has agreed on, "h2", or "" when it did not come up. */
 const char *conn_alpn(const struct conn *);
 /* Which tenant this connection is charged to (NULL before one is known), and charge it to another. Pins the version. */

@@ -12,14 +12,16 @@
 #include "core/stream.h"
 
 struct tls;
+struct client_auth; /* core/client_auth.h */
 struct WOLFSSL;
 struct WOLFSSL_CTX;
 
 struct tls_conf {
     struct identity *identity;
-    const char *tenant_uid; /* who the ticket belongs to, with sni */
-    const char *sni;        /* normalised */
-    const char *alpn;       /* "http/1.1,…" or NULL */
+    const char *tenant_uid;        /* who the ticket belongs to, with sni */
+    const char *sni;               /* normalised */
+    const char *alpn;              /* "http/1.1,…" or NULL */
+    const struct tls_rules *rules; /* what the name asks; NULL: nothing. Not needed after */
 };
 
 /* Takes the stream below over; its consumer is the tls from now on. NULL: no memory or no context (the stream below is as it
@@ -34,6 +36,8 @@ const char *tls_sni(const struct tls *);
 const char *tls_version(const struct tls *);
 const char *tls_alpn(const struct tls *); /* "": none was agreed on */
 bool tls_resumed(const struct tls *);
+/* What was asked of the client and shown; NULL: nothing was asked. */
+const struct client_auth *tls_client_auth(const struct tls *);
 
 /* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Kept in a file of `folder` over
  * restarts; NULL: not. Control thread; `now` in Unix seconds. */

@@ -109,3 +109,33 @@ bool certificate_read(struct stash *stash, const char *chain_pem, const char *ke
         *ret = facts;
     return good;
 }
+
+/* ---- a bundle of authorities ---- */
+
+static const char *block_judge(const char *begin, size_t length) {
+    DerBuffer *der = NULL;
+    if (wc_PemToDer((const unsigned char *)begin, (long)length, CERT_TYPE, &der, NULL, NULL,
+                    NULL) != 0)
+        return "not certificates in PEM";
+    DecodedCert decoded;
+    wc_InitDecodedCert(&decoded, der->buffer, der->length, NULL);
+    bool good = wc_ParseCert(&decoded, CERT_TYPE, NO_VERIFY, NULL) == 0;
+    bool authority = good && decoded.isCA;
+    wc_FreeDecodedCert(&decoded);
+    wc_FreeDer(&der);
+    return !good        ? "holds a certificate that can't be read"
+           : !authority ? "holds a certificate that is not an authority's (basicConstraints CA)"
+                        : NULL;
+}
+
+bool certificates_judge(const char *pem, const char **ret_why) {
+    static const char end[] = "-----END CERTIFICATE-----";
+    size_t count = 0;
+    const char *why = strlen(pem) > PEM_MAX ? "longer than 1 MiB" : NULL;
+    for (const char *at = pem, *last; !why && (last = strstr(at, end)); at = last, count++) {
+        last += sizeof end - 1;
+        why = block_judge(at, (size_t)(last - at));
+    }
+    *ret_why = why ? why : "not certificates in PEM";
+    return !why && count;
+}

@@ -18,3 +18,5 @@ struct certificate_facts {
  * certificate). */
 bool certificate_read(struct stash *, const char *chain_pem, const char *key_pem,
                       struct certificate_facts *ret, const char **ret_why);
+/* Is this PEM of certificates, one or more, and nothing else? False: *ret_why. */
+bool certificates_judge(const char *pem, const char **ret_why);

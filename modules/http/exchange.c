@@ -365,6 +365,8 @@ static bool request_forward(struct exchange *ex) {
     struct forwarding f = {.peer = hc->peer,
                            .peer_length = hc->peer_length,
                            .tls = hc->tls,
+                           .client_asked = ex->tls_rules && ex->tls_rules->client,
+                           .client_subject = conn_client_subject(hc->conn),
                            .trace = begins_trace(ex),
                            .trace_id = {worker_random(ex->worker), worker_random(ex->worker)},
                            .span_id = worker_random(ex->worker),

@@ -136,9 +136,10 @@ struct exchange {
     struct stream *pod;
     struct upstream_wait *wait; /* for a connection; then there is no `pod` yet */
     struct upstream_set *set;
-    const struct policy *policy; /* of the service; NULL: none was found */
-    const struct gate *gate;     /* of the route, or NULL */
-    uint64_t body;               /* bytes of the request's body so far */
+    const struct policy *policy;       /* of the service; NULL: none was found */
+    const struct gate *gate;           /* of the route, or NULL */
+    const struct tls_rules *tls_rules; /* of the name, or NULL */
+    uint64_t body;                     /* bytes of the request's body so far */
     struct body_out up, down;
     struct record record; /* what is to be told of it */
     uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */

@@ -171,10 +171,17 @@ static bool is_for_authority(const struct exchange *ex) {
            challenge_is_path((const char *)m->head.data + m->target, m->path_length);
 }
 
+/* To https goes also who comes without TLS where it is to show who he is. */
+static bool redirects(const struct exchange *ex, const struct host *host) {
+    if (!tls_rules_allow_plain(ex->tls_rules))
+        return true;
+    return host && host->redirect && !is_for_authority(ex);
+}
+
 /* Whoever is sent to https must find a certificate there; until the first one comes he is to try again. */
 static int redirect_judge(struct exchange *ex, const struct version *version,
                           const struct host *host) {
-    if (host->passthrough || version_has_certificate(version, ex->host, ex->host_length))
+    if ((host && host->passthrough) || version_has_certificate(version, ex->host, ex->host_length))
         return 308;
     record_failed(ex, ACCESS_NO_CERTIFICATE);
     return 503;
@@ -195,8 +202,11 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     route_find(entry->version->tenant, entry->object, path, length, &answer);
     record_routed(ex, answer.route, answer.backend);
     const struct host *host = entry->object ? entry->object : answer.host;
-    if (!ex->hc->tls && host && host->redirect && !is_for_authority(ex))
+    ex->tls_rules = tenant_tls_rules(entry->version->tenant, entry->object);
+    if (!ex->hc->tls && redirects(ex, host))
         return redirect_judge(ex, entry->version, host);
+    if (!conn_meets(ex->hc->conn, ex->tls_rules))
+        return 421;
     if (answer.why != ROUTE_FOUND)
         return 404;
     ex->policy = &answer.backend->policy;

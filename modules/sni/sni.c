@@ -156,7 +156,9 @@ static enum verdict sni_terminate(struct conn *conn, struct sni_conn *sni, struc
                                   const char *name, size_t length) {
     const struct identity *identity;
     enum certificate_answer answer = sni_identity(conn, sni, version, name, length, &identity);
-    if (answer == CERTIFICATE_READY) {
+    const struct tls_rules *rules = version_tls_rules(version, name);
+    bool nobody = rules && rules->client && !rules->client_ca; /* could show a good certificate */
+    if (answer == CERTIFICATE_READY && !nobody) {
         conn_start_tls(conn, version, identity, name);
         return VERDICT_PASS;
     }

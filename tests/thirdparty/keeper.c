@@ -29,8 +29,9 @@ static const struct conf_field FIELDS[] = {{.name = "list",
 
 static int keeper_worker_up(struct worker *, void *state, const void *conf);
 
-RINGRESS_MODULE(.name = "keeper", .version = "1.0", .summary = "certificates and challenges from a list",
-                .conf = FIELDS, .conf_size = sizeof(struct keeper_conf), .worker_size = 8,
+RINGRESS_MODULE(.name = "keeper", .version = "1.0",
+                .summary = "certificates and challenges from a list", .conf = FIELDS,
+                .conf_size = sizeof(struct keeper_conf), .worker_size = 8,
                 .worker_up = keeper_worker_up);
 
 static bool certificate_keep(char *const *word, size_t count, struct err *err) {

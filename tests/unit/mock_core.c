@@ -547,6 +547,14 @@ bool conn_is_tls(const struct conn *c) {
 const char *conn_sni(const struct conn *c) {
     return c->sni;
 }
+bool conn_meets(const struct conn *c, const struct tls_rules *rules) {
+    (void)c, (void)rules;
+    return !mock.meets_not;
+}
+const char *conn_client_subject(const struct conn *c) {
+    (void)c;
+    return mock.subject;
+}
 const char *conn_alpn(const struct conn *c) {
     return c->tls && mock.h2 ? "h2" : "";
 }

@@ -51,6 +51,10 @@ struct mock {
     uint64_t key; /* that the last was asked with */
     /* the edge */
     bool draining, trust, no_set;
+    bool meets_not; /* the TLS rules of any name */
+    const char
+        *subject; /* of the client's certificate; it is asked for of every host when `asked` */
+    bool asked;
     bool no_certificate; /* for any name */
     const char *
         challenge; /* what an authority that asks a.example or tls.example for the token "tok" is told */

@@ -126,7 +126,7 @@ static void ask_run(struct worker *w, void *user) {
     a->answer = certificates_ask(w, a->uid, a->name, a->expired_too, &a->wait, &a->identity);
     if (a->answer == CERTIFICATE_READY) {
         struct identity *identity = (struct identity *)(uintptr_t)a->identity;
-        a->has_context = identity_enter(identity, w);
+        a->has_context = identity_enter(identity, w, NULL);
         identity_leave(identity, w);
     }
     if (a->drop)
@@ -375,7 +375,7 @@ static void an_identity_in_use_outlives_its_place(void **state) {
     assert_int_equal(ask_on(0, UID, "k.example", &first), CERTIFICATE_READY);
     struct identity *held = (struct identity *)(uintptr_t)first;
     struct worker as_worker_1 = {.id = 1};
-    assert_non_null(identity_enter(held, &as_worker_1)); /* a connection of worker 1 */
+    assert_non_null(identity_enter(held, &as_worker_1, NULL)); /* a connection of worker 1 */
     certificates_drop("k");
     for (unsigned i = 0; i < 5; i++)
         publish_reap();
