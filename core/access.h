@@ -11,27 +11,28 @@
 struct conn;
 
 /* Why something failed: the whole vocabulary. X(name, word in the log, for people) */
-#define ACCESS_ERRORS(X)                                                                      \
-    X(NONE, NULL, "nothing did")                                                              \
-    X(NO_ROUTE, "no_route", "no tenant has this name, or none of its rules this path")        \
-    X(MISDIRECTED, "misdirected", "the connection was opened for another tenant's name")      \
-    X(REJECTED, "rejected", "a module said no")                                               \
-    X(LIMITED, "limited", "over a limit of the tenant; `detail` names it")                    \
-    X(DENIED, "denied", "the client's address may not come in here")                          \
-    X(TLS_FAILED, "tls_failed", "the TLS handshake came to nothing; `detail` says how")       \
-    X(MALFORMED, "malformed", "the client's bytes are not what the protocol allows")          \
-    X(TOO_LARGE, "too_large", "the request, its target or its head is over a limit")          \
-    X(UNSUPPORTED, "unsupported", "a method, version or expectation that is not served here") \
-    X(CLIENT_SLOW, "client_slow", "the client did not send in time")                          \
-    X(CLIENT_GONE, "client_gone", "the client ended before it had its answer")                \
-    X(NO_POD, "no_pod", "no pod is ready")                                                    \
-    X(POD_BUSY, "pod_busy", "all pods had all the connections they may have for too long")    \
-    X(POD_REFUSED, "pod_refused", "no connection to a pod could be made")                     \
-    X(POD_TLS, "pod_tls", "the TLS handshake with a pod failed")                              \
-    X(POD_BROKE, "pod_broke", "the pod ended its connection before its answer was whole")     \
-    X(POD_MALFORMED, "pod_malformed", "the pod's answer is not what the protocol allows")     \
-    X(POD_TIMEOUT, "pod_timeout", "the pod did not accept or answer in time")                 \
-    X(NO_MEMORY, "no_memory", "the edge's own buffers are used up")                           \
+#define ACCESS_ERRORS(X)                                                                           \
+    X(NONE, NULL, "nothing did")                                                                   \
+    X(NO_ROUTE, "no_route", "no tenant has this name, or none of its rules this path")             \
+    X(MISDIRECTED, "misdirected", "the connection was opened for another tenant's name")           \
+    X(REJECTED, "rejected", "a module said no")                                                    \
+    X(LIMITED, "limited", "over a limit of the tenant; `detail` names it")                         \
+    X(DENIED, "denied", "the client's address may not come in here")                               \
+    X(TLS_FAILED, "tls_failed", "the TLS handshake came to nothing; `detail` says how")            \
+    X(MALFORMED, "malformed", "the client's bytes are not what the protocol allows")               \
+    X(TOO_LARGE, "too_large", "the request, its target or its head is over a limit")               \
+    X(UNSUPPORTED, "unsupported", "a method, version or expectation that is not served here")      \
+    X(CLIENT_SLOW, "client_slow", "the client did not send in time")                               \
+    X(CLIENT_GONE, "client_gone", "the client ended before it had its answer")                     \
+    X(NO_POD, "no_pod", "no pod is ready")                                                         \
+    X(POD_BUSY, "pod_busy", "all pods had all the connections they may have for too long")         \
+    X(POD_REFUSED, "pod_refused", "no connection to a pod could be made")                          \
+    X(POD_TLS, "pod_tls", "the TLS handshake with a pod failed")                                   \
+    X(POD_BROKE, "pod_broke", "the pod ended its connection before its answer was whole")          \
+    X(POD_MALFORMED, "pod_malformed", "the pod's answer is not what the protocol allows")          \
+    X(POD_TIMEOUT, "pod_timeout", "the pod did not accept or answer in time")                      \
+    X(NO_CERTIFICATE, "no_certificate", "TLS is wanted, and there is no certificate for the name") \
+    X(NO_MEMORY, "no_memory", "the edge's own buffers are used up")                                \
     X(DRAINED, "drained", "the edge stopped before it was over")
 
 enum access_error {

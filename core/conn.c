@@ -9,6 +9,7 @@
  * Always charged to one account: the worker's nobody until a module says whose it is.
  */
 #include "core/conn.h"
+#include "core/client_auth.h"
 #include "core/flow.h"
 #include "core/pace.h"
 #include "core/pod.h"
@@ -280,6 +281,10 @@ static void ask_error(struct stream *s, void *user, int error) {
 
 static void ask_connected(struct stream *s, void *user) {
     struct conn *c = user;
+    if (c->challenge) {
+        conn_close(c, false);
+        return;
+    }
     c->state = CONN_ASK;
     c->stream = s;
     timer_stop(&c->sock.timer);
@@ -300,6 +305,11 @@ static const struct stream_events ask_events = {
 
 /* ---- TLS ends here ---- */
 
+const struct tls_rules *version_tls_rules(const struct version *v, const char *name) {
+    const struct name_entry *entry = names_find(name, strlen(name));
+    return tenant_tls_rules(v->tenant, entry && entry->version == v ? entry->object : NULL);
+}
+
 /* What the modules behind this one speak. */
 static const char *alpn_behind(const struct conn *c) {
     const struct chain *chain = conn_chain(c);
@@ -316,6 +326,7 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         .tenant_uid = v->tenant->uid,
         .sni = sni,
         .alpn = alpn_behind(c),
+        .rules = version_tls_rules(v, sni),
     };
     if (conn_charge(c, v)) /* before any cryptography */
         c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
@@ -325,6 +336,19 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         ask_tell(c, ACCESS_NO_MEMORY, ask_stage(c));
         conn_close(c, true);
     }
+}
+
+void conn_start_challenge(struct conn *c, const struct identity *identity, const char *sni) {
+    struct tls_conf conf = {
+        .identity = (struct identity *)(uintptr_t)identity,
+        .tenant_uid = "", /* nobody's: its tickets open no tenant's session */
+        .sni = sni,
+        .alpn = "acme-tls/1",
+    };
+    c->challenge = true;
+    c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
+    if (!c->tls)
+        conn_close(c, true);
 }
 
 /* What was peeked at is for wolfSSL now, which does not take a message header that records cut (core/records.h). */
@@ -725,6 +749,17 @@ bool conn_is_tls(const struct conn *c) {
 
 const char *conn_sni(const struct conn *c) {
     return c->tls ? tls_sni(c->tls) : "";
+}
+
+bool conn_meets(const struct conn *c, const struct tls_rules *rules) {
+    if (!c->tls)
+        return tls_rules_allow_plain(rules);
+    return client_auth_meets(tls_client_auth(c->tls), tls_version(c->tls), rules);
+}
+
+const char *conn_client_subject(const struct conn *c) {
+    const struct client_auth *auth = c->tls ? tls_client_auth(c->tls) : NULL;
+    return auth && auth->shown ? auth->subject : NULL;
 }
 
 const char *conn_tls_version(const struct conn *c) {

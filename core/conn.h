@@ -46,6 +46,7 @@ struct conn {
     uint8_t introduce;    /* PROXY version to tell the pod of a relay by; 0: not */
     uint8_t refusal;      /* enum limit: what conn_charge and others said no for */
     bool told;            /* a line says that it was refused */
+    bool challenge;       /* TLS is all that was wanted: the end of the handshake is the end */
     _Alignas(8) uint8_t module_state[];
 };
 

@@ -19,7 +19,7 @@
 #include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
 
-enum { FILES_RESERVED = 200, STOP_MS = 2000, WIND_DOWN_TURNS = 4 };
+enum { FILES_RESERVED = 200, STOP_MS = 2000, WIND_DOWN_TURNS = 4, TLS_CACHE = 10000 };
 
 struct process process;
 static pthread_t *threads;
@@ -186,7 +186,7 @@ static bool process_init(const struct core_conf *conf, struct err *err) {
     process.nobody = account_new("", process.workers);
     if (!process.worker || !threads || !pulses || !process.nobody || !directory_init())
         return err_set(err, "out of memory");
-    if (wolfSSL_Init() != WOLFSSL_SUCCESS || !tickets_init())
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS || !tickets_init(conf->state))
         return err_set(err, "wolfSSL can't start");
     identities_init(process.workers, conf->tls_min_version);
     return true;
@@ -195,7 +195,8 @@ static bool process_init(const struct core_conf *conf, struct err *err) {
 bool core_start(const struct core_conf *conf, struct err *err) {
     struct ring_conf rc = {.entries = 256};
     files_raise();
-    if (!process_init(conf, err) || !ring_new(&rc, &process.control, err)) {
+    if (!process_init(conf, err) || !ring_new(&rc, &process.control, err) ||
+        !certificates_start(process.workers, conf->tls_cache ? conf->tls_cache : TLS_CACHE, err)) {
         process.workers = 0;
         return false;
     }
@@ -338,6 +339,8 @@ void core_stop(void) {
     for (unsigned i = 0; i < process.workers; i++)
         pthread_join(threads[i], NULL);
     urcu_qsbr_thread_online();
+    certificates_fini();
+    challenges_fini();
     publish_fini();
     for (unsigned i = 0; i < process.workers; i++)
         worker_end(process.worker[i]);
@@ -348,6 +351,7 @@ void core_stop(void) {
     free(process.worker);
     free(threads);
     free(pulses);
+    tickets_fini();
     wolfSSL_Cleanup();
     urcu_qsbr_unregister_thread();
     process = (struct process){0};

@@ -19,8 +19,11 @@ struct core_conf {
     const struct prefix *proxies; /* peers that speak PROXY, and must; nobody else may */
     size_t proxy_count;
     int tls_min_version; /* 2: TLS 1.2, 3: TLS 1.3 */
-    size_t
-        buffer_memory; /* bytes of buffers per worker at most; 0: 256 MiB (65536 buffers is the most) */
+    /* Stored certificates whose files are in memory at once, at most; 0: 10,000. */
+    size_t tls_cache;
+    const char *state; /* the folder of what survives a restart; NULL: ticket keys don't */
+    /* Bytes of buffers per worker at most; 0: 256 MiB (65536 buffers is the most). */
+    size_t buffer_memory;
     unsigned popular; /* how many hosts are told by name; 0: they are not counted */
 };
 
@@ -73,6 +76,9 @@ void identity_unref(
     struct identity *); /* freed when the last version and connection that uses it are gone */
 void operator_identities_set(struct identity *const *, const char *const *const *names,
                              const size_t *name_counts, size_t count); /* takes the references */
+
+/* What core keeps in the state folder is this user's from now on. */
+void tickets_chown(unsigned uid, unsigned gid);
 
 /* ---- publishing ---- */
 /* Makes `tenant` what is served for its names and ports, replacing its earlier version; takes ownership of the tenant

@@ -5,6 +5,7 @@
 #include "core/control.h"
 #include "core/tls.h"
 #include "core/worker.h"
+#include "tenants/compiled.h"
 #include <stdlib.h>
 #include <string.h>
 #include <wolfssl/options.h>
@@ -13,7 +14,7 @@
 static unsigned identity_workers;
 static int identity_min_version;
 static struct identity *dead;
-static size_t count;
+static _Atomic size_t count; /* the loader makes some */
 
 void identities_init(unsigned workers, int tls_min_version) {
     identity_workers = workers;
@@ -65,11 +66,76 @@ static WOLFSSL_CTX *ctx_new(const struct identity *id, struct err *err) {
     return ctx;
 }
 
+/* ---- contexts that verify clients ---- */
+
+enum { CA_CONTEXTS_MOST = 4 };
+
+struct ca_context {
+    struct ca_context *next;
+    WOLFSSL_CTX *ctx;
+    uint8_t id[32]; /* of the authorities */
+};
+
+static void ca_contexts_free(struct ca_context *c) {
+    while (c) {
+        struct ca_context *next = c->next;
+        wolfSSL_CTX_free(c->ctx);
+        free(c);
+        c = next;
+    }
+}
+
+static struct ca_context *ca_context_new(const struct identity *id, const struct tls_rules *rules) {
+    struct err err;
+    struct ca_context *c = calloc(1, sizeof *c);
+    c = c && (c->ctx = ctx_new(id, &err)) ? c : (free(c), NULL);
+    if (c && wolfSSL_CTX_load_verify_buffer(c->ctx, (const unsigned char *)rules->client_ca,
+                                            (long)strlen(rules->client_ca),
+                                            WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS) {
+        ca_contexts_free(c);
+        return NULL;
+    }
+    if (c)
+        memcpy(c->id, rules->client_ca_id, sizeof c->id);
+    return c;
+}
+
+/* Authorities change now and then: those of before go once there are too many. Their connections hold the context itself. */
+static void ca_contexts_trim(struct identity_slot *slot) {
+    struct ca_context *last = slot->ca;
+    for (unsigned n = 1; last && n < CA_CONTEXTS_MOST; n++)
+        last = last->next;
+    if (!last)
+        return;
+    ca_contexts_free(last->next);
+    last->next = NULL;
+}
+
+static WOLFSSL_CTX *ca_context(const struct identity *id, struct identity_slot *slot,
+                               const struct tls_rules *rules) {
+    struct ca_context **link = &slot->ca, *c;
+    while (*link && memcmp((*link)->id, rules->client_ca_id, sizeof(*link)->id))
+        link = &(*link)->next;
+    c = *link;
+    if (c)
+        *link = c->next;
+    else if (!(c = ca_context_new(id, rules)))
+        return NULL;
+    c->next = slot->ca;
+    slot->ca = c;
+    ca_contexts_trim(slot);
+    return c->ctx;
+}
+
+/* ---- life ---- */
+
 static void identity_free(struct identity *id) {
     count--;
-    for (unsigned i = 0; i < id->workers; i++)
+    for (unsigned i = 0; i < id->workers; i++) {
         if (id->w[i].ctx)
             wolfSSL_CTX_free(id->w[i].ctx);
+        ca_contexts_free(id->w[i].ca);
+    }
     if (id->key_pem)
         explicit_bzero(id->key_pem, strlen(id->key_pem));
     free(id->key_pem);
@@ -90,13 +156,16 @@ struct identity *identity_new(const char *chain_pem, const char *key_pem, struct
     id->refs = 1;
     id->chain_pem = strdup(chain_pem);
     id->key_pem = strdup(key_pem);
+    err_set(err, "out of memory");
     WOLFSSL_CTX *probe = id->chain_pem && id->key_pem ? ctx_new(id, err) : NULL;
-    if (!probe) {
-        identity_free(id);
-        return NULL;
-    }
+    bool fits = probe && wolfSSL_CTX_check_private_key(probe) == WOLFSSL_SUCCESS;
+    if (probe && !fits)
+        err_set(err, "the key is not the certificate's");
     wolfSSL_CTX_free(probe);
-    return id;
+    if (fits)
+        return id;
+    identity_free(id);
+    return NULL;
 }
 
 void identity_ref(struct identity *id) {
@@ -131,18 +200,34 @@ void identities_reap(void) {
     }
 }
 
-struct WOLFSSL_CTX *identity_enter(struct identity *id, const struct worker *w) {
-    struct identity_slot *slot = &id->w[w->id];
-    if (!slot->ctx) {
-        struct err err;
+static WOLFSSL_CTX *plain_context(const struct identity *id, struct identity_slot *slot) {
+    struct err err;
+    if (!slot->ctx)
         slot->ctx = ctx_new(id, &err);
-        if (!slot->ctx)
-            return NULL;
-    }
+    return slot->ctx;
+}
+
+struct WOLFSSL_CTX *identity_enter(struct identity *id, const struct worker *w,
+                                   const struct tls_rules *rules) {
+    struct identity_slot *slot = &id->w[w->id];
+    WOLFSSL_CTX *ctx =
+        rules && rules->client_ca ? ca_context(id, slot, rules) : plain_context(id, slot);
+    if (!ctx)
+        return NULL;
     atomic_store_explicit(&slot->users,
                           atomic_load_explicit(&slot->users, memory_order_relaxed) + 1,
                           memory_order_relaxed);
-    return slot->ctx;
+    atomic_store_explicit(&slot->asked, true, memory_order_relaxed);
+    return ctx;
+}
+
+bool identity_asked(struct identity *id) {
+    bool asked = false;
+    for (unsigned i = 0; i < id->workers; i++)
+        asked |= atomic_load_explicit(&id->w[i].asked, memory_order_relaxed);
+    for (unsigned i = 0; asked && i < id->workers; i++)
+        atomic_store_explicit(&id->w[i].asked, false, memory_order_relaxed);
+    return asked;
 }
 
 void identity_leave(struct identity *id, const struct worker *w) {

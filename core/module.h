@@ -101,6 +101,13 @@ bool conn_is_tls(const struct conn *);
 /* The normalised SNI of a TLS connection that ends here; "" otherwise. */
 const char *conn_sni(const struct conn *);
 const char *conn_tls_version(const struct conn *); /* "TLSv1.3", or "" */
+struct tls_rules;                                  /* tenants/compiled.h */
+/* What this (normalised) name of this tenant asks of TLS; NULL: no more than the operator does. conn_start_tls does as they say. */
+const struct tls_rules *version_tls_rules(const struct version *, const char *name);
+/* Would this connection have been let in by these rules? What was judged by one name's rules must not reach another's. */
+bool conn_meets(const struct conn *, const struct tls_rules *);
+/* Who the client has proved to be, as rules asked him to: "CN=ann,O=Example" (RFC 4514), or NULL. */
+const char *conn_client_subject(const struct conn *);
 /* What ALPN has agreed on, "h2", or "" when it did not come up. */
 const char *conn_alpn(const struct conn *);
 /* Which tenant this connection is charged to (NULL before one is known), and charge it to another. Pins the version. */
@@ -139,6 +146,8 @@ void conn_resume(struct conn *);
 /* For on_bytes/on_accept, followed by PASS: end TLS here with this identity for this (normalised) name. `alpn`: the protocols
  * offered are those of the modules that follow. */
 void conn_start_tls(struct conn *, struct version *, const struct identity *, const char *sni);
+/* The same for a certificate authority that asks by acme-tls/1 (RFC 8737): charged to nobody, closed when the handshake is done. */
+void conn_start_challenge(struct conn *, const struct identity *, const char *sni);
 /* For on_accept/on_bytes, followed by WAIT: join the connection to a pod, bytes already read first, untouched. */
 void conn_relay(struct conn *, struct version *, struct upstream_set *);
 /* For on_stream's owner: join the client's stream to another (a WebSocket after 101). Takes both streams. */
@@ -165,6 +174,8 @@ struct timeouts { /* milliseconds */
 const struct timeouts *edge_timeouts(void);
 /* The operator's certificate for this name (exact before wildcard), or NULL. */
 const struct identity *operator_identity(const char *sni, size_t length);
+/* Would a client that came by TLS for this (normalised) name of this tenant be shown a certificate? */
+bool version_has_certificate(const struct version *, const char *name, size_t length);
 bool edge_trusts_proxy(struct conn *); /* the peer lies within trusted_proxies */
 bool edge_trusts(const union address *);
 

@@ -34,5 +34,12 @@ int modules_worker_up(struct worker *);
 void modules_worker_down(struct worker *);
 void modules_withdraw(struct worker *, const struct account *, struct version *now);
 void publish_fini(void);
+/* ---- certificates.c, wants.c, challenge.c; `most`: whose files may be in memory at once ---- */
+bool certificates_start(unsigned workers, size_t most, struct err *err);
+void certificates_reap(void);
+void certificates_fini(void);
+bool wants_init(unsigned workers);
+void wants_fini(void);
+void challenges_fini(void);
 /* ---- withdraw.c: after the directory has changed from `old` to `now`, both of one UID; NULL: the tenant is gone ---- */
 void withdraw(const struct version *old, struct version *now);

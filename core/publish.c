@@ -14,10 +14,12 @@
 #include "core/pool.h"
 #include "core/popular.h"
 #include "core/process.h"
+#include "core/retire.h"
 #include "core/tls.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <urcu/urcu-qsbr.h>
 
 struct published { /* a version and what it holds */
@@ -421,10 +423,12 @@ static void lines_serve(void) {
 void publish_reap(void) {
     urcu_qsbr_quiescent_state();
     lines_serve();
-    tickets_rotate_if_due(sys_now_ns() / 1000000);
+    tickets_rotate_if_due(time(NULL));
     retired_reap();
-    if (dead)
+    certificates_reap();
+    if (dead || retired_any())
         grace_period();
+    retired_free();
     struct published **link = &dead;
     while (*link) {
         struct published *p = *link;

@@ -8,6 +8,7 @@
  * Plaintext written during a turn is gathered and encrypted at its end, so that a head and its body share a record.
  */
 #include "core/tls.h"
+#include "core/client_auth.h"
 #include "core/trust.h"
 #include "core/worker.h"
 #include <errno.h>
@@ -25,6 +26,7 @@ struct tls {
     struct stream *below;
     WOLFSSL *ssl;
     struct identity *identity;
+    struct client_auth *auth; /* NULL: no certificate was asked for */
     struct segs inbox, outbox;
     struct flush flush;
     char *context; /* "uid\0sni": what a ticket is bound to */
@@ -440,7 +442,8 @@ static const struct stream_ops tls_ops = {
 
 static bool tls_bind_context(struct tls *t, const struct tls_conf *conf) {
     size_t uid = strlen(conf->tenant_uid), sni = strlen(conf->sni);
-    t->context_length = (uint16_t)(uid + 1 + sni);
+    bool asks = conf->rules && conf->rules->client; /* no ticket of before opens this one */
+    t->context_length = (uint16_t)(uid + 1 + sni + asks);
     t->sni_at = (uint16_t)(uid + 1);
     t->context = worker_alloc(t->stream.worker, (size_t)t->context_length + 1);
     if (!t->context)
@@ -452,7 +455,7 @@ static bool tls_bind_context(struct tls *t, const struct tls_conf *conf) {
 
 static bool tls_session(struct tls *t, WOLFSSL_CTX *ctx, const struct tls_conf *conf) {
     t->ssl = wolfSSL_new(ctx);
-    if (!t->ssl)
+    if (!t->ssl || !client_auth_begin(t->stream.worker, t->ssl, conf->rules, &t->auth))
         return false;
     wolfSSL_SetIOReadCtx(t->ssl, t);
     wolfSSL_SetIOWriteCtx(t->ssl, t);
@@ -466,7 +469,7 @@ static bool tls_session(struct tls *t, WOLFSSL_CTX *ctx, const struct tls_conf *
 }
 
 struct tls *tls_server_new(struct worker *w, struct stream *below, const struct tls_conf *conf) {
-    WOLFSSL_CTX *ctx = identity_enter(conf->identity, w);
+    WOLFSSL_CTX *ctx = identity_enter(conf->identity, w, conf->rules);
     if (!ctx)
         return NULL;
     struct tls *t = worker_alloc(w, sizeof *t);
@@ -542,6 +545,7 @@ void tls_free(struct tls *t) {
         worker_free(w, client_of(t), sizeof(struct tls_client));
         return;
     }
+    client_auth_free(t->auth);
     identity_leave(t->identity, w);
     if (t->context)
         worker_free(w, t->context, (size_t)t->context_length + 1);
@@ -558,6 +562,10 @@ bool tls_is_truncated(const struct tls *t) {
 
 const char *tls_sni(const struct tls *t) {
     return t->context + t->sni_at;
+}
+
+const struct client_auth *tls_client_auth(const struct tls *t) {
+    return t->auth;
 }
 
 const char *tls_version(const struct tls *t) {

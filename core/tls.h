@@ -13,14 +13,16 @@
 #include "core/stream.h"
 
 struct tls;
+struct client_auth; /* core/client_auth.h */
 struct WOLFSSL;
 struct WOLFSSL_CTX;
 
 struct tls_conf {
     struct identity *identity;
-    const char *tenant_uid; /* who the ticket belongs to, with sni */
-    const char *sni;        /* normalised */
-    const char *alpn;       /* "http/1.1,…" or NULL */
+    const char *tenant_uid;        /* who the ticket belongs to, with sni */
+    const char *sni;               /* normalised */
+    const char *alpn;              /* "http/1.1,…" or NULL */
+    const struct tls_rules *rules; /* what the name asks; NULL: nothing. Not needed after */
 };
 
 /* Takes the stream below over; its consumer is the tls from now on. NULL: no memory or no context (the stream below is as it
@@ -49,11 +51,15 @@ bool tls_is_quiet(const struct tls *); /* open, and nothing is queued or has end
 bool tls_is_truncated(const struct tls *);
 /* Why a handshake failed: "got unknown_ca", "sent protocol_version"; without an alert wolfSSL's own number. Returns `out`. */
 const char *tls_failure(const struct tls *, char out[ALERT_TEXT]);
+/* What was asked of the client and shown; NULL: nothing was asked. */
+const struct client_auth *tls_client_auth(const struct tls *);
 
-/* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Any thread. */
+/* Ticket keys of the process: a new one every TICKET_ROTATE_S, the one before still accepted. Kept in a file of `folder` over
+ * restarts; NULL: not. Control thread; `now` in Unix seconds. */
 enum { TICKET_ROTATE_S = 12 * 3600 };
-bool tickets_init(void);
-void tickets_rotate_if_due(int64_t now_ms);
+bool tickets_init(const char *folder);
+void tickets_rotate_if_due(int64_t now);
+void tickets_fini(void);
 void tickets_use(struct WOLFSSL_CTX *);
 /* What a ticket of this session is bound to. */
 void tls_ticket_context(struct WOLFSSL *, const char **ret, size_t *ret_length);

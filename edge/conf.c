@@ -61,6 +61,8 @@ static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const struct conf_field tls_fields[] = {
     {"min_version", CONF_ENUM, AT(tls.min_version), .fallback = "\"1.2\"", .values = tls_versions,
      .doc = "the oldest TLS to accept"},
+    {"cache", CONF_INT, AT(tls.cache), 16, 10000000, "10000",
+     .doc = "certificates of acme that are kept in memory; others are read when asked for"},
     {"certificates", CONF_MAP_LIST, AT(tls.certificates), .fields = certificate_fields,
      .item_size = sizeof(struct edge_certificate), .doc = "the operator's own, chosen by SNI"},
     CONF_END};

@@ -38,6 +38,7 @@ struct edge_conf {
     struct timeouts timeouts;
     struct {
         int min_version;               /* 0: TLS 1.2, 1: TLS 1.3 */
+        int64_t cache;                 /* stored certificates in memory at most */
         struct conf_list certificates; /* struct edge_certificate */
     } tls;
     struct {

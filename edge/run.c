@@ -152,6 +152,8 @@ static bool workers_start(struct err *err) {
                 .proxies = c->proxy,
                 .proxy_count = c->proxy_count,
                 .tls_min_version = c->tls.min_version ? 3 : 2,
+                .tls_cache = (size_t)c->tls.cache,
+                .state = c->state,
                 .buffer_memory = (size_t)c->buffer_memory,
                 .popular = (unsigned)c->metrics.hosts,
             },
@@ -171,6 +173,7 @@ static bool privileges_drop(struct err *err) {
     if (geteuid() == user.uid)
         return true;
     store_chown(&edge.store, user.uid, user.gid);
+    tickets_chown(user.uid, user.gid);
     if (chown(edge.conf->admin.socket, user.uid, user.gid))
         log_write(1, "%s stays root's", edge.conf->admin.socket);
     access_log_chown(user.uid, user.gid);

@@ -73,6 +73,8 @@ static void tenant_check(struct reader *r, struct tenant_object *tenant) {
     hosts_check(r, "domains", &spec->domains);
     if (spec->network)
         network_check(r, spec->network);
+    if (spec->tls)
+        tls_spec_check(r, spec->tls, "minVersion");
 }
 
 /* ---- Ingress ---- */
@@ -133,6 +135,7 @@ static void ingress_check(struct reader *r, struct ingress_object *ingress) {
     ingress->redirect = annotation_truth(r, &ingress->head, "ringress/ssl-redirect");
     ingress->policy = policy_read(r, &ingress->head);
     ingress->gate = gate_read(r, &ingress->head, !ingress->passthrough);
+    ingress->tls = tls_spec_read(r, &ingress->head, ingress->passthrough);
     struct ingress_spec *spec = ingress->spec;
     if (!spec)
         return;
@@ -313,7 +316,7 @@ static const char *secret_value(struct reader *r, const struct secret_object *se
     return plain;
 }
 
-/* Whom pods' certificates are to be signed by (ringress/backend-ca-secret). Other Secrets may hold anything under that name. */
+/* Whom certificates are to be signed by. Other Secrets may hold anything under that name. */
 static void secret_ca_read(struct reader *r, struct secret_object *secret, bool *ret_bad) {
     const char *why, *pem = secret_value(r, secret, "ca.crt", ret_bad);
     if (!pem || certificates_judge(pem, &why))

@@ -217,6 +217,7 @@ struct compiled *tenant_compile(struct registry *registry, struct entry *entry, 
     ports_build(w, change);
     grant_events(w);
     claim_events(w);
+    tls_rules_build(w);
     hosts_build(w);
     certificates_build(w);
     pod_tls_build(w);

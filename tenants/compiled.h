@@ -129,6 +129,15 @@ struct route {
     const struct gate *gate; /* or NULL, as everywhere */
 };
 
+enum client_certificate { CLIENT_UNASKED, CLIENT_OPTIONAL, CLIENT_REQUIRED };
+struct tls_rules {       /* what TLS that ends here is to be for a name; docs/tenants.md */
+    uint8_t min_version; /* 3: TLS 1.3; 0: the operator's */
+    uint8_t client;      /* enum client_certificate */
+    const char *
+        client_ca; /* PEM of those who may have signed it; NULL: not to be had, no client is let in */
+    uint8_t client_ca_id[32]; /* SHA-256 of that */
+};
+
 struct host {
     const char *name;    /* A-labels; "*.rest" covers one label; "" for rules without a host */
     struct route *route; /* Exact first, then Prefix by falling length: first match wins */
@@ -140,6 +149,7 @@ struct host {
     const struct backend *fallback; /* defaultBackend of its ingress, or NULL */
     const struct gate *fallback_gate;
     uint64_t host_key; /* what its requests are counted under, core/popular.h; 0: nothing */
+    const struct tls_rules *tls; /* those of the tenant among them; NULL: none */
 };
 
 /* A name this tenant may serve, as the directory is to know it. */
@@ -188,6 +198,8 @@ struct tenant {
     size_t name_count;
     struct host *host; /* every host with rules that may route */
     size_t host_count;
+    const struct tls_rules
+        *tls; /* of names without a host of their own, and of every host; NULL: none */
     const struct host *any; /* rules without a host and defaultBackend; NULL when there are none */
     struct backend *backend;
     size_t backend_count;
@@ -221,6 +233,16 @@ void route_find(const struct tenant *, const struct host *host, const char *path
 /* The certificate of this tenant for `sni` (lower case): one named for it, exact name before wildcard; or NULL. */
 const struct certificate *tenant_certificate(const struct tenant *, const char *sni,
                                              size_t sni_length);
+
+/* What TLS for a name is to be, `host` as the directory entry had it; NULL: no more than the operator says. */
+static inline const struct tls_rules *tenant_tls_rules(const struct tenant *t,
+                                                       const struct host *host) {
+    return host ? host->tls : t->tls;
+}
+/* May such a name be served without TLS? */
+static inline bool tls_rules_allow_plain(const struct tls_rules *rules) {
+    return !rules || rules->client != CLIENT_REQUIRED;
+}
 
 bool prefix_contains(const struct prefix *, const union address *);
 /* May a client at this address come in? One whose address is not known (family 0): only where there are no lists. */

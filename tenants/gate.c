@@ -15,7 +15,7 @@
 
 enum { PREFIXES_MOST = 1000 };
 
-static const struct word *annotation_find(const struct object *object, const char *key) {
+const struct word *annotation_find(const struct object *object, const char *key) {
     const struct dict *all = object->metadata ? &object->metadata->annotations : NULL;
     for (size_t i = 0; all && i < all->count; i++)
         if (!strcmp(all->item[i].key.text, key))

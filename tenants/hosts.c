@@ -160,6 +160,7 @@ static void passthrough_build(struct work *w, struct host *host, struct rule **r
 static void host_fill(struct work *w, struct host *host, struct rule **rules, size_t count) {
     bool redirect = false, plain = false;
     host->name = rules[0]->host;
+    host->tls = w->out->tenant.tls;
     for (size_t i = 0; i < count; i++) {
         redirect |= rules[i]->redirect;
         plain |= rules[i]->plain;
@@ -168,7 +169,9 @@ static void host_fill(struct work *w, struct host *host, struct rule **rules, si
             host->fallback_gate = rules[i]->gate;
         }
     }
-    host->redirect = redirect && !plain;
+    for (size_t i = 0; i < count; i++)
+        host->tls = tls_rules_join(w, host->tls, rules[i]->tls, rules[0]->host);
+    host->redirect = (redirect && !plain) || !tls_rules_allow_plain(host->tls);
     routes_build(w, host, rules, count);
     if (*host->name)
         passthrough_build(w, host, rules, count);
@@ -250,7 +253,8 @@ static void any_build(struct work *w, struct rule **rules, size_t count) {
     if (count)
         host_fill(w, any, rules, count);
     any->name = "";
-    any->redirect = false;
+    any->tls = w->out->tenant.tls; /* theirs are part of it */
+    any->redirect = !tls_rules_allow_plain(any->tls);
     any->fallback = fallback ? fallback->fallback : NULL;
     any->fallback_gate = fallback ? fallback->gate : NULL;
     w->out->tenant.any = any;

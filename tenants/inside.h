@@ -30,6 +30,7 @@ struct ingress_note {
     const char *name;
     const struct backend *fallback;
     const struct gate *gate;
+    const struct tls_rules *tls;
 };
 
 /* The registry's views and the caller's data path read the same tenant; the last of the two frees

@@ -82,6 +82,12 @@ static const struct field limits_spec_rows[] = {
 };
 SCHEMA(limits_spec, NULL);
 
+static const struct field tls_spec_rows[] = {
+    {.name = "minVersion", .type = FIELD_TEXT, .offset = AT(tls_spec, min_version)},
+    END_OF_ROWS,
+};
+SCHEMA(tls_spec, NULL);
+
 static const struct field tenant_spec_rows[] = {
     {.name = "domain", .type = FIELD_TEXT, .offset = AT(tenant_spec, domain)},
     {.name = "domains", .type = FIELD_TEXTS, .offset = AT(tenant_spec, domains)},
@@ -98,6 +104,10 @@ static const struct field tenant_spec_rows[] = {
      .type = FIELD_OBJECT,
      .offset = AT(tenant_spec, limits),
      .schema = &limits_spec_schema},
+    {.name = "tls",
+     .type = FIELD_OBJECT,
+     .offset = AT(tenant_spec, tls),
+     .schema = &tls_spec_schema},
     END_OF_ROWS,
 };
 SCHEMA(tenant_spec, NULL);

@@ -162,6 +162,7 @@ static void ask_rule(struct work *w, const struct ask *ask, const struct backend
     rule->origin = stash_format(w->stash, "label %s on %s", ask->key, ask->workload->object);
     rule->scheme = label_scheme_name(label->scheme);
     rule->passthrough = label->scheme == LABEL_TLS;
+    rule->tls = rule->passthrough ? NULL : tls_rules_of(w, "default"); /* they stand under it */
     rule->redirect = label->scheme == LABEL_HTTPS;
     rule->plain = label->scheme == LABEL_HTTP;
     rule->file = ask->workload->file;

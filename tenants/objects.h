@@ -42,6 +42,12 @@ struct limits_spec {
     struct spot at;
     int64_t connections, new_connections, requests, bandwidth, request_size;
 };
+struct tls_spec { /* of a Tenant, and what the annotations of an Ingress say */
+    struct spot at;
+    struct word min_version;
+    struct word client_ca_secret; /* of an Ingress only, as is: */
+    uint8_t client;               /* enum client_certificate */
+};
 struct tenant_spec {
     struct spot at;
     struct word domain;
@@ -49,6 +55,7 @@ struct tenant_spec {
     int64_t raw_ports; /* -1: not said */
     struct network_spec *network;
     struct limits_spec *limits;
+    struct tls_spec *tls;
 };
 struct tenant_object {
     struct object head;
@@ -109,6 +116,7 @@ struct ingress_object {
     struct policy_spec *policy;
     enum maybe redirect; /* ringress/ssl-redirect */
     struct gate *gate;
+    struct tls_spec *tls; /* NULL: it says nothing of it */
 };
 
 struct service_port {
@@ -278,3 +286,8 @@ bool object_name_good(const char *name);
 /* gate.c: the annotations that limit and introduce clients; NULL when there are none. Mistakes are errors: what someone wrote
  * to keep clients out must not be taken as nothing. `http`: those that only requests can obey have a meaning here. */
 struct gate *gate_read(struct reader *, const struct object *, bool http);
+/* tls_rules.c: the annotations of an Ingress that ask something of TLS; NULL when there are none. Mistakes are errors. */
+struct tls_spec *tls_spec_read(struct reader *, const struct object *, bool passthrough);
+void tls_spec_check(struct reader *, const struct tls_spec *, const char *field);
+/* gate.c: where an annotation is said; NULL: nowhere. */
+const struct word *annotation_find(const struct object *, const char *key);

@@ -67,6 +67,7 @@ static void rule_take(struct work *w, const struct ingress_object *ingress,
     rule->backend = backend;
     rule->fallback = note->fallback;
     rule->gate = note->gate;
+    rule->tls = note->tls;
     rule->ingress = stash_text(w->stash, ingress->head.name);
     rule->object = rule->origin = stash_format(w->stash, "Ingress/%s", ingress->head.name);
     rule->origin = stash_format(w->stash, "Ingress %s", ingress->head.name);
@@ -84,7 +85,7 @@ static void ingress_take(struct work *w, const struct ingress_object *ingress) {
     const struct backend *fallback = spec ? ref_backend(w, ingress, spec->fallback) : NULL;
     struct ingress_note *note = &w->out->ingress[w->out->ingress_count++];
     *note = (struct ingress_note){stash_text(w->stash, ingress->head.name), fallback,
-                                  gate_take(w, ingress->gate)};
+                                  gate_take(w, ingress->gate), tls_rules_take(w, ingress)};
     for (size_t i = 0; spec && i < spec->rules.count; i++) {
         const struct ingress_rule *rule = (struct ingress_rule *)spec->rules.item + i;
         const struct items *paths = rule->http ? &rule->http->paths : NULL;

@@ -17,6 +17,7 @@ struct rule {         /* one path of one host, before it is known whether it may
     const char *ingress, *origin, *object, *scheme;
     const struct backend *fallback;
     const struct gate *gate;
+    const struct tls_rules *tls;
     bool passthrough, redirect, plain; /* plain: says that it wants no redirect */
     const char *file;
     struct spot at;
@@ -70,5 +71,12 @@ void hosts_build(struct work *);
 const struct gate *gate_take(struct work *, const struct gate *);
 /* pod_tls.c: backend->tls, once all has been said of every backend. */
 void pod_tls_build(struct work *);
+/* tls_rules.c: what an Ingress asks of TLS, in the stash of `out`; the stricter of two, where `host` says whose; what holds for all of
+ * the tenant's names, before its hosts are built. */
+const struct tls_rules *tls_rules_take(struct work *, const struct ingress_object *);
+const struct tls_rules *tls_rules_join(struct work *, const struct tls_rules *,
+                                       const struct tls_rules *, const char *host);
+const struct tls_rules *tls_rules_of(const struct work *, const char *ingress);
+void tls_rules_build(struct work *);
 /* secrets.c */
 void certificates_build(struct work *);

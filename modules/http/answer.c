@@ -8,6 +8,8 @@
 
 const char *answer_reason(int status) {
     switch (status) {
+    case 200:
+        return "OK";
     case 308:
         return "Permanent Redirect";
     case 400:

@@ -142,8 +142,20 @@ static void location_set(const struct exchange *ex, struct answer *a, char *out,
     a->location_length = (size_t)n;
 }
 
+/* The one thing the edge itself says with 200; it may have been withdrawn since the head was judged. */
+static int challenge_page(const struct exchange *ex, struct error_page *ret) {
+    const char *text = exchange_challenge(ex);
+    if (!text)
+        return 404;
+    *ret = (struct error_page){text, "application/octet-stream", (uint32_t)strlen(text)};
+    return 200;
+}
+
 bool exchange_answer(struct exchange *ex, int status, bool unread) {
     struct http_conn *hc = ex->hc;
+    struct error_page challenge;
+    if (status == 200)
+        status = challenge_page(ex, &challenge);
     bool linger = unread || may_be_early(ex);
     char out[TARGET_MAX + 1024], location[TARGET_MAX + 300];
     struct answer a = {.status = status,
@@ -158,6 +170,8 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
         location_set(ex, &a, location, sizeof location);
     if (ex->policy)
         a.page = answer_page(ex->policy, status);
+    if (status == 200)
+        a.page = &challenge;
     size_t length = answer_write(&a, out, sizeof out);
     struct account_worker *account = hc->ops->account(hc);
     if (account && status >= 502)
@@ -365,6 +379,8 @@ static bool request_forward(struct exchange *ex) {
     struct forwarding f = {.peer = hc->peer,
                            .peer_length = hc->peer_length,
                            .tls = hc->tls,
+                           .client_asked = ex->tls_rules && ex->tls_rules->client,
+                           .client_subject = conn_client_subject(hc->conn),
                            .trace = begins_trace(ex),
                            .trace_id = {worker_random(ex->worker), worker_random(ex->worker)},
                            .span_id = worker_random(ex->worker),

@@ -68,8 +68,10 @@ enum field field_classify(const uint8_t *name, size_t length) {
         return IS("keep-alive") ? FIELD_KEEP_ALIVE : FIELD_PLAIN;
     case 'p': /* "Proxy" alone becomes HTTP_PROXY in CGI programs */
         return IS("proxy") || STARTS("proxy-") ? FIELD_HOP : FIELD_PLAIN;
-    case 's':
-        return IS("set-cookie") ? FIELD_SET_COOKIE : FIELD_PLAIN;
+    case 's': /* what ingress-nginx calls the certificate a client has shown */
+        return IS("set-cookie")        ? FIELD_SET_COOKIE
+               : STARTS("ssl-client-") ? FIELD_FORWARDED_MORE
+                                       : FIELD_PLAIN;
     case 't':
         return classify_t(name, length);
     case 'u':

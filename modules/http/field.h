@@ -22,7 +22,7 @@ enum field {
     FIELD_FORWARDED_HOST,
     FIELD_REQUEST_ID,
     FIELD_FORWARDED,      /* RFC 7239 */
-    FIELD_FORWARDED_MORE, /* X-Real-IP and others of that kind */
+    FIELD_FORWARDED_MORE, /* X-Real-IP, ssl-client-… and others of that kind */
     FIELD_SET_COOKIE,
     FIELD_TRACEPARENT, /* w3.org/TR/trace-context: passed on by anyone, if it is good */
     FIELD_TRACESTATE,

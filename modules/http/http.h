@@ -141,9 +141,10 @@ struct exchange {
     struct stream *pod;
     struct upstream_wait *wait; /* for a connection; then there is no `pod` yet */
     struct upstream_set *set;
-    const struct policy *policy; /* of the service; NULL: none was found */
-    const struct gate *gate;     /* of the route, or NULL */
-    uint64_t body, body_most;    /* bytes of the request's body: so far, and that may come */
+    const struct policy *policy;       /* of the service; NULL: none was found */
+    const struct gate *gate;           /* of the route, or NULL */
+    const struct tls_rules *tls_rules; /* of the name, or NULL */
+    uint64_t body, body_most;          /* bytes of the request's body: so far, and that may come */
     struct body_out up, down;
     struct record record; /* what is to be told of it */
     uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */
@@ -217,3 +218,5 @@ void exchange_turn(void *exchange, struct stream *pod, int error);
 
 /* route.c: 0 and ex->set, ex->pods, ex->gate, or the status to answer. */
 int exchange_route(struct exchange *);
+/* What an authority that asks this is told, or NULL. Good until the turn ends. */
+const char *exchange_challenge(const struct exchange *);

@@ -121,8 +121,10 @@ struct forwarding {
     const char *peer; /* the client's address as text */
     size_t peer_length;
     bool tls;
-    uint64_t id[2]; /* random, for X-Request-Id */
-    bool trace;     /* begin one where none came */
+    bool client_asked;          /* for a certificate */
+    const char *client_subject; /* whose it was; NULL: none was shown */
+    uint64_t id[2];             /* random, for X-Request-Id */
+    bool trace;                 /* begin one where none came */
     uint64_t trace_id[2], span_id;
 };
 bool request_finish(struct message *, const struct forwarding *);

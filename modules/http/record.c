@@ -82,6 +82,7 @@ void record_pod_failed(struct exchange *ex, int error) {
 /* What an answer of the edge's own says, unless something said more before. */
 static enum access_error error_of_status(const struct exchange *ex, int status) {
     switch (status) {
+    case 200:
     case 308:
         return ACCESS_NONE;
     case 400:

@@ -351,6 +351,20 @@ static bool request_connection_put(struct message *m) {
     return m->trailers_wanted ? ok && head_puts(h, "Connection: TE\r\n") : ok;
 }
 
+/* As ingress-nginx names them. What a trusted proxy said of its own client is not to be taken for what this one showed. */
+static bool client_put(struct message *m, const struct forwarding *f) {
+    struct head *h = &m->head;
+    if (!f->client_asked)
+        return true;
+    if (m->trust && head_remove(h, m->fields, "ssl-client-verify", 17) +
+                        head_remove(h, m->fields, "ssl-client-subject-dn", 21))
+        message_places_find(m);
+    if (!f->client_subject)
+        return head_puts(h, "ssl-client-verify: NONE\r\n");
+    return head_puts(h, "ssl-client-verify: SUCCESS\r\nssl-client-subject-dn: ") &&
+           head_put(h, f->client_subject, strlen(f->client_subject)) && head_puts(h, "\r\n");
+}
+
 bool request_finish(struct message *m, const struct forwarding *f) {
     struct head *h = &m->head;
     if (!m->has_forwarded_host && !forwarded_host_put(m))
@@ -362,6 +376,6 @@ bool request_finish(struct message *m, const struct forwarding *f) {
         return false;
     if (f->trace && !m->has_trace && !traceparent_put(h, f))
         return false;
-    return lists_put(m, f) && request_framing_put(m) && request_connection_put(m) &&
-           head_puts(h, "\r\n");
+    return client_put(m, f) && lists_put(m, f) && request_framing_put(m) &&
+           request_connection_put(m) && head_puts(h, "\r\n");
 }

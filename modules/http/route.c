@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * route.c - which backend a request goes to, or the status to refuse it with.
  *
- *   Host -> name_normalise -> directory -> (421?) -> charge the tenant (429?) -> modules' on_request -> (308?) -> route_find -> gate (403? 413?)
+ *   Host -> name_normalise -> (200: an authority's challenge) -> directory -> (421?) -> charge the tenant (429?) -> modules' on_request -> (308?) -> route_find -> gate (403? 413?)
  *        -> backend
  *
  * A stranger learns nothing: an unknown name, a name without rules and a path without rule are the same 404.
  */
+#include "core/challenge.h"
 #include "modules/http/http.h"
 #include "tenants/path.h"
 #include <arpa/inet.h>
@@ -160,6 +161,43 @@ static bool upgrade_forget(struct message *m) {
     return true;
 }
 
+/* ---- what a certificate authority asks, RFC 8555 section 8.3 ---- */
+
+static bool is_plain_get(const struct exchange *ex) {
+    uint8_t method = ex->request.method;
+    return !ex->hc->tls && (method == HTTP_GET || method == HTTP_HEAD);
+}
+
+const char *exchange_challenge(const struct exchange *ex) {
+    const struct message *m = &ex->request;
+    return is_plain_get(ex) ? challenge_http(ex->host, ex->host_length,
+                                             (const char *)m->head.data + m->target, m->path_length)
+                            : NULL;
+}
+
+/* A pod that answers an authority itself has to do so over plain HTTP. */
+static bool is_for_authority(const struct exchange *ex) {
+    const struct message *m = &ex->request;
+    return is_plain_get(ex) &&
+           challenge_is_path((const char *)m->head.data + m->target, m->path_length);
+}
+
+/* To https goes also who comes without TLS where it is to show who he is. */
+static bool redirects(const struct exchange *ex, const struct host *host) {
+    if (!tls_rules_allow_plain(ex->tls_rules))
+        return true;
+    return host && host->redirect && !is_for_authority(ex);
+}
+
+/* Whoever is sent to https must find a certificate there; until the first one comes he is to try again. */
+static int redirect_judge(struct exchange *ex, const struct version *version,
+                          const struct host *host) {
+    if ((host && host->passthrough) || version_has_certificate(version, ex->host, ex->host_length))
+        return 308;
+    record_failed(ex, ACCESS_NO_CERTIFICATE);
+    return 503;
+}
+
 static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     struct message *m = &ex->request;
     const char *path = (const char *)m->head.data + m->target;
@@ -177,8 +215,11 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     const struct host *host = entry->object ? entry->object : answer.host;
     if (host)
         host_count(ex->worker, host);
-    if (!ex->hc->tls && host && host->redirect)
-        return 308;
+    ex->tls_rules = tenant_tls_rules(entry->version->tenant, entry->object);
+    if (!ex->hc->tls && redirects(ex, host))
+        return redirect_judge(ex, entry->version, host);
+    if (!conn_meets(ex->hc->conn, ex->tls_rules))
+        return 421;
     if (answer.why != ROUTE_FOUND)
         return 404;
     ex->policy = &answer.backend->policy;
@@ -203,6 +244,8 @@ int exchange_route(struct exchange *ex) {
         (uint8_t)name_normalise((const char *)m->head.data + m->host, m->host_length, ex->host);
     if (ex->host_length == 0)
         return 400;
+    if (exchange_challenge(ex))
+        return 200;
     const struct name_entry *entry = names_find(ex->host, ex->host_length);
     if (!entry)
         return 404;

@@ -177,8 +177,10 @@ static bool alpn_read(struct view body, struct hello *hello) {
     while (list.left) {
         if (!take_vector(&list, 1, 1, &name))
             return false;
-        if (hello->alpn_length + 1 + name.left > HELLO_ALPN_MAX)
+        if (hello->alpn_length + 1 + name.left > HELLO_ALPN_MAX) {
+            hello->alpn_more = true;
             continue;
+        }
         memcpy(hello->alpn + hello->alpn_length, name.at - 1, name.left + 1);
         hello->alpn_length += name.left + 1;
     }
@@ -301,4 +303,9 @@ bool hello_offers(const struct hello *hello, const char *protocol) {
         if (hello->alpn[i] == length && memcmp(hello->alpn + i + 1, protocol, length) == 0)
             return true;
     return false;
+}
+
+bool hello_offers_only(const struct hello *hello, const char *protocol) {
+    return !hello->alpn_more && hello->alpn_length == 1 + strlen(protocol) &&
+           hello_offers(hello, protocol);
 }

@@ -27,6 +27,7 @@ enum tls_alert {
     TLS_ALERT_PROTOCOL_VERSION = 70,
     TLS_ALERT_INTERNAL_ERROR = 80,
     TLS_ALERT_UNRECOGNIZED_NAME = 112,
+    TLS_ALERT_NO_APPLICATION_PROTOCOL = 120,
 };
 
 enum hello_answer {
@@ -50,6 +51,7 @@ struct hello {
     uint16_t version; /* the highest offered: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3 */
     size_t sni_length;
     char sni[HELLO_SNI_MAX + 1]; /* the host_name as sent, NUL-terminated; "" when there is none */
+    bool alpn_more;              /* something did not fit into */
     size_t alpn_length;
     uint8_t alpn[HELLO_ALPN_MAX]; /* as on the wire: length, name, length, name, … as many as fit */
 };
@@ -61,3 +63,5 @@ enum hello_answer hello_read(struct hello_scan *, const uint8_t *data, size_t le
 
 /* Is this protocol ("http/1.1") among those offered by ALPN? */
 bool hello_offers(const struct hello *, const char *protocol);
+/* Is it all that is offered? */
+bool hello_offers_only(const struct hello *, const char *protocol);

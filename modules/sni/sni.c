@@ -8,6 +8,8 @@
  * handshake: it chooses. An encrypted ClientHello is judged by its outer name, as any other.
  */
 #include "core/alert.h"
+#include "core/certificates.h"
+#include "core/challenge.h"
 #include "core/module.h"
 #include "modules/sni/hello.h"
 #include "tenants/compiled.h"
@@ -20,6 +22,8 @@ struct sni_conf {
 struct sni_conn {
     struct hello_scan scan;
     const struct host *host; /* passed through for it; of the version that the connection pins */
+    struct certificate_wait wait; /* until the files of its certificate have been read */
+    struct conn *conn;            /* that waits */
 };
 
 static const struct conf_field SNI_FIELDS[] = {
@@ -34,12 +38,13 @@ static const struct conf_field SNI_FIELDS[] = {
 
 static enum verdict sni_on_bytes(struct conn *, void *state, const uint8_t *data, size_t length);
 static enum verdict sni_on_change(struct conn *, void *state, struct version *now);
+static void sni_on_close(struct conn *, void *state);
 
 RINGRESS_MODULE(.name = "sni", .version = "1",
                 .summary = "TLS by name: ended here, or passed through to the pod",
                 .listeners = LISTENER_HTTPS, .conf = SNI_FIELDS,
                 .conf_size = sizeof(struct sni_conf), .conn_size = sizeof(struct sni_conn),
-                .on_bytes = sni_on_bytes, .on_change = sni_on_change);
+                .on_bytes = sni_on_bytes, .on_close = sni_on_close, .on_change = sni_on_change);
 
 static size_t sni_hello_size_max(void) {
     const struct sni_conf *conf = module_conf(&ringress_module);
@@ -131,32 +136,87 @@ static enum verdict sni_relay(struct conn *conn, struct sni_conn *sni, struct ve
     return VERDICT_WAIT;
 }
 
-static enum verdict sni_terminate(struct conn *conn, struct version *version, const char *name,
-                                  size_t length) {
+/* ---- which certificate ---- */
+
+static void sni_certificate_ready(struct certificate_wait *wait) {
+    struct sni_conn *sni = (struct sni_conn *)((char *)wait - offsetof(struct sni_conn, wait));
+    conn_resume(sni->conn);
+}
+
+static enum certificate_answer sni_stored(struct conn *conn, struct sni_conn *sni,
+                                          const struct version *version, const char *name,
+                                          bool expired_too, const struct identity **ret) {
+    certificates_unask(&sni->wait); /* more bytes came while it waited */
+    sni->wait.ready = sni_certificate_ready;
+    sni->conn = conn;
+    return certificates_ask(conn_worker(conn), version->tenant->uid, name, expired_too, &sni->wait,
+                            ret);
+}
+
+/* The tenant's Secret, else one that the edge has got for this tenant and name, else the operator's, else one that has expired: who
+ * sees that one knows at least what is wrong. */
+static enum certificate_answer sni_identity(struct conn *conn, struct sni_conn *sni,
+                                            const struct version *version, const char *name,
+                                            size_t length, const struct identity **ret) {
     const struct certificate *own = tenant_certificate(version->tenant, name, length);
-    const struct identity *identity = own ? own->host_identity : NULL;
+    if (own && own->host_identity) {
+        *ret = own->host_identity;
+        return CERTIFICATE_READY;
+    }
+    enum certificate_answer stored = sni_stored(conn, sni, version, name, false, ret);
+    if (stored == CERTIFICATE_READY || stored == CERTIFICATE_WAIT)
+        return stored;
+    *ret = operator_identity(name, length);
+    if (*ret)
+        return CERTIFICATE_READY;
+    return stored == CERTIFICATE_NONE ? sni_stored(conn, sni, version, name, true, ret) : stored;
+}
+
+static enum verdict sni_terminate(struct conn *conn, struct sni_conn *sni, struct version *version,
+                                  const char *name, size_t length) {
+    const struct identity *identity;
+    enum certificate_answer answer = sni_identity(conn, sni, version, name, length, &identity);
+    const struct tls_rules *rules = version_tls_rules(version, name);
+    bool nobody = rules && rules->client && !rules->client_ca; /* could show a good certificate */
     const struct asked asked = {version, name, NULL};
-    if (!identity)
-        identity = operator_identity(name, length);
-    if (!identity)
-        return conn_charge(conn, version)
-                   ? sni_refuse(conn, &asked, ACCESS_TLS_FAILED, TLS_ALERT_HANDSHAKE_FAILURE)
-                   : sni_drop(conn, &asked);
-    conn_start_tls(conn, version, identity, name);
-    return VERDICT_PASS;
+    if (answer == CERTIFICATE_READY && !nobody) {
+        conn_start_tls(conn, version, identity, name);
+        return VERDICT_PASS;
+    }
+    if (!conn_charge(conn, version)) /* also before it is kept waiting */
+        return sni_drop(conn, &asked);
+    if (answer == CERTIFICATE_WAIT)
+        return VERDICT_WAIT;
+    return answer == CERTIFICATE_NONE
+               ? sni_refuse(conn, &asked, ACCESS_NO_CERTIFICATE, TLS_ALERT_HANDSHAKE_FAILURE)
+               : sni_refuse(conn, &asked, ACCESS_TLS_FAILED, TLS_ALERT_INTERNAL_ERROR);
+}
+
+/* RFC 8737: a certificate authority offers acme-tls/1 and nothing else, and wants to see what was agreed with it. */
+static bool sni_challenge(struct conn *conn, const char *name, size_t length) {
+    const struct identity *identity = challenge_alpn(name, length);
+    if (identity)
+        conn_start_challenge(conn, identity, name);
+    return identity;
 }
 
 static enum verdict sni_route(struct conn *conn, struct sni_conn *sni, const struct hello *hello) {
     char name[254];
     size_t length = sni_normalise(hello, name);
+    bool challenge = hello_offers_only(hello, "acme-tls/1");
+    if (length && challenge && sni_challenge(conn, name, length))
+        return VERDICT_PASS;
     const struct name_entry *entry = length ? names_find(name, length) : NULL;
     const struct asked nobody = {.name = hello->sni_length ? hello->sni : NULL};
     if (!entry)
         return sni_refuse(conn, &nobody, ACCESS_NO_ROUTE, TLS_ALERT_UNRECOGNIZED_NAME);
     const struct host *host = entry->object ? entry->object : entry->version->tenant->any;
-    if (host && host->passthrough)
+    const struct asked asked = {entry->version, name, NULL};
+    if (host && host->passthrough) /* the pod may have asked an authority itself */
         return sni_relay(conn, sni, entry->version, host, name);
-    return sni_terminate(conn, entry->version, name, length);
+    if (challenge)
+        return sni_refuse(conn, &asked, ACCESS_TLS_FAILED, TLS_ALERT_NO_APPLICATION_PROTOCOL);
+    return sni_terminate(conn, sni, entry->version, name, length);
 }
 
 static enum verdict sni_on_bytes(struct conn *conn, void *state, const uint8_t *data,
@@ -189,4 +249,10 @@ static enum verdict sni_on_change(struct conn *conn, void *state, struct version
         host = entry && entry->version == now ? entry->object : NULL;
     }
     return host && host->passthrough ? VERDICT_PASS : VERDICT_REJECT;
+}
+
+static void sni_on_close(struct conn *conn, void *state) {
+    struct sni_conn *sni = state;
+    (void)conn;
+    certificates_unask(&sni->wait);
 }

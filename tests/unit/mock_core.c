@@ -2,6 +2,7 @@
  * mock_core.c - the core as modules/http sees it, see mock_core.h.
  */
 #include "tests/unit/mock_core.h"
+#include "core/challenge.h"
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -539,6 +540,30 @@ void route_find(const struct tenant *t, const struct host *host, const char *pat
     }
 }
 
+/* ---- certificates ---- */
+
+bool version_has_certificate(const struct version *v, const char *name, size_t length) {
+    (void)v, (void)name, (void)length;
+    return !mock.no_certificate;
+}
+
+static const char challenge_path[] = "/.well-known/acme-challenge/tok";
+
+const char *challenge_http(const char *host, size_t host_length, const char *path,
+                           size_t path_length) {
+    bool ours = (host_length == 9 && !memcmp(host, "a.example", 9)) ||
+                (host_length == 11 && !memcmp(host, "tls.example", 11));
+    return ours && path_length == strlen(challenge_path) &&
+                   !memcmp(path, challenge_path, path_length)
+               ? mock.challenge
+               : NULL;
+}
+
+bool challenge_is_path(const char *path, size_t path_length) {
+    const size_t prefix = strlen("/.well-known/acme-challenge/");
+    return path_length > prefix && !memcmp(path, challenge_path, prefix);
+}
+
 /* ---- the connection and the edge ---- */
 
 struct worker *conn_worker(const struct conn *c) {
@@ -557,6 +582,14 @@ bool conn_is_tls(const struct conn *c) {
 }
 const char *conn_sni(const struct conn *c) {
     return c->sni;
+}
+bool conn_meets(const struct conn *c, const struct tls_rules *rules) {
+    (void)c, (void)rules;
+    return !mock.meets_not;
+}
+const char *conn_client_subject(const struct conn *c) {
+    (void)c;
+    return mock.subject;
 }
 const char *conn_alpn(const struct conn *c) {
     return c->tls && mock.h2 ? "h2" : "";

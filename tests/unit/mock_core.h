@@ -55,6 +55,13 @@ struct mock {
     uint32_t held_ms;     /* what conn_held_ms says */
     int64_t request_size; /* of acme's limits */
     bool draining, trust, no_set;
+    bool meets_not; /* the TLS rules of any name */
+    const char
+        *subject; /* of the client's certificate; it is asked for of every host when `asked` */
+    bool asked;
+    bool no_certificate; /* for any name */
+    const char *
+        challenge; /* what an authority that asks a.example or tls.example for the token "tok" is told */
     bool over_connections, over_requests; /* the tenant's limits say no */
     int refusals;                         /* counted for it */
     const struct gate *gate;              /* of every route */

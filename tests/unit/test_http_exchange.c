@@ -808,6 +808,59 @@ static void plain_http_is_redirected_where_asked(void **state) {
     mock_stop();
 }
 
+static void a_redirect_waits_for_the_first_certificate(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock.no_certificate = true;
+    answer_play(NULL, "GET / HTTP/1.1\r\nHost: tls.example\r\n\r\n", E503);
+    mock.no_certificate = false;
+    answer_play(NULL, "GET / HTTP/1.1\r\nHost: tls.example\r\n\r\n",
+                REDIRECT("https://tls.example/"));
+    mock_stop();
+}
+
+#define TOKEN(method, host) \
+    method " /.well-known/acme-challenge/tok HTTP/1.1\r\nHost: " host "\r\n\r\n"
+#define ANSWER \
+    "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 9\r\n\r\n"
+
+static void an_authority_is_answered_before_anything_else(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock.challenge = "tok.thumb";
+    mock.over_requests = mock.no_certificate = true;
+    answer_play(NULL, TOKEN("GET", "a.example"), ANSWER "tok.thumb");
+    answer_play(NULL, TOKEN("GET", "tls.example"), ANSWER "tok.thumb");
+    answer_play(NULL, TOKEN("HEAD", "TLS.example"), ANSWER);
+    mock.over_requests = false;
+    answer_play(NULL, TOKEN("GET", "paths.example"), E404); /* another host's */
+    mock_stop();
+}
+
+static void what_an_authority_asks_of_others_goes_to_the_pod(void **state) {
+    (void)state;
+    const char *const asked[] = {
+        TOKEN("GET", "tls.example"), TOKEN("HEAD", "tls.example"),
+        "GET /.well-known/acme-challenge/other HTTP/1.1\r\nHost: tls.example\r\n\r\n"};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        mock_start(&ringress_module);
+        mock_connect(NULL);
+        say(&mock.client, asked[i], 1000);
+        assert_int_equal(mock.pods, 1);
+        mock_stop();
+    }
+    mock_start(&ringress_module);
+    mock.challenge = "tok.thumb";
+    answer_play(NULL, TOKEN("DELETE", "tls.example"),
+                REDIRECT("https://tls.example/.well-known/acme-challenge/tok"));
+    answer_play(NULL, "GET /.well-known/acme-challenge/ HTTP/1.1\r\nHost: tls.example\r\n\r\n",
+                REDIRECT("https://tls.example/.well-known/acme-challenge/"));
+    mock_connect("tls.example"); /* asked by TLS: not ours to answer */
+    say(&mock.client, TOKEN("GET", "tls.example"), 1000);
+    assert_int_equal(mock.pods, 1);
+    mock_stop();
+}
+
 static void routes_match_the_normalised_path_without_empty_segments(void **state) {
     (void)state;
     const char *const targets[] = {"/api",   "/api/x", "//api", "/x/../api",
@@ -1944,6 +1997,9 @@ int main(void) {
         cmocka_unit_test(no_ready_pod_is_503),
         cmocka_unit_test(sni_of_one_tenant_with_host_of_another_is_421),
         cmocka_unit_test(plain_http_is_redirected_where_asked),
+        cmocka_unit_test(a_redirect_waits_for_the_first_certificate),
+        cmocka_unit_test(an_authority_is_answered_before_anything_else),
+        cmocka_unit_test(what_an_authority_asks_of_others_goes_to_the_pod),
         cmocka_unit_test(routes_match_the_normalised_path_without_empty_segments),
         cmocka_unit_test(modules_may_look_reject_and_reroute),
         cmocka_unit_test(a_tenant_over_its_limits_is_told_to_come_again),
