@@ -23,13 +23,14 @@ import time
 import bodies
 import plots
 import soak
+import stored
 import works
 from measure import LOAD_CPU, PROXY_CPU, pinned
 from proxies import Haproxy, Nginx, Ringress, accepts
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROXIES = ('ringress', 'nginx', 'haproxy', 'nginx-256k', 'haproxy-256k', 'haproxy-splice', 'ringress-one-tenant',
-           'ringress-quiet', 'nginx-quiet', 'haproxy-quiet')
+           'ringress-quiet', 'nginx-quiet', 'haproxy-quiet', 'ringress-100k')
 PORTS_EACH = 7  # from --port on: seven for each proxy, then the backends'
 
 
@@ -62,6 +63,8 @@ class Bench:
     def proxy(self, name, logs=False):
         base = self.options.port + PORTS_EACH * PROXIES.index(name)
         place = (name, base, self.backend_port, self.folder, (self.folder / 'cert.pem', self.folder / 'cert.key'))
+        if name == 'ringress-100k':
+            return stored.Keeping(self.build, *place)
         if name.startswith('ringress'):
             return Ringress(self.build, *place, one_tenant=name.endswith('one-tenant'), logs=logs)
         if name.startswith('nginx'):
@@ -181,7 +184,7 @@ def run_works(bench, chosen, folder):
 
 
 def main():
-    known = {w.name: w for w in (*works.ALL, bodies.BigBodies(), soak.Soak())}
+    known = {w.name: w for w in (*works.ALL, bodies.BigBodies(), soak.Soak(), stored.Stored())}
     options = arguments(known)
     if options.list:
         print('\n'.join(f'{n:16} {w.title}; {w.bar}' for n, w in known.items()))

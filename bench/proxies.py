@@ -38,10 +38,13 @@ class Proxy:
         self.folder.mkdir(parents=True)
         self.hosts = hosts
         self.write(version=0)
+        self.launch()
+        self.wait_ready()
+
+    def launch(self):
         with open(self.folder / 'log', 'wb') as log:
             self.process = subprocess.Popen(pinned(self.command(), self.cpus), stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True, preexec_fn=end_with_parent)
-        self.wait_ready()
 
     def wait_ready(self):
         deadline = time.monotonic() + 120
@@ -164,12 +167,15 @@ class Ringress(Proxy):
     def command(self):
         return [self.build / 'ringress', 'run', '-c', self.folder / 'edge.yaml']
 
+    def edge_yaml(self):
+        return EDGE.format(modules=self.build / 'modules', p=self) + (LOG if self.logs else '')
+
     def write(self, version):
         conf_d = self.folder / 'conf.d'
         if not conf_d.exists():
             conf_d.mkdir()
             (self.folder / 'state').mkdir()
-            (self.folder / 'edge.yaml').write_text(EDGE.format(modules=self.build / 'modules', p=self) + (LOG if self.logs else ''))
+            (self.folder / 'edge.yaml').write_text(self.edge_yaml())
             (conf_d / 'bench.yaml').write_text(self.bench_tenant())
             self.write_hosts(conf_d)
         self.drop('probe', self.tenant('probe', 'probe.example.com', [('probe.example.com', 'Exact', f'/v{version}')]))

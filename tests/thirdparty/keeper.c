@@ -11,6 +11,7 @@
 #include "core/certificates.h"
 #include "core/challenge.h"
 #include "core/control.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,17 +79,22 @@ static bool line_keep(char *line, struct err *err) {
     return true;
 }
 
-static int keeper_worker_up(struct worker *worker, void *state, const void *conf) {
+static int list_keep(const char *path) {
     char line[LINE_MOST];
     struct err err;
     bool good = true;
-    (void)state;
-    FILE *f = worker_id(worker) ? NULL : fopen(((const struct keeper_conf *)conf)->list, "r");
-    while (f && good && fgets(line, sizeof line, f))
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return -errno;
+    while (good && fgets(line, sizeof line, f))
         good = line_keep(line, &err);
-    if (f)
-        fclose(f);
+    fclose(f);
     if (!good)
         log_write(0, "keeper: %s", err.text);
-    return good ? 0 : -22;
+    return good ? 0 : -EINVAL;
+}
+
+static int keeper_worker_up(struct worker *worker, void *state, const void *conf) {
+    (void)state;
+    return worker_id(worker) ? 0 : list_keep(((const struct keeper_conf *)conf)->list);
 }
