@@ -254,6 +254,22 @@ static bool shown_to(const char *tenant, const char *owner) {
     return !tenant || !strcmp(tenant, owner);
 }
 
+/* For who asks why a name is not live: what to add, what stands there, when it is looked at next. */
+static void proof_print(FILE *out, json_t *claim) {
+    json_t *record;
+    size_t i;
+    if (json_is_null(json_object_get(claim, "proof")))
+        return;
+    fprintf(out,
+            "  Since:\t%s\n  Proved by:\t%s\n  Seen:\t%s\n  Last look:\t%s\n"
+            "  Next look:\t%s\n  Records, either:\n",
+            string_of(claim, "since"), string_of(claim, "proof"), string_of(claim, "seen"),
+            string_of(claim, "lastLook"), string_of(claim, "nextLook"));
+    json_array_foreach(json_object_get(claim, "records"), i, record)
+        fprintf(out, "    %s\t%s\t%s\n", string_of(record, "name"), string_of(record, "type"),
+                string_of(record, "value"));
+}
+
 static size_t claims_print(FILE *out, const struct registry *registry, const struct place *place,
                            const char *tenant) {
     size_t count = 0;
@@ -264,6 +280,7 @@ static size_t claims_print(FILE *out, const struct registry *registry, const str
         fprintf(out, "Claim:\n  Tenant:\t%s\n  Ingress:\t%s\n  State:\t%s\n  Reason:\t%s\n",
                 string_of(object, "tenant"), string_of(object, "ingress"),
                 string_of(object, "state"), string_of(object, "reason"));
+        proof_print(out, object);
         json_decref(object);
         count++;
     }

@@ -9,6 +9,7 @@
  * port/NUMBER: rows.c.
  */
 #include "tenants/inside.h"
+#include "tenants/network.h"
 #include "tenants/rows.h"
 #include <stdlib.h>
 #include <string.h>
@@ -85,8 +86,9 @@ void change_fini(struct change *change) {
     *change = (struct change){0};
 }
 
-static void change_begin(struct registry *registry, struct change *change) {
+void change_begin(struct registry *registry, struct change *change, int64_t now) {
     *change = (struct change){0};
+    registry->now = now;
     stash_free(registry->scratch);
     registry->scratch = stash_new();
 }
@@ -100,6 +102,29 @@ static char **texts_copied(const char *const *list, size_t count) {
     for (size_t i = 0; i < count; i++)
         copy[i] = copied(list[i]);
     return copy;
+}
+
+enum { SECRET_LENGTH = 32 };
+
+static void secret_keep(struct registry *registry, const struct registry_conf *conf) {
+    size_t length = conf->secret ? conf->secret_length : SECRET_LENGTH;
+    registry->secret = calloc(1, length + 1);
+    registry->secret_length = length;
+    if (!registry->secret)
+        abort();
+    if (conf->secret)
+        memcpy(registry->secret, conf->secret, length);
+    else if (getrandom(registry->secret, length, 0) != (ssize_t)length)
+        abort(); /* fails never for 32 bytes */
+}
+
+static void edge_addresses_keep(struct registry *registry) {
+    registry->edge = calloc(registry->address_count + 1, sizeof *registry->edge);
+    if (!registry->edge)
+        abort();
+    for (size_t i = 0; i < registry->address_count; i++)
+        registry->edge_count +=
+            address_parse(registry->address[i], 0, &registry->edge[registry->edge_count]);
 }
 
 struct registry *registry_new(const struct registry_conf *conf) {
@@ -121,6 +146,9 @@ struct registry *registry_new(const struct registry_conf *conf) {
     registry->port_low = conf->port_low;
     registry->port_high = conf->port_high;
     registry->ports_per_tenant = conf->ports_per_tenant;
+    registry->recheck_s = conf->recheck_s ? conf->recheck_s : RECHECK_S;
+    secret_keep(registry, conf);
+    edge_addresses_keep(registry);
     registry->random = conf->random;
     registry->random_context = conf->random_context;
     return registry;
@@ -168,6 +196,7 @@ void registry_free(struct registry *registry) {
         return;
     raw_ports_fini(registry);
     names_fini(registry);
+    looks_fini(registry);
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));)
         entry_free(entry);
     table_fini(&registry->entries);
@@ -178,6 +207,9 @@ void registry_free(struct registry *registry) {
     free(registry->zone_name);
     free(registry->address);
     free(registry->own);
+    free(registry->edge);
+    explicit_bzero(registry->secret, registry->secret_length);
+    free(registry->secret);
     free(registry->touched);
     stash_free(registry->scratch);
     free(registry);
@@ -233,7 +265,7 @@ static void entry_compile(struct registry *registry, struct entry *entry, int64_
     change_tenant(change, entry->name, &compiled->tenant);
 }
 
-static void touched_compile(struct registry *registry, int64_t now, struct change *change) {
+void touched_compile(struct registry *registry, int64_t now, struct change *change) {
     for (size_t i = 0; i < registry->touched_count; i++) {
         struct entry *entry = registry->touched[i];
         entry->touched = false;
@@ -297,6 +329,7 @@ static void domain_renew(struct registry *registry, struct entry *entry, struct 
     entry->domain_refusal = NULL;
     if (domain && domain_grant(registry, entry, domain, &entry->domain_refusal, change))
         entry->domain = domain;
+    looker_domain(registry, entry);
 }
 
 static void claims_renew(struct registry *registry, struct entry *entry, struct change *change) {
@@ -384,7 +417,7 @@ bool registry_check(struct registry *registry, const struct drop *drop, struct d
 bool registry_put(struct registry *registry, const struct drop *drop, int64_t now,
                   struct diags *diags, struct change *ret) {
     size_t before = diags->count;
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     struct model *model = model_parse(drop, diags);
     struct entry *entry = entry_need(registry, drop->tenant, NULL);
     entry->seen = true;
@@ -424,7 +457,7 @@ static void entry_remove(struct registry *registry, struct entry *entry, int64_t
 
 void registry_remove(struct registry *registry, const char *tenant, int64_t now,
                      struct change *ret) {
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     struct entry *entry = entry_find(registry, tenant);
     if (!entry)
         return;
@@ -437,7 +470,7 @@ void registry_remove(struct registry *registry, const char *tenant, int64_t now,
 void registry_loaded(struct registry *registry, int64_t now, struct change *ret) {
     struct entry *entry, **list = calloc(registry->entries.count + 1, sizeof *list);
     size_t count = 0;
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     if (!list)
         abort();
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));)
@@ -449,6 +482,7 @@ void registry_loaded(struct registry *registry, int64_t now, struct change *ret)
         else
             entry_recover(registry, list[i], now, ret);
     free(list);
+    standings_loaded(registry, ret);
     touched_compile(registry, now, ret);
 }
 
@@ -461,7 +495,7 @@ static bool addresses_same(const struct resolved *resolved, const union address 
 void registry_resolved(struct registry *registry, const char *tenant, const char *name,
                        const union address *address, size_t count, int64_t now,
                        struct change *ret) {
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     struct entry *entry = entry_find(registry, tenant);
     struct resolved *resolved = entry ? resolved_find(entry, name) : NULL;
     if (!resolved || addresses_same(resolved, address, count))
@@ -479,7 +513,7 @@ void registry_resolved(struct registry *registry, const char *tenant, const char
 
 void registry_tick(struct registry *registry, int64_t now, struct change *ret) {
     struct entry *entry;
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     size_t freed = raw_ports_tick(registry, now, ret);
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));) {
         const char *refusal;
@@ -501,6 +535,8 @@ void registry_tick(struct registry *registry, int64_t now, struct change *ret) {
 
 void registry_row(struct registry *registry, const char *key, const char *value) {
     struct row row;
+    standing_row(registry, key, value);
+    log_row(registry, key);
     if (!row_read(key, value, &row))
         return;
     struct entry *entry =
