@@ -178,7 +178,8 @@ json_t *claim_json(const struct registry *registry, const struct claim *claim) {
                                                                 : "CNAME")
                  : json_null());
     put(object, "records", standing ? records_json(registry, claim, standing) : json_array());
-    put(object, "seen", text_or_null(standing ? standing->seen : NULL));
+    /* Who is told that a name is taken is not told by whom, as DNS may show it. */
+    put(object, "seen", text_or_null(standing && state != CLAIM_CONFLICT ? standing->seen : NULL));
     put(object, "lastLook", standing ? time_json(standing->looked) : json_null());
     put(object, "nextLook", standing ? time_json(standing->next_look) : json_null());
     return object;

@@ -1,0 +1,699 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * test_claims.c - who gets a name: stories of two tenants, and a hostile month of random ones.
+ *
+ * The month: tenants, names, DNS and time change at random; after each step no name routes for two tenants, none routes unproved, an
+ * answer of "unknown" has changed nothing, and a restart finds everything as it was. RINGRESS_SEED and RINGRESS_STEPS repeat
+ * and lengthen it.
+ */
+#include "tenants/standing.h"
+#include "tests/unit/small_edge.h"
+#include <time.h>
+
+#define DAY 86400ll
+
+/* ---- what DNS says, for the looks of a story ---- */
+
+enum { ACME_T = 0, GLOBEX_T, TENANT_KINDS = 4, NAMES = 5 };
+static const char *const tenant_name[TENANT_KINDS] = {"acme", "globex", "initech", "umbrella"};
+static const char *const names[NAMES] = {"web.example.com", "example.com", "*.example.com",
+                                         "deep.web.example.com", "shop.example.org"};
+
+struct zone_data { /* of one name */
+    int cname;     /* which tenant's domain it leads to; -1: none, -2: elsewhere */
+    int address;   /* 0 none, 1 the edge's, 2 another's */
+    bool txt[TENANT_KINDS];
+    bool down;
+};
+struct world {
+    struct edge edge;
+    struct zone_data zone[NAMES];
+    int64_t now;
+};
+
+static void world_begin(struct world *w) {
+    memset(w, 0, sizeof *w);
+    edge_begin(&w->edge);
+    w->now = 1000;
+    for (int i = 0; i < NAMES; i++)
+        w->zone[i].cname = -1;
+}
+
+static int name_index(const struct name_check *check) {
+    for (int i = 0; i < NAMES; i++)
+        if (check->wildcard
+                ? !strcmp(names[i], "*.example.com") && !strcmp(check->name, "example.com")
+                : !strcmp(names[i], check->name))
+            return i;
+    fail_msg("asked for %s", check->name);
+    return 0;
+}
+
+static void chain_fill(struct dns_chain *chain, int cname) {
+    chain->answer = cname == -1 ? DNS_NONE : DNS_DATA;
+    if (cname == -1)
+        return;
+    chain->count = 1;
+    if (cname == -2)
+        snprintf(chain->hop[0], sizeof chain->hop[0], "elsewhere.example.net");
+    else
+        snprintf(chain->hop[0], sizeof chain->hop[0], "in.%s.1d.pt", tenant_name[cname]);
+}
+
+/* The tenant's own token, as `get domains` tells it. */
+static void token_add(struct world *w, int tenant, int name, struct dns_texts *texts) {
+    json_t *rows = view_domains(w->edge.registry, tenant_name[tenant]), *row, *record;
+    size_t i, k;
+    json_array_foreach(rows, i, row) {
+        if (strcmp(json_string_value(json_object_get(row, "domain")), names[name]))
+            continue;
+        json_array_foreach(json_object_get(row, "records"), k, record) {
+            if (strcmp(json_string_value(json_object_get(record, "type")), "TXT"))
+                continue;
+            struct dns_text *text = &texts->text[texts->count++];
+            const char *value = json_string_value(json_object_get(record, "value"));
+            text->length = strlen(value);
+            memcpy(text->data, value, text->length);
+        }
+    }
+    json_decref(rows);
+}
+
+static void seen_fill(struct world *w, const struct name_check *check, struct dns_seen *seen) {
+    int name = name_index(check);
+    const struct zone_data *z = &w->zone[name];
+    memset(seen, 0, sizeof *seen); /* all unknown */
+    if (z->down)
+        return;
+    chain_fill(&seen->chain, z->cname);
+    chain_fill(&seen->probe[0], z->cname);
+    chain_fill(&seen->probe[1], z->cname);
+    seen->a.answer = z->address ? DNS_DATA : DNS_NONE;
+    seen->aaaa.answer = DNS_NONE;
+    if (z->address)
+        address_parse(z->address == 1 ? "203.0.113.7" : "198.51.100.1", 0,
+                      &seen->a.address[seen->a.count++]);
+    seen->challenge.alias.answer = DNS_NONE;
+    for (int t = 0; t < TENANT_KINDS; t++)
+        if (z->txt[t])
+            token_add(w, t, name, &seen->challenge);
+    seen->challenge.answer = seen->challenge.count ? DNS_DATA : DNS_NONE;
+}
+
+static void answer(struct world *w, const struct name_check *check) {
+    static struct dns_seen seen;
+    struct change change;
+    seen_fill(w, check, &seen);
+    registry_seen(w->edge.registry, check, &seen, w->now, &change);
+    change_take(&w->edge, &change);
+}
+
+/* Every look that is due now, and those that follow at once. */
+static unsigned look(struct world *w) {
+    struct name_check check[8];
+    int64_t next;
+    unsigned looks = 0;
+    for (size_t n; (n = registry_due(w->edge.registry, w->now, check, 8, &next));)
+        for (size_t i = 0; i < n; i++, looks++)
+            answer(w, &check[i]);
+    return looks;
+}
+
+/* Time passes, and every look is made when it is due. */
+static void live_until(struct world *w, int64_t until) {
+    struct name_check check[1];
+    int64_t next;
+    for (;;) {
+        look(w);
+        registry_due(w->edge.registry, w->now, check, 0, &next);
+        if (!next || next > until)
+            break;
+        w->now = next > w->now ? next : w->now;
+    }
+    w->now = until;
+    look(w);
+}
+
+/* ---- drops ---- */
+
+struct wants {
+    bool here, name[NAMES], vouched[NAMES];
+};
+
+static void drop(struct world *w, int tenant, const struct wants *wants) {
+    char text[4096], list[512] = "", vouched[512] = "";
+    for (int i = 0; i < NAMES; i++) {
+        if (wants->name[i])
+            sprintf(list + strlen(list), "%s'%s'", *list ? ", " : "", names[i]);
+        if (wants->vouched[i])
+            sprintf(vouched + strlen(vouched), "%s'%s'", *vouched ? ", " : "", names[i]);
+    }
+    snprintf(
+        text, sizeof text,
+        "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: %s}\nspec: {domain: %s.1d.pt, "
+        "domains: [%s], network: {allow: [10.11.0.0/16]}}\n---\n" ECHO
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\nspec:\n"
+        "  tls: [{hosts: [%s]}]\n  defaultBackend: {service: {name: echo, port: {number: 80}}}\n",
+        tenant_name[tenant], tenant_name[tenant], vouched, list);
+    if (!put_named(&w->edge, tenant_name[tenant], false, "t.yaml", text, w->now))
+        fail_msg("%s: %s", text, w->edge.diags.item[0].message);
+}
+
+static void binds(struct world *w, int tenant, const char *name) {
+    struct wants wants = {0};
+    for (int i = 0; name && i < NAMES; i++)
+        wants.name[i] = !strcmp(names[i], name);
+    drop(w, tenant, &wants);
+}
+
+static const char *state_of(struct world *w, int tenant, const char *name) {
+    return domain_state(&w->edge, tenant_name[tenant], name);
+}
+
+static bool routes(struct world *w, int tenant, const char *name) {
+    return named(&w->edge, tenant_name[tenant], name) != NULL;
+}
+
+static struct zone_data *dns(struct world *w, const char *name) {
+    for (int i = 0; i < NAMES; i++)
+        if (!strcmp(names[i], name))
+            return &w->zone[i];
+    return NULL;
+}
+
+static size_t rows_of(const struct world *w, const char *prefix) {
+    const char *key;
+    json_t *value;
+    size_t count = 0;
+    json_object_foreach(w->edge.rows, key, value) count += !strncmp(key, prefix, strlen(prefix));
+    return count;
+}
+
+/* ---- stories ---- */
+
+#define WEB "web.example.com"
+
+static void a_name_routes_when_its_cname_leads_here_and_not_before(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    binds(&w, ACME_T, WEB);
+    assert_int_equal(look(&w), 1); /* at once */
+    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
+    assert_false(routes(&w, ACME_T, WEB));
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + 10);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_true(routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void the_first_to_prove_wins_not_the_first_to_come(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    binds(&w, GLOBEX_T, WEB);
+    look(&w);
+    w.now += 3600;
+    binds(&w, ACME_T, WEB);
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + DAY);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    char *text = describe_domain(w.edge.registry, "globex", WEB);
+    assert_non_null(strstr(text, "taken"));
+    assert_null(strstr(text, "acme"));
+    free(text);
+    edge_end(&w.edge);
+}
+
+static void a_name_that_is_held_firmly_is_not_looked_at_for_others(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, GLOBEX_T, WEB);
+    assert_int_equal(look(&w), 0);
+    edge_end(&w.edge);
+}
+
+static void servers_that_fail_drop_nobody(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    dns(&w, WEB)->down = true;
+    live_until(&w, w.now + 200 * DAY);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_true(routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void a_name_that_leads_away_is_warned_of_suspended_and_given_up(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    dns(&w, WEB)->cname = -2;
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk");
+    assert_true(routes(&w, ACME_T, WEB));
+    char *text = describe_ingress(w.edge.registry, "acme", "web");
+    assert_non_null(strstr(text, "HostAtRisk"));
+    assert_non_null(strstr(text, "elsewhere.example.net"));
+    free(text);
+    live_until(&w, w.now + 73 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "suspended");
+    assert_false(routes(&w, ACME_T, WEB));
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_true(routes(&w, ACME_T, WEB));
+    dns(&w, WEB)->cname = -1;
+    live_until(&w, w.now + 34 * DAY);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
+    edge_end(&w.edge);
+}
+
+static void doubt_opens_a_name_to_a_fresh_txt_only(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, GLOBEX_T, WEB);
+    dns(&w, WEB)->cname = GLOBEX_T;
+    live_until(&w, w.now + 4 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk");
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    dns(&w, WEB)->txt[GLOBEX_T] = true;
+    live_until(&w, w.now + 8 * 3600);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
+    assert_string_equal(state_of(&w, ACME_T, WEB), "conflict");
+    assert_true(routes(&w, GLOBEX_T, WEB) && !routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void a_dangling_cname_keeps_the_name_for_who_is_gone(void **state) {
+    (void)state;
+    struct world w;
+    struct change change;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    drop_gone(&w.edge, "acme", w.now);
+    binds(&w, GLOBEX_T, WEB);
+    live_until(&w, w.now + 6 * DAY);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    /* The operator makes a tenant of the same name: another one, by its UID. */
+    binds(&w, ACME_T, WEB);
+    live_until(&w, w.now + 60);
+    assert_false(routes(&w, GLOBEX_T, WEB));
+    /* DNS leads away at last: the tombstone goes, and who is led to gets it. */
+    drop_gone(&w.edge, "acme", w.now);
+    dns(&w, WEB)->cname = GLOBEX_T;
+    registry_recheck(w.edge.registry, NULL, WEB, w.now);
+    live_until(&w, w.now + DAY);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
+    assert_int_equal(rows_of(&w, "claim/"), 1);
+    registry_tick(w.edge.registry, w.now, &change);
+    change_take(&w.edge, &change);
+    edge_end(&w.edge);
+}
+
+static void a_name_moves_between_ingresses_of_one_tenant_without_a_look(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, ACME_T, NULL);
+    assert_false(routes(&w, ACME_T, WEB));
+    dns(&w, WEB)->down = true;
+    binds(&w, ACME_T, WEB);
+    assert_true(routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void under_anothers_wildcard_only_a_txt_takes_a_name(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, "*.example.com")->cname = ACME_T;
+    binds(&w, ACME_T, "*.example.com");
+    look(&w);
+    assert_string_equal(state_of(&w, ACME_T, "*.example.com"), "verified");
+    dns(&w, WEB)->cname = GLOBEX_T;
+    binds(&w, GLOBEX_T, WEB);
+    live_until(&w, w.now + 100);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    dns(&w, WEB)->txt[GLOBEX_T] = true;
+    live_until(&w, w.now + 3600);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
+    assert_true(routes(&w, GLOBEX_T, WEB) && routes(&w, ACME_T, "*.example.com"));
+    edge_end(&w.edge);
+}
+
+static void an_answer_to_a_look_that_is_over_is_nobodys(void **state) {
+    (void)state;
+    struct world w;
+    struct name_check check;
+    int64_t next;
+    world_begin(&w);
+    binds(&w, ACME_T, WEB);
+    assert_int_equal(registry_due(w.edge.registry, w.now, &check, 1, &next), 1);
+    binds(&w, ACME_T, NULL);
+    binds(&w, ACME_T, WEB);
+    dns(&w, WEB)->cname = ACME_T;
+    answer(&w, &check);
+    assert_false(routes(&w, ACME_T, WEB));
+    look(&w);
+    assert_true(routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void restart(struct world *w, const struct wants wants[TENANT_KINDS]) {
+    struct change change;
+    edge_restart(&w->edge);
+    for (int t = 0; t < TENANT_KINDS; t++)
+        if (wants[t].here)
+            drop(w, t, &wants[t]);
+    registry_loaded(w->edge.registry, w->now, &change);
+    change_take(&w->edge, &change);
+}
+
+static void a_restart_continues_every_state(void **state) {
+    (void)state;
+    static const int64_t ages[] = {0, 2 * 3600, 4 * DAY, 40 * DAY};
+    static const char *const states[] = {"verified", "at-risk", "suspended", "pending"};
+    for (int i = 0; i < 4; i++) {
+        struct world w;
+        struct wants wants[TENANT_KINDS] = {{.here = true, .name = {true}}};
+        world_begin(&w);
+        dns(&w, WEB)->cname = ACME_T;
+        drop(&w, ACME_T, &wants[0]);
+        look(&w);
+        dns(&w, WEB)->cname = i ? -2 : ACME_T;
+        live_until(&w, w.now + ages[i]);
+        assert_string_equal(state_of(&w, ACME_T, WEB), states[i]);
+        restart(&w, wants);
+        assert_string_equal(state_of(&w, ACME_T, WEB), states[i]);
+        assert_int_equal(routes(&w, ACME_T, WEB), i < 2);
+        dns(&w, WEB)->cname = ACME_T;
+        live_until(&w, w.now + 2 * DAY);
+        assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+        edge_end(&w.edge);
+    }
+}
+
+static void a_tombstone_survives_a_restart(void **state) {
+    (void)state;
+    struct world w;
+    struct wants wants[TENANT_KINDS] = {[GLOBEX_T] = {.here = true, .name = {true}}};
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    drop_gone(&w.edge, "acme", w.now);
+    drop(&w, GLOBEX_T, &wants[GLOBEX_T]);
+    restart(&w, wants);
+    live_until(&w, w.now + DAY);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    edge_end(&w.edge);
+}
+
+static void many_pending_names_hold_up_nobodys_first_look(void **state) {
+    (void)state;
+    struct world w;
+    struct name_check check[64];
+    char text[32768] = "";
+    int64_t next;
+    world_begin(&w);
+    strcat(text, TENANT("initech", "domain: initech.1d.pt")
+                     INGRESS("web", "a.example.net", "a.example.net"));
+    strcat(text, "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: many}\nspec:\n "
+                 " tls:\n  - hosts:\n");
+    for (int i = 0; i < 1000; i++)
+        sprintf(text + strlen(text), "    - n%d.example.net\n", i);
+    assert_true(put(&w.edge, "initech", text));
+    w.now += 5; /* globex comes later, and has one name */
+    binds(&w, GLOBEX_T, WEB);
+    size_t n = registry_due(w.edge.registry, w.now, check, 64, &next);
+    assert_int_equal(n, 16 + 1);
+    assert_string_equal(check[n - 1].name, WEB);
+    json_t *all = view_domains(w.edge.registry, "initech"), *row;
+    size_t i, capped = 0;
+    json_array_foreach(all, i, row) {
+        const char *reason = json_string_value(json_object_get(row, "reason"));
+        capped += reason && strstr(reason, "not looked at");
+    }
+    assert_int_equal(capped, 1); /* of 1001 */
+    json_decref(all);
+    edge_end(&w.edge);
+}
+
+static void transitions_are_logged_in_order(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    dns(&w, WEB)->cname = -2;
+    live_until(&w, w.now + 4 * DAY);
+    static const char *const to[] = {"verified", "at-risk", "suspended"};
+    assert_int_equal(rows_of(&w, "log/"), 3);
+    for (int i = 0; i < 3; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "log/%016x", i);
+        json_t *row = json_loads(json_string_value(json_object_get(w.edge.rows, key)), 0, NULL);
+        assert_string_equal(json_string_value(json_object_get(row, "to")), to[i]);
+        assert_string_equal(json_string_value(json_object_get(row, "name")), WEB);
+        json_decref(row);
+    }
+    edge_end(&w.edge);
+}
+
+/* ---- a hostile month ---- */
+
+struct month {
+    struct world w;
+    struct wants wants[TENANT_KINDS];
+    char uid[TENANT_KINDS][64];
+    bool proved[TENANT_KINDS]
+               [NAMES]; /* a look of this tenant's brought a proof, since it last began anew */
+    struct name_check late[4]; /* looks whose answer is still to come */
+    size_t late_count;
+    uint64_t dice;
+    char states[TENANT_KINDS * NAMES][16];
+};
+
+static unsigned throw(struct month * m, unsigned sides) {
+    m->dice = m->dice * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(m->dice >> 33) % sides;
+}
+
+static void states_read(struct month *m, char to[TENANT_KINDS * NAMES][16]) {
+    for (int t = 0; t < TENANT_KINDS; t++)
+        for (int n = 0; n < NAMES; n++)
+            snprintf(to[t * NAMES + n], 16, "%s%s", state_of(&m->w, t, names[n]),
+                     routes(&m->w, t, names[n]) ? "+" : "-");
+}
+
+static void states_same(struct month *m, const char *after) {
+    char now[TENANT_KINDS * NAMES][16];
+    states_read(m, now);
+    for (int i = 0; i < TENANT_KINDS * NAMES; i++)
+        if (strcmp(now[i], m->states[i]))
+            fail_msg("%s: %s of %s was %s and is %s", after, names[i % NAMES],
+                     tenant_name[i / NAMES], m->states[i], now[i]);
+}
+
+static int tenant_of(const struct month *m, const char *uid) {
+    for (int t = 0; t < TENANT_KINDS; t++)
+        if (!strcmp(m->uid[t], uid))
+            return t;
+    return -1; /* of one that is gone */
+}
+
+/* The test's own judge, simpler than the real one: could this look have proved it? */
+static void proofs_note(struct month *m, const struct name_check *check) {
+    int t = tenant_of(m, check->uid), n = name_index(check);
+    const struct zone_data *z = &m->w.zone[n];
+    if (t >= 0 && !z->down &&
+        (z->cname == t || (z->txt[t] && (check->wildcard || z->address == 1))))
+        m->proved[t][n] = true;
+}
+
+static void month_answer(struct month *m, const struct name_check *check) {
+    bool unknown = m->w.zone[name_index(check)].down;
+    proofs_note(m, check);
+    states_read(m, m->states);
+    answer(&m->w, check);
+    if (unknown)
+        states_same(m, "an unknown answer");
+}
+
+static void month_drop(struct month *m, int t) {
+    bool was = m->wants[t].here;
+    m->wants[t].here = true;
+    for (int n = 0; n < NAMES; n++) {
+        m->wants[t].name[n] = throw(m, 3) == 0;
+        m->wants[t].vouched[n] = throw(m, 12) == 0;
+    }
+    drop(&m->w, t, &m->wants[t]);
+    snprintf(m->uid[t], sizeof m->uid[t], "%s",
+             field_of(view_tenants(m->w.edge.registry, tenant_name[t]), "tenant", tenant_name[t],
+                      "uid"));
+    if (!was)
+        memset(m->proved[t], 0, sizeof m->proved[t]); /* another UID: proved nothing */
+}
+
+static void month_remove(struct month *m, int t) {
+    if (m->wants[t].here)
+        drop_gone(&m->w.edge, tenant_name[t], m->w.now);
+    m->wants[t].here = false;
+    m->uid[t][0] = 0;
+}
+
+static void month_dns(struct month *m) {
+    struct zone_data *z = &m->w.zone[throw(m, NAMES)];
+    switch (throw(m, 4)) {
+    case 0:
+        z->cname = (int) throw(m, TENANT_KINDS + 2) - 2;
+        break;
+    case 1:
+        z->address = (int) throw(m, 3);
+        break;
+    case 2:
+        z->txt[throw(m, TENANT_KINDS)] ^= true;
+        break;
+    default:
+        z->down = !z->down;
+    }
+}
+
+static void month_looks(struct month *m) {
+    static const int64_t steps[] = {1, 5, 60, 3600, 6 * 3600, DAY, 4 * DAY, 31 * DAY};
+    struct name_check check[8];
+    int64_t next;
+    m->w.now += steps[throw(m, 8)];
+    for (int round = 0; round < 20; round++) {
+        size_t n = registry_due(m->w.edge.registry, m->w.now, check, 8, &next);
+        for (size_t i = 0; i < n; i++)
+            if (throw(m, 8) == 0 && m->late_count < 4)
+                m->late[m->late_count++] = check[i];
+            else
+                month_answer(m, &check[i]);
+        if (!n)
+            break;
+    }
+}
+
+static void month_restart(struct month *m) {
+    states_read(m, m->states);
+    restart(&m->w, m->wants);
+    states_same(m, "a restart");
+}
+
+static void month_step(struct month *m) {
+    int t = (int) throw(m, TENANT_KINDS);
+    switch (throw(m, 12)) {
+    case 0:
+    case 1:
+        month_drop(m, t);
+        break;
+    case 2:
+        if (throw(m, 4) == 0)
+            month_remove(m, t);
+        break;
+    case 3:
+    case 4:
+    case 5:
+        month_dns(m);
+        break;
+    case 6:
+        month_restart(m);
+        break;
+    case 7:
+        if (m->late_count)
+            month_answer(m, &m->late[--m->late_count]);
+        break;
+    case 8:
+        registry_recheck(m->w.edge.registry, throw(m, 2) ? tenant_name[t] : NULL,
+                         throw(m, 2) ? names[throw(m, NAMES)] : NULL, m->w.now);
+        break;
+    default:
+        month_looks(m);
+    }
+}
+
+static void month_check(struct month *m) {
+    for (int n = 0; n < NAMES; n++) {
+        int holders = 0;
+        for (int t = 0; t < TENANT_KINDS; t++) {
+            bool routed = routes(&m->w, t, names[n]);
+            holders += routed;
+            if (routed && !m->proved[t][n] && !m->wants[t].vouched[n] &&
+                !(m->wants[t].vouched[2] && n == 0)) /* *.example.com covers web.example.com */
+                fail_msg("%s routes for %s, which has not proved it", names[n], tenant_name[t]);
+            if (routed && !m->wants[t].name[n])
+                fail_msg("%s routes for %s, which does not bind it", names[n], tenant_name[t]);
+        }
+        if (holders > 1)
+            fail_msg("%s routes for %d tenants", names[n], holders);
+    }
+}
+
+static unsigned long number_of(const char *variable, unsigned long otherwise) {
+    const char *text = getenv(variable);
+    return text && *text ? strtoul(text, NULL, 10) : otherwise;
+}
+
+static void no_month_gives_a_name_to_two_or_to_who_did_not_prove_it(void **state) {
+    (void)state;
+    unsigned long seed = number_of("RINGRESS_SEED", (unsigned long)time(NULL)),
+                  steps = number_of("RINGRESS_STEPS", 6000);
+    print_message("RINGRESS_SEED=%lu RINGRESS_STEPS=%lu\n", seed, steps);
+    struct month *m = calloc(1, sizeof *m);
+    for (unsigned long done = 0; done < steps;) {
+        memset(m, 0, sizeof *m);
+        m->dice = seed + done;
+        world_begin(&m->w);
+        for (int i = 0; i < 300 && done < steps; i++, done++) {
+            month_step(m);
+            month_check(m);
+        }
+        edge_end(&m->w.edge);
+    }
+    free(m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_routes_when_its_cname_leads_here_and_not_before),
+        cmocka_unit_test(the_first_to_prove_wins_not_the_first_to_come),
+        cmocka_unit_test(a_name_that_is_held_firmly_is_not_looked_at_for_others),
+        cmocka_unit_test(servers_that_fail_drop_nobody),
+        cmocka_unit_test(a_name_that_leads_away_is_warned_of_suspended_and_given_up),
+        cmocka_unit_test(doubt_opens_a_name_to_a_fresh_txt_only),
+        cmocka_unit_test(a_dangling_cname_keeps_the_name_for_who_is_gone),
+        cmocka_unit_test(a_name_moves_between_ingresses_of_one_tenant_without_a_look),
+        cmocka_unit_test(under_anothers_wildcard_only_a_txt_takes_a_name),
+        cmocka_unit_test(an_answer_to_a_look_that_is_over_is_nobodys),
+        cmocka_unit_test(a_restart_continues_every_state),
+        cmocka_unit_test(a_tombstone_survives_a_restart),
+        cmocka_unit_test(many_pending_names_hold_up_nobodys_first_look),
+        cmocka_unit_test(transitions_are_logged_in_order),
+        cmocka_unit_test(no_month_gives_a_name_to_two_or_to_who_did_not_prove_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
