@@ -386,7 +386,7 @@ static void of_two_looks_under_way_the_first_answer_wins(void **state) {
     struct name_check check[2];
     int64_t next;
     world_begin(&w);
-    *dns(&w, WEB) = (struct zone_data){.cname = ACME_T, .txt = {true, true}};
+    *dns(&w, WEB) = (struct zone_data){.cname = ACME_T, .address = 1, .txt = {true, true}};
     binds(&w, ACME_T, WEB);
     binds(&w, GLOBEX_T, WEB);
     assert_int_equal(registry_due(w.edge.registry, w.now, check, 2, &next), 2);

@@ -189,6 +189,26 @@ static void a_challenge_that_leads_into_the_platform_proves_nothing(void **state
     proves();
 }
 
+static void an_answer_is_validated_when_every_link_to_it_was(void **state) {
+    (void)state;
+    address(&seen.a, "203.0.113.7");
+    txt(TOKEN);
+    proves();
+    assert_false(facts.secure);
+    seen.challenge.secure = true;
+    proves();
+    assert_true(facts.secure && proof_hangs_on_txt(&facts, false));
+    hop(&seen.challenge.alias, "challenges.example.net");
+    proves();
+    assert_false(facts.secure);
+    seen.challenge.alias.secure = true;
+    proves();
+    assert_true(facts.secure);
+    hop(&seen.chain, "t.1d.pt");
+    proves();
+    assert_false(proof_hangs_on_txt(&facts, false));
+}
+
 /* ---- wildcards ---- */
 
 static void a_wildcard_needs_the_txt_or_both_probes(void **state) {
@@ -368,6 +388,7 @@ int main(void) {
         STORY(a_token_is_the_whole_text_of_one_record),
         STORY(more_texts_than_are_read_prove_nothing),
         STORY(a_challenge_that_leads_into_the_platform_proves_nothing),
+        STORY(an_answer_is_validated_when_every_link_to_it_was),
         STORY(a_wildcard_needs_the_txt_or_both_probes),
         STORY(what_is_unknown_matters_only_where_it_could_prove),
         STORY(without_a_domain_no_cname_proves),
