@@ -94,7 +94,8 @@ struct looker {                  /* a tenant, there or gone, that has standings 
     char *uid, *tenant, *domain; /* owned; domain: the last one it was given, or NULL */
     struct heap due;             /* its standings that are to be looked at */
     struct heap_item turn;       /* in registry.looks */
-    unsigned under_way, pending; /* looks; standings that are pending */
+    unsigned under_way, pending; /* looks; standings that are pending and looked at */
+    size_t standings;            /* none, and its tenant is gone: nothing of it is left */
     bool over;                   /* some are not looked at, as there are too many */
 };
 
@@ -135,6 +136,7 @@ struct entry {
     struct resolved *resolved;
     bool port_refused;
     bool touched; /* in the registry's list of those to compile */
+    bool news;    /* a look saw something else: its events are to say so, at the next tick */
     struct compiled *compiled;
     int64_t since;
 };
@@ -166,7 +168,7 @@ struct registry {
     struct entry **touched;
     size_t touched_count, touched_room;
     struct stash *scratch; /* names in the latest change of tenants that are gone */
-    bool loaded;
+    bool loaded;           /* every drop that was there at the start has come */
 };
 
 /* registry.c */
@@ -216,22 +218,27 @@ void names_fini(struct registry *);
 struct standing *standing_of(const struct place *, const char *uid);
 struct standing *standing_find(const struct registry *, const char *name, bool wildcard,
                                const char *uid);
+/* The proof that stands in this tenant's way: another's, but not what a tenant left behind whose domain is this one's now. */
+const struct standing *standing_rival(const struct place *, const char *uid, const char *domain);
+/* Only a TXT proves it: somebody else keeps the name, or the wildcard above it. */
+bool standing_contested(const struct standing *);
+bool standing_left_behind(const struct standing *); /* no Ingress binds it any more */
 void standing_claimed(struct claim *);
 void standing_unclaimed(struct registry *, struct claim *, struct change *);
 /* Does this claim need a proof, and is it looked for? */
 void standing_renew(struct registry *, struct claim *, struct change *);
 /* The place is held by others than before, or less firmly: who may try now? */
-void standings_wake(struct registry *, struct place *);
+void standings_wake(struct registry *, struct place *, struct change *);
 /* `winner` holds by another right: what a tenant that is not he had proved is no more. */
 void standings_yield(struct registry *, struct place *, const struct entry *winner,
                      struct change *);
 void standing_seen(struct registry *, struct standing *, const struct name_check *,
-                   const struct dns_seen *, int64_t now, struct change *);
+                   const struct dns_seen *, struct change *);
 void standing_row(struct registry *, const char *key, const char *value);
 void log_row(struct registry *, const char *key);
 /* At start, when all drops have come: what waited for a proof that nobody wants any more goes. */
 void standings_loaded(struct registry *, struct change *);
-void standings_free(struct registry *, struct place *);
+void standings_free(struct place *); /* at the end of everything */
 /* The records that would prove it; `token` has room for PROOF_TOKEN_LENGTH + 1. */
 void standing_token(const struct registry *, const struct standing *, char *token);
 
@@ -240,6 +247,7 @@ struct looker *looker_need(struct registry *, const char *uid, const char *tenan
 void looker_domain(struct registry *, struct entry *);
 void look_schedule(struct registry *, struct standing *, int64_t when);
 void look_forget(struct registry *, struct standing *);
+void looker_tidy(struct registry *, const char *uid);
 void looks_fini(struct registry *);
 
 /* ports.c */

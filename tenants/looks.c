@@ -42,6 +42,15 @@ static void looker_free(struct looker *looker) {
     free(looker);
 }
 
+void looker_tidy(struct registry *registry, const char *uid) {
+    struct looker *looker = table_get(&registry->lookers, uid);
+    if (!looker || looker->standings)
+        return;
+    heap_take(&registry->looks, &looker->turn);
+    table_drop(&registry->lookers, uid);
+    looker_free(looker);
+}
+
 void looks_fini(struct registry *registry) {
     struct looker *looker;
     for (size_t at = 0; (looker = table_next(&registry->lookers, &at));)
@@ -160,7 +169,8 @@ void registry_seen(struct registry *registry, const struct name_check *check,
         return;
     s->serial = 0;
     s->looker->under_way--;
-    standing_seen(registry, s, check, seen, now, ret);
+    standing_seen(registry, s, check, seen, ret);
+    looker_tidy(registry, check->uid);
     touched_compile(registry, now, ret);
 }
 

@@ -5,8 +5,8 @@
  *   grant   spec.domain: kept for ever under the tenant's name; nobody else gets that name, one
  * above or one below
  *   claim   a name in spec.tls.hosts of an Ingress
- *   holder  the first claim that was eligible (own domain, or vouched) and found the place free;
- * kept until it goes
+ *   holder  the first claim that was eligible (own domain, vouched, or proved: standings.c) and found the place free;
+ * kept until it goes, or is eligible no more
  *
  * A place is the claims of one name. Whatever changes a place re-elects its holder, writes the
  * row, and touches the tenants
@@ -200,14 +200,11 @@ enum claim_state claim_judge(const struct registry *registry, const struct claim
         *ret_reason = kept_reason(state);
         return state <= CLAIM_SUSPENDED ? state : CLAIM_VERIFIED;
     }
-    const struct looker *keeper = place->keeper ? place->keeper->looker : NULL;
-    if (state == CLAIM_CONFLICT || (!holder && !keeper))
-        return state;
-    const char *uid = holder ? holder->entry->uid : keeper->uid;
-    if (!strcmp(uid, claim->entry->uid) && !holder)
+    const struct entry *entry = claim->entry;
+    if (state == CLAIM_CONFLICT || (!holder && !standing_rival(place, entry->uid, entry->domain)))
         return state;
     *ret_reason =
-        strcmp(uid, claim->entry->uid) ? taken : "bound to another Ingress of this tenant";
+        holder && holder->entry == entry ? "bound to another Ingress of this tenant" : taken;
     return CLAIM_CONFLICT;
 }
 
@@ -310,7 +307,7 @@ static bool place_elect(struct registry *registry, struct place *place, const st
         entry_touch(registry, before->entry);
     if (now)
         entry_touch(registry, now->entry);
-    standings_wake(registry, place);
+    standings_wake(registry, place, change);
     return true;
 }
 
@@ -514,8 +511,8 @@ void names_row(struct registry *registry, const char *name, struct entry *entry,
 void names_fini(struct registry *registry) {
     struct zone *zone;
     for (size_t at = 0; (zone = table_next(&registry->zones, &at));) {
-        standings_free(registry, &zone->exact);
-        standings_free(registry, &zone->wildcard);
+        standings_free(&zone->exact);
+        standings_free(&zone->wildcard);
         free(zone->name);
         free(zone->granted_to);
         free(zone->granted_uid);

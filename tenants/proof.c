@@ -51,7 +51,7 @@ static bool passes_through(const struct dns_chain *chain, const char *domain) {
 
 static enum fact chain_read(const struct dns_chain *chain, const char *name, const char *domain,
                             struct proof_facts *facts) {
-    if (passes_through(chain, domain))
+    if (!chain->loop && passes_through(chain, domain))
         return FACT_YES;
     if (chain->answer == DNS_UNKNOWN)
         say(facts, "the CNAME of %s could not be looked up", name);

@@ -268,7 +268,7 @@ static void entry_compile(struct registry *registry, struct entry *entry, int64_
 void touched_compile(struct registry *registry, int64_t now, struct change *change) {
     for (size_t i = 0; i < registry->touched_count; i++) {
         struct entry *entry = registry->touched[i];
-        entry->touched = false;
+        entry->touched = entry->news = false;
         if (entry->live)
             entry_compile(registry, entry, now, change);
     }
@@ -452,6 +452,7 @@ static void entry_remove(struct registry *registry, struct entry *entry, int64_t
         change_row(change, NULL, "good/%s", entry->name);
     change_tenant(change, stash_text(registry->scratch, entry->name), NULL);
     table_drop(&registry->entries, entry->name);
+    looker_tidy(registry, entry->uid);
     entry_free(entry);
 }
 
@@ -483,6 +484,7 @@ void registry_loaded(struct registry *registry, int64_t now, struct change *ret)
             entry_recover(registry, list[i], now, ret);
     free(list);
     standings_loaded(registry, ret);
+    registry->loaded = true;
     touched_compile(registry, now, ret);
 }
 
@@ -525,7 +527,7 @@ void registry_tick(struct registry *registry, int64_t now, struct change *ret) {
             claims_renew(registry, entry, ret);
             entry_touch(registry, entry);
         }
-        if (freed && entry->port_refused)
+        if ((freed && entry->port_refused) || entry->news)
             entry_touch(registry, entry);
     }
     touched_compile(registry, now, ret);

@@ -79,6 +79,10 @@ static enum outcome disproved(struct standing *s, int64_t now, int64_t recheck_s
                                                                       : OUTCOME_STAYS;
 }
 
+bool standing_gave_up(const struct standing *s) {
+    return s->phase == PHASE_PENDING && !s->next_look && s->looked - s->since >= GIVE_UP_S;
+}
+
 enum outcome standing_judged(struct standing *s, const struct verdict_on_name *verdict, int64_t now,
                              int64_t recheck_s, uint64_t luck) {
     s->looked = now;

@@ -57,6 +57,8 @@ struct verdict_on_name {
 /* `luck`: random, for jitter. Sets phase, since, next_look and what goes with them. */
 enum outcome standing_judged(struct standing *, const struct verdict_on_name *, int64_t now,
                              int64_t recheck_s, uint64_t luck);
+/* Pending, and not looked at any more: nothing proved it for GIVE_UP_S. */
+bool standing_gave_up(const struct standing *);
 const char *phase_name(enum phase);
 /* False: no phase is called that. */
 bool phase_read(const char *name, enum phase *ret);

@@ -99,28 +99,31 @@ static void count_up(struct standing *s) {
 }
 
 /* It leaves the pending ones: another of its tenant's may be looked at. */
-static void count_down(struct registry *registry, struct standing *s) {
+static void count_down(struct registry *registry, struct standing *s, struct change *change) {
     struct looker *looker = s->looker;
     struct entry *entry = looker->over ? entry_find(registry, looker->tenant) : NULL;
+    struct claim *claim = entry ? entry->claims : NULL;
     looker->pending -= !s->capped;
     s->capped = false;
-    if (!looker->over)
-        return;
-    looker->over = false;
-    for (struct claim *claim = entry ? entry->claims : NULL; claim; claim = claim->next_of_entry) {
+    for (; claim && looker->pending < PENDING_MAX; claim = claim->next_of_entry) {
         struct place *place = zone_place(claim->zone, claim->wildcard);
         struct standing *other = standing_of(place, looker->uid);
         if (!other || !other->capped || other == s)
             continue;
         count_up(other);
-        if (!other->capped)
-            standings_wake(registry, place);
+        standings_wake(registry, place, change);
     }
+    looker->over = claim != NULL; /* the walk went not to the end: there may be more */
 }
 
-static void seen_set(struct standing *s, const char *text) {
+/* True when it is something else than before. */
+static bool seen_set(struct standing *s, const char *text) {
+    const char *now = text ? text : "", *before = s->seen ? s->seen : "";
+    if (!strcmp(now, before))
+        return false;
     free(s->seen);
-    s->seen = text && *text ? strdup(text) : NULL;
+    s->seen = *now ? strdup(now) : NULL;
+    return true;
 }
 
 static struct standing *standing_new(struct registry *registry, struct zone *zone, bool wildcard,
@@ -133,6 +136,7 @@ static struct standing *standing_new(struct registry *registry, struct zone *zon
     s->next = place->standings;
     place->standings = s;
     s->since = registry->now;
+    looker->standings++;
     return s;
 }
 
@@ -146,17 +150,17 @@ static void standing_unlink(struct standing *s) {
         place->keeper = NULL;
 }
 
-static void standing_free(struct registry *registry, struct standing *s) {
+static void standing_free(struct registry *registry, struct standing *s, struct change *change) {
     look_forget(registry, s);
     standing_unlink(s);
     if (s->phase == PHASE_PENDING)
-        count_down(registry, s);
+        count_down(registry, s, change);
+    s->looker->standings--;
     free(s->seen);
     free(s);
 }
 
-void standings_free(struct registry *registry, struct place *place) {
-    (void)registry;
+void standings_free(struct place *place) {
     for (struct standing *s = place->standings, *next; s; s = next) {
         next = s->next;
         free(s->seen);
@@ -169,7 +173,7 @@ static void standing_end(struct registry *registry, struct standing *s, const ch
     if (s->phase != PHASE_PENDING)
         transition_log(registry, s, phase_name(s->phase), to, why, change);
     row_drop(s, change);
-    standing_free(registry, s);
+    standing_free(registry, s, change);
 }
 
 /* What was kept is kept no more: whoever still wants the name begins anew. The place is not elected again here. */
@@ -193,8 +197,25 @@ static void standing_lose(struct registry *registry, struct standing *s, const c
 
 /* ---- who may try ---- */
 
-static bool is_tombstone(const struct standing *s) {
+bool standing_left_behind(const struct standing *s) {
     return s->phase != PHASE_PENDING && !s->claims;
+}
+
+/* A tenant made again under its name, and given its domain again, is another one. But what leads to that domain leads to it, so
+ * it may prove as anybody may; whoever was there before can't come back. */
+const struct standing *standing_rival(const struct place *place, const char *uid,
+                                      const char *domain) {
+    const struct standing *keeper = place->keeper;
+    if (!keeper || !strcmp(keeper->looker->uid, uid))
+        return NULL;
+    bool follows = standing_left_behind(keeper) && domain && keeper->looker->domain &&
+                   !strcmp(domain, keeper->looker->domain);
+    return follows ? NULL : keeper;
+}
+
+bool standing_contested(const struct standing *s) {
+    return standing_rival(place_of(s), s->looker->uid, s->looker->domain) ||
+           under_foreign_wildcard(s->zone, s->wildcard, s->looker->uid);
 }
 
 /* Somebody else holds the name, and nothing is wrong with that. */
@@ -208,21 +229,25 @@ static bool is_barred(const struct standing *s) {
     return !kept || keeper->phase == PHASE_VERIFIED;
 }
 
-static void standing_wake(struct registry *registry, struct standing *s) {
+static void standing_wake(struct registry *registry, struct standing *s, struct change *change) {
     if (s->phase != PHASE_PENDING)
         return;
-    if (s->capped || !s->claims || is_barred(s)) {
-        look_schedule(registry, s, 0);
-    } else if (!s->next_look) {
+    bool rests =
+        s->capped || !s->claims || is_barred(s) ||
+        (!registry->loaded && standing_gave_up(s)); /* a restart is no reason to try again */
+    if (rests == !s->next_look)
+        return;
+    if (!rests) {
         s->since = registry->now;
         s->wait = 0;
-        look_schedule(registry, s, registry->now);
     }
+    look_schedule(registry, s, rests ? 0 : registry->now);
+    row_write(s, change);
 }
 
-void standings_wake(struct registry *registry, struct place *place) {
+void standings_wake(struct registry *registry, struct place *place, struct change *change) {
     for (struct standing *s = place->standings; s; s = s->next)
-        standing_wake(registry, s);
+        standing_wake(registry, s, change);
 }
 
 void standings_yield(struct registry *registry, struct place *place, const struct entry *winner,
@@ -245,7 +270,7 @@ void standing_unclaimed(struct registry *registry, struct claim *claim, struct c
         return;
     if (s->phase == PHASE_PENDING) {
         row_drop(s, change);
-        standing_free(registry, s);
+        standing_free(registry, s, change);
         return;
     }
     transition_log(registry, s, phase_name(s->phase), "tombstone", "no Ingress binds it any more",
@@ -267,9 +292,9 @@ static void standing_begin(struct registry *registry, struct claim *claim, struc
     struct standing *s = standing_new(registry, claim->zone, claim->wildcard, looker);
     s->claims = claims_of(place, claim->entry);
     count_up(s);
-    standing_wake(registry, s);
+    standing_wake(registry, s, change);
     row_write(s, change);
-    if (place->keeper && is_tombstone(place->keeper)) /* does DNS still say so? */
+    if (place->keeper && standing_left_behind(place->keeper)) /* does DNS still say so? */
         look_schedule(registry, place->keeper, registry->now);
 }
 
@@ -279,7 +304,7 @@ void standing_renew(struct registry *registry, struct claim *claim, struct chang
     if (needed && !s)
         standing_begin(registry, claim, change);
     else if (needed)
-        standing_wake(registry, s);
+        standing_wake(registry, s, change);
     else if (s && claim->entry->live)
         standing_end(registry, s, "released", "it needs no proof any more, or can have none",
                      change);
@@ -308,12 +333,6 @@ void standings_loaded(struct registry *registry, struct change *change) {
 
 /* ---- what a look changes ---- */
 
-static bool is_contested(const struct standing *s) {
-    const struct place *place = place_of(s);
-    return (place->keeper && place->keeper != s) ||
-           under_foreign_wildcard(s->zone, s->wildcard, s->looker->uid);
-}
-
 static void facts_get(const struct registry *registry, const struct standing *s,
                       const struct name_check *check, const struct dns_seen *seen,
                       struct proof_facts *ret) {
@@ -334,18 +353,18 @@ static void holder_touch(struct registry *registry, const struct place *place) {
         entry_touch(registry, place->holder->entry);
 }
 
-static void claimants_touch(struct registry *registry, const struct place *place,
-                            const struct standing *s) {
-    for (struct claim *claim = place->first; claim; claim = claim->next)
-        if (!strcmp(claim->entry->uid, s->looker->uid))
-            entry_touch(registry, claim->entry);
+/* The events of a tenant with a thousand pending names are not made anew for each of a thousand looks. */
+static void news_note(struct registry *registry, const struct looker *looker) {
+    struct entry *entry = entry_find(registry, looker->tenant);
+    if (entry && !strcmp(entry->uid, looker->uid))
+        entry->news = true;
 }
 
 static void standing_won(struct registry *registry, struct standing *s, struct change *change) {
     struct place *place = place_of(s);
-    count_down(registry, s);
+    count_down(registry, s, change);
     if (place->keeper)
-        standing_lose(registry, place->keeper, "another tenant proved it by TXT", change);
+        standing_lose(registry, place->keeper, "another tenant proved it", change);
     place->keeper = s;
 }
 
@@ -356,46 +375,58 @@ static void standing_moved(struct registry *registry, struct standing *s, enum p
     if (from == PHASE_PENDING)
         standing_won(registry, s, change);
     place_renew(registry, s->zone, s->wildcard, NULL, change);
-    standings_wake(registry, place);
+    standings_wake(registry, place, change);
     holder_touch(registry, place);
 }
 
-void standing_seen(struct registry *registry, struct standing *s, const struct name_check *check,
-                   const struct dns_seen *seen, int64_t now, struct change *change) {
-    struct proof_facts facts;
-    struct place *place = place_of(s);
+static void standing_released(struct registry *registry, struct standing *s, const char *why,
+                              struct change *change) {
+    struct zone *zone = s->zone;
+    bool wildcard = s->wildcard;
+    standing_lose(registry, s, why, change);
+    place_renew(registry, zone, wildcard, NULL, change);
+    standings_wake(registry, zone_place(zone, wildcard), change);
+    zone_tidy(registry, zone);
+}
+
+static const char txt_waits[] = "the TXT record is there; as its zone is not signed, it has to be "
+                                "there a few seconds later, too";
+
+static void standing_look_over(struct registry *registry, struct standing *s,
+                               const struct proof_facts *facts, bool txt_only,
+                               struct change *change) {
     enum phase from = s->phase;
-    bool txt_only = from == PHASE_PENDING && is_contested(s);
-    if (from == PHASE_PENDING && is_barred(s)) { /* somebody was faster */
-        look_schedule(registry, s, 0);
-        return;
-    }
-    facts_get(registry, s, check, seen, &facts);
-    struct verdict_on_name verdict = {.proved = proof_judge(&facts, s->wildcard, txt_only),
-                                      .by_txt = proof_hangs_on_txt(&facts, txt_only),
-                                      .trusted = facts.secure};
-    seen_set(s, verdict.proved == FACT_YES ? NULL : facts.seen);
+    struct verdict_on_name verdict = {.proved = proof_judge(facts, s->wildcard, txt_only),
+                                      .by_txt = proof_hangs_on_txt(facts, txt_only),
+                                      .trusted = facts->secure};
     enum outcome outcome =
-        standing_judged(s, &verdict, now, registry->recheck_s, registry_random(registry));
-    if (verdict.proved == FACT_YES && s->phase == PHASE_PENDING)
-        seen_set(s, "the TXT record is there; as its zone is not signed, it has to be there a few "
-                    "seconds later, too");
+        standing_judged(s, &verdict, registry->now, registry->recheck_s, registry_random(registry));
+    bool waits = verdict.proved == FACT_YES && s->phase == PHASE_PENDING;
+    bool news = seen_set(s, waits ? txt_waits : verdict.proved == FACT_YES ? NULL : facts->seen);
     if (outcome == OUTCOME_RELEASED) {
-        struct zone *zone = s->zone;
-        bool wildcard = s->wildcard;
-        standing_lose(registry, s, facts.seen, change);
-        place_renew(registry, zone, wildcard, NULL, change);
-        standings_wake(registry, place);
-        zone_tidy(registry, zone);
+        standing_released(registry, s, facts->seen, change);
         return;
     }
-    look_schedule(registry, s, s->again ? now : s->next_look);
+    look_schedule(registry, s, s->again ? registry->now : s->next_look);
     s->again = false;
     row_write(s, change);
     if (outcome == OUTCOME_MOVED)
         standing_moved(registry, s, from, change);
-    else if (s->phase == PHASE_PENDING)
-        claimants_touch(registry, place, s); /* its events say what was seen */
+    else if (news)
+        news_note(registry, s->looker);
+}
+
+void standing_seen(struct registry *registry, struct standing *s, const struct name_check *check,
+                   const struct dns_seen *seen, struct change *change) {
+    struct proof_facts facts;
+    bool pending = s->phase == PHASE_PENDING;
+    if (pending && is_barred(s)) { /* somebody was faster */
+        look_schedule(registry, s, 0);
+        row_write(s, change);
+        return;
+    }
+    facts_get(registry, s, check, seen, &facts);
+    standing_look_over(registry, s, &facts, pending && standing_contested(s), change);
 }
 
 /* ---- from the store ---- */

@@ -106,6 +106,11 @@ static void circles_and_long_chains_prove_nothing(void **state) {
     seen.chain.loop = true;
     proves_nothing("in a circle");
     clear(NULL);
+    hop(&seen.chain, "t.1d.pt"); /* also one that passes through the right domain */
+    hop(&seen.chain, "web.example.com");
+    seen.chain.loop = true;
+    proves_nothing("in a circle");
+    clear(NULL);
     for (int i = 0; i < DNS_HOPS_MAX; i++)
         hop(&seen.chain, "x.example.com");
     seen.chain.too_long = true;
