@@ -131,6 +131,10 @@ static json_t *claim_reason(const struct claim *claim, enum claim_state state, c
     if (standing && standing->capped)
         return json_sprintf("not looked at: the tenant has %d other names that wait for a proof",
                             PENDING_MAX);
+    if (standing && standing_gave_up(standing))
+        return json_sprintf("not looked at any more: nothing proved it for %d days. Drop its file "
+                            "again, or `ringress domain recheck %s`%s%s",
+                            GIVE_UP_S / 86400, text, link, seen);
     if (!domain)
         return json_sprintf("not verified: the tenant has no domain that a CNAME of %s could lead "
                             "to%s%s",
@@ -138,24 +142,39 @@ static json_t *claim_reason(const struct claim *claim, enum claim_state state, c
     return json_sprintf("not verified yet: add `%s CNAME %s.`%s%s", text, domain, link, seen);
 }
 
-static void record_add(json_t *records, const char *type, const char *name, const char *value) {
-    json_array_append_new(records,
-                          json_pack("{ssssss}", "type", type, "name", name, "value", value));
+static void record_add(json_t *records, int way, const char *type, const char *name,
+                       const char *value) {
+    json_array_append_new(records, json_pack("{si ss ss ss}", "way", way, "type", type, "name",
+                                             name, "value", value));
 }
 
-/* Each of them proves it, but where only a TXT does. */
+static void addresses_add(json_t *records, const struct registry *registry, const char *name) {
+    union address address;
+    for (size_t i = 0; i < registry->address_count; i++)
+        if (address_parse(registry->address[i], 0, &address))
+            record_add(records, 2, address.any.sa_family == AF_INET ? "A" : "AAAA", name,
+                       registry->address[i]);
+}
+
+/* Those of one `way` prove it together: 1, a CNAME; 2, a TXT and, but for a wildcard, whatever leads here. Where somebody else keeps
+ * the name or the wildcard above it, only the second does. */
 static json_t *records_json(const struct registry *registry, const struct claim *claim,
                             const struct standing *standing) {
     char name[256], challenge[300], target[256], token[PROOF_TOKEN_LENGTH + 1];
     const char *domain = claim->entry->domain;
+    bool txt_only = standing->phase == PHASE_PENDING && standing_contested(standing);
     json_t *records = json_array();
     claim_name(claim, name);
     snprintf(challenge, sizeof challenge, "_ringress-challenge.%s", claim->zone->name);
     snprintf(target, sizeof target, "%s.", domain ? domain : "");
     standing_token(registry, standing, token);
-    if (domain)
-        record_add(records, "CNAME", name, target);
-    record_add(records, "TXT", challenge, token);
+    if (domain && !txt_only)
+        record_add(records, 1, "CNAME", name, target);
+    record_add(records, 2, "TXT", challenge, token);
+    if (domain && txt_only && !claim->wildcard)
+        record_add(records, 2, "CNAME", name, target);
+    else if (!claim->wildcard)
+        addresses_add(records, registry, name);
     return records;
 }
 
