@@ -543,11 +543,14 @@ void registry_row(struct registry *registry, const char *key, const char *value)
         return;
     struct entry *entry =
         row.kind == ROW_DOMAIN || !row.tenant ? NULL : entry_need(registry, row.tenant, row.uid);
-    if (entry && row.kind == ROW_TENANT && row.uid) {
-        free(entry->uid); /* other rows of the tenant may have come before this one */
+    if (entry && row.uid && !entry->stored && strcmp(entry->uid, row.uid)) {
+        free(
+            entry
+                ->uid); /* rows that do not tell it came before this one: "good" before "name" before "tenant" */
         entry->uid = copied(row.uid);
-        entry->stored = true;
     }
+    if (entry && row.kind == ROW_TENANT && row.uid)
+        entry->stored = true;
     if (entry && row.kind == ROW_GOOD) {
         free(entry->good);
         entry->good = copied(value);
