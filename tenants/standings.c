@@ -92,6 +92,13 @@ void log_row(struct registry *registry, const char *key) {
 
 /* ---- making and ending ---- */
 
+static unsigned claims_of(const struct place *place, const char *uid) {
+    unsigned count = 0;
+    for (const struct claim *claim = place->first; claim; claim = claim->next)
+        count += !strcmp(claim->entry->uid, uid);
+    return count;
+}
+
 static void count_up(struct standing *s) {
     s->capped = s->looker->pending >= PENDING_MAX;
     s->looker->over |= s->capped;
@@ -136,6 +143,7 @@ static struct standing *standing_new(struct registry *registry, struct zone *zon
     s->next = place->standings;
     place->standings = s;
     s->since = registry->now;
+    s->claims = claims_of(place, looker->uid);
     looker->standings++;
     return s;
 }
@@ -278,19 +286,11 @@ void standing_unclaimed(struct registry *registry, struct claim *claim, struct c
     row_write(s, change);
 }
 
-static unsigned claims_of(const struct place *place, const struct entry *entry) {
-    unsigned count = 0;
-    for (const struct claim *claim = place->first; claim; claim = claim->next)
-        count += claim->entry == entry;
-    return count;
-}
-
 static void standing_begin(struct registry *registry, struct claim *claim, struct change *change) {
     struct looker *looker = looker_need(registry, claim->entry->uid, claim->entry->name);
     struct place *place = zone_place(claim->zone, claim->wildcard);
     looker_domain(registry, claim->entry);
     struct standing *s = standing_new(registry, claim->zone, claim->wildcard, looker);
-    s->claims = claims_of(place, claim->entry);
     count_up(s);
     standing_wake(registry, s, change);
     row_write(s, change);

@@ -94,16 +94,29 @@ static inline void change_take(struct edge *edge, struct change *change) {
     change_fini(change);
 }
 
+/* In whatever order: a store may have its own, and no row may need to come before another. */
+static inline void rows_read(struct edge *edge) {
+    size_t count = json_object_size(edge->rows), at = 0;
+    const char *key, **keys = calloc(count + 1, sizeof *keys);
+    json_t *value;
+    assert_non_null(keys);
+    json_object_foreach(edge->rows, key, value) keys[at++] = key;
+    for (size_t left = count; left; left--) {
+        size_t i = (roll(edge) >> 16) % left;
+        registry_row(edge->registry, keys[i],
+                     json_string_value(json_object_get(edge->rows, keys[i])));
+        keys[i] = keys[left - 1];
+    }
+    free(keys);
+}
+
 static inline void edge_restart(struct edge *edge) {
     registry_free(edge->registry);
     for (size_t i = 0; i < TENANTS; i++)
         if (edge->live[i].name)
             tenant_keep(edge, edge->live[i].name, NULL);
     registry_begin(edge);
-    const char *key;
-    json_t *value;
-    json_object_foreach(edge->rows, key, value)
-        registry_row(edge->registry, key, json_string_value(value));
+    rows_read(edge);
 }
 
 static inline void edge_end(struct edge *edge) {
