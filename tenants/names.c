@@ -334,14 +334,6 @@ void place_renew(struct registry *registry, struct zone *zone, bool wildcard,
 
 /* ---- an entry's claims ---- */
 
-static struct claim *claim_find(const struct entry *entry, const char *name, const char *ingress) {
-    char text[256];
-    for (struct claim *claim = entry->claims; claim; claim = claim->next_of_entry)
-        if (!strcmp(claim->ingress, ingress) && !strcmp(claim_name(claim, text), name))
-            return claim;
-    return NULL;
-}
-
 static struct claim *claim_add(struct registry *registry, struct entry *entry, const char *name,
                                const char *ingress) {
     struct claim *claim = calloc(1, sizeof *claim);
@@ -500,8 +492,10 @@ void domain_row(struct registry *registry, const char *domain, const char *tenan
 
 void names_row(struct registry *registry, const char *name, struct entry *entry,
                const char *ingress) {
-    if (claim_find(entry, name, ingress))
-        return;
+    const struct place *known = place_find(registry, name);
+    for (const struct claim *c = known ? known->first : NULL; c; c = c->next)
+        if (c->entry == entry && !strcmp(c->ingress, ingress))
+            return;
     struct claim *claim = claim_add(registry, entry, name, ingress);
     struct place *place = claim_place(claim);
     if (!place->holder)
