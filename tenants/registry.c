@@ -255,6 +255,16 @@ void entry_touch(struct registry *registry, struct entry *entry) {
     registry->touched[registry->touched_count++] = entry;
 }
 
+static void entry_untouch(struct registry *registry, struct entry *entry) {
+    size_t i = 0;
+    if (!entry->touched)
+        return;
+    while (registry->touched[i] != entry)
+        i++;
+    registry->touched[i] = registry->touched[--registry->touched_count];
+    entry->touched = false;
+}
+
 static void entry_compile(struct registry *registry, struct entry *entry, int64_t now,
                           struct change *change) {
     struct compiled *before = entry->compiled,
@@ -451,6 +461,7 @@ static void entry_remove(struct registry *registry, struct entry *entry, int64_t
     if (entry->good)
         change_row(change, NULL, "good/%s", entry->name);
     change_tenant(change, stash_text(registry->scratch, entry->name), NULL);
+    entry_untouch(registry, entry);
     table_drop(&registry->entries, entry->name);
     looker_tidy(registry, entry->uid);
     entry_free(entry);
