@@ -13,10 +13,6 @@ enum { CLASS_IN = 1, RCODE_GOOD = 0, RCODE_NO_NAME = 3 };
 
 static struct resolver_conf conf;
 
-void resolver_configure(const struct resolver_conf *given) {
-    conf = *given;
-}
-
 /* --- contexts --------------------------------------------------------------------------------*/
 
 static const char *const options[][2] = {
@@ -63,6 +59,8 @@ static bool context_set(struct ub_ctx *ctx) {
         good = false;
     if (conf.trust_anchor && ub_ctx_add_ta_file(ctx, conf.trust_anchor))
         good = false;
+    ub_ctx_debugout(
+        ctx, NULL); /* what matters of a failure is its answer; stderr may be a log of JSON */
     return !ub_ctx_async(ctx, 1) && good;
 }
 
@@ -73,6 +71,18 @@ struct ub_ctx *resolver_context(void) {
         ctx = NULL;
     }
     return ctx;
+}
+
+/* Removing a zone that is not there makes libunbound read all it was given, which it would else do at the first question. */
+bool resolver_configure(const struct resolver_conf *given, struct err *err) {
+    conf = *given;
+    struct ub_ctx *ctx = resolver_context();
+    bool good = ctx && !ub_ctx_zone_remove(ctx, "ringress.invalid.");
+    if (ctx)
+        ub_ctx_delete(ctx);
+    return good || err_set(err, "DNS: libunbound does not take %s%s",
+                           conf.trust_anchor ? "the trust anchor " : "the configuration",
+                           conf.trust_anchor ? conf.trust_anchor : "");
 }
 
 /* --- answers ---------------------------------------------------------------------------------*/

@@ -7,8 +7,7 @@
  * answered out of a built-in table.
  */
 #pragma once
-#include <stdbool.h>
-#include <stddef.h>
+#include "core/diag.h"
 #include <stdint.h>
 
 struct ub_ctx;
@@ -20,8 +19,8 @@ struct resolver_conf {
     size_t server_count;
     const char *trust_anchor; /* a file; NULL: no DNSSEC, nothing is secure */
 };
-/* Before any other call; strings and arrays stay the caller's and must outlive them. */
-void resolver_configure(const struct resolver_conf *);
+/* Before any other call; strings and arrays stay the caller's and must outlive them. False: *err says what can't be used. */
+bool resolver_configure(const struct resolver_conf *, struct err *);
 
 enum resolver_answer {
     RESOLVER_UNKNOWN, /* no answer, a failure, or one that DNSSEC shows to be forged */

@@ -172,13 +172,15 @@ static int server_start(void **state) {
     static char text[32], *servers[] = {text};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
+    struct err err;
     (void)state;
     server_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (bind(server_fd, (struct sockaddr *)&address, size) ||
         getsockname(server_fd, (struct sockaddr *)&address, &size))
         return -1;
     snprintf(text, sizeof text, "127.0.0.1:%u", ntohs(address.sin_port));
-    resolver_configure(&(struct resolver_conf){.server = servers, .server_count = 1});
+    if (!resolver_configure(&(struct resolver_conf){.server = servers, .server_count = 1}, &err))
+        return -1;
     return pthread_create(&server_thread, NULL, server_run, NULL);
 }
 
@@ -455,6 +457,18 @@ static void names_of_wire_format_are_read_without_believing_them(void **state) {
     assert_false(resolver_name_text("\1a\0x", 4, text));
 }
 
+static void a_trust_anchor_that_is_none_is_refused(void **state) {
+    char path[] = "/tmp/ringress-anchor-XXXXXX";
+    struct err err;
+    int fd = mkstemp(path);
+    (void)state;
+    assert_int_equal(write(fd, "this is no key\n", 15), 15);
+    close(fd);
+    assert_false(resolver_configure(&(struct resolver_conf){.trust_anchor = path}, &err));
+    assert_non_null(strstr(err.text, path));
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_nobody_has_shows_nothing_of_any_kind),
@@ -471,6 +485,7 @@ int main(void) {
         cmocka_unit_test(what_a_look_saw_a_moment_ago_is_not_believed_for_its_absence),
         cmocka_unit_test(dead_names_leave_room_for_others),
         cmocka_unit_test(names_of_wire_format_are_read_without_believing_them),
+        cmocka_unit_test(a_trust_anchor_that_is_none_is_refused), /* last: it configures anew */
     };
     return cmocka_run_group_tests(tests, server_start, server_stop);
 }
