@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * proof.c - from registry_due to registry_seen, and no further: what a look proves is judged in tenants/.
+ *
+ *   registry_due --room?--> dns_look -> seen -> registry_seen -> rows, tenants -> control_flush -> and again
+ *          \--its tenant has all the places it may have--> parked
+ *
+ * Whoever is parked is in flight for the registry, so that one tenant's thousand names are asked for once and take their turns
+ * here, while others pass.
+ */
+#include "edge/proof.h"
+#include "core/resolver.h"
+#include "edge/dns.h"
+#include "edge/edge.h"
+#include <stdlib.h>
+
+struct parked {
+    struct parked *next;
+    struct name_check check;
+};
+struct proofs {
+    struct edge *edge;
+    struct dns *dns;
+    struct loop_timer timer;
+    struct parked *first, **last;
+};
+
+static void park(struct proofs *p, const struct name_check *check) {
+    struct parked *one = calloc(1, sizeof *one);
+    if (!one)
+        abort(); /* the registry waits for every look; as in core/stash.c */
+    one->check = *check;
+    *p->last = one;
+    p->last = &one->next;
+}
+
+static void parked_begin(struct proofs *p) {
+    for (struct parked **at = &p->first, *one;
+         (one = *at) && dns_looking(p->dns) < DNS_LOOKS_MAX;) {
+        if (!dns_has_room(p->dns, one->check.uid)) {
+            at = &one->next;
+            continue;
+        }
+        dns_look(p->dns, &one->check);
+        *at = one->next;
+        if (p->last == &one->next)
+            p->last = at;
+        free(one);
+    }
+}
+
+/* False: no more are due now; *ret_next says when. */
+static bool due_begin(struct proofs *p, int64_t *ret_next) {
+    static struct name_check check[DNS_LOOKS_MAX];
+    size_t room = DNS_LOOKS_MAX - dns_looking(p->dns);
+    size_t count = registry_due(p->edge->registry, time(NULL), check, room, ret_next);
+    for (size_t i = 0; i < count; i++)
+        if (dns_has_room(p->dns, check[i].uid))
+            dns_look(p->dns, &check[i]);
+        else
+            park(p, &check[i]);
+    return count == room;
+}
+
+static int64_t wake_at(int64_t seconds) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t left = (seconds - now.tv_sec) * 1000000000ll - now.tv_nsec;
+    return loop_now_ns() + (left > 0 ? left : 0) + 1000000; /* a moment past that second's begin */
+}
+
+void proofs_pump(struct edge *e) {
+    struct proofs *p = e->proofs;
+    int64_t next = 0;
+    if (!p)
+        return;
+    parked_begin(p);
+    while (dns_looking(p->dns) < DNS_LOOKS_MAX && due_begin(p, &next))
+        ;
+    bool full = dns_looking(p->dns) == DNS_LOOKS_MAX; /* then an answer wakes us */
+    p->timer.due_ns = next && !full ? wake_at(next) : 0;
+}
+
+static void timer_fire(struct loop_timer *timer) {
+    proofs_pump(((struct proofs *)((char *)timer - offsetof(struct proofs, timer)))->edge);
+}
+
+static void seen(void *user, const struct name_check *check, const struct dns_seen *what) {
+    struct proofs *p = user;
+    struct change change = {0};
+    registry_seen(p->edge->registry, check, what, time(NULL), &change);
+    control_take(p->edge, &change);
+}
+
+static void settled(void *user) {
+    control_flush(((struct proofs *)user)->edge); /* it pumps */
+}
+
+bool proofs_resolver(const struct edge_conf *c, struct err *err) {
+    return resolver_configure(&(struct resolver_conf){.server = c->dns.servers.item,
+                                                      .server_count = c->dns.servers.count,
+                                                      .trust_anchor = c->dns.trust_anchor},
+                              err);
+}
+
+bool proofs_start(struct edge *e, struct err *err) {
+    static const struct dns_events events = {seen, settled};
+    struct proofs *p = calloc(1, sizeof *p);
+    if (!p || !(p->dns = dns_new(&e->loop, &events, p))) {
+        free(p);
+        return err_set(err, "out of memory");
+    }
+    p->edge = e;
+    p->last = &p->first;
+    p->timer.fire = timer_fire;
+    e->proofs = p;
+    if (!loop_add_timer(&e->loop, &p->timer))
+        return err_set(err, "out of memory");
+    return proofs_resolver(e->conf, err);
+}
+
+void proofs_end(struct edge *e) {
+    struct proofs *p = e->proofs;
+    if (!p)
+        return;
+    dns_free(p->dns);
+    for (struct parked *one = p->first, *next; one; one = next) {
+        next = one->next;
+        free(one);
+    }
+    p->timer.due_ns = 0;
+    free(p);
+    e->proofs = NULL;
+}
