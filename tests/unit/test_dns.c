@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * Looks at names: what a DNS server says is what is seen, unjudged. The server is a thread of this test on a port of its own,
  * answering from a table; libunbound and everything above it are the real ones.
- * link: edge/dns.c edge/loop.c
+ * link: edge/dns.c edge/loop.c modules/acme/caa.c
  */
 #include "core/resolver.h"
 #include "edge/dns.h"
+#include "modules/acme/caa.h"
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,13 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unbound.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 /* --- the server ------------------------------------------------------------------------------*/
 
-enum { A = 1, CNAME = 5, TXT = 16, AAAA = 28, SERVFAIL = -2, SILENCE = -3 };
+enum { A = 1, CNAME = 5, TXT = 16, AAAA = 28, CAA = 257, SERVFAIL = -2, SILENCE = -3 };
 
 struct record {
     const char *name;
@@ -55,7 +57,7 @@ static size_t wire_name(const char *text, unsigned char *out) {
     return n;
 }
 
-/* Texts are cut into strings of 255. */
+/* Texts are cut into strings of 255; a CAA record is "issue VALUE". */
 static size_t wire_data(const struct record *r, unsigned char *out) {
     size_t n = 0;
     if (r->type == A)
@@ -64,6 +66,13 @@ static size_t wire_data(const struct record *r, unsigned char *out) {
         return inet_pton(AF_INET6, r->data, out) == 1 ? 16 : 0;
     if (r->type == CNAME)
         return wire_name(r->data, out);
+    if (r->type == CAA) {
+        out[0] = 0;
+        out[1] = 5;
+        strcpy((char *)out + 2, r->data);
+        memmove(out + 7, out + 8, strlen(r->data) - 5);
+        return 2 + strlen(r->data) - 1;
+    }
     for (size_t left = strlen(r->data), at = 0; left;) {
         size_t most = left > 255 ? 255 : left;
         out[n++] = (unsigned char)most;
@@ -457,6 +466,30 @@ static void names_of_wire_format_are_read_without_believing_them(void **state) {
     assert_false(resolver_name_text("\1a\0x", 4, text));
 }
 
+static void caa_records_are_looked_for_up_the_tree(void **state) {
+    static const struct record records[] = {{"www.shop.example.com", CNAME, "cdn.example.net"},
+                                            {"cdn.example.net", A, "10.0.0.1"},
+                                            {"example.com", CAA, "issue ca.example.net"},
+                                            {"dead.example.com", SERVFAIL, NULL},
+                                            {0}};
+    static struct caa_set set;
+    (void)state;
+    zone = records;
+    struct ub_ctx *ctx = resolver_context();
+    caa_look(ctx, "www.shop.example.com", 5000, &set);
+    assert_int_equal(set.found, CAA_RECORDS);
+    assert_string_equal(set.domain, "example.com");
+    assert_int_equal(set.count, 1);
+    assert_string_equal(set.record[0].tag, "issue");
+    assert_string_equal(set.record[0].value, "ca.example.net");
+    caa_look(ctx, "a.dead.example.com", 5000, &set);
+    assert_int_equal(set.found, CAA_UNKNOWN);
+    assert_string_equal(set.domain, "dead.example.com");
+    caa_look(ctx, "shop.example.org", 5000, &set);
+    assert_int_equal(set.found, CAA_NONE);
+    ub_ctx_delete(ctx);
+}
+
 static void a_trust_anchor_that_is_none_is_refused(void **state) {
     char path[] = "/tmp/ringress-anchor-XXXXXX";
     struct err err;
@@ -485,6 +518,7 @@ int main(void) {
         cmocka_unit_test(what_a_look_saw_a_moment_ago_is_not_believed_for_its_absence),
         cmocka_unit_test(dead_names_leave_room_for_others),
         cmocka_unit_test(names_of_wire_format_are_read_without_believing_them),
+        cmocka_unit_test(caa_records_are_looked_for_up_the_tree),
         cmocka_unit_test(a_trust_anchor_that_is_none_is_refused), /* last: it configures anew */
     };
     return cmocka_run_group_tests(tests, server_start, server_stop);
