@@ -17,12 +17,12 @@ static struct resolver_conf conf;
 
 static const char *const options[][2] = {
     {"do-not-query-localhost:", "no"},
-    {"cache-max-ttl:", "3"},
+    {"cache-max-ttl:", "0"},
     {"cache-max-negative-ttl:", "0"},
     {"val-bogus-ttl:", "1"},
     {"aggressive-nsec:", "no"}, /* a proof that a name is missing, kept, would be a kept negative */
     {"harden-below-nxdomain:", "no"}, /* the same */
-    {"infra-host-ttl:", "5"},         /* a server that was down is asked again soon */
+    {"infra-host-ttl:", "1"},         /* a server that was down is asked again soon */
     {"infra-keep-probing:", "yes"},
     {"num-queries-per-thread:", "2048"},
     {"outgoing-range:", "512"},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * resolver.h - how this edge asks the public DNS: through `dns.servers`, validated against `dns.trust_anchor`.
  *
- * Answers are not kept: positive ones for a few seconds, so that the questions of one look share what they need, negative ones
- * not at all (those that come without SOA, against RFC 2308, for libunbound's five seconds): a tenant who has just put his record
+ * Answers are not kept beyond the second they came in, so that the questions of one look share what they need (negative ones not at
+ * all; those that come without SOA, against RFC 2308, for libunbound's five seconds): a tenant who has just put his record
  * must not hear that it is not there. Names are absolute, without a final dot; /etc/hosts is no DNS and is not read; no name is
  * answered out of a built-in table.
  */

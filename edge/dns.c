@@ -43,7 +43,7 @@ struct dns {
     struct ub_ctx *ctx; /* NULL: none asked yet, or it can't be had */
     bool failed;        /* said once */
     struct look *first, **last;
-    unsigned looking;
+    size_t looking;
 };
 
 /* When the next one ends; one that nothing could be asked for is told from the loop all the same. */
@@ -279,17 +279,6 @@ static void context_need(struct dns *d) {
                  "edge.yaml");
 }
 
-static unsigned looking_for(const struct dns *d, const char *uid) {
-    unsigned n = 0;
-    for (const struct look *l = d->first; l; l = l->next)
-        n += !strcmp(l->check.uid, uid);
-    return n;
-}
-
-bool dns_has_room(const struct dns *d, const char *uid) {
-    return d->looking < DNS_LOOKS_MAX && looking_for(d, uid) < DNS_LOOKS_OF_ONE_MAX;
-}
-
 static void questions_ask(struct dns *d, struct look *l) {
     for (enum part part = 0; part < PARTS; part++) {
         bool of_name = part <= ADDRESSES_6, of_wildcard = part >= PROBE_0;
@@ -315,8 +304,8 @@ void dns_look(struct dns *d, const struct name_check *check) {
     ends_watch(d);
 }
 
-unsigned dns_looking(const struct dns *d) {
-    return d->looking;
+size_t dns_room(const struct dns *d) {
+    return DNS_LOOKS_MAX - d->looking;
 }
 
 void dns_free(struct dns *d) {

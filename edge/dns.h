@@ -24,10 +24,8 @@ struct dns_events {
 
 /* NULL: no memory. Asking begins with the first look. */
 struct dns *dns_new(struct loop *, const struct dns_events *, void *user);
-/* May a look for this UID begin now? */
-bool dns_has_room(const struct dns *, const char *uid);
 /* Begins one; `seen` comes from the loop later, never from inside. Only while there is room. */
 void dns_look(struct dns *, const struct name_check *);
-unsigned dns_looking(const struct dns *);
+size_t dns_room(const struct dns *);
 /* Looks under way are forgotten. */
 void dns_free(struct dns *);

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * proof.c - from registry_due to registry_seen, and no further: what a look proves is judged in tenants/.
  *
- *   registry_due --room?--> dns_look -> seen -> registry_seen -> rows, tenants -> control_flush -> and again
- *          \--its tenant has all the places it may have--> parked
- *
- * Whoever is parked is in flight for the registry, so that one tenant's thousand names are asked for once and take their turns
- * here, while others pass.
+ *   registry_due -> dns_look -> seen -> registry_seen -> rows, tenants -> control_flush -> what is due next
  */
 #include "edge/proof.h"
 #include "core/resolver.h"
@@ -13,51 +9,19 @@
 #include "edge/edge.h"
 #include <stdlib.h>
 
-struct parked {
-    struct parked *next;
-    struct name_check check;
-};
 struct proofs {
     struct edge *edge;
     struct dns *dns;
     struct loop_timer timer;
-    struct parked *first, **last;
 };
-
-static void park(struct proofs *p, const struct name_check *check) {
-    struct parked *one = calloc(1, sizeof *one);
-    if (!one)
-        abort(); /* the registry waits for every look; as in core/stash.c */
-    one->check = *check;
-    *p->last = one;
-    p->last = &one->next;
-}
-
-static void parked_begin(struct proofs *p) {
-    for (struct parked **at = &p->first, *one;
-         (one = *at) && dns_looking(p->dns) < DNS_LOOKS_MAX;) {
-        if (!dns_has_room(p->dns, one->check.uid)) {
-            at = &one->next;
-            continue;
-        }
-        dns_look(p->dns, &one->check);
-        *at = one->next;
-        if (p->last == &one->next)
-            p->last = at;
-        free(one);
-    }
-}
 
 /* False: no more are due now; *ret_next says when. */
 static bool due_begin(struct proofs *p, int64_t *ret_next) {
     static struct name_check check[DNS_LOOKS_MAX];
-    size_t room = DNS_LOOKS_MAX - dns_looking(p->dns);
+    size_t room = dns_room(p->dns);
     size_t count = registry_due(p->edge->registry, time(NULL), check, room, ret_next);
     for (size_t i = 0; i < count; i++)
-        if (dns_has_room(p->dns, check[i].uid))
-            dns_look(p->dns, &check[i]);
-        else
-            park(p, &check[i]);
+        dns_look(p->dns, &check[i]);
     return count == room;
 }
 
@@ -73,11 +37,10 @@ void proofs_pump(struct edge *e) {
     int64_t next = 0;
     if (!p)
         return;
-    parked_begin(p);
-    while (dns_looking(p->dns) < DNS_LOOKS_MAX && due_begin(p, &next))
+    while (dns_room(p->dns) && due_begin(p, &next))
         ;
-    bool full = dns_looking(p->dns) == DNS_LOOKS_MAX; /* then an answer wakes us */
-    p->timer.due_ns = next && !full ? wake_at(next) : 0;
+    p->timer.due_ns =
+        next && dns_room(p->dns) ? wake_at(next) : 0; /* when full, an answer wakes us */
 }
 
 static void timer_fire(struct loop_timer *timer) {
@@ -110,7 +73,6 @@ bool proofs_start(struct edge *e, struct err *err) {
         return err_set(err, "out of memory");
     }
     p->edge = e;
-    p->last = &p->first;
     p->timer.fire = timer_fire;
     e->proofs = p;
     if (!loop_add_timer(&e->loop, &p->timer))
@@ -123,10 +85,6 @@ void proofs_end(struct edge *e) {
     if (!p)
         return;
     dns_free(p->dns);
-    for (struct parked *one = p->first, *next; one; one = next) {
-        next = one->next;
-        free(one);
-    }
     p->timer.due_ns = 0;
     free(p);
     e->proofs = NULL;
