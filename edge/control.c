@@ -23,7 +23,21 @@ struct known {       /* a tenant that has something in conf.d */
 
 /* --- what a registry call changed ------------------------------------------------------------*/
 
+/* What is queued right behind its own earlier change takes that one's place; past others it must not go, to whom a name or port
+ * may have moved. */
+static bool queue_replace(struct edge *e, const char *name, struct tenant *tenant) {
+    struct queued *last =
+        e->first ? (struct queued *)((char *)e->last - offsetof(struct queued, next)) : NULL;
+    if (!last || strcmp(last->name, name) != 0)
+        return false;
+    tenant_free(last->tenant);
+    last->tenant = tenant;
+    return true;
+}
+
 static void queue_add(struct edge *e, const char *name, struct tenant *tenant) {
+    if (queue_replace(e, name, tenant))
+        return;
     struct queued *q = calloc(1, sizeof *q);
     char *copy = strdup(name);
     if (!q || !copy) { /* the next drop of this tenant will do */
@@ -149,8 +163,8 @@ static void tenant_put(struct edge *e, const struct drop_files *f, struct reload
     change_take(e, &change, good || change.lookup_count ? f->tenant : NULL);
     r->changed++;
     r->failed += !good;
-    if (good)
-        registry_recheck(e->registry, f->tenant, NULL, time(NULL)); /* he who edits is waiting */
+    if (good && e->serving) /* he who edits is waiting; a restart is no edit */
+        registry_recheck(e->registry, f->tenant, NULL, time(NULL));
     if (!good)
         log_write(0, "tenant %s: not taken over; %s", f->tenant,
                   published(f->tenant) ? "its last good state serves" : "nothing of it serves");
