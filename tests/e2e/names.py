@@ -199,9 +199,10 @@ class Knot:
         return path
 
     # ---- the edge's side ----
-    def edge(self, anchor="none", recheck="1h"):
-        """Sections of edge.yaml."""
-        return {"dns": {"servers": [f"127.0.0.1:{self.port}"], "trust_anchor": str(anchor), "recheck": recheck}}
+    def edge(self, anchor="none", recheck="1h", counted=True):
+        """Sections of edge.yaml; not `counted`: past the counter, at knot's own speed."""
+        port = self.port if counted else self.server_port
+        return {"dns": {"servers": [f"127.0.0.1:{port}"], "trust_anchor": str(anchor), "recheck": recheck}}
 
     def asked(self, name):
         """How often anything was asked of this name."""
