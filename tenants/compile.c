@@ -242,6 +242,8 @@ struct compiled *tenant_compile(struct registry *registry, struct entry *entry, 
     out->tenant.backend = w->backend;
     out->tenant.backend_count = w->backend_count;
     table_fini(&w->backends);
+    table_fini(&w->events);
+    table_fini(&w->events_before);
     return out;
 }
 
