@@ -315,7 +315,7 @@ void dns_free(struct dns *d) {
         loop_remove(d->loop, &d->source);
         ub_ctx_delete(d->ctx); /* joins its thread; nothing is called back after */
     }
-    d->timer.due_ns = 0;
+    loop_remove_timer(d->loop, &d->timer);
     for (struct look *l = d->first, *next; l; l = next) {
         next = l->next;
         free(l);

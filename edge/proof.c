@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * proof.c - from registry_due to registry_seen, and no further: what a look proves is judged in tenants/.
  *
- *   registry_due -> dns_look -> seen -> registry_seen -> rows, tenants -> control_flush -> what is due next
+ *   registry_due -> dns_look -> seen -> registry_saw --SETTLE_MS later, all of them--> registry_settle -> control_flush
+ *        ^--------------------------------'
+ *
+ * Looks come back by the dozen; a commit and a compilation for each would cost more than the looks.
  */
 #include "edge/proof.h"
 #include "core/resolver.h"
@@ -9,10 +12,12 @@
 #include "edge/edge.h"
 #include <stdlib.h>
 
+enum { SETTLE_MS = 20 };
+
 struct proofs {
     struct edge *edge;
     struct dns *dns;
-    struct loop_timer timer;
+    struct loop_timer due, settle;
 };
 
 /* False: no more are due now; *ret_next says when. */
@@ -39,23 +44,33 @@ void proofs_pump(struct edge *e) {
         return;
     while (dns_room(p->dns) && due_begin(p, &next))
         ;
-    p->timer.due_ns =
+    p->due.due_ns =
         next && dns_room(p->dns) ? wake_at(next) : 0; /* when full, an answer wakes us */
 }
 
-static void timer_fire(struct loop_timer *timer) {
-    proofs_pump(((struct proofs *)((char *)timer - offsetof(struct proofs, timer)))->edge);
+static void due_fire(struct loop_timer *timer) {
+    proofs_pump(((struct proofs *)((char *)timer - offsetof(struct proofs, due)))->edge);
+}
+
+static void settle_fire(struct loop_timer *timer) {
+    struct edge *e = ((struct proofs *)((char *)timer - offsetof(struct proofs, settle)))->edge;
+    struct change change = {0};
+    registry_settle(e->registry, time(NULL), &change);
+    control_take(e, &change);
+    control_flush(e);
 }
 
 static void seen(void *user, const struct name_check *check, const struct dns_seen *what) {
     struct proofs *p = user;
     struct change change = {0};
-    registry_seen(p->edge->registry, check, what, time(NULL), &change);
+    registry_saw(p->edge->registry, check, what, time(NULL), &change);
     control_take(p->edge, &change);
+    if (!p->settle.due_ns)
+        p->settle.due_ns = loop_now_ns() + SETTLE_MS * 1000000ll;
 }
 
 static void settled(void *user) {
-    control_flush(((struct proofs *)user)->edge); /* it pumps */
+    proofs_pump(((struct proofs *)user)->edge);
 }
 
 bool proofs_resolver(const struct edge_conf *c, struct err *err) {
@@ -73,9 +88,10 @@ bool proofs_start(struct edge *e, struct err *err) {
         return err_set(err, "out of memory");
     }
     p->edge = e;
-    p->timer.fire = timer_fire;
+    p->due.fire = due_fire;
+    p->settle.fire = settle_fire;
     e->proofs = p;
-    if (!loop_add_timer(&e->loop, &p->timer))
+    if (!loop_add_timer(&e->loop, &p->due) || !loop_add_timer(&e->loop, &p->settle))
         return err_set(err, "out of memory");
     return proofs_resolver(e->conf, err);
 }
@@ -85,7 +101,8 @@ void proofs_end(struct edge *e) {
     if (!p)
         return;
     dns_free(p->dns);
-    p->timer.due_ns = 0;
+    loop_remove_timer(&e->loop, &p->due);
+    loop_remove_timer(&e->loop, &p->settle);
     free(p);
     e->proofs = NULL;
 }

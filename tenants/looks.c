@@ -161,8 +161,8 @@ size_t registry_due(struct registry *registry, int64_t now, struct name_check *c
 
 /* ---- what they bring ---- */
 
-void registry_seen(struct registry *registry, const struct name_check *check,
-                   const struct dns_seen *seen, int64_t now, struct change *ret) {
+void registry_saw(struct registry *registry, const struct name_check *check,
+                  const struct dns_seen *seen, int64_t now, struct change *ret) {
     change_begin(registry, ret, now);
     struct standing *s = standing_find(registry, check->name, check->wildcard, check->uid);
     if (!s || !s->serial || s->serial != check->serial)
@@ -171,6 +171,16 @@ void registry_seen(struct registry *registry, const struct name_check *check,
     s->looker->under_way--;
     standing_seen(registry, s, check, seen, ret);
     looker_tidy(registry, check->uid);
+}
+
+void registry_settle(struct registry *registry, int64_t now, struct change *ret) {
+    change_begin(registry, ret, now);
+    touched_compile(registry, now, ret);
+}
+
+void registry_seen(struct registry *registry, const struct name_check *check,
+                   const struct dns_seen *seen, int64_t now, struct change *ret) {
+    registry_saw(registry, check, seen, now, ret);
     touched_compile(registry, now, ret);
 }
 

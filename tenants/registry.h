@@ -101,6 +101,11 @@ size_t registry_due(struct registry *, int64_t now, struct name_check *, size_t 
 /* What that look brought; all of it DNS_UNKNOWN when it could not be made. */
 void registry_seen(struct registry *, const struct name_check *, const struct dns_seen *,
                    int64_t now, struct change *ret);
+/* The same in two steps, for many looks that come together: what each says is kept in `ret` as rows, and the tenants that it
+ * concerns are compiled once for all of them by registry_settle (or whatever else compiles them before). */
+void registry_saw(struct registry *, const struct name_check *, const struct dns_seen *,
+                  int64_t now, struct change *ret);
+void registry_settle(struct registry *, int64_t now, struct change *ret);
 /* Look again now: at this name of this tenant, at all of its names (`name` NULL), at this name of whoever claims it (`tenant`
  * NULL). How many looks that makes. */
 size_t registry_recheck(struct registry *, const char *tenant, const char *name, int64_t now);
