@@ -325,7 +325,7 @@ static void addresses_of_both_families_are_seen(void **state) {
 
 static void more_addresses_than_are_looked_at_are_told(void **state) {
     static struct record records[DNS_ADDRESSES_MAX + 2];
-    static char text[DNS_ADDRESSES_MAX + 1][16];
+    static char text[DNS_ADDRESSES_MAX + 1][24];
     (void)state;
     for (int i = 0; i <= DNS_ADDRESSES_MAX; i++) {
         snprintf(text[i], sizeof text[i], "10.0.0.%d", i);
