@@ -404,6 +404,29 @@ static void of_two_looks_under_way_the_first_answer_wins(void **state) {
     edge_end(&w.edge);
 }
 
+static void a_tenant_may_go_before_what_its_looks_said_is_compiled(void **state) {
+    (void)state;
+    static struct dns_seen seen;
+    struct world w;
+    struct name_check check;
+    struct change change;
+    int64_t next;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    assert_int_equal(registry_due(w.edge.registry, w.now, &check, 1, &next), 1);
+    seen_fill(&w, &check, &seen);
+    registry_saw(w.edge.registry, &check, &seen, w.now, &change);
+    change_take(&w.edge, &change);
+    assert_false(routes(&w, ACME_T, WEB)); /* not yet */
+    drop_gone(&w.edge, "acme", w.now);
+    registry_settle(w.edge.registry, w.now, &change);
+    assert_int_equal(change.tenant_count, 0);
+    change_take(&w.edge, &change);
+    assert_null(live(&w.edge, "acme"));
+    edge_end(&w.edge);
+}
+
 static void restart(struct world *w, const struct wants wants[TENANT_KINDS]) {
     struct change change;
     edge_restart(&w->edge);
@@ -981,6 +1004,7 @@ int main(void) {
         cmocka_unit_test(under_anothers_wildcard_only_a_txt_takes_a_name),
         cmocka_unit_test(an_answer_to_a_look_that_is_over_is_nobodys),
         cmocka_unit_test(of_two_looks_under_way_the_first_answer_wins),
+        cmocka_unit_test(a_tenant_may_go_before_what_its_looks_said_is_compiled),
         cmocka_unit_test(a_restart_continues_every_state),
         cmocka_unit_test(after_a_restart_a_name_is_still_its_ingresses),
         cmocka_unit_test(a_tombstone_survives_a_restart),
