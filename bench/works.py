@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import measure
+from domains import Domains
 from measure import rss_kib, run_load
 from reuse import Reuse
 
@@ -237,4 +238,5 @@ ALL = [
     ManyHosts(),
     DropLatency(),
     Reuse(),
+    Domains(),
 ]

@@ -7,6 +7,7 @@
 #include "edge/drop.h"
 #include "edge/edge.h"
 #include "edge/print.h"
+#include "edge/proof.h"
 #include "tenants/hostname.h"
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,12 @@ static size_t tenants_check(const struct args *args, const struct edge_conf *con
     return count;
 }
 
+static void resolver_check(const struct edge_conf *conf, struct diags *diags) {
+    struct err err;
+    if (!proofs_resolver(conf, &err))
+        diags_add(diags, DIAG_ERROR, conf->path, 0, 0, "%s", err.text);
+}
+
 static void modules_check(const char *path, struct diags *diags) {
     struct err err;
     if (!modules_up(&err))
@@ -112,6 +119,7 @@ int command_check(const struct args *args) {
     size_t tenants = 0;
     if (conf) {
         modules_check(path, &diags);
+        resolver_check(conf, &diags);
         operator_load(conf, NULL, &diags);
         tenants = tenants_check(args, conf, &diags);
     }

@@ -26,5 +26,6 @@ int command_version(const struct args *);
 int command_get(const struct args *);
 int command_describe(const struct args *);
 int command_explain(const struct args *);
+int command_domain(const struct args *);
 int command_reload(const struct args *);
 int command_drain(const struct args *);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * commands.c - get, describe, explain, reload, drain: ask the running edge, show what it says.
+ * commands.c - get, describe, explain, domain, reload, drain: ask the running edge, show what it says.
  */
 #include "edge/client.h"
 #include "edge/print.h"
@@ -142,6 +142,13 @@ int command_describe(const struct args *args) {
 
 int command_explain(const struct args *args) {
     return args->words == 1 ? ask_and_show(args, "explain") : usage_error("explain wants one URL");
+}
+
+int command_domain(const struct args *args) {
+    bool recheck = args->words && !strcmp(args->word[0], "recheck");
+    if (!recheck || args->words > 2 || (args->words == 1 && !args->tenant))
+        return usage_error("domain wants `recheck` and a name, a tenant (-n) or both");
+    return ask_and_show(args, "domain");
 }
 
 int command_reload(const struct args *args) {

@@ -12,6 +12,7 @@
 #include "edge/file.h"
 #include "edge/user.h"
 #include "tenants/hostname.h"
+#include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,7 +71,7 @@ static const struct conf_field dns_fields[] = {
     {"servers", CONF_STRING_LIST, AT(dns.servers), .doc = "resolvers; default: the system's"},
     {"recheck", CONF_DURATION, AT(dns.recheck_ms), 1000, 30 * 86400000ll, "1h",
      .doc = "how often a verified domain is verified again"},
-    {"trust_anchor", CONF_STRING, AT(dns.trust_anchor), .doc = "DNSSEC root key, or none"},
+    {"trust_anchor", CONF_STRING, AT(dns.trust_anchor), .doc = "file of DNSSEC keys, or none"},
     CONF_END};
 static const char *const log_access[] = {"off", "json", NULL};
 static const char *const log_query[] = {"drop", "keep", NULL};
@@ -125,6 +126,7 @@ struct reading {
     struct diags *diags;
     struct edge_conf *conf;
     struct yaml_node empty;
+    bool whole; /* with what lies beside the file: modules, the trust anchor */
 };
 
 __attribute__((format(printf, 4, 5))) static void complain(const struct reading *r,
@@ -164,11 +166,6 @@ static void lacking_judge(const struct reading *r) {
         if (shutoff->kind == YAML_MAP)
             shutoff->count = 0; /* said once, not again for every key in it */
     }
-    static const char *const dns_later[] = {"recheck", "trust_anchor", NULL};
-    for (int i = 0; dns_later[i]; i++)
-        if (node_at(r, "dns", dns_later[i]))
-            complain(r, DIAG_WARNING, node_at(r, "dns", dns_later[i]),
-                     "%s: no effect, this build does not verify domains by DNS yet", dns_later[i]);
 }
 
 /* --- modules ---------------------------------------------------------------------------------*/
@@ -485,8 +482,30 @@ static void log_make(const struct reading *r) {
     c->access_at = place_of(own ? own : path);
 }
 
+/* As it is used: a file that can be read, or NULL. */
+static void anchor_make(const struct reading *r) {
+    char **anchor = &r->conf->dns.trust_anchor;
+    const struct yaml_node *node = node_at(r, "dns", "trust_anchor");
+    bool given = *anchor != NULL;
+    if (given && strcmp(*anchor, "none") != 0)
+        path_rebase(r->path, anchor);
+    else if (!given && r->whole)
+        *anchor = strdup(TRUST_ANCHOR_DEFAULT);
+    if (!*anchor || (strcmp(*anchor, "none") != 0 && !access(*anchor, R_OK)))
+        return;
+    if (!given)
+        complain(r, DIAG_WARNING, node_at(r, "dns", NULL),
+                 "dns.trust_anchor: there is no " TRUST_ANCHOR_DEFAULT ", so that DNSSEC is not "
+                 "looked at; install dns-root-data, or say `none`");
+    else if (strcmp(*anchor, "none") != 0)
+        complain(r, DIAG_ERROR, node, "trust_anchor: %s: %s", *anchor, strerror(errno));
+    free(*anchor);
+    *anchor = NULL;
+}
+
 static void paths_make(const struct reading *r) {
     struct edge_conf *c = r->conf;
+    anchor_make(r);
     path_rebase(r->path, &c->conf_d);
     path_rebase(r->path, &c->state);
     path_rebase(r->path, &c->admin.socket);
@@ -559,7 +578,7 @@ static void root_read(struct reading *r, bool with_modules) {
 
 static struct edge_conf *text_read(const char *path, const char *text, size_t length,
                                    struct diags *diags, bool with_modules) {
-    struct reading r = {.path = path, .diags = diags};
+    struct reading r = {.path = path, .diags = diags, .whole = with_modules};
     struct yaml_limits limits = YAML_LIMITS_DEFAULT;
     struct yaml_docs docs;
     size_t errors = diags->errors;

@@ -44,7 +44,7 @@ struct edge_conf {
     struct {
         struct conf_list servers;
         int64_t recheck_ms;
-        char *trust_anchor;
+        char *trust_anchor; /* a file; NULL: no DNSSEC */
     } dns;
     struct {
         int64_t hosts;
@@ -74,7 +74,7 @@ struct edge_conf {
  * Adds all that is wrong to `diags`. NULL: there are errors. Paths come out relative to nothing or to the working
  * directory, ready to open. */
 struct edge_conf *edge_conf_load(const char *path, struct diags *);
-/* The same of a text, without its modules: `modules` and sections of modules are not looked at. For tests. */
+/* The same of a text alone: `modules`, sections of modules and the default trust anchor are not looked at. For tests. */
 struct edge_conf *edge_conf_parse(const char *path, const char *text, size_t length,
                                   struct diags *);
 void edge_conf_free(struct edge_conf *);
@@ -84,4 +84,5 @@ void edge_conf_free(struct edge_conf *);
 char *edge_conf_socket(const char *path, struct err *);
 
 #define EDGE_CONF_DEFAULT "/etc/ringress/edge.yaml"
+#define TRUST_ANCHOR_DEFAULT "/usr/share/dns/root.key"
 #define ADMIN_SOCKET_DEFAULT "/run/ringress/admin.sock"

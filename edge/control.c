@@ -8,6 +8,8 @@
  */
 #include "edge/drop.h"
 #include "edge/edge.h"
+#include "edge/proof.h"
+#include "edge/secret.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +23,21 @@ struct known {       /* a tenant that has something in conf.d */
 
 /* --- what a registry call changed ------------------------------------------------------------*/
 
+/* What is queued right behind its own earlier change takes that one's place; past others it must not go, to whom a name or port
+ * may have moved. */
+static bool queue_replace(struct edge *e, const char *name, struct tenant *tenant) {
+    struct queued *last =
+        e->first ? (struct queued *)((char *)e->last - offsetof(struct queued, next)) : NULL;
+    if (!last || strcmp(last->name, name) != 0)
+        return false;
+    tenant_free(last->tenant);
+    last->tenant = tenant;
+    return true;
+}
+
 static void queue_add(struct edge *e, const char *name, struct tenant *tenant) {
+    if (queue_replace(e, name, tenant))
+        return;
     struct queued *q = calloc(1, sizeof *q);
     char *copy = strdup(name);
     if (!q || !copy) { /* the next drop of this tenant will do */
@@ -56,6 +72,10 @@ static void change_take(struct edge *e, struct change *c, const char *put) {
     }
     lookups_take(e, c, put);
     change_fini(c);
+}
+
+void control_take(struct edge *e, struct change *c) {
+    change_take(e, c, NULL);
 }
 
 static void commit(struct edge *e) {
@@ -96,6 +116,7 @@ void control_flush(struct edge *e) {
     }
     e->first = NULL;
     e->last = &e->first;
+    proofs_pump(e);
 }
 
 /* --- one tenant ------------------------------------------------------------------------------*/
@@ -142,6 +163,8 @@ static void tenant_put(struct edge *e, const struct drop_files *f, struct reload
     change_take(e, &change, good || change.lookup_count ? f->tenant : NULL);
     r->changed++;
     r->failed += !good;
+    if (good && e->serving) /* he who edits is waiting; a restart is no edit */
+        registry_recheck(e->registry, f->tenant, NULL, time(NULL));
     if (!good)
         log_write(0, "tenant %s: not taken over; %s", f->tenant,
                   published(f->tenant) ? "its last good state serves" : "nothing of it serves");
@@ -294,24 +317,7 @@ static void row_load(void *user, const char *key, const char *value) {
     registry_row(((struct edge *)user)->registry, key, value);
 }
 
-/* Another edge's claims and port numbers would be given a second time; a file that can't be read costs less than an outage. */
-static bool store_start(struct edge *e, struct err *ret) {
-    struct err err;
-    if (store_open(&e->store, e->conf->state, &err) && store_load(&e->store, row_load, e, &err))
-        return true;
-    if (e->store.held)
-        return err_set(ret,
-                       "state: another ringress is running on %s; end it, or give this one a "
-                       "`state` folder of its own",
-                       e->store.file);
-    e->store_failed = true;
-    log_write(0, "%s", err.text);
-    log_write(0, "serving without state: port numbers, claims and last good drops are not kept, "
-                 "and a broken drop has nothing to fall back to");
-    return true;
-}
-
-static bool registry_start(struct edge *e, struct err *err) {
+static bool registry_start(struct edge *e, const uint8_t secret[SECRET_LENGTH], struct err *err) {
     const struct edge_conf *c = e->conf;
     size_t own_count;
     union address *own = own_addresses(c, &own_count);
@@ -325,9 +331,45 @@ static bool registry_start(struct edge *e, struct err *err) {
         .ports_per_tenant = (unsigned)c->raw_tcp.per_tenant,
         .own = own,
         .own_count = own_count,
+        .secret = secret,
+        .secret_length = SECRET_LENGTH,
+        .recheck_s = c->dns.recheck_ms / 1000,
     });
     free(own);
     return e->registry || err_set(err, "out of memory");
+}
+
+static bool held_by_another(const struct edge *e, struct err *err) {
+    if (!e->store.held)
+        return false;
+    err_set(err,
+            "state: another ringress is running on %s; end it, or give this one a `state` folder "
+            "of its own",
+            e->store.file);
+    return true;
+}
+
+/* Another edge's claims and port numbers would be given a second time; a file that can't be read costs less than an outage. */
+static bool state_start(struct edge *e, struct err *ret) {
+    struct err err;
+    uint8_t secret[SECRET_LENGTH];
+    bool good = store_open(&e->store, e->conf->state, &err);
+    if (held_by_another(e, ret))
+        return false;
+    secret_load(e->conf->state, &e->store, secret);
+    bool made = registry_start(e, secret, ret);
+    explicit_bzero(secret, sizeof secret);
+    if (!made)
+        return false;
+    if (good && store_load(&e->store, row_load, e, &err))
+        return true;
+    if (held_by_another(e, ret))
+        return false;
+    e->store_failed = true;
+    log_write(0, "%s", err.text);
+    log_write(0, "serving without state: port numbers, claims and last good drops are not kept, "
+                 "and a broken drop has nothing to fall back to");
+    return true;
 }
 
 bool control_start(struct edge *e, struct err *err) {
@@ -340,7 +382,7 @@ bool control_start(struct edge *e, struct err *err) {
     if (!e->lookups || !e->health ||
         !ports_init(&e->ports, &c->raw_address, c->port_low, c->port_high))
         return err_set(err, "out of memory");
-    if (!registry_start(e, err) || !store_start(e, err))
+    if (!state_start(e, err) || !proofs_start(e, err))
         return false;
     watch_init(&e->watch, &e->loop, c->conf_d, &events, e);
     struct reload_result r = {.diags = DIAGS_INIT};
@@ -361,6 +403,7 @@ void control_fini(struct edge *e) {
     if (!e->lookups)
         return;
     lookups_free(e->lookups);
+    proofs_end(e);
     if (e->watch.events)
         watch_fini(&e->watch);
     if (store_pending(&e->store) && !store_commit(&e->store, &err))

@@ -2,7 +2,7 @@
  * edge.h - the running edge, as the files of the control thread share it. One thread, no locks.
  *
  *   conf.d --watch--> control --registry--> rows -> store, tenants -> publish -> ports
- *                                  ^ lookups         admin, metrics read
+ *                                  ^ lookups, proofs       admin, metrics read
  */
 #pragma once
 #include "core/control.h"
@@ -28,6 +28,7 @@ struct edge {
     struct store store;
     struct watch watch;
     struct lookups *lookups;
+    struct proofs *proofs;
     struct ports ports;
     struct health *health;
     struct listener **listener; /* http and https */
@@ -53,7 +54,9 @@ struct reload_result {
 };
 /* Reads the tenant's files and puts them into the registry; what follows from it is queued. */
 void control_load(struct edge *, const char *tenant, struct reload_result *);
-/* Rows to disk, then the queued tenants into the directory, their ports opened and closed. */
+/* What a call of the registry changed: rows to be written, tenants to be published with the next control_flush. */
+void control_take(struct edge *, struct change *);
+/* Rows to disk, then the queued tenants into the directory, their ports opened and closed; then looks that became due. */
 void control_flush(struct edge *);
 /* All of conf.d: what is new, changed or gone. `ret` may be NULL; its diags are then only logged. */
 bool control_rescan(struct edge *, struct reload_result *ret, struct err *);

@@ -48,18 +48,29 @@ void loop_remove(struct loop *l, struct loop_source *s) {
             l->source[i] = NULL;
 }
 
+void loop_remove_timer(struct loop *l, struct loop_timer *t) {
+    for (size_t i = 0; i < l->timer_count; i++)
+        if (l->timer[i] == t)
+            l->timer[i] = NULL;
+}
+
 static void holes_close(struct loop *l) {
     size_t kept = 0;
     for (size_t i = 0; i < l->source_count; i++)
         if (l->source[i])
             l->source[kept++] = l->source[i];
     l->source_count = kept;
+    kept = 0;
+    for (size_t i = 0; i < l->timer_count; i++)
+        if (l->timer[i])
+            l->timer[kept++] = l->timer[i];
+    l->timer_count = kept;
 }
 
 static int64_t next_due(const struct loop *l) {
     int64_t due = 0;
     for (size_t i = 0; i < l->timer_count; i++)
-        if (l->timer[i]->due_ns && (!due || l->timer[i]->due_ns < due))
+        if (l->timer[i] && l->timer[i]->due_ns && (!due || l->timer[i]->due_ns < due))
             due = l->timer[i]->due_ns;
     return due;
 }
@@ -79,7 +90,7 @@ static int wait_for(struct loop *l, int64_t most_ns) {
 static void timers_fire(struct loop *l) {
     int64_t now = loop_now_ns();
     for (size_t i = 0; i < l->timer_count && !l->stopped; i++)
-        if (l->timer[i]->due_ns && l->timer[i]->due_ns <= now) {
+        if (l->timer[i] && l->timer[i]->due_ns && l->timer[i]->due_ns <= now) {
             l->timer[i]->due_ns = 0;
             l->timer[i]->fire(l->timer[i]);
         }

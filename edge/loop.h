@@ -32,6 +32,7 @@ int64_t loop_now_ns(void);
 bool loop_add(struct loop *, struct loop_source *);
 void loop_remove(struct loop *, struct loop_source *);
 bool loop_add_timer(struct loop *, struct loop_timer *);
+void loop_remove_timer(struct loop *, struct loop_timer *);
 /* Until loop->stopped. */
 void loop_run(struct loop *);
 /* Waits once, for at most so long (<0: as long as it takes), and calls what is ready and due. */

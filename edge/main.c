@@ -24,6 +24,8 @@ static const struct command {
      "tenants, routes, domains, ports, backends, certificates, modules, events"},
     {"describe", command_describe, "KIND NAME [-n TENANT]", "an ingress, tenant, port or domain"},
     {"explain", command_explain, "URL", "who answers this URL and why, or why nobody does"},
+    {"domain", command_domain, "recheck [NAME] [-n TENANT]",
+     "look at a name's DNS again, now; without NAME, at all of the tenant's"},
     {"reload", command_reload, "", "read conf.d again, now"},
     {"drain", command_drain, "", "stop accepting, finish what is running, exit"},
     {"version", command_version, "", "of this program, its libraries and what the kernel gives"},

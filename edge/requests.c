@@ -3,6 +3,8 @@
  */
 #include "edge/admin.h"
 #include "edge/command.h"
+#include "edge/proof.h"
+#include "tenants/hostname.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +127,36 @@ static json_t *explain(struct edge *e, const struct request *r) {
                      json_object_get(data, "text"), "data", data);
 }
 
+/* --- domain recheck --------------------------------------------------------------------------*/
+
+static json_t *recheck(struct edge *e, const char *tenant, const char *name) {
+    size_t looks = registry_recheck(e->registry, tenant, name, time(NULL));
+    proofs_pump(e);
+    if (!looks && name)
+        return answer_error(EXIT_BAD_NEWS,
+                            "%s is not looked at%s%s: nobody binds it, or it needs "
+                            "no proof",
+                            name, tenant ? " for tenant " : "", tenant ? tenant : "");
+    if (!looks)
+        return answer_error(EXIT_BAD_NEWS, "tenant %s has no name that is looked at", tenant);
+    return json_pack("{s:i s:o s:o}", "exit", EXIT_GOOD, "data",
+                     json_pack("{s:I}", "looks", (json_int_t)looks), "text",
+                     json_sprintf("looking at %zu name%s\n", looks, looks == 1 ? "" : "s"));
+}
+
+static json_t *domain(struct edge *e, const struct request *r) {
+    struct stash *stash = stash_new();
+    const char *why = NULL, *name = NULL;
+    if (*r->word[1])
+        name = hostname_normalise(stash, r->word[1], true, &why);
+    json_t *answer = why ? answer_error(EXIT_USAGE, "`%s` %s", r->word[1], why)
+                     : name || r->tenant
+                         ? recheck(e, r->tenant, name)
+                         : answer_error(EXIT_USAGE, "neither a name nor a tenant is given");
+    stash_free(stash);
+    return answer;
+}
+
 /* --- reload, drain ---------------------------------------------------------------------------*/
 
 static void broken_list(struct edge *e, json_t *broken) {
@@ -186,7 +218,7 @@ static const struct {
     json_t *(*answer)(struct edge *, const struct request *);
 } commands[] = {
     {"get", get},       {"describe", describe}, {"explain", explain},
-    {"reload", reload}, {"drain", drain},
+    {"domain", domain}, {"reload", reload},     {"drain", drain},
 };
 
 json_t *request_answer(struct edge *e, const json_t *json) {

@@ -3,7 +3,7 @@
  * Its own thread does the work, ours waits no longer than it was told to.
  */
 #include "edge/resolve.h"
-#include "edge/address.h"
+#include "core/resolver.h"
 #include "edge/loop.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -44,16 +44,6 @@ static void answered(void *user, int error, struct ub_result *result) {
     ub_resolve_free(result);
 }
 
-/* "10.11.0.53", "127.0.0.1:5353", "[fd00::53]:53" -> unbound's "address@port". */
-static void forward_to(struct ub_ctx *ctx, const char *server) {
-    char host[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX + 8];
-    union address a;
-    if (!address_parse(server, 53, &a) && !endpoint_parse(server, &a))
-        return;
-    snprintf(text, sizeof text, "%s@%u", address_print_host(&a, host), address_port(&a));
-    ub_ctx_set_fwd(ctx, text);
-}
-
 static void system_use(struct ub_ctx *ctx, const char *netns) {
     char path[PATH_MAX] = "";
     if (netns)
@@ -70,9 +60,9 @@ static struct ub_ctx *context_new(const struct question *q) {
     ub_ctx_set_option(ctx, "do-not-query-localhost:", "no");
     ub_ctx_async(ctx, 1);
     if (q->dns)
-        forward_to(ctx, q->dns);
+        resolver_forward(ctx, q->dns);
     for (size_t i = 0; !q->dns && i < q->server_count; i++)
-        forward_to(ctx, q->servers[i]);
+        resolver_forward(ctx, q->servers[i]);
     if (!q->dns && !q->server_count)
         system_use(ctx, q->netns);
     return ctx;

@@ -9,6 +9,7 @@
 #include "edge/admin.h"
 #include "edge/command.h"
 #include "edge/edge.h"
+#include "edge/secret.h"
 #include "edge/user.h"
 #include <poll.h>
 #include <signal.h>
@@ -174,6 +175,7 @@ static bool privileges_drop(struct err *err) {
         return true;
     store_chown(&edge.store, user.uid, user.gid);
     tickets_chown(user.uid, user.gid);
+    secret_chown(edge.conf->state, user.uid, user.gid);
     if (chown(edge.conf->admin.socket, user.uid, user.gid))
         log_write(1, "%s stays root's", edge.conf->admin.socket);
     access_log_chown(user.uid, user.gid);

@@ -109,6 +109,20 @@ static void ports_build(struct work *w, struct change *change) {
 
 /* ---- events about what was asked as a whole ---- */
 
+static const char *claim_seen(const struct claim *claim) {
+    const struct standing *s =
+        standing_of(zone_place(claim->zone, claim->wildcard), claim->entry->uid);
+    return s ? s->seen : NULL;
+}
+
+static void pending_event(struct work *w, const struct claim *claim, const char *object,
+                          const char *name) {
+    const char *domain = w->entry->domain, *seen = claim_seen(claim);
+    note_event(w, object, "", (struct spot){0, 0}, "HostPending",
+               "%s waits for its proof: add %s CNAME %s.%s%s", name, name,
+               domain ? domain : "<the tenant's domain>", seen ? "; " : "", seen ? seen : "");
+}
+
 static void claim_events(struct work *w) {
     char text[256];
     for (const struct claim *claim = w->entry->claims; claim; claim = claim->next_of_entry) {
@@ -119,9 +133,13 @@ static void claim_events(struct work *w) {
             note_event(w, object, "", (struct spot){0, 0}, "HostTaken", "%s cannot be bound: %s",
                        name, reason);
         else if (state == CLAIM_PENDING)
-            note_event(w, object, "", (struct spot){0, 0}, "HostPending",
-                       "%s waits for its proof: add %s CNAME %s.", name, name,
-                       w->entry->domain ? w->entry->domain : "<the tenant's domain>");
+            pending_event(w, claim, object, name);
+        else if (state != CLAIM_VERIFIED)
+            note_event(w, object, "", (struct spot){0, 0},
+                       state == CLAIM_AT_RISK ? "HostAtRisk" : "HostSuspended",
+                       "%s %s: DNS no longer leads here%s%s", name,
+                       state == CLAIM_AT_RISK ? "may stop to route" : "does not route",
+                       claim_seen(claim) ? ": " : "", claim_seen(claim) ? claim_seen(claim) : "");
     }
 }
 
@@ -225,6 +243,8 @@ struct compiled *tenant_compile(struct registry *registry, struct entry *entry, 
     out->tenant.backend = w->backend;
     out->tenant.backend_count = w->backend_count;
     table_fini(&w->backends);
+    table_fini(&w->events);
+    table_fini(&w->events_before);
     return out;
 }
 

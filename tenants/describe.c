@@ -245,13 +245,59 @@ char *describe_port(const struct registry *registry, const char *tenant,
 
 /* ---- domain ---- */
 
-static const char *string_of(json_t *object, const char *key) {
+static const char *string_of(const json_t *object, const char *key) {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "<none>";
 }
 
 static bool shown_to(const char *tenant, const char *owner) {
     return !tenant || !strcmp(tenant, owner);
+}
+
+static void records_print(FILE *out, const json_t *records) {
+    const json_t *record;
+    json_int_t way = 0;
+    size_t i;
+    json_array_foreach(records, i, record) {
+        json_int_t of = json_integer_value(json_object_get(record, "way"));
+        if (of != way)
+            fprintf(out, "  %s:\n", !way ? "Records to prove it" : "Or, all of these");
+        way = of;
+        fprintf(out, "    %s\t%s\t%s\n", string_of(record, "name"), string_of(record, "type"),
+                string_of(record, "value"));
+    }
+}
+
+/* For who asks why a name is not live: what to add, what stands there, when it is looked at next. */
+static void proof_print(FILE *out, const json_t *claim) {
+    if (json_is_null(json_object_get(claim, "proof")))
+        return;
+    fprintf(out,
+            "  Since:\t%s\n  Proved by:\t%s\n  Seen:\t%s\n  Last look:\t%s\n  Next look:\t%s\n",
+            string_of(claim, "since"), string_of(claim, "proof"), string_of(claim, "seen"),
+            string_of(claim, "lastLook"), string_of(claim, "nextLook"));
+    records_print(out, json_object_get(claim, "records"));
+}
+
+/* A name whose Ingress is gone, while DNS leads here still. To a tenant: its own. */
+static bool left_behind_print(FILE *out, const struct registry *registry, const struct place *place,
+                              const char *tenant) {
+    const struct standing *s = place ? place->keeper : NULL;
+    if (!s || !standing_left_behind(s))
+        return false;
+    const struct entry *entry = entry_find(registry, s->looker->tenant);
+    bool there = entry && !strcmp(entry->uid, s->looker->uid);
+    if (tenant && !(there && !strcmp(tenant, entry->name)))
+        return false;
+    json_t *next = time_json(s->next_look);
+    fprintf(
+        out,
+        "Kept:\n  Tenant:\t%s%s\n  State:\t%s\n  Reason:\tno Ingress binds it, and DNS led here "
+        "when it was last looked at\n  Next look:\t%s\n",
+        s->looker->tenant, there ? "" : " (gone)", phase_name(s->phase),
+        json_is_string(next) ? json_string_value(next) : "<none>");
+    json_decref(next);
+    return true;
 }
 
 static size_t claims_print(FILE *out, const struct registry *registry, const struct place *place,
@@ -264,6 +310,7 @@ static size_t claims_print(FILE *out, const struct registry *registry, const str
         fprintf(out, "Claim:\n  Tenant:\t%s\n  Ingress:\t%s\n  State:\t%s\n  Reason:\t%s\n",
                 string_of(object, "tenant"), string_of(object, "ingress"),
                 string_of(object, "state"), string_of(object, "reason"));
+        proof_print(out, object);
         json_decref(object);
         count++;
     }
@@ -281,9 +328,11 @@ char *describe_domain(const struct registry *registry, const char *tenant, const
     if (zone)
         fprintf(page.out, "Domain of:\t%s%s\n", zone->granted_to,
                 entry_find(registry, zone->granted_to) ? "" : " (gone: nobody else is given it)");
-    size_t claims = claims_print(page.out, registry, place_find(registry, domain), tenant);
+    const struct place *place = place_find(registry, domain);
+    bool any = claims_print(page.out, registry, place, tenant) > 0;
+    any |= left_behind_print(page.out, registry, place, tenant);
     char *text = page_end(&page);
-    if (claims || (zone && !strcmp(zone->name, domain)))
+    if (any || (zone && !strcmp(zone->name, domain)))
         return text;
     free(text);
     return NULL;
@@ -300,7 +349,14 @@ static bool claims_explain(const struct registry *registry, const struct place *
                 string_of(object, "reason"));
         json_decref(object);
     }
-    return place && place->first;
+    const struct standing *keeper = place ? place->keeper : NULL;
+    bool left = keeper && standing_left_behind(keeper);
+    if (left)
+        fprintf(out,
+                "it is kept for tenant %s, which proved it and binds it no more, for as long as "
+                "DNS leads there\n",
+                keeper->looker->tenant);
+    return left || (place && place->first);
 }
 
 char *explain_name(const struct registry *registry, const char *host) {

@@ -177,14 +177,19 @@ static void host_fill(struct work *w, struct host *host, struct rule **rules, si
         passthrough_build(w, host, rules, count);
 }
 
+static const char *host_event(enum claim_state state) {
+    return state == CLAIM_CONFLICT    ? "HostTaken"
+           : state == CLAIM_SUSPENDED ? "HostSuspended"
+                                      : "HostPending";
+}
+
 static void host_refuse(struct work *w, struct rule **rules, size_t count, enum claim_state state,
                         const char *reason) {
     for (size_t i = 0; i < count; i++) {
-        note_state(rules[i], state == CLAIM_CONFLICT ? "conflict" : "pending",
-                   reason ? reason : "not verified yet");
-        note_event(w, rules[i]->object, rules[i]->file, rules[i]->at,
-                   state == CLAIM_CONFLICT ? "HostTaken" : "HostPending", "%s does not route: %s",
-                   rules[i]->host, reason ? reason : "it has not been verified yet");
+        note_state(rules[i], claim_state_name(state), reason ? reason : "not verified yet");
+        note_event(w, rules[i]->object, rules[i]->file, rules[i]->at, host_event(state),
+                   "%s does not route: %s", rules[i]->host,
+                   reason ? reason : "it has not been verified yet");
     }
 }
 
@@ -232,7 +237,7 @@ static void names_build(struct work *w) {
     for (size_t i = 0; i < tenant->host_count; i++)
         name_add(w, kind_of(tenant->host[i].name), tenant->host[i].name, &tenant->host[i]);
     for (const struct claim *claim = w->entry->claims; claim; claim = claim->next_of_entry)
-        if (claim_judge(w->registry, claim, &reason) == CLAIM_VERIFIED)
+        if (claim_routes(claim_judge(w->registry, claim, &reason)))
             bound_name_add(w, claim);
 }
 
@@ -277,7 +282,7 @@ void hosts_build(struct work *w) {
         for (end = i + 1; end < w->rule_count && !strcmp(sorted[i]->host, sorted[end]->host);)
             end++;
         enum claim_state state = host_judge(w->registry, w->entry, sorted[i]->host, &reason);
-        if (state == CLAIM_VERIFIED)
+        if (claim_routes(state))
             host_fill(w, &tenant->host[tenant->host_count++], &sorted[i], end - i);
         else
             host_refuse(w, &sorted[i], end - i, state, reason);

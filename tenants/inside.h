@@ -10,6 +10,7 @@
 #pragma once
 #include "tenants/objects.h"
 #include "tenants/registry.h"
+#include "tenants/standing.h"
 #include "tenants/table.h"
 #include <stdatomic.h>
 
@@ -60,6 +61,8 @@ struct claim {
 };
 struct place { /* the claims of one name */
     struct claim *first, *holder;
+    struct standing *standings; /* of every tenant that has to prove it, or has */
+    struct standing *keeper;    /* the one that is proved: verified, at risk or suspended */
 };
 struct zone {   /* a name in the tree; its parent is the name without the first label */
     char *name; /* owned */
@@ -68,7 +71,34 @@ struct zone {   /* a name in the tree; its parent is the name without the first 
     char *granted_to, *granted_uid; /* owned; spec.domain of that tenant, live or gone */
 };
 
-enum claim_state { CLAIM_VERIFIED, CLAIM_PENDING, CLAIM_CONFLICT };
+enum claim_state {
+    CLAIM_VERIFIED,
+    CLAIM_AT_RISK,   /* routes still */
+    CLAIM_SUSPENDED, /* holds its name, and does not route */
+    CLAIM_PENDING,
+    CLAIM_CONFLICT
+};
+static inline bool claim_routes(enum claim_state state) {
+    return state <= CLAIM_AT_RISK;
+}
+const char *claim_state_name(enum claim_state);
+
+/* ---- looks at DNS ---- */
+
+enum {
+    LOOKS_PER_TENANT = 16, /* under way at once */
+    PENDING_MAX =
+        1000, /* names of one tenant that wait for their first proof; more are not looked at */
+    LOG_MAX = 100000, /* transitions kept */
+};
+struct looker {                  /* a tenant, there or gone, that has standings */
+    char *uid, *tenant, *domain; /* owned; domain: the last one it was given, or NULL */
+    struct heap due;             /* its standings that are to be looked at */
+    struct heap_item turn;       /* in registry.looks */
+    unsigned under_way, pending; /* looks; standings that are pending and looked at */
+    size_t standings;            /* none, and its tenant is gone: nothing of it is left */
+    bool over;                   /* some are not looked at, as there are too many */
+};
 
 /* ---- raw ports ---- */
 
@@ -107,6 +137,7 @@ struct entry {
     struct resolved *resolved;
     bool port_refused;
     bool touched; /* in the registry's list of those to compile */
+    bool news;    /* a look saw something else: its events are to say so, at the next tick */
     struct compiled *compiled;
     int64_t since;
 };
@@ -122,14 +153,23 @@ struct registry {
     unsigned ports_per_tenant;
     uint64_t (*random)(void *);
     void *random_context;
+    uint8_t *secret;
+    size_t secret_length;
+    int64_t recheck_s;
+    int64_t now;          /* of the call that is running */
     struct table entries; /* by name */
-    struct table zones;   /* by name */
-    struct port **port;   /* by number - port_low; NULL: no pool */
+    struct table lookers; /* by UID */
+    struct heap looks;    /* lookers, by when their next look is due */
+    uint64_t look_serial, log_next;
+    union address *edge; /* its public addresses, those of `address` that are some */
+    size_t edge_count;
+    struct table zones; /* by name */
+    struct port **port; /* by number - port_low; NULL: no pool */
     uint64_t port_order;
     struct entry **touched;
     size_t touched_count, touched_room;
     struct stash *scratch; /* names in the latest change of tenants that are gone */
-    bool loaded;
+    bool loaded;           /* every drop that was there at the start has come */
 };
 
 /* registry.c */
@@ -138,6 +178,8 @@ struct entry *entry_find(const struct registry *, const char *name);
 void change_row(struct change *, const char *value, const char *key_format, ...)
     __attribute__((format(printf, 3, 4)));
 uint64_t registry_random(struct registry *);
+void change_begin(struct registry *, struct change *, int64_t now);
+void touched_compile(struct registry *, int64_t now, struct change *);
 bool domain_possible(const struct registry *, const struct entry *, const char *domain,
                      const char **ret_refusal);
 
@@ -158,9 +200,56 @@ const struct place *place_find(const struct registry *, const char *name);
 const char *claim_name(const struct claim *, char text[256]);
 /* The tenant whose domain this name lies in, live or gone; or NULL. */
 const struct zone *domain_above(const struct registry *, const char *name);
+/* Somebody's claims or proof of this name changed: elect again, and what follows from that. `gone`: the holder, just taken out of the
+ * list, still readable; or NULL. */
+void place_renew(struct registry *, struct zone *, bool wildcard, const struct claim *gone,
+                 struct change *);
+struct place *zone_place(struct zone *, bool wildcard);
+struct zone *zone_need(struct registry *, const char *name);
+void zone_tidy(struct registry *, struct zone *);
+/* Another tenant holds the wildcard above: only a TXT takes a name from under it. */
+bool under_foreign_wildcard(const struct zone *, bool wildcard, const char *uid);
+/* Neither its tenant's own nor vouched for, nor out of the question: DNS decides. */
+bool claim_needs_proof(const struct registry *, const struct claim *);
 void names_row(struct registry *, const char *name, struct entry *, const char *ingress);
 void domain_row(struct registry *, const char *domain, const char *tenant, const char *uid);
 void names_fini(struct registry *);
+
+/* standings.c */
+struct standing *standing_of(const struct place *, const char *uid);
+struct standing *standing_find(const struct registry *, const char *name, bool wildcard,
+                               const char *uid);
+/* The proof that stands in this tenant's way: another's, but not what a tenant left behind whose domain is this one's now. */
+const struct standing *standing_rival(const struct place *, const char *uid, const char *domain);
+/* Only a TXT proves it: somebody else keeps the name, or the wildcard above it. */
+bool standing_contested(const struct standing *);
+bool standing_left_behind(const struct standing *); /* no Ingress binds it any more */
+void standing_claimed(struct claim *);
+void standing_unclaimed(struct registry *, struct claim *, struct change *);
+/* Does this claim need a proof, and is it looked for? */
+void standing_renew(struct registry *, struct claim *, struct change *);
+/* The place is held by others than before, or less firmly: who may try now? */
+void standings_wake(struct registry *, struct place *, struct change *);
+/* `winner` holds by another right: what a tenant that is not he had proved is no more. */
+void standings_yield(struct registry *, struct place *, const struct entry *winner,
+                     struct change *);
+void standing_seen(struct registry *, struct standing *, const struct name_check *,
+                   const struct dns_seen *, struct change *);
+void standing_row(struct registry *, const char *key, const char *value);
+void log_row(struct registry *, const char *key);
+/* At start, when all drops have come: what waited for a proof that nobody wants any more goes. */
+void standings_loaded(struct registry *, struct change *);
+void standings_free(struct place *); /* at the end of everything */
+/* The records that would prove it; `token` has room for PROOF_TOKEN_LENGTH + 1. */
+void standing_token(const struct registry *, const struct standing *, char *token);
+
+/* looks.c */
+struct looker *looker_need(struct registry *, const char *uid, const char *tenant);
+void looker_domain(struct registry *, struct entry *);
+void look_schedule(struct registry *, struct standing *, int64_t when);
+void look_forget(struct registry *, struct standing *);
+void looker_tidy(struct registry *, const char *uid);
+void looks_fini(struct registry *);
 
 /* ports.c */
 struct wanted_port {

@@ -5,8 +5,8 @@
  *   grant   spec.domain: kept for ever under the tenant's name; nobody else gets that name, one
  * above or one below
  *   claim   a name in spec.tls.hosts of an Ingress
- *   holder  the first claim that was eligible (own domain, or vouched) and found the place free;
- * kept until it goes
+ *   holder  the first claim that was eligible (own domain, vouched, or proved: standings.c) and found the place free;
+ * kept until it goes, or is eligible no more
  *
  * A place is the claims of one name. Whatever changes a place re-elects its holder, writes the
  * row, and touches the tenants
@@ -28,7 +28,7 @@ static struct zone *zone_find(const struct registry *registry, const char *name)
     return table_get(&registry->zones, name);
 }
 
-static struct zone *zone_need(struct registry *registry, const char *name) {
+struct zone *zone_need(struct registry *registry, const char *name) {
     struct zone *zone = zone_find(registry, name);
     if (zone)
         return zone;
@@ -47,9 +47,13 @@ static struct zone *zone_need(struct registry *registry, const char *name) {
     return zone;
 }
 
-static void zone_tidy(struct registry *registry, struct zone *zone) {
-    while (zone && !zone->child && !zone->exact.first && !zone->wildcard.first &&
-           !zone->granted_to) {
+static bool place_is_empty(const struct place *place) {
+    return !place->first && !place->standings;
+}
+
+void zone_tidy(struct registry *registry, struct zone *zone) {
+    while (zone && !zone->child && place_is_empty(&zone->exact) &&
+           place_is_empty(&zone->wildcard) && !zone->granted_to) {
         struct zone *parent = zone->parent;
         if (zone->previous)
             zone->previous->next = zone->next;
@@ -64,8 +68,12 @@ static void zone_tidy(struct registry *registry, struct zone *zone) {
     }
 }
 
+struct place *zone_place(struct zone *zone, bool wildcard) {
+    return wildcard ? &zone->wildcard : &zone->exact;
+}
+
 static struct place *claim_place(const struct claim *claim) {
-    return claim->wildcard ? &claim->zone->wildcard : &claim->zone->exact;
+    return zone_place(claim->zone, claim->wildcard);
 }
 
 const struct place *place_find(const struct registry *registry, const char *name) {
@@ -123,41 +131,90 @@ static bool in_foreign_domain(const struct registry *registry, const struct clai
     return false;
 }
 
-static bool under_foreign_wildcard(const struct claim *claim) {
-    const struct zone *above = claim->wildcard ? NULL : claim->zone->parent;
-    return above && above->wildcard.holder && above->wildcard.holder->entry != claim->entry;
+bool under_foreign_wildcard(const struct zone *zone, bool wildcard, const char *uid) {
+    const struct zone *above = wildcard ? NULL : zone->parent;
+    return above && above->wildcard.holder && strcmp(above->wildcard.holder->entry->uid, uid);
 }
 
-/* Could this claim hold its place if it were free? Who holds already is not asked about a wildcard
- * that came later. */
-static enum claim_state claim_eligible(const struct registry *registry, const struct claim *claim,
-                                       const char **ret_reason) {
+/* What is decided without DNS: the tenant's own name, one that is out of the question, one vouched for. Pending: DNS decides.
+ * Who holds already is not asked about a wildcard that came later. */
+static enum claim_state claim_rule(const struct registry *registry, const struct claim *claim,
+                                   const char **ret_reason) {
     char text[256];
     const char *name = claim_name(claim, text);
     *ret_reason = NULL;
     if (in_own_domain(claim->entry, name))
         return CLAIM_VERIFIED;
     *ret_reason = platform_refusal(registry, name);
-    bool holds = claim_place(claim)->holder == claim;
-    if (!*ret_reason &&
-        (in_foreign_domain(registry, claim) || (!holds && under_foreign_wildcard(claim))))
+    if (!*ret_reason && in_foreign_domain(registry, claim))
         *ret_reason = taken;
     if (*ret_reason)
         return CLAIM_CONFLICT;
+    bool holds = claim_place(claim)->holder == claim;
+    if (!holds && under_foreign_wildcard(claim->zone, claim->wildcard, claim->entry->uid))
+        return CLAIM_PENDING;
     return vouched(claim->entry, name) ? CLAIM_VERIFIED : CLAIM_PENDING;
+}
+
+bool claim_needs_proof(const struct registry *registry, const struct claim *claim) {
+    const char *reason;
+    return claim->entry->live && claim_rule(registry, claim, &reason) == CLAIM_PENDING;
+}
+
+/* Could this claim hold its place if it were free? */
+static enum claim_state claim_eligible(const struct registry *registry, const struct claim *claim,
+                                       const char **ret_reason) {
+    static const enum claim_state of_phase[] = {[PHASE_PENDING] = CLAIM_PENDING,
+                                                [PHASE_VERIFIED] = CLAIM_VERIFIED,
+                                                [PHASE_AT_RISK] = CLAIM_AT_RISK,
+                                                [PHASE_SUSPENDED] = CLAIM_SUSPENDED};
+    enum claim_state state = claim_rule(registry, claim, ret_reason);
+    if (state != CLAIM_PENDING)
+        return state;
+    const struct standing *s = standing_of(claim_place(claim), claim->entry->uid);
+    if (s && s->phase != PHASE_PENDING)
+        return of_phase[s->phase];
+    if (claim_place(claim)->holder == claim ||
+        !under_foreign_wildcard(claim->zone, claim->wildcard, claim->entry->uid))
+        return CLAIM_PENDING;
+    *ret_reason = "taken: it lies under a wildcard that another tenant holds; only the TXT record "
+                  "proves it";
+    return CLAIM_CONFLICT;
+}
+
+static bool claim_may_hold(const struct registry *registry, const struct claim *claim) {
+    const char *reason;
+    return claim_eligible(registry, claim, &reason) <= CLAIM_SUSPENDED;
+}
+
+static const char *kept_reason(enum claim_state state) {
+    return state == CLAIM_SUSPENDED ? "DNS has led elsewhere for too long" : NULL;
 }
 
 enum claim_state claim_judge(const struct registry *registry, const struct claim *claim,
                              const char **ret_reason) {
-    const struct claim *holder = claim_place(claim)->holder;
-    *ret_reason = NULL;
-    if (holder == claim)
-        return CLAIM_VERIFIED;
+    const struct place *place = claim_place(claim);
+    const struct claim *holder = place->holder;
     enum claim_state state = claim_eligible(registry, claim, ret_reason);
-    if (state == CLAIM_CONFLICT || !holder)
+    if (holder == claim) {
+        *ret_reason = kept_reason(state);
+        return state <= CLAIM_SUSPENDED ? state : CLAIM_VERIFIED;
+    }
+    const struct entry *entry = claim->entry;
+    if (state == CLAIM_CONFLICT || (!holder && !standing_rival(place, entry->uid, entry->domain)))
         return state;
-    *ret_reason = holder->entry == claim->entry ? "bound to another Ingress of this tenant" : taken;
+    *ret_reason =
+        holder && holder->entry == entry ? "bound to another Ingress of this tenant" : taken;
     return CLAIM_CONFLICT;
+}
+
+const char *claim_state_name(enum claim_state state) {
+    static const char *const names[] = {[CLAIM_VERIFIED] = "verified",
+                                        [CLAIM_AT_RISK] = "at-risk",
+                                        [CLAIM_SUSPENDED] = "suspended",
+                                        [CLAIM_PENDING] = "pending",
+                                        [CLAIM_CONFLICT] = "conflict"};
+    return names[state];
 }
 
 static const struct claim *claim_of(const struct place *place, const struct entry *entry) {
@@ -167,23 +224,28 @@ static const struct claim *claim_of(const struct place *place, const struct entr
     return claim;
 }
 
-/* Exactly this name held by the entry, or nobody else while the entry's wildcard covers it. */
-static bool host_held(const struct registry *registry, const struct entry *entry,
-                      const char *host) {
+/* The claim by which the entry speaks for this name: the one that holds it, or, while nobody else holds it, the entry's wildcard
+ * above it. NULL: there is none. */
+static const struct claim *host_claim(const struct registry *registry, const struct entry *entry,
+                                      const char *host) {
     const struct place *place = place_find(registry, host);
     const char *dot = strchr(host, '.');
     if (place && place->holder)
-        return place->holder->entry == entry;
+        return place->holder->entry == entry ? place->holder : NULL;
     const struct zone *above =
         dot && !hostname_is_wildcard(host) ? zone_find(registry, dot + 1) : NULL;
-    return above && above->wildcard.holder && above->wildcard.holder->entry == entry;
+    const struct claim *holder = above ? above->wildcard.holder : NULL;
+    return holder && holder->entry == entry ? holder : NULL;
 }
 
 enum claim_state host_judge(const struct registry *registry, const struct entry *entry,
                             const char *host, const char **ret_reason) {
     *ret_reason = NULL;
-    if (in_own_domain(entry, host) || host_held(registry, entry, host))
+    if (in_own_domain(entry, host))
         return CLAIM_VERIFIED;
+    const struct claim *by = host_claim(registry, entry, host);
+    if (by)
+        return claim_judge(registry, by, ret_reason);
     const struct place *place = place_find(registry, host);
     const char *dot = strchr(host, '.');
     const struct zone *above =
@@ -218,13 +280,11 @@ static void holder_row(const struct claim *claim, struct change *change, bool he
 }
 
 static struct claim *place_choose(const struct registry *registry, const struct place *place) {
-    const char *reason;
-    if (place->holder && (!place->holder->entry->live ||
-                          claim_eligible(registry, place->holder, &reason) == CLAIM_VERIFIED))
+    if (place->holder && (!place->holder->entry->live || claim_may_hold(registry, place->holder)))
         return place
             ->holder; /* not live yet: remembered from before a restart, its drop is still to come */
     for (struct claim *claim = place->first; claim; claim = claim->next)
-        if (claim->entry->live && claim_eligible(registry, claim, &reason) == CLAIM_VERIFIED)
+        if (claim->entry->live && claim_may_hold(registry, claim))
             return claim;
     return NULL;
 }
@@ -235,6 +295,8 @@ static bool place_elect(struct registry *registry, struct place *place, const st
                         struct change *change) {
     struct claim *before = place->holder, *now = place_choose(registry, place);
     place->holder = now;
+    if (now && now != before)
+        standings_yield(registry, place, now->entry, change);
     if (before == now && !gone)
         return false;
     if (now)
@@ -245,6 +307,7 @@ static bool place_elect(struct registry *registry, struct place *place, const st
         entry_touch(registry, before->entry);
     if (now)
         entry_touch(registry, now->entry);
+    standings_wake(registry, place, change);
     return true;
 }
 
@@ -263,21 +326,13 @@ static void place_ripple(struct registry *registry, struct zone *zone, bool wild
             place_elect(registry, &child->exact, NULL, change);
 }
 
-static void place_renew(struct registry *registry, struct zone *zone, bool wildcard,
-                        const struct claim *gone, struct change *change) {
+void place_renew(struct registry *registry, struct zone *zone, bool wildcard,
+                 const struct claim *gone, struct change *change) {
     if (place_elect(registry, wildcard ? &zone->wildcard : &zone->exact, gone, change))
         place_ripple(registry, zone, wildcard, change);
 }
 
 /* ---- an entry's claims ---- */
-
-static struct claim *claim_find(const struct entry *entry, const char *name, const char *ingress) {
-    char text[256];
-    for (struct claim *claim = entry->claims; claim; claim = claim->next_of_entry)
-        if (!strcmp(claim->ingress, ingress) && !strcmp(claim_name(claim, text), name))
-            return claim;
-    return NULL;
-}
 
 static struct claim *claim_add(struct registry *registry, struct entry *entry, const char *name,
                                const char *ingress) {
@@ -293,6 +348,7 @@ static struct claim *claim_add(struct registry *registry, struct entry *entry, c
     while (*at)
         at = &(*at)->next;
     *at = claim;
+    standing_claimed(claim);
     return claim;
 }
 
@@ -303,6 +359,7 @@ static void claim_drop(struct registry *registry, struct claim *claim, struct ch
     while (*at != claim)
         at = &(*at)->next;
     *at = claim->next;
+    standing_unclaimed(registry, claim, change);
     bool held = place->holder == claim;
     if (held) {
         place->holder = NULL;
@@ -346,19 +403,24 @@ void names_update(struct registry *registry, struct entry *entry, const struct w
     table_fini(&known);
     stash_free(stash);
     claims_drop_unwanted(registry, entry, change);
-    for (struct claim *claim = entry->claims; claim; claim = claim->next_of_entry)
+    for (struct claim *claim = entry->claims; claim; claim = claim->next_of_entry) {
         place_renew(registry, claim->zone, claim->wildcard, NULL, change);
+        standing_renew(registry, claim, change);
+    }
 }
 
 /* ---- domains ---- */
 
-/* Anything in this tree that is another tenant's: its domain, or a name it holds. */
+static bool place_is_foreign(const struct place *place, const struct entry *entry) {
+    return (place->holder && place->holder->entry != entry) ||
+           (place->keeper && strcmp(place->keeper->looker->uid, entry->uid));
+}
+
+/* Anything in this tree that is another tenant's: its domain, or a name it holds or left behind. */
 static bool tree_is_foreign(const struct zone *zone, const struct entry *entry) {
     if (zone->granted_to && strcmp(zone->granted_to, entry->name))
         return true;
-    if (zone->exact.holder && zone->exact.holder->entry != entry)
-        return true;
-    if (zone->wildcard.holder && zone->wildcard.holder->entry != entry)
+    if (place_is_foreign(&zone->exact, entry) || place_is_foreign(&zone->wildcard, entry))
         return true;
     for (const struct zone *child = zone->child; child; child = child->next)
         if (tree_is_foreign(child, entry))
@@ -430,8 +492,10 @@ void domain_row(struct registry *registry, const char *domain, const char *tenan
 
 void names_row(struct registry *registry, const char *name, struct entry *entry,
                const char *ingress) {
-    if (claim_find(entry, name, ingress))
-        return;
+    const struct place *known = place_find(registry, name);
+    for (const struct claim *c = known ? known->first : NULL; c; c = c->next)
+        if (c->entry == entry && !strcmp(c->ingress, ingress))
+            return;
     struct claim *claim = claim_add(registry, entry, name, ingress);
     struct place *place = claim_place(claim);
     if (!place->holder)
@@ -441,6 +505,8 @@ void names_row(struct registry *registry, const char *name, struct entry *entry,
 void names_fini(struct registry *registry) {
     struct zone *zone;
     for (size_t at = 0; (zone = table_next(&registry->zones, &at));) {
+        standings_free(&zone->exact);
+        standings_free(&zone->wildcard);
         free(zone->name);
         free(zone->granted_to);
         free(zone->granted_uid);

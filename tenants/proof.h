@@ -77,3 +77,40 @@ struct name_check {
     uint64_t
         serial; /* of this look: an answer that comes after another look began, or after the claim went, is nobody's */
 };
+
+/* ---- what it proves ---- */
+
+enum {
+    PROOF_TOKEN_LENGTH = 32, /* base32 of 160 bits, lower case */
+    PROOF_REASON_MAX = 640,
+};
+
+enum fact { FACT_NO, FACT_YES, FACT_UNKNOWN };
+struct proof_facts {
+    enum fact
+        cname; /* owner and route: the chain (of a wildcard: of both probes) passes through the tenant's domain */
+    enum fact txt;     /* owner: the tenant's token stands at the challenge's name */
+    enum fact address; /* route: every address of the name is one of the edge's */
+    bool secure;       /* the TXT, and what led to it, was validated by DNSSEC */
+    char seen
+        [PROOF_REASON_MAX]; /* what stands there instead, a sentence for the tenant; "" when there is nothing to say */
+};
+struct proof_rules {
+    const char *domain; /* the tenant's, NULL: none, and no CNAME proves */
+    const char *token;
+    const char *const *zone; /* the platform's own */
+    size_t zone_count;
+    const union address *edge; /* its public addresses, ports ignored */
+    size_t edge_count;
+};
+void proof_read(const struct name_check *, const struct dns_seen *, const struct proof_rules *,
+                struct proof_facts *ret);
+
+/* Is the name proved? `txt_only`: it lies under another tenant's wildcard or is another's to lose, and only a TXT takes it. */
+enum fact proof_judge(const struct proof_facts *, bool wildcard, bool txt_only);
+/* Would it be, if not for the TXT? Then that answer has to be trusted: validated, or seen twice. */
+bool proof_hangs_on_txt(const struct proof_facts *, bool txt_only);
+
+/* base32 of HMAC-SHA256 under `secret`, cut to 160 bits, over version, tenant, name and scope (of the name alone, or of "*."). */
+void proof_token(const uint8_t *secret, size_t secret_length, const char *uid, const char *name,
+                 bool wildcard, char ret[PROOF_TOKEN_LENGTH + 1]);

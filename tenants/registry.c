@@ -9,6 +9,7 @@
  * port/NUMBER: rows.c.
  */
 #include "tenants/inside.h"
+#include "tenants/network.h"
 #include "tenants/rows.h"
 #include <stdlib.h>
 #include <string.h>
@@ -85,8 +86,9 @@ void change_fini(struct change *change) {
     *change = (struct change){0};
 }
 
-static void change_begin(struct registry *registry, struct change *change) {
+void change_begin(struct registry *registry, struct change *change, int64_t now) {
     *change = (struct change){0};
+    registry->now = now;
     stash_free(registry->scratch);
     registry->scratch = stash_new();
 }
@@ -100,6 +102,29 @@ static char **texts_copied(const char *const *list, size_t count) {
     for (size_t i = 0; i < count; i++)
         copy[i] = copied(list[i]);
     return copy;
+}
+
+enum { SECRET_LENGTH = 32 };
+
+static void secret_keep(struct registry *registry, const struct registry_conf *conf) {
+    size_t length = conf->secret ? conf->secret_length : SECRET_LENGTH;
+    registry->secret = calloc(1, length + 1);
+    registry->secret_length = length;
+    if (!registry->secret)
+        abort();
+    if (conf->secret)
+        memcpy(registry->secret, conf->secret, length);
+    else if (getrandom(registry->secret, length, 0) != (ssize_t)length)
+        abort(); /* fails never for 32 bytes */
+}
+
+static void edge_addresses_keep(struct registry *registry) {
+    registry->edge = calloc(registry->address_count + 1, sizeof *registry->edge);
+    if (!registry->edge)
+        abort();
+    for (size_t i = 0; i < registry->address_count; i++)
+        registry->edge_count +=
+            address_parse(registry->address[i], 0, &registry->edge[registry->edge_count]);
 }
 
 struct registry *registry_new(const struct registry_conf *conf) {
@@ -121,6 +146,9 @@ struct registry *registry_new(const struct registry_conf *conf) {
     registry->port_low = conf->port_low;
     registry->port_high = conf->port_high;
     registry->ports_per_tenant = conf->ports_per_tenant;
+    registry->recheck_s = conf->recheck_s ? conf->recheck_s : RECHECK_S;
+    secret_keep(registry, conf);
+    edge_addresses_keep(registry);
     registry->random = conf->random;
     registry->random_context = conf->random_context;
     return registry;
@@ -168,6 +196,7 @@ void registry_free(struct registry *registry) {
         return;
     raw_ports_fini(registry);
     names_fini(registry);
+    looks_fini(registry);
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));)
         entry_free(entry);
     table_fini(&registry->entries);
@@ -178,6 +207,9 @@ void registry_free(struct registry *registry) {
     free(registry->zone_name);
     free(registry->address);
     free(registry->own);
+    free(registry->edge);
+    explicit_bzero(registry->secret, registry->secret_length);
+    free(registry->secret);
     free(registry->touched);
     stash_free(registry->scratch);
     free(registry);
@@ -223,6 +255,16 @@ void entry_touch(struct registry *registry, struct entry *entry) {
     registry->touched[registry->touched_count++] = entry;
 }
 
+static void entry_untouch(struct registry *registry, struct entry *entry) {
+    size_t i = 0;
+    if (!entry->touched)
+        return;
+    while (registry->touched[i] != entry)
+        i++;
+    registry->touched[i] = registry->touched[--registry->touched_count];
+    entry->touched = false;
+}
+
 static void entry_compile(struct registry *registry, struct entry *entry, int64_t now,
                           struct change *change) {
     struct compiled *before = entry->compiled,
@@ -233,10 +275,10 @@ static void entry_compile(struct registry *registry, struct entry *entry, int64_
     change_tenant(change, entry->name, &compiled->tenant);
 }
 
-static void touched_compile(struct registry *registry, int64_t now, struct change *change) {
+void touched_compile(struct registry *registry, int64_t now, struct change *change) {
     for (size_t i = 0; i < registry->touched_count; i++) {
         struct entry *entry = registry->touched[i];
-        entry->touched = false;
+        entry->touched = entry->news = false;
         if (entry->live)
             entry_compile(registry, entry, now, change);
     }
@@ -297,6 +339,7 @@ static void domain_renew(struct registry *registry, struct entry *entry, struct 
     entry->domain_refusal = NULL;
     if (domain && domain_grant(registry, entry, domain, &entry->domain_refusal, change))
         entry->domain = domain;
+    looker_domain(registry, entry);
 }
 
 static void claims_renew(struct registry *registry, struct entry *entry, struct change *change) {
@@ -384,7 +427,7 @@ bool registry_check(struct registry *registry, const struct drop *drop, struct d
 bool registry_put(struct registry *registry, const struct drop *drop, int64_t now,
                   struct diags *diags, struct change *ret) {
     size_t before = diags->count;
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     struct model *model = model_parse(drop, diags);
     struct entry *entry = entry_need(registry, drop->tenant, NULL);
     entry->seen = true;
@@ -418,13 +461,15 @@ static void entry_remove(struct registry *registry, struct entry *entry, int64_t
     if (entry->good)
         change_row(change, NULL, "good/%s", entry->name);
     change_tenant(change, stash_text(registry->scratch, entry->name), NULL);
+    entry_untouch(registry, entry);
     table_drop(&registry->entries, entry->name);
+    looker_tidy(registry, entry->uid);
     entry_free(entry);
 }
 
 void registry_remove(struct registry *registry, const char *tenant, int64_t now,
                      struct change *ret) {
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     struct entry *entry = entry_find(registry, tenant);
     if (!entry)
         return;
@@ -437,7 +482,7 @@ void registry_remove(struct registry *registry, const char *tenant, int64_t now,
 void registry_loaded(struct registry *registry, int64_t now, struct change *ret) {
     struct entry *entry, **list = calloc(registry->entries.count + 1, sizeof *list);
     size_t count = 0;
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     if (!list)
         abort();
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));)
@@ -449,6 +494,8 @@ void registry_loaded(struct registry *registry, int64_t now, struct change *ret)
         else
             entry_recover(registry, list[i], now, ret);
     free(list);
+    standings_loaded(registry, ret);
+    registry->loaded = true;
     touched_compile(registry, now, ret);
 }
 
@@ -461,7 +508,7 @@ static bool addresses_same(const struct resolved *resolved, const union address 
 void registry_resolved(struct registry *registry, const char *tenant, const char *name,
                        const union address *address, size_t count, int64_t now,
                        struct change *ret) {
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     struct entry *entry = entry_find(registry, tenant);
     struct resolved *resolved = entry ? resolved_find(entry, name) : NULL;
     if (!resolved || addresses_same(resolved, address, count))
@@ -479,7 +526,7 @@ void registry_resolved(struct registry *registry, const char *tenant, const char
 
 void registry_tick(struct registry *registry, int64_t now, struct change *ret) {
     struct entry *entry;
-    change_begin(registry, ret);
+    change_begin(registry, ret, now);
     size_t freed = raw_ports_tick(registry, now, ret);
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));) {
         const char *refusal;
@@ -491,7 +538,7 @@ void registry_tick(struct registry *registry, int64_t now, struct change *ret) {
             claims_renew(registry, entry, ret);
             entry_touch(registry, entry);
         }
-        if (freed && entry->port_refused)
+        if ((freed && entry->port_refused) || entry->news)
             entry_touch(registry, entry);
     }
     touched_compile(registry, now, ret);
@@ -501,15 +548,20 @@ void registry_tick(struct registry *registry, int64_t now, struct change *ret) {
 
 void registry_row(struct registry *registry, const char *key, const char *value) {
     struct row row;
+    standing_row(registry, key, value);
+    log_row(registry, key);
     if (!row_read(key, value, &row))
         return;
     struct entry *entry =
         row.kind == ROW_DOMAIN || !row.tenant ? NULL : entry_need(registry, row.tenant, row.uid);
-    if (entry && row.kind == ROW_TENANT && row.uid) {
-        free(entry->uid); /* other rows of the tenant may have come before this one */
+    if (entry && row.uid && !entry->stored && strcmp(entry->uid, row.uid)) {
+        free(
+            entry
+                ->uid); /* rows that do not tell it came before this one: "good" before "name" before "tenant" */
         entry->uid = copied(row.uid);
-        entry->stored = true;
     }
+    if (entry && row.kind == ROW_TENANT && row.uid)
+        entry->stored = true;
     if (entry && row.kind == ROW_GOOD) {
         free(entry->good);
         entry->good = copied(value);

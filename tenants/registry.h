@@ -9,6 +9,7 @@
 #pragma once
 #include "core/diag.h"
 #include "tenants/compiled.h"
+#include "tenants/proof.h"
 #include <jansson.h>
 
 struct registry;
@@ -22,7 +23,11 @@ struct registry_conf {
     unsigned ports_per_tenant;    /* quota when a Tenant says nothing */
     const union address *own;     /* the edge's own listeners: never a pod, whatever `allow` says */
     size_t own_count;
-    uint64_t (*random)(void *); /* for UIDs and port numbers; NULL: getrandom(2) */
+    const uint8_t *
+        secret; /* the edge's own, for the tokens of proofs by TXT; NULL: one for this life, for tests */
+    size_t secret_length;
+    int64_t recheck_s;          /* dns.recheck; 0: an hour */
+    uint64_t (*random)(void *); /* for UIDs, port numbers and probes; NULL: getrandom(2) */
     void *random_context;
 };
 
@@ -88,6 +93,22 @@ void registry_resolved(struct registry *, const char *tenant, const char *name,
                        const union address *, size_t count, int64_t now, struct change *ret);
 /* Time passes: port numbers held after release, back-offs. Call about once a minute. */
 void registry_tick(struct registry *, int64_t now, struct change *ret);
+
+/* ---- proofs: who may route a name (docs/domains.md) ---- */
+/* Looks at DNS that are due, at most `room`; each is in flight until registry_seen. *ret_next: when the next one is due (0: none is). */
+size_t registry_due(struct registry *, int64_t now, struct name_check *, size_t room,
+                    int64_t *ret_next);
+/* What that look brought; all of it DNS_UNKNOWN when it could not be made. */
+void registry_seen(struct registry *, const struct name_check *, const struct dns_seen *,
+                   int64_t now, struct change *ret);
+/* The same in two steps, for many looks that come together: what each says is kept in `ret` as rows, and the tenants that it
+ * concerns are compiled once for all of them by registry_settle (or whatever else compiles them before). */
+void registry_saw(struct registry *, const struct name_check *, const struct dns_seen *,
+                  int64_t now, struct change *ret);
+void registry_settle(struct registry *, int64_t now, struct change *ret);
+/* Look again now: at this name of this tenant, at all of its names (`name` NULL), at this name of whoever claims it (`tenant`
+ * NULL). How many looks that makes. */
+size_t registry_recheck(struct registry *, const char *tenant, const char *name, int64_t now);
 
 /* ---- views: what `ringress get` and `describe` print. `tenant` NULL: all. The caller owns the json_t. ----
  * Field names are interface.md section 6. Live figures (connections, requests, ejection, operator certificates) are the

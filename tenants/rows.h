@@ -9,6 +9,9 @@
  * wildcard
  *   port/NUMBER   {"tenant", "uid", "slot", "until"}     until 0: in use; without tenant: held
  * after a tenant that is gone
+ *   claim/DNS UID {"tenant", "uid", "domain", "phase", "since", "next", "wait", "txt", "looked", "byTxt", "seen"}   a
+ * standing (standing.h): written and read by standings.c
+ *   log/NUMBER    {"at", "name", "tenant", "uid", "from", "to", "why"}   what happened to standings, in order; never read
  */
 #pragma once
 #include "tenants/inside.h"

@@ -54,7 +54,7 @@ static void host_take(struct work *w, const struct ingress_object *ingress,
                       const struct secret_object *secret, struct certificate *certificate,
                       const struct word *host) {
     const char *reason;
-    if (host_judge(w->registry, w->entry, host->text, &reason) != CLAIM_VERIFIED)
+    if (!claim_routes(host_judge(w->registry, w->entry, host->text, &reason)))
         return; /* said where the claim stands */
     if (facts_cover(secret->facts, host->text))
         host_add(w, certificate, host->text);

@@ -117,30 +117,90 @@ json_t *view_routes(const struct registry *registry, const char *tenant) {
 
 /* ---- domains ---- */
 
-static json_t *claim_reason(const struct claim *claim, enum claim_state state, const char *reason) {
+static json_t *claim_reason(const struct claim *claim, enum claim_state state, const char *reason,
+                            const struct standing *standing) {
     char text[256];
     const char *domain = claim->entry->domain;
+    const char *seen = standing && standing->seen ? standing->seen : "";
+    const char *link = *seen ? "; " : "";
+    claim_name(claim, text);
+    if (state == CLAIM_AT_RISK || state == CLAIM_SUSPENDED)
+        return json_sprintf("%s%s%s", reason ? reason : "DNS leads elsewhere", link, seen);
     if (state != CLAIM_PENDING)
         return text_or_null(reason);
-    claim_name(claim, text);
+    if (standing && standing->capped)
+        return json_sprintf("not looked at: the tenant has %d other names that wait for a proof",
+                            PENDING_MAX);
+    if (standing && standing_gave_up(standing))
+        return json_sprintf("not looked at any more: nothing proved it for %d days. Drop its file "
+                            "again, or `ringress domain recheck %s`%s%s",
+                            GIVE_UP_S / 86400, text, link, seen);
     if (!domain)
-        return json_sprintf(
-            "not verified: the tenant has no domain that a CNAME of %s could lead to", text);
-    return json_sprintf("not verified yet: add `%s CNAME %s.`", text, domain);
+        return json_sprintf("not verified: the tenant has no domain that a CNAME of %s could lead "
+                            "to%s%s",
+                            text, link, seen);
+    return json_sprintf("not verified yet: add `%s CNAME %s.`%s%s", text, domain, link, seen);
+}
+
+static void record_add(json_t *records, int way, const char *type, const char *name,
+                       const char *value) {
+    json_array_append_new(records, json_pack("{si ss ss ss}", "way", way, "type", type, "name",
+                                             name, "value", value));
+}
+
+static void addresses_add(json_t *records, const struct registry *registry, const char *name) {
+    union address address;
+    for (size_t i = 0; i < registry->address_count; i++)
+        if (address_parse(registry->address[i], 0, &address))
+            record_add(records, 2, address.any.sa_family == AF_INET ? "A" : "AAAA", name,
+                       registry->address[i]);
+}
+
+/* Those of one `way` prove it together: 1, a CNAME; 2, a TXT and, but for a wildcard, whatever leads here. Where somebody else keeps
+ * the name or the wildcard above it, only the second does. */
+static json_t *records_json(const struct registry *registry, const struct claim *claim,
+                            const struct standing *standing) {
+    char name[256], challenge[300], target[256], token[PROOF_TOKEN_LENGTH + 1];
+    const char *domain = claim->entry->domain;
+    bool txt_only = standing->phase == PHASE_PENDING && standing_contested(standing);
+    json_t *records = json_array();
+    claim_name(claim, name);
+    snprintf(challenge, sizeof challenge, "_ringress-challenge.%s", claim->zone->name);
+    snprintf(target, sizeof target, "%s.", domain ? domain : "");
+    standing_token(registry, standing, token);
+    if (domain && !txt_only)
+        record_add(records, 1, "CNAME", name, target);
+    record_add(records, 2, "TXT", challenge, token);
+    if (domain && txt_only && !claim->wildcard)
+        record_add(records, 2, "CNAME", name, target);
+    else if (!claim->wildcard)
+        addresses_add(records, registry, name);
+    return records;
 }
 
 json_t *claim_json(const struct registry *registry, const struct claim *claim) {
-    static const char *const states[] = {
-        [CLAIM_VERIFIED] = "verified", [CLAIM_PENDING] = "pending", [CLAIM_CONFLICT] = "conflict"};
     char text[256];
     const char *reason;
     enum claim_state state = claim_judge(registry, claim, &reason);
+    const struct standing *standing =
+        standing_of(zone_place(claim->zone, claim->wildcard), claim->entry->uid);
     json_t *object = json_object();
     put(object, "domain", json_string(claim_name(claim, text)));
     put(object, "tenant", json_string(claim->entry->name));
     put(object, "ingress", text_or_null(claim->ingress));
-    put(object, "state", json_string(states[state]));
-    put(object, "reason", claim_reason(claim, state, reason));
+    put(object, "state", json_string(claim_state_name(state)));
+    put(object, "reason", claim_reason(claim, state, reason, standing));
+    put(object, "since", standing ? time_json(standing->since) : json_null());
+    put(object, "proof",
+        standing ? json_string(standing->phase == PHASE_PENDING ? "none"
+                               : standing->by_txt               ? "TXT"
+                                                                : "CNAME")
+                 : json_null());
+    put(object, "records", standing ? records_json(registry, claim, standing) : json_array());
+    /* Who is told that a name is taken is not told by whom, as DNS may show it. */
+    put(object, "seen", text_or_null(standing && state != CLAIM_CONFLICT ? standing->seen : NULL));
+    put(object, "lastLook", standing ? time_json(standing->looked) : json_null());
+    put(object, "nextLook", standing ? time_json(standing->next_look) : json_null());
     return object;
 }
 
@@ -153,14 +213,14 @@ static void unbound_view(const struct registry *registry, const struct entry *en
     for (const struct claim *claim = place ? place->first : NULL; claim; claim = claim->next)
         if (claim->entry == entry)
             return; /* is listed as a claim */
-    if (state == CLAIM_VERIFIED || json_object_get(seen, note->host))
+    if (claim_routes(state) || json_object_get(seen, note->host))
         return;
     json_object_set_new(seen, note->host, json_true());
     json_t *object = json_object();
     put(object, "domain", text_or_null(note->host));
     put(object, "tenant", json_string(entry->name));
     put(object, "ingress", text_or_null(note->ingress));
-    put(object, "state", json_string(state == CLAIM_CONFLICT ? "conflict" : "pending"));
+    put(object, "state", json_string(claim_state_name(state)));
     put(object, "reason", text_or_null(reason ? reason : "not verified yet"));
     json_array_append_new(array, object);
 }

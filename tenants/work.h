@@ -40,6 +40,9 @@ struct work {
     size_t port_count;
     struct workload *workload;
     size_t workload_count;
+    struct table events,
+        events_before; /* notes.c: of this compilation, of the one before; "OBJECT\nMESSAGE" */
+    bool before_indexed;
     int64_t now;
 };
 

@@ -86,6 +86,7 @@ class Edge:
             "listen": {"http": [f"127.0.0.1:{self.http_port}"], "https": [f"127.0.0.1:{self.https_port}"]},
             "admin": {"socket": "admin.sock", "listen": f"127.0.0.1:{self.admin_port}"},
             "raw_tcp": {"address": "127.0.0.1", "ports": f"{first + 3}-{first + 2 + RAW_PORTS}"},
+            "dns": {"servers": ["127.0.0.1:9"], "trust_anchor": "none"},  # nobody is there: stories of names bring their own
             **({"tls": {"certificates": [self.certificate(names) for names in certificates]}} if certificates else {}),
             **sections})
 

@@ -96,6 +96,7 @@ static void every_mistake_is_told_with_its_position(void **state) {
     expect_error(LEAST "raw_tcp: {ports: 5-1}\n", 4, 18, "range");
     expect_error(LEAST "raw_tcp: {ports: 1-100}\n", 3, 17, "pool");
     expect_error(LEAST "dns: {servers: [example.com]}\n", 4, 17, "not an address");
+    expect_error(LEAST "dns: {trust_anchor: no/such.key}\n", 4, 21, "no/such.key");
     expect_error("conf_d: c\nstate: s\nlisten: {http: [localhost:80]}\n", 3, 17, "localhost:80");
     expect_error("conf_d: c\nstate: s\nlisten: {}\n", 3, 9, "neither");
     expect_error("conf_d: c\nstate: s\nlisten: {http: [\"127.0.0.1:80\"], proxy_protocol: "

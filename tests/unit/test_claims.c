@@ -1,0 +1,1025 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * test_claims.c - who gets a name: stories of two tenants, and a hostile month of random ones.
+ *
+ * The month: tenants, names, DNS and time change at random; after each step no name routes for two tenants, none routes unproved, an
+ * answer of "unknown" has changed nothing, and a restart finds everything as it was. RINGRESS_SEED and RINGRESS_STEPS repeat
+ * and lengthen it.
+ */
+#include "tenants/standing.h"
+#include "tests/unit/small_edge.h"
+#include <time.h>
+
+#define DAY 86400ll
+
+/* ---- what DNS says, for the looks of a story ---- */
+
+enum { ACME_T = 0, GLOBEX_T, INITECH_T, TENANT_KINDS = 4, NAMES = 5 };
+static const char *const tenant_name[TENANT_KINDS] = {"acme", "globex", "initech", "umbrella"};
+static const char *const names[NAMES] = {"web.example.com", "example.com", "*.example.com",
+                                         "deep.web.example.com", "shop.example.org"};
+
+struct zone_data { /* of one name */
+    int cname;     /* which tenant's domain it leads to; -1: none, -2: elsewhere */
+    int address;   /* 0 none, 1 the edge's, 2 another's */
+    bool txt[TENANT_KINDS];
+    bool down;
+};
+struct world {
+    struct edge edge;
+    struct zone_data zone[NAMES];
+    int64_t now;
+};
+
+static void world_begin(struct world *w) {
+    memset(w, 0, sizeof *w);
+    edge_begin(&w->edge);
+    w->now = 1000;
+    for (int i = 0; i < NAMES; i++)
+        w->zone[i].cname = -1;
+}
+
+static int name_index(const struct name_check *check) {
+    for (int i = 0; i < NAMES; i++)
+        if (check->wildcard
+                ? !strcmp(names[i], "*.example.com") && !strcmp(check->name, "example.com")
+                : !strcmp(names[i], check->name))
+            return i;
+    fail_msg("asked for %s", check->name);
+    return 0;
+}
+
+static void chain_fill(struct dns_chain *chain, int cname) {
+    chain->answer = cname == -1 ? DNS_NONE : DNS_DATA;
+    if (cname == -1)
+        return;
+    chain->count = 1;
+    if (cname == -2)
+        snprintf(chain->hop[0], sizeof chain->hop[0], "elsewhere.example.net");
+    else
+        snprintf(chain->hop[0], sizeof chain->hop[0], "in.%s.1d.pt", tenant_name[cname]);
+}
+
+/* The tenant's own token, as `get domains` tells it. */
+static void token_add(struct world *w, int tenant, int name, struct dns_texts *texts) {
+    json_t *rows = view_domains(w->edge.registry, tenant_name[tenant]), *row, *record;
+    size_t i, k;
+    json_array_foreach(rows, i, row) {
+        if (strcmp(json_string_value(json_object_get(row, "domain")), names[name]))
+            continue;
+        json_array_foreach(json_object_get(row, "records"), k, record) {
+            if (strcmp(json_string_value(json_object_get(record, "type")), "TXT"))
+                continue;
+            struct dns_text *text = &texts->text[texts->count++];
+            const char *value = json_string_value(json_object_get(record, "value"));
+            text->length = strlen(value);
+            memcpy(text->data, value, text->length);
+        }
+    }
+    json_decref(rows);
+}
+
+static void seen_fill(struct world *w, const struct name_check *check, struct dns_seen *seen) {
+    int name = name_index(check);
+    const struct zone_data *z = &w->zone[name];
+    memset(seen, 0, sizeof *seen); /* all unknown */
+    if (z->down)
+        return;
+    chain_fill(&seen->chain, z->cname);
+    chain_fill(&seen->probe[0], z->cname);
+    chain_fill(&seen->probe[1], z->cname);
+    seen->a.answer = z->address ? DNS_DATA : DNS_NONE;
+    seen->aaaa.answer = DNS_NONE;
+    if (z->address)
+        address_parse(z->address == 1 ? "203.0.113.7" : "198.51.100.1", 0,
+                      &seen->a.address[seen->a.count++]);
+    seen->challenge.alias.answer = DNS_NONE;
+    for (int t = 0; t < TENANT_KINDS; t++)
+        if (z->txt[t])
+            token_add(w, t, name, &seen->challenge);
+    seen->challenge.answer = seen->challenge.count ? DNS_DATA : DNS_NONE;
+}
+
+static void answer(struct world *w, const struct name_check *check) {
+    static struct dns_seen seen;
+    struct change change;
+    seen_fill(w, check, &seen);
+    registry_seen(w->edge.registry, check, &seen, w->now, &change);
+    change_take(&w->edge, &change);
+}
+
+/* Every look that is due now, and those that follow at once. */
+static unsigned look(struct world *w) {
+    struct name_check check[8];
+    int64_t next;
+    unsigned looks = 0;
+    for (size_t n; (n = registry_due(w->edge.registry, w->now, check, 8, &next));)
+        for (size_t i = 0; i < n; i++, looks++)
+            answer(w, &check[i]);
+    return looks;
+}
+
+/* Time passes, and every look is made when it is due. */
+static void live_until(struct world *w, int64_t until) {
+    struct name_check check[1];
+    int64_t next;
+    for (;;) {
+        look(w);
+        registry_due(w->edge.registry, w->now, check, 0, &next);
+        if (!next || next > until)
+            break;
+        w->now = next > w->now ? next : w->now;
+    }
+    w->now = until;
+    look(w);
+}
+
+/* ---- drops ---- */
+
+struct wants {
+    bool here, name[NAMES], vouched[NAMES];
+};
+
+static void drop(struct world *w, int tenant, const struct wants *wants) {
+    char text[4096], list[512] = "", vouched[512] = "";
+    for (int i = 0; i < NAMES; i++) {
+        if (wants->name[i])
+            sprintf(list + strlen(list), "%s'%s'", *list ? ", " : "", names[i]);
+        if (wants->vouched[i])
+            sprintf(vouched + strlen(vouched), "%s'%s'", *vouched ? ", " : "", names[i]);
+    }
+    snprintf(
+        text, sizeof text,
+        "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: %s}\nspec: {domain: %s.1d.pt, "
+        "domains: [%s], network: {allow: [10.11.0.0/16]}}\n---\n" ECHO
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\nspec:\n"
+        "  tls: [{hosts: [%s]}]\n  defaultBackend: {service: {name: echo, port: {number: 80}}}\n",
+        tenant_name[tenant], tenant_name[tenant], vouched, list);
+    if (!put_named(&w->edge, tenant_name[tenant], false, "t.yaml", text, w->now))
+        fail_msg("%s: %s", text, w->edge.diags.item[0].message);
+}
+
+static void binds(struct world *w, int tenant, const char *name) {
+    struct wants wants = {0};
+    for (int i = 0; name && i < NAMES; i++)
+        wants.name[i] = !strcmp(names[i], name);
+    drop(w, tenant, &wants);
+}
+
+static const char *state_of(struct world *w, int tenant, const char *name) {
+    return domain_state(&w->edge, tenant_name[tenant], name);
+}
+
+static const char *domain_field(struct world *w, int tenant, const char *name, const char *field) {
+    return field_of(view_domains(w->edge.registry, tenant_name[tenant]), "domain", name, field);
+}
+
+static bool routes(struct world *w, int tenant, const char *name) {
+    return named(&w->edge, tenant_name[tenant], name) != NULL;
+}
+
+static struct zone_data *dns(struct world *w, const char *name) {
+    for (int i = 0; i < NAMES; i++)
+        if (!strcmp(names[i], name))
+            return &w->zone[i];
+    return NULL;
+}
+
+static size_t rows_of(const struct world *w, const char *prefix) {
+    const char *key;
+    json_t *value;
+    size_t count = 0;
+    json_object_foreach(w->edge.rows, key, value) count += !strncmp(key, prefix, strlen(prefix));
+    return count;
+}
+
+/* ---- stories ---- */
+
+#define WEB "web.example.com"
+
+static void a_name_routes_when_its_cname_leads_here_and_not_before(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    binds(&w, ACME_T, WEB);
+    assert_int_equal(look(&w), 1); /* at once */
+    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
+    assert_false(routes(&w, ACME_T, WEB));
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + 10);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_true(routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void the_first_to_prove_wins_not_the_first_to_come(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    binds(&w, GLOBEX_T, WEB);
+    look(&w);
+    w.now += 3600;
+    binds(&w, ACME_T, WEB);
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + DAY);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    char *text = describe_domain(w.edge.registry, "globex", WEB);
+    assert_non_null(strstr(text, "taken"));
+    assert_null(strstr(text, "acme"));
+    free(text);
+    edge_end(&w.edge);
+}
+
+static void a_name_that_is_held_firmly_is_not_looked_at_for_others(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, GLOBEX_T, WEB);
+    assert_int_equal(look(&w), 0);
+    edge_end(&w.edge);
+}
+
+static void servers_that_fail_drop_nobody(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    dns(&w, WEB)->down = true;
+    live_until(&w, w.now + 200 * DAY);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_true(routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void a_name_that_leads_away_is_warned_of_suspended_and_given_up(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    dns(&w, WEB)->cname = -2;
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk");
+    assert_true(routes(&w, ACME_T, WEB));
+    char *text = describe_ingress(w.edge.registry, "acme", "web");
+    assert_non_null(strstr(text, "HostAtRisk"));
+    assert_non_null(strstr(text, "elsewhere.example.net"));
+    free(text);
+    live_until(&w, w.now + 73 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "suspended");
+    assert_false(routes(&w, ACME_T, WEB));
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_true(routes(&w, ACME_T, WEB));
+    dns(&w, WEB)->cname = -1;
+    live_until(&w, w.now + 34 * DAY);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
+    edge_end(&w.edge);
+}
+
+static void doubt_opens_a_name_to_a_fresh_txt_only(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, GLOBEX_T, WEB);
+    dns(&w, WEB)->cname = GLOBEX_T;
+    live_until(&w, w.now + 4 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk");
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    dns(&w, WEB)->txt[GLOBEX_T] = true;
+    live_until(&w, w.now + 8 * 3600);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
+    assert_string_equal(state_of(&w, ACME_T, WEB), "conflict");
+    assert_true(routes(&w, GLOBEX_T, WEB) && !routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void a_dangling_cname_keeps_the_name_for_who_is_gone(void **state) {
+    (void)state;
+    struct world w;
+    struct change change;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    drop_gone(&w.edge, "acme", w.now);
+    binds(&w, GLOBEX_T, WEB);
+    live_until(&w, w.now + 6 * DAY);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    /* The operator makes a tenant of the same name: another one, by its UID. */
+    binds(&w, ACME_T, WEB);
+    live_until(&w, w.now + 60);
+    assert_false(routes(&w, GLOBEX_T, WEB));
+    /* DNS leads away at last: the tombstone goes, and who is led to gets it. */
+    drop_gone(&w.edge, "acme", w.now);
+    dns(&w, WEB)->cname = GLOBEX_T;
+    registry_recheck(w.edge.registry, NULL, WEB, w.now);
+    live_until(&w, w.now + DAY);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
+    assert_int_equal(rows_of(&w, "claim/"), 1);
+    registry_tick(w.edge.registry, w.now, &change);
+    change_take(&w.edge, &change);
+    edge_end(&w.edge);
+}
+
+static void a_name_moves_between_ingresses_of_one_tenant_without_a_look(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, ACME_T, NULL);
+    assert_false(routes(&w, ACME_T, WEB));
+    dns(&w, WEB)->down = true;
+    binds(&w, ACME_T, WEB);
+    assert_true(routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void under_anothers_wildcard_only_a_txt_takes_a_name(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, "*.example.com")->cname = ACME_T;
+    binds(&w, ACME_T, "*.example.com");
+    look(&w);
+    assert_string_equal(state_of(&w, ACME_T, "*.example.com"), "verified");
+    dns(&w, WEB)->cname = GLOBEX_T;
+    binds(&w, GLOBEX_T, WEB);
+    live_until(&w, w.now + 100);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    dns(&w, WEB)->txt[GLOBEX_T] = true;
+    live_until(&w, w.now + 3600);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
+    assert_true(routes(&w, GLOBEX_T, WEB) && routes(&w, ACME_T, "*.example.com"));
+    edge_end(&w.edge);
+}
+
+static void an_answer_to_a_look_that_is_over_is_nobodys(void **state) {
+    (void)state;
+    struct world w;
+    struct name_check check;
+    int64_t next;
+    world_begin(&w);
+    binds(&w, ACME_T, WEB);
+    assert_int_equal(registry_due(w.edge.registry, w.now, &check, 1, &next), 1);
+    binds(&w, ACME_T, NULL);
+    binds(&w, ACME_T, WEB);
+    dns(&w, WEB)->cname = ACME_T;
+    answer(&w, &check);
+    assert_false(routes(&w, ACME_T, WEB));
+    look(&w);
+    assert_true(routes(&w, ACME_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void of_two_looks_under_way_the_first_answer_wins(void **state) {
+    (void)state;
+    struct world w;
+    struct name_check check[2];
+    int64_t next;
+    world_begin(&w);
+    *dns(&w, WEB) = (struct zone_data){.cname = ACME_T, .address = 1, .txt = {true, true}};
+    binds(&w, ACME_T, WEB);
+    binds(&w, GLOBEX_T, WEB);
+    assert_int_equal(registry_due(w.edge.registry, w.now, check, 2, &next), 2);
+    bool acme_first = !strcmp(check[0].uid, live(&w.edge, "acme")->uid);
+    answer(&w, &check[acme_first ? 0 : 1]);
+    assert_true(routes(&w, ACME_T, WEB));
+    w.now += TXT_REPEAT_S;
+    answer(&w, &check[acme_first ? 1 : 0]);
+    live_until(&w, w.now + 60); /* a proof of globex's does not make acme's any worse */
+    assert_true(routes(&w, ACME_T, WEB) && !routes(&w, GLOBEX_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void a_tenant_may_go_before_what_its_looks_said_is_compiled(void **state) {
+    (void)state;
+    static struct dns_seen seen;
+    struct world w;
+    struct name_check check;
+    struct change change;
+    int64_t next;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    assert_int_equal(registry_due(w.edge.registry, w.now, &check, 1, &next), 1);
+    seen_fill(&w, &check, &seen);
+    registry_saw(w.edge.registry, &check, &seen, w.now, &change);
+    change_take(&w.edge, &change);
+    assert_false(routes(&w, ACME_T, WEB)); /* not yet */
+    drop_gone(&w.edge, "acme", w.now);
+    registry_settle(w.edge.registry, w.now, &change);
+    assert_int_equal(change.tenant_count, 0);
+    change_take(&w.edge, &change);
+    assert_null(live(&w.edge, "acme"));
+    edge_end(&w.edge);
+}
+
+static void restart(struct world *w, const struct wants wants[TENANT_KINDS]) {
+    struct change change;
+    edge_restart(&w->edge);
+    for (int t = 0; t < TENANT_KINDS; t++)
+        if (wants[t].here)
+            drop(w, t, &wants[t]);
+    registry_loaded(w->edge.registry, w->now, &change);
+    change_take(&w->edge, &change);
+}
+
+static void a_restart_continues_every_state(void **state) {
+    (void)state;
+    static const int64_t ages[] = {0, 2 * 3600, 4 * DAY, 40 * DAY};
+    static const char *const states[] = {"verified", "at-risk", "suspended", "pending"};
+    for (int i = 0; i < 4; i++) {
+        struct world w;
+        struct wants wants[TENANT_KINDS] = {{.here = true, .name = {true}}};
+        world_begin(&w);
+        dns(&w, WEB)->cname = ACME_T;
+        drop(&w, ACME_T, &wants[0]);
+        look(&w);
+        dns(&w, WEB)->cname = i ? -2 : ACME_T;
+        live_until(&w, w.now + ages[i]);
+        assert_string_equal(state_of(&w, ACME_T, WEB), states[i]);
+        restart(&w, wants);
+        assert_string_equal(state_of(&w, ACME_T, WEB), states[i]);
+        assert_int_equal(routes(&w, ACME_T, WEB), i < 2);
+        dns(&w, WEB)->cname = ACME_T;
+        live_until(&w, w.now + 2 * DAY);
+        assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+        edge_end(&w.edge);
+    }
+}
+
+static void after_a_restart_a_name_is_still_its_ingresses(void **state) {
+    (void)state;
+    struct wants wants[TENANT_KINDS] = {{.here = true, .name = {true}}};
+    struct world w;
+    world_begin(&w);
+    for (int i = 0; i < 12; i++) { /* rows come in another order each time */
+        dns(&w, WEB)->cname = ACME_T;
+        drop(&w, ACME_T, &wants[0]);
+        live_until(&w, w.now + 2 * 3600);
+        assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+        restart(&w, wants);
+        dns(&w, WEB)->cname = -2;
+        live_until(&w, w.now + 2 * 3600);
+        assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk"); /* a tombstone would be gone */
+    }
+    edge_end(&w.edge);
+}
+
+static void a_tombstone_survives_a_restart(void **state) {
+    (void)state;
+    struct world w;
+    struct wants wants[TENANT_KINDS] = {[GLOBEX_T] = {.here = true, .name = {true}}};
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    drop_gone(&w.edge, "acme", w.now);
+    drop(&w, GLOBEX_T, &wants[GLOBEX_T]);
+    restart(&w, wants);
+    live_until(&w, w.now + DAY);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    edge_end(&w.edge);
+}
+
+static void many_pending_names_hold_up_nobodys_first_look(void **state) {
+    (void)state;
+    struct world w;
+    struct name_check check[64];
+    char text[32768] = "";
+    int64_t next;
+    world_begin(&w);
+    strcat(text, TENANT("initech", "domain: initech.1d.pt")
+                     INGRESS("web", "a.example.net", "a.example.net"));
+    strcat(text, "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: many}\nspec:\n "
+                 " tls:\n  - hosts:\n");
+    for (int i = 0; i < 1000; i++)
+        sprintf(text + strlen(text), "    - n%d.example.net\n", i);
+    assert_true(put(&w.edge, "initech", text));
+    w.now += 5; /* globex comes later, and has one name */
+    binds(&w, GLOBEX_T, WEB);
+    size_t n = registry_due(w.edge.registry, w.now, check, 64, &next);
+    assert_int_equal(n, 16 + 1);
+    assert_string_equal(check[n - 1].name, WEB);
+    json_t *all = view_domains(w.edge.registry, "initech"), *row;
+    size_t i, capped = 0;
+    json_array_foreach(all, i, row) {
+        const char *reason = json_string_value(json_object_get(row, "reason"));
+        capped += reason && strstr(reason, "not looked at");
+    }
+    assert_int_equal(capped, 1); /* of 1001 */
+    json_decref(all);
+    edge_end(&w.edge);
+}
+
+static void when_one_of_too_many_is_proved_the_next_is_looked_at(void **state) {
+    (void)state;
+    struct world w;
+    struct name_check check[16];
+    static struct dns_seen seen; /* of the first name asked for, and of no other */
+    struct change change;
+    char text[32768] = TENANT("initech", "domain: initech.1d.pt") ECHO;
+    int64_t next;
+    world_begin(&w);
+    strcat(text, "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: many}\nspec:\n "
+                 " tls:\n  - hosts:\n");
+    for (int i = 0; i < 1002; i++)
+        sprintf(text + strlen(text), "    - n%d.example.net\n", i);
+    assert_true(put(&w.edge, "initech", text));
+    for (int proved = 0; proved < 3; proved++) {
+        json_t *all = view_domains(w.edge.registry, "initech"), *row;
+        size_t i, capped = 0;
+        json_array_foreach(all, i, row) {
+            const char *reason = json_string_value(json_object_get(row, "reason"));
+            capped += reason && strstr(reason, "not looked at:") != NULL;
+        }
+        json_decref(all);
+        assert_int_equal(capped, proved < 2 ? 2 - proved : 0);
+        assert_true(registry_due(w.edge.registry, w.now, check, 1, &next));
+        memset(&seen, 0, sizeof seen);
+        chain_fill(&seen.chain, INITECH_T);
+        registry_seen(w.edge.registry, &check[0], &seen, w.now, &change);
+        change_take(&w.edge, &change);
+    }
+    edge_end(&w.edge);
+}
+
+static void a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand(void **state) {
+    (void)state;
+    struct world w;
+    struct wants wants[TENANT_KINDS] = {{.here = true, .name = {true}}};
+    world_begin(&w);
+    drop(&w, ACME_T, &wants[0]);
+    live_until(&w, w.now + 8 * DAY);
+    assert_non_null(strstr(domain_field(&w, ACME_T, WEB, "reason"), "not looked at any more"));
+    assert_string_equal(domain_field(&w, ACME_T, WEB, "nextLook"), "<null>");
+    restart(&w, wants); /* does not begin the week anew */
+    assert_int_equal(look(&w), 0);
+    assert_int_equal(registry_recheck(w.edge.registry, "acme", WEB, w.now), 1);
+    assert_int_equal(look(&w), 1);
+    live_until(&w, w.now + 8 * DAY);
+    assert_int_equal(look(&w), 0);
+    drop(&w, ACME_T, &wants[0]); /* he who drops the file again waits for an answer */
+    assert_int_equal(look(&w), 1);
+    edge_end(&w.edge);
+}
+
+static void a_vouched_name_routes_at_once_but_displaces_nobody(void **state) {
+    (void)state;
+    struct world w;
+    struct wants vouched[TENANT_KINDS] = {
+        {.here = true, .name = {true}},
+        [GLOBEX_T] = {.here = true, .name = {true}, .vouched = {true}}};
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    drop(&w, ACME_T, &vouched[ACME_T]);
+    look(&w);
+    drop(&w, GLOBEX_T, &vouched[GLOBEX_T]);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    dns(&w, WEB)->cname = -2;
+    live_until(&w, w.now + 5 * DAY);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "suspended"); /* and holds its name */
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    drop_gone(&w.edge, "acme", w.now);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified"); /* the operator's word, no look */
+    assert_true(routes(&w, GLOBEX_T, WEB));
+    vouched[ACME_T].here = false;
+    restart(&w, vouched);
+    assert_true(routes(&w, GLOBEX_T, WEB));
+    vouched[GLOBEX_T].vouched[0] = false; /* the word is taken back */
+    drop(&w, GLOBEX_T, &vouched[GLOBEX_T]);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "pending");
+    assert_false(routes(&w, GLOBEX_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void a_tenant_made_again_proves_its_names_as_anybody_may(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    *dns(&w, WEB) = (struct zone_data){.cname = ACME_T};
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    drop_gone(&w.edge, "acme", w.now);
+    binds(&w, GLOBEX_T, WEB);
+    binds(&w, ACME_T, WEB); /* another UID; the domain is given to that name again */
+    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    look(&w);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_true(routes(&w, ACME_T, WEB) && !routes(&w, GLOBEX_T, WEB));
+    edge_end(&w.edge);
+}
+
+static void who_lost_gets_it_when_the_winner_goes_and_dns_follows(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, GLOBEX_T, WEB);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    dns(&w, WEB)->cname = GLOBEX_T;
+    binds(&w, ACME_T, NULL);
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
+    assert_true(routes(&w, GLOBEX_T, WEB));
+    edge_end(&w.edge);
+}
+
+/* ---- what is shown ---- */
+
+static void it_is_said_what_to_add_what_stands_there_and_when_it_is_looked_at(void **state) {
+    (void)state;
+    struct world w;
+    struct change change;
+    world_begin(&w);
+    dns(&w, WEB)->cname = -2;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    char *text = describe_domain(w.edge.registry, "acme", WEB);
+    static const char *const parts[] = {
+        "State:      pending",
+        "web.example.com is a CNAME of elsewhere.example.net",
+        "Last look:  1970-01-01T00:16:40Z",
+        "Next look:  1970-01-01T00:16:45Z",
+        "  Records to prove it:\n    web.example.com  CNAME  acme.1d.pt.\n  Or, all of these:\n",
+        "_ringress-challenge.web.example.com  TXT   ",
+        "web.example.com                      A     203.0.113.7",
+        "web.example.com                      AAAA  2001:db8::7"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(text, parts[i]))
+            fail_msg("`%s` is not in\n%s", parts[i], text);
+    free(text);
+    registry_tick(w.edge.registry, w.now + 60, &change); /* events need not be made at each look */
+    change_take(&w.edge, &change);
+    text = describe_ingress(w.edge.registry, "acme", "web");
+    assert_non_null(strstr(text, "HostPending"));
+    assert_non_null(strstr(text, "elsewhere.example.net"));
+    free(text);
+    text = explain_name(w.edge.registry, WEB);
+    assert_non_null(strstr(text, "add `web.example.com CNAME acme.1d.pt.`"));
+    free(text);
+    edge_end(&w.edge);
+}
+
+static void where_only_a_txt_proves_nothing_else_is_asked_for(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, GLOBEX_T, WEB);
+    json_t *rows = view_domains(w.edge.registry, "globex"), *record;
+    json_t *row = json_array_get(rows, json_array_size(rows) - 1);
+    json_t *records = json_object_get(row, "records");
+    size_t i;
+    assert_string_equal(json_string_value(json_object_get(row, "domain")), WEB);
+    assert_int_equal(json_array_size(records), 2);
+    json_array_foreach(records, i, record)
+        assert_int_equal(json_integer_value(json_object_get(record, "way")), 2);
+    assert_true(json_is_null(json_object_get(row, "seen")));
+    json_decref(rows);
+    drop_gone(&w.edge, "acme", w.now);
+    char *text = describe_domain(w.edge.registry, NULL, WEB); /* the operator is told by whom */
+    assert_non_null(strstr(text, "acme (gone)"));
+    free(text);
+    text = describe_domain(w.edge.registry, "globex", WEB);
+    assert_null(strstr(text, "acme"));
+    free(text);
+    edge_end(&w.edge);
+}
+
+/* ---- the log, and rows that are not ours ---- */
+
+static void transitions_are_logged_in_order(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    dns(&w, WEB)->cname = -2;
+    live_until(&w, w.now + 4 * DAY);
+    static const char *const to[] = {"verified", "at-risk", "suspended"};
+    assert_int_equal(rows_of(&w, "log/"), 3);
+    for (int i = 0; i < 3; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "log/%016x", i);
+        json_t *row = json_loads(json_string_value(json_object_get(w.edge.rows, key)), 0, NULL);
+        assert_string_equal(json_string_value(json_object_get(row, "to")), to[i]);
+        assert_string_equal(json_string_value(json_object_get(row, "name")), WEB);
+        json_decref(row);
+    }
+    edge_end(&w.edge);
+}
+
+static void the_log_keeps_its_newest_hundred_thousand(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    row_keep(&w.edge, "log/0000000000000001", "{}");
+    row_keep(&w.edge, "log/00000000000186a0", "{}"); /* 100,000 */
+    edge_restart(&w.edge);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    assert_null(json_object_get(w.edge.rows, "log/0000000000000001"));
+    assert_non_null(json_object_get(w.edge.rows, "log/00000000000186a1"));
+    edge_end(&w.edge);
+}
+
+static void rows_that_nobody_wrote_give_nobody_a_name(void **state) {
+    (void)state;
+    struct world w;
+    static const char *const rows[][2] = {
+        {"claim/", "{}"},
+        {"claim/web.example.com", "{"},
+        {"claim/web.example.com u", "[]"},
+        {"claim/web.example.com u", "{\"tenant\": \"acme\", \"uid\": \"u\"}"},
+        {"claim/web.example.com u", "{\"tenant\": \"acme\", \"uid\": \"u\", \"phase\": \"owner\"}"},
+        {"claim/web..com u", "{\"tenant\": \"acme\", \"uid\": \"u\", \"phase\": \"verified\"}"},
+        {"claim/WEB.example.com u",
+         "{\"tenant\": \"acme\", \"uid\": \"u\", \"phase\": \"verified\"}"},
+        {"claim/web.example.com u",
+         "{\"tenant\": \"../a\", \"uid\": \"u\", \"phase\": \"verified\"}"},
+        {"log/xyz", "1"}};
+    world_begin(&w);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        registry_row(w.edge.registry, rows[i][0], rows[i][1]);
+    binds(&w, ACME_T, WEB);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
+    edge_end(&w.edge);
+}
+
+/* ---- a hostile month ---- */
+
+struct month {
+    struct world w;
+    struct wants wants[TENANT_KINDS];
+    char uid[TENANT_KINDS][64];
+    bool proved[TENANT_KINDS]
+               [NAMES]; /* a look of this tenant's brought a proof, since it last began anew */
+    struct name_check late[4]; /* looks whose answer is still to come */
+    size_t late_count;
+    uint64_t dice;
+    char states[TENANT_KINDS * NAMES][64];
+};
+
+static unsigned cast(struct month *m, unsigned sides) {
+    m->dice = m->dice * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(m->dice >> 33) % sides;
+}
+
+static bool is_vouched(const struct month *m, int t, int n) {
+    const struct wants *wants = &m->wants[t];
+    return wants->vouched[n] ||
+           (wants->vouched[2] && n == 0); /* *.example.com covers web.example.com */
+}
+
+static void state_read(struct month *m, int t, int n, char to[64]) {
+    size_t used = (size_t)snprintf(to, 64, "%s ", state_of(&m->w, t, names[n]));
+    used += (size_t)snprintf(to + used, 64 - used, "%s ",
+                             routes(&m->w, t, names[n]) ? "routes" : "does not route");
+    if (!strchr("pc", to[0]) &&
+        !is_vouched(m, t, n)) /* pending, conflict: a look by hand begins their week anew */
+        snprintf(to + used, 64 - used, "%s", domain_field(&m->w, t, names[n], "since"));
+}
+
+static void states_read(struct month *m, char to[TENANT_KINDS * NAMES][64]) {
+    for (int t = 0; t < TENANT_KINDS; t++)
+        for (int n = 0; n < NAMES; n++)
+            state_read(m, t, n, to[t * NAMES + n]);
+}
+
+static void states_same(struct month *m, const char *after) {
+    char now[TENANT_KINDS * NAMES][64];
+    states_read(m, now);
+    for (int i = 0; i < TENANT_KINDS * NAMES; i++)
+        if (strcmp(now[i], m->states[i]))
+            fail_msg("%s: %s of %s was %s and is %s", after, names[i % NAMES],
+                     tenant_name[i / NAMES], m->states[i], now[i]);
+}
+
+static int tenant_of(const struct month *m, const char *uid) {
+    for (int t = 0; t < TENANT_KINDS; t++)
+        if (!strcmp(m->uid[t], uid))
+            return t;
+    return -1; /* of one that is gone */
+}
+
+/* The test's own judge, simpler than the real one: could this look have proved it? */
+static void proofs_note(struct month *m, const struct name_check *check) {
+    int t = tenant_of(m, check->uid), n = name_index(check);
+    const struct zone_data *z = &m->w.zone[n];
+    if (t >= 0 && !z->down &&
+        (z->cname == t || (z->txt[t] && (check->wildcard || z->address == 1))))
+        m->proved[t][n] = true;
+}
+
+static void month_answer(struct month *m, const struct name_check *check) {
+    bool unknown = m->w.zone[name_index(check)].down;
+    proofs_note(m, check);
+    states_read(m, m->states);
+    answer(&m->w, check);
+    if (unknown)
+        states_same(m, "an unknown answer");
+}
+
+static void month_drop(struct month *m, int t) {
+    bool was = m->wants[t].here;
+    m->wants[t].here = true;
+    for (int n = 0; n < NAMES; n++) {
+        m->wants[t].name[n] = cast(m, 3) == 0;
+        m->wants[t].vouched[n] = cast(m, 12) == 0;
+    }
+    drop(&m->w, t, &m->wants[t]);
+    snprintf(m->uid[t], sizeof m->uid[t], "%s",
+             field_of(view_tenants(m->w.edge.registry, tenant_name[t]), "tenant", tenant_name[t],
+                      "uid"));
+    if (!was)
+        memset(m->proved[t], 0, sizeof m->proved[t]); /* another UID: proved nothing */
+}
+
+static void month_remove(struct month *m, int t) {
+    if (m->wants[t].here)
+        drop_gone(&m->w.edge, tenant_name[t], m->w.now);
+    m->wants[t].here = false;
+    m->uid[t][0] = 0;
+}
+
+static void month_dns(struct month *m) {
+    struct zone_data *z = &m->w.zone[cast(m, NAMES)];
+    switch (cast(m, 4)) {
+    case 0:
+        z->cname = (int)cast(m, TENANT_KINDS + 2) - 2;
+        break;
+    case 1:
+        z->address = (int)cast(m, 3);
+        break;
+    case 2:
+        z->txt[cast(m, TENANT_KINDS)] ^= true;
+        break;
+    default:
+        z->down = !z->down;
+    }
+}
+
+static void month_looks(struct month *m) {
+    static const int64_t steps[] = {1, 5, 60, 3600, 6 * 3600, DAY, 4 * DAY, 31 * DAY};
+    struct name_check check[8];
+    int64_t next;
+    m->w.now += steps[cast(m, 8)];
+    for (int round = 0; round < 20; round++) {
+        size_t n = registry_due(m->w.edge.registry, m->w.now, check, 8, &next);
+        for (size_t i = 0; i < n; i++)
+            if (cast(m, 8) == 0 && m->late_count < 4)
+                m->late[m->late_count++] = check[i];
+            else
+                month_answer(m, &check[i]);
+        if (!n)
+            break;
+    }
+}
+
+static void month_restart(struct month *m) {
+    states_read(m, m->states);
+    restart(&m->w, m->wants);
+    states_same(m, "a restart");
+}
+
+static void month_step(struct month *m) {
+    int t = (int)cast(m, TENANT_KINDS);
+    switch (cast(m, 12)) {
+    case 0:
+    case 1:
+        month_drop(m, t);
+        break;
+    case 2:
+        if (cast(m, 4) == 0)
+            month_remove(m, t);
+        break;
+    case 3:
+    case 4:
+    case 5:
+        month_dns(m);
+        break;
+    case 6:
+        month_restart(m);
+        break;
+    case 7:
+        if (m->late_count)
+            month_answer(m, &m->late[--m->late_count]);
+        break;
+    case 8:
+        registry_recheck(m->w.edge.registry, cast(m, 2) ? tenant_name[t] : NULL,
+                         cast(m, 2) ? names[cast(m, NAMES)] : NULL, m->w.now);
+        break;
+    default:
+        month_looks(m);
+    }
+}
+
+/* A name that an Ingress holds is not a tombstone besides. */
+static void month_holds(struct month *m, int t, int n) {
+    char *text = describe_domain(m->w.edge.registry, NULL, names[n]);
+    if (!text || strstr(text, "Kept:"))
+        fail_msg("%s is held by %s and kept for somebody whose Ingress is gone", names[n],
+                 tenant_name[t]);
+    free(text);
+}
+
+static void month_check(struct month *m) {
+    for (int n = 0; n < NAMES; n++) {
+        int holders = 0;
+        for (int t = 0; t < TENANT_KINDS; t++) {
+            bool routed = routes(&m->w, t, names[n]);
+            holders += routed;
+            if (routed && !m->proved[t][n] && !is_vouched(m, t, n))
+                fail_msg("%s routes for %s, which has not proved it", names[n], tenant_name[t]);
+            const char *is = state_of(&m->w, t, names[n]);
+            if (routed && strcmp(is, "verified") && strcmp(is, "at-risk"))
+                fail_msg("%s routes for %s and is %s", names[n], tenant_name[t], is);
+            if (strchr("vas", *is) && !is_vouched(m, t, n))
+                month_holds(m, t, n);
+            if (!strcmp(is, "pending") || !strcmp(is, "conflict"))
+                m->proved[t][n] = false; /* what was proved is over */
+            if (routed && !m->wants[t].name[n])
+                fail_msg("%s routes for %s, which does not bind it", names[n], tenant_name[t]);
+        }
+        if (holders > 1)
+            fail_msg("%s routes for %d tenants", names[n], holders);
+    }
+}
+
+static unsigned long number_of(const char *variable, unsigned long otherwise) {
+    const char *text = getenv(variable);
+    return text && *text ? strtoul(text, NULL, 10) : otherwise;
+}
+
+static void no_month_gives_a_name_to_two_or_to_who_did_not_prove_it(void **state) {
+    (void)state;
+    unsigned long seed = number_of("RINGRESS_SEED", (unsigned long)time(NULL)),
+                  steps = number_of("RINGRESS_STEPS", 3000);
+    print_message("RINGRESS_SEED=%lu RINGRESS_STEPS=%lu\n", seed, steps);
+    struct month *m = calloc(1, sizeof *m);
+    for (unsigned long done = 0; done < steps;) {
+        memset(m, 0, sizeof *m);
+        m->dice = seed + done;
+        world_begin(&m->w);
+        for (int i = 0; i < 300 && done < steps; i++, done++) {
+            month_step(m);
+            month_check(m);
+        }
+        edge_end(&m->w.edge);
+    }
+    free(m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_routes_when_its_cname_leads_here_and_not_before),
+        cmocka_unit_test(the_first_to_prove_wins_not_the_first_to_come),
+        cmocka_unit_test(a_name_that_is_held_firmly_is_not_looked_at_for_others),
+        cmocka_unit_test(servers_that_fail_drop_nobody),
+        cmocka_unit_test(a_name_that_leads_away_is_warned_of_suspended_and_given_up),
+        cmocka_unit_test(doubt_opens_a_name_to_a_fresh_txt_only),
+        cmocka_unit_test(a_dangling_cname_keeps_the_name_for_who_is_gone),
+        cmocka_unit_test(a_name_moves_between_ingresses_of_one_tenant_without_a_look),
+        cmocka_unit_test(under_anothers_wildcard_only_a_txt_takes_a_name),
+        cmocka_unit_test(an_answer_to_a_look_that_is_over_is_nobodys),
+        cmocka_unit_test(of_two_looks_under_way_the_first_answer_wins),
+        cmocka_unit_test(a_tenant_may_go_before_what_its_looks_said_is_compiled),
+        cmocka_unit_test(a_restart_continues_every_state),
+        cmocka_unit_test(after_a_restart_a_name_is_still_its_ingresses),
+        cmocka_unit_test(a_tombstone_survives_a_restart),
+        cmocka_unit_test(many_pending_names_hold_up_nobodys_first_look),
+        cmocka_unit_test(when_one_of_too_many_is_proved_the_next_is_looked_at),
+        cmocka_unit_test(a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand),
+        cmocka_unit_test(a_vouched_name_routes_at_once_but_displaces_nobody),
+        cmocka_unit_test(a_tenant_made_again_proves_its_names_as_anybody_may),
+        cmocka_unit_test(who_lost_gets_it_when_the_winner_goes_and_dns_follows),
+        cmocka_unit_test(it_is_said_what_to_add_what_stands_there_and_when_it_is_looked_at),
+        cmocka_unit_test(where_only_a_txt_proves_nothing_else_is_asked_for),
+        cmocka_unit_test(transitions_are_logged_in_order),
+        cmocka_unit_test(the_log_keeps_its_newest_hundred_thousand),
+        cmocka_unit_test(rows_that_nobody_wrote_give_nobody_a_name),
+        cmocka_unit_test(no_month_gives_a_name_to_two_or_to_who_did_not_prove_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
