@@ -57,8 +57,7 @@ struct mock {
     bool draining, trust, no_set;
     bool meets_not; /* the TLS rules of any name */
     const char
-        *subject; /* of the client's certificate; it is asked for of every host when `asked` */
-    bool asked;
+        *subject; /* of the client's certificate; NULL: none was shown */
     bool no_certificate; /* for any name */
     const char *
         challenge; /* what an authority that asks a.example or tls.example for the token "tok" is told */
