@@ -6,6 +6,7 @@
 #include "edge/conf.h"
 #include "edge/drop.h"
 #include "edge/edge.h"
+#include "edge/host.h"
 #include "edge/print.h"
 #include "tenants/hostname.h"
 #include <stdlib.h>
@@ -76,6 +77,7 @@ static size_t tenants_check(const struct args *args, const struct edge_conf *con
 
 static void modules_check(const char *path, struct diags *diags) {
     struct err err;
+    host_conf_path(path);
     if (!modules_up(&err))
         diags_add(diags, DIAG_ERROR, path, 0, 0, "%s", err.text);
 }
