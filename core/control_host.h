@@ -31,6 +31,10 @@ void control_event(const char *tenant, const char *object, bool warning, const c
  * it is not, there is no memory or the edge ends. */
 bool control_post(void (*run)(void *user), void *user);
 
+/* ---- certificates ---- */
+struct identity; /* core/certificates.h, core/challenge.h take them */
+struct identity *control_identity(const char *chain_pem, const char *key_pem, struct err *);
+
 /* ---- files ---- */
 /* The folder of edge.yaml's `state`, which is there and is this process's own. */
 const char *control_state_folder(void);

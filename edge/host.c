@@ -8,6 +8,7 @@
 #include "edge/host.h"
 #include "core/control_host.h"
 #include "edge/file.h"
+#include "edge/store_read.h"
 #include <errno.h>
 #include <ftw.h>
 #include <poll.h>
@@ -83,7 +84,7 @@ static void posts_end(void) {
 /* --- rows ------------------------------------------------------------------------------------*/
 
 char *control_row(const char *key) {
-    return store_get(&edge->store, key);
+    return store_read(&edge->store, key);
 }
 
 void control_rows(const char *prefix, void (*row)(void *, const char *, const char *), void *user) {
@@ -115,6 +116,10 @@ void host_conf_path(const char *path) {
 
 char *control_path(const char *as_written) {
     return conf_path ? path_beside(conf_path, as_written) : strdup(as_written);
+}
+
+struct identity *control_identity(const char *chain_pem, const char *key_pem, struct err *err) {
+    return identity_new(chain_pem, key_pem, err);
 }
 
 /* --- calling modules -------------------------------------------------------------------------*/

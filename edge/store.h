@@ -24,11 +24,6 @@ bool store_open(struct store *, const char *folder, struct err *);
 /* Every row, in the order of keys. */
 bool store_load(struct store *, void (*row)(void *user, const char *key, const char *value),
                 void *user, struct err *);
-/* One row with what waits to be written; malloc'd, NULL: there is none. */
-char *store_get(const struct store *, const char *key);
-/* The rows whose keys begin so, in their order, with what waits to be written. `row` may put. */
-void store_each(const struct store *, const char *prefix,
-                void (*row)(void *user, const char *key, const char *value), void *user);
 /* value NULL: delete. Nothing is on disk before store_commit. */
 void store_put(struct store *, const char *key, const char *value);
 /* All that was put since, in one transaction, synced. False: *err; kept for the next call. */
