@@ -195,7 +195,7 @@ char *jws_key_change(const struct key *old, const struct key *fresh, const char 
     return text;
 }
 
-static bool hs256(const uint8_t *key, size_t length, const char *text, uint8_t out[32]) {
+bool hs256(const uint8_t *key, size_t length, const char *text, uint8_t out[32]) {
     Hmac hmac;
     if (wc_HmacInit(&hmac, NULL, INVALID_DEVID))
         return false;

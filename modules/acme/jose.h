@@ -37,6 +37,8 @@ void digest_of(const char *text, uint8_t out[32]);
 /* Flattened JSON. `kid` NULL: with the key itself (jwk). `payload` NULL: empty, as POST-as-GET has it. `nonce` NULL: none. */
 char *jws_sign(const struct key *, const char *kid, const char *nonce, const char *url,
                const char *payload);
+/* HMAC-SHA256 over `text`. */
+bool hs256(const uint8_t *key, size_t length, const char *text, uint8_t out[32]);
 /* RFC 8555 section 7.3.4: `account`'s public key, signed by HS256 with what the authority gave. */
 json_t *jws_binding(const struct key *account, const char *kid, const uint8_t *hmac_key,
                     size_t hmac_length, const char *url);

@@ -23,6 +23,11 @@ enum {
     ACCOUNT_TRIES = 2,
 };
 
+struct proof { /* one answer that the authority shall find */
+    char type[32], name[256], token[TOKEN_MOST], url[URL_MOST];
+    bool triggered;
+};
+
 struct run {
     const struct order_job *job;
     struct order_result *result;
@@ -34,11 +39,9 @@ struct run {
     const char *step;
     int64_t since, patience_end;
     unsigned polls;
-    struct acme_authorization
-        *proving; /* one for each that was triggered, so that it can be forgotten */
-    size_t proving_count;
+    struct proof *proof; /* what is shown to the authority; room for AUTHORIZATIONS_MOST */
+    size_t proof_count;
     unsigned account_tries;
-    bool resumed; /* what an earlier run showed may be shown still */
 };
 
 enum go { GO_ON, GO_FAIL, GO_LATER, GO_ENDS };
@@ -104,12 +107,39 @@ static enum go pause_for(struct run *r, int64_t retry_after, const char *what) {
 
 /* ---- the row ---- */
 
+static json_t *proofs_json(const struct run *r) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->proof_count; i++)
+        json_array_append_new(list, json_pack("[s, s, s, s]", r->proof[i].type, r->proof[i].name,
+                                              r->proof[i].token, r->proof[i].url));
+    return list;
+}
+
+static void proofs_read(struct run *r, const json_t *list) {
+    const char *type, *name, *token, *url;
+    json_t *one;
+    size_t i;
+    r->proof_count = 0;
+    json_array_foreach(list, i, one) {
+        struct proof *p = &r->proof[r->proof_count];
+        if (r->proof_count == AUTHORIZATIONS_MOST ||
+            json_unpack(one, "[s, s, s, s]", &type, &name, &token, &url))
+            continue;
+        snprintf(p->type, sizeof p->type, "%s", type);
+        snprintf(p->name, sizeof p->name, "%s", name);
+        snprintf(p->token, sizeof p->token, "%s", token);
+        snprintf(p->url, sizeof p->url, "%s", url);
+        p->triggered = true; /* a look will say when it was not */
+        r->proof_count++;
+    }
+}
+
 static bool row_write(struct run *r, const char *step, struct err *err) {
     char name[80];
     order_row_name(r->job->id, name);
-    json_t *row =
-        json_pack("{s:s s:s s:s s:I s:i}", "step", step, "directory", r->client->url, "url", r->url,
-                  "since", (json_int_t)r->since, "number", (int)r->job->number);
+    json_t *row = json_pack("{s:s s:s s:s s:I s:i s:o}", "step", step, "directory", r->client->url,
+                            "url", r->url, "since", (json_int_t)r->since, "number",
+                            (int)r->job->number, "proofs", proofs_json(r));
     char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
     bool good = text ? world_rows_save(name, text, NULL, NULL, err) : err_set(err, "out of memory");
     free(text);
@@ -156,6 +186,7 @@ static bool row_resume(struct run *r) {
     if (good) {
         r->directory = i;
         snprintf(r->url, sizeof r->url, "%s", url);
+        proofs_read(r, json_object_get(row, "proofs"));
     }
     json_decref(row);
     if (text && !good)
@@ -297,28 +328,30 @@ const char *challenge_choose(const struct acme_conf *c, const char *name, bool w
     return count ? type[usable[turn % count]] : NULL;
 }
 
-static bool answer_show(const struct run *r, const struct acme_authorization *a,
-                        const struct acme_challenge *c, bool show, struct err *err) {
-    char *text = show ? key_authorization(r->account.key, c->token) : NULL;
+/* `show` false: forget. */
+static bool proof_show(const struct run *r, const struct proof *p, bool show, struct err *err) {
+    char *text = show ? key_authorization(r->account.key, p->token) : NULL;
     bool good = show && !text                     ? err_set(err, "out of memory")
-                : !strcmp(c->type, "http-01")     ? world_show_http(a->name, c->token, text, err)
-                : !strcmp(c->type, "tls-alpn-01") ? world_show_alpn(a->name, text, err)
-                                                  : world_show_dns(a->name, text, err);
+                : !strcmp(p->type, "http-01")     ? world_show_http(p->name, p->token, text, err)
+                : !strcmp(p->type, "tls-alpn-01") ? world_show_alpn(p->name, text, err)
+                                                  : world_show_dns(p->name, text, err);
     free(text);
     return good;
 }
 
-static void all_forget(const struct run *r, const struct acme_authorization *a) {
+static void proofs_forget(struct run *r) {
     struct err err;
-    for (size_t i = 0; i < a->challenge_count; i++)
-        if (conf_has_challenge(r->job->conf, a->challenge[i].type))
-            answer_show(r, a, &a->challenge[i], false, &err);
+    for (size_t i = 0; r->account.key && i < r->proof_count; i++)
+        proof_show(r, &r->proof[i], false, &err);
+    r->proof_count = 0;
 }
 
-static void answers_forget(struct run *r) {
-    for (size_t i = 0; i < r->proving_count; i++)
-        all_forget(r, &r->proving[i]);
-    r->proving_count = 0;
+static enum go proofs_show(struct run *r) {
+    struct err err;
+    for (size_t i = 0; i < r->proof_count; i++)
+        if (!proof_show(r, &r->proof[i], true, &err))
+            return fail(r, "%s", err.text);
+    return GO_ON;
 }
 
 static enum go authorization_look(struct run *r, const char *url, struct acme_authorization *a,
@@ -360,71 +393,94 @@ static const struct acme_challenge *challenge_of(struct run *r, const struct acm
     return NULL;
 }
 
-static enum go trigger(struct run *r, struct acme_authorization *a) {
-    struct http_answer answer;
-    struct err err;
+static struct proof *proof_of(const struct run *r, const struct acme_challenge *c) {
+    for (size_t i = 0; i < r->proof_count; i++)
+        if (!strcmp(r->proof[i].url, c->url))
+            return &r->proof[i];
+    return NULL;
+}
+
+static enum go proof_add(struct run *r, const struct acme_authorization *a) {
     const char *why;
     const struct acme_challenge *c = challenge_of(r, a, &why);
     if (!c)
-        return fail(r, "%s", why);
-    if (!answer_show(r, a, c, true, &err))
-        return fail(r, "%s", err.text);
-    if (c->status != STATUS_PENDING)
-        return GO_ON; /* triggered before a crash */
-    enum go go = post(r, c->url, "{}", &answer);
+        return fail(r, "%s: %s", a->name, why);
+    struct proof *p = proof_of(r, c);
+    if (p) { /* shown before a crash */
+        p->triggered = c->status != STATUS_PENDING;
+        return GO_ON;
+    }
+    if (r->proof_count == AUTHORIZATIONS_MOST)
+        return fail(r, "too many authorizations");
+    p = &r->proof[r->proof_count++];
+    strcpy(p->type, c->type);
+    strcpy(p->name, a->name);
+    strcpy(p->token, c->token);
+    strcpy(p->url, c->url);
+    p->triggered = c->status != STATUS_PENDING;
+    return GO_ON;
+}
+
+/* Looks at all of them; those that are pending are proved from now on (`gather`), and counted. */
+static enum go authorizations_look(struct run *r, bool gather, size_t *ret_pending,
+                                   int64_t *ret_retry_after) {
+    struct acme_authorization *a = calloc(1, sizeof *a);
+    enum go go = a ? GO_ON : fail(r, "out of memory");
+    *ret_pending = 0;
+    *ret_retry_after = 0;
+    for (size_t i = 0; go == GO_ON && i < r->order->authorization_count; i++) {
+        int64_t after = 0;
+        go = authorization_look(r, r->order->authorization[i], a, &after);
+        *ret_retry_after = after > *ret_retry_after ? after : *ret_retry_after;
+        if (go == GO_ON && a->status == STATUS_PENDING) {
+            ++*ret_pending;
+            go = gather ? proof_add(r, a) : GO_ON;
+        } else if (go == GO_ON && a->status != STATUS_VALID) {
+            go = refused(r, a);
+        }
+    }
+    free(a);
+    return go;
+}
+
+/* What may have been asked for before a crash is not minded: then it is under way. */
+static enum go trigger(struct run *r, struct proof *p) {
+    struct http_answer answer;
+    if (p->triggered)
+        return GO_ON;
+    p->triggered = true;
+    enum go go = post(r, p->url, "{}", &answer);
     if (go == GO_ON)
         http_answer_fini(&answer);
     return go;
 }
 
-/* Shows and triggers what is pending; *ret_pending: how many are. */
-static enum go authorization_step(struct run *r, const char *url, bool first, size_t *pending,
-                                  int64_t *retry_after) {
-    struct acme_authorization *a = &r->proving[r->proving_count];
-    int64_t after = 0;
-    struct acme_authorization *seen = first ? a : calloc(1, sizeof *seen);
-    if (!seen)
-        return fail(r, "out of memory");
-    enum go go = authorization_look(r, url, seen, &after);
-    *retry_after = after > *retry_after ? after : *retry_after;
-    if (go == GO_ON && seen->status == STATUS_PENDING) {
-        ++*pending;
-        if (first) {
-            r->proving_count++;
-            go = trigger(r, seen);
-        }
-    } else if (go == GO_ON && first && r->resumed) {
-        all_forget(r, seen);
-    }
-    if (go == GO_ON && seen->status != STATUS_PENDING && seen->status != STATUS_VALID)
-        go = refused(r, seen);
-    if (!first)
-        free(seen);
+/* Everything is shown, and remembered as shown, before the authority is told to look. */
+static enum go prove_begin(struct run *r, size_t *ret_pending, int64_t *ret_retry_after) {
+    enum go go = authorizations_look(r, true, ret_pending, ret_retry_after);
+    if (go == GO_ON && *ret_pending)
+        go = proofs_show(r);
+    if (go == GO_ON && *ret_pending)
+        go = step_to(r, "proving");
+    for (size_t i = 0; go == GO_ON && i < r->proof_count; i++)
+        go = trigger(r, &r->proof[i]);
     return go;
 }
 
 static enum go prove(struct run *r) {
-    enum go go = GO_ON;
-    r->proving_count = 0;
+    size_t pending;
+    int64_t retry_after;
     r->polls = 0;
-    r->proving = calloc(r->order->authorization_count, sizeof *r->proving);
-    if (!r->proving)
-        return fail(r, "out of memory");
-    for (bool first = true; go == GO_ON; first = false) {
-        size_t pending = 0;
-        int64_t retry_after = 0;
-        for (size_t i = 0; go == GO_ON && i < r->order->authorization_count; i++)
-            go = authorization_step(r, r->order->authorization[i], first, &pending, &retry_after);
-        if (go == GO_ON && !pending && first) /* proved long ago; the order has not heard of it */
-            go = pause_for(r, retry_after, "the authority gathers what it has seen");
-        if (go != GO_ON || !pending)
-            break;
+    enum go go = prove_begin(r, &pending, &retry_after);
+    if (go == GO_ON && !pending) /* proved long ago; the order has not heard of it */
+        go = pause_for(r, retry_after, "the authority gathers what it has seen");
+    while (go == GO_ON && pending) {
         go = pause_for(r, retry_after, "the authority looks at the names");
+        if (go == GO_ON)
+            go = authorizations_look(r, false, &pending, &retry_after);
     }
-    if (go != GO_LATER) /* then it may still look */
-        answers_forget(r);
-    free(r->proving);
-    r->proving = NULL;
+    if (go == GO_ON || go == GO_FAIL) /* else it may still look */
+        proofs_forget(r);
     return go;
 }
 
@@ -528,11 +584,12 @@ static enum go one_directory(struct run *r, bool resumed) {
     bool done = false;
     enum go go = ready(r);
     r->step = "";
-    r->resumed = resumed;
-    if (!resumed)
+    if (!resumed) {
         *r->url = 0;
-    if (go == GO_ON && !resumed)
-        go = place(r);
+        r->proof_count = 0;
+    }
+    if (go == GO_ON)
+        go = resumed ? proofs_show(r) : place(r);
     for (unsigned rounds = 0; go == GO_ON && !done; rounds++)
         go = rounds < 1000 ? advance(r, &done) : fail(r, "the order gets nowhere");
     if (go == GO_FAIL && problem_is(&r->result->problem, "accountDoesNotExist") &&
@@ -552,6 +609,8 @@ static bool directory_end(struct run *r, enum go go) {
                : go == GO_FAIL  ? ORDER_FAILED
                : go == GO_LATER ? ORDER_LATER
                                 : ORDER_ENDS;
+    if (go == GO_ON || go == GO_FAIL)
+        proofs_forget(r);
     if (go == GO_FAIL)
         row_forget(r->job);
     if (out->by_authority)
@@ -570,7 +629,8 @@ void order_run(const struct order_job *job, struct order_result *out) {
     size_t count = job->conf->directory.count;
     *out = (struct order_result){.end = ORDER_FAILED};
     r.order = calloc(1, sizeof *r.order);
-    bool resumed = r.order && row_resume(&r), next = r.order;
+    r.proof = calloc(AUTHORIZATIONS_MOST, sizeof *r.proof);
+    bool next = r.order && r.proof, resumed = next && row_resume(&r);
     int64_t soonest = 0;
     size_t first = resumed ? r.directory : schedule_directory(job->failures, count);
     for (size_t i = 0; next && i < count; i++, resumed = false) {
@@ -586,4 +646,5 @@ void order_run(const struct order_job *job, struct order_result *out) {
         out->not_before = soonest;
     key_free(r.account.key);
     free(r.order);
+    free(r.proof);
 }

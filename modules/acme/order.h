@@ -2,7 +2,8 @@
  * order.h - from names to a certificate on disk (RFC 8555 section 7.4), each step a row, so that a crash at any of them is gone on from.
  *
  *   NEW        key on disk
- *   PLACED     the order's URL is known: prove names, then send the request
+ *   PLACED     the order's URL is known
+ *   PROVING    what the authority shall find is shown, and shown again at once after a crash; then it is told to look
  *   FINALIZED  the request was sent: wait for the certificate
  *   ISSUED     the certificate's URL is known: fetch it, judge it, write it
  *   (done)     the row is gone; the caller's row says what is served
