@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import measure
+from acme import Acme
 from measure import rss_kib, run_load
 from reuse import Reuse
 
@@ -237,4 +238,5 @@ ALL = [
     ManyHosts(),
     DropLatency(),
     Reuse(),
+    Acme(),
 ]

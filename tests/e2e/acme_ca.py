@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""acme.py - certificate authorities for one story: Pebble, and what it needs around it.
+"""acme_ca.py - certificate authorities for one story: Pebble, and what it needs around it.
 
     with Names() as names, Pebble(edge_http, edge_https, names) as ca: ...
 
