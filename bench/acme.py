@@ -31,7 +31,7 @@ class Acme:
             edge = Edge({}, binary=bench.build / 'ringress', module_path=(bench.build / 'modules',), authority=authority,
                         modules=['sni', 'http', 'tcp', 'acme'])
             with Pebble(edge.http_port, edge.https_port, names, authority, strict=True) as ca:
-                edge.content['acme'] = {'directory': ca.directory, 'ca_file': str(authority.ca),
+                edge.content['acme'] = {'directory': ca.directory, 'ca_file': str(authority.ca), 'caa': False,
                                         'limits': {'orders': 100000, 'domain': 100000}}
                 edge.write_yaml(edge.content)
                 with edge:

@@ -293,7 +293,8 @@ static bool known_make(size_t directory, struct client *c, struct known *k, stru
     return good;
 }
 
-bool account_ready(size_t directory, struct client *c, struct acme_account *ret, struct problem *p) {
+bool account_ready(size_t directory, struct client *c, struct acme_account *ret,
+                   struct problem *p) {
     struct known *k = &known[directory];
     struct err err;
     pthread_mutex_lock(&k->lock);

@@ -113,6 +113,12 @@ const struct conf_field acme_fields[] = {
      .fields = eab_fields,
      .item_size = sizeof(struct acme_binding),
      .doc = "external account bindings, one per directory that wants one"},
+    {.name = "caa",
+     .type = CONF_BOOL,
+     .offset = AT(caa),
+     .fallback = "true",
+     .doc =
+         "look at CAA records before an order is made, by `dns`; false: leave it to the authority"},
     {.name = "profile",
      .type = CONF_STRING,
      .offset = AT(profile),

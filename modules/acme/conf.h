@@ -20,7 +20,8 @@ struct acme_conf {
     struct conf_list challenges; /* char * */
     struct conf_list eab;        /* struct acme_binding */
     struct conf_list dns_update; /* struct acme_zone */
-    int key;                     /* 0: ecdsa, 1: rsa */
+    bool caa;
+    int key; /* 0: ecdsa, 1: rsa */
     int64_t rsa_bits, account_key, names_per_certificate, threads, timeout_ms;
     struct {
         int64_t orders, orders_window_ms, domain, domain_window_ms;

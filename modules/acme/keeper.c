@@ -279,15 +279,18 @@ static bool covers(const char *pattern, const char *name) {
 static void want(struct followed *f, const struct wish_copy *w, const char *const *name,
                  size_t count, const char *impossible) {
     char id[33];
+    struct err err;
     entry_id(f->uid, name, count, w->rsa, id);
     struct entry *e = map_get(&keeper.entries, id);
     if (!e && !(e = entry_add(f, id, f->uid, w->ingress, name, count))) {
         log_write(0, "acme: %s: out of memory", name[0]);
         return;
     }
+    if (e->gone && e->number && !entry_serve(e, e->number, e->not_after, &err))
+        log_write(0, "acme: %s: %s", name[0], err.text);
     e->rsa = w->rsa;
     e->wanted = true;
-    e->gone = false;
+    e->gone = false; /* it was dropped while a thread had it, and came back meanwhile */
     e->impossible = impossible;
     if (strcmp(e->ingress, w->ingress)) {
         char *ingress = strdup(w->ingress);
@@ -445,6 +448,14 @@ static void followed_free(struct followed *f) {
     free(f);
 }
 
+/* Not before a thread has given back the last entry. */
+static void followed_release(struct followed *f) {
+    if (f->known || f->first)
+        return;
+    map_remove(&keeper.tenants, f->name);
+    followed_free(f);
+}
+
 static void tenant_gone(struct followed *f) {
     f->known = false;
     wishes_free(f);
@@ -452,10 +463,7 @@ static void tenant_gone(struct followed *f) {
         next = e->next;
         entry_drop(e);
     }
-    if (f->first)
-        return; /* a thread still has one; keeper_sweep comes again */
-    map_remove(&keeper.tenants, f->name);
-    followed_free(f);
+    followed_release(f);
 }
 
 void keeper_follow(const char *name, const struct tenant *now) {
@@ -516,12 +524,20 @@ static bool file_is_ours(void *user, const char *name) {
     return e && (number == e->number || number == e->number + 1);
 }
 
-/* What nobody came for since the start. */
+/* What nobody came for since the start. Only when rows can be written, so that they could be read: without them every file looks like
+ * nobody's. */
 static void orphans_drop(void) {
+    struct err err;
+    control_row_put("acme/swept", "true");
+    if (!control_commit(&err))
+        return;
     control_rows("acme/order/", orphan_take, NULL);
     for (size_t i = 0; i < keeper.tenants.room; i++) {
         struct followed *f = keeper.tenants.slot[i].key ? keeper.tenants.slot[i].value : NULL;
-        if (f && !f->known) {
+        bool idle = f && !f->known;
+        for (const struct entry *e = idle ? f->first : NULL; e; e = e->next)
+            idle &= !e->busy;
+        if (idle) {
             tenant_gone(f);
             i = (size_t)-1; /* it may have moved others */
         }
@@ -708,7 +724,9 @@ void keeper_finish(void *user) {
     if (e) {
         e->busy = false;
         if (e->gone) {
+            struct followed *owner = e->tenant;
             entry_drop(e);
+            followed_release(owner);
         } else {
             if (f->task->ask_window)
                 window_seen(e, f, now);

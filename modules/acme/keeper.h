@@ -42,7 +42,7 @@ struct entry {
     int64_t attempt_at;   /* when to order */
     unsigned failures;    /* in a row */
     int64_t begun_at;     /* of the attempt under way */
-    char error[600], problem[64], waits_for[64];
+    char error[600], problem[64], waits_for[160];
     int64_t alarmed_at;
 };
 

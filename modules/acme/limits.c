@@ -61,7 +61,7 @@ static void row_take(void *user, const char *key, const char *value) {
     const int64_t *now = user;
     json_t *row = json_loads(value, 0, NULL);
     struct allowance b = {.used = json_number_value(json_object_get(row, "used")),
-                       .at = json_integer_value(json_object_get(row, "at"))};
+                          .at = json_integer_value(json_object_get(row, "at"))};
     json_decref(row);
     if (allowance_is_full(&b, capacity_of(key), window_of(key), *now)) {
         control_row_put(key, NULL);

@@ -21,6 +21,7 @@ enum {
     POLL_MOST = 15,   /* between two looks; an authority that asks for more is come back to later */
     LIFE = 7 * 86400, /* after which an order that was begun is given up */
     ACCOUNT_TRIES = 2,
+    CAA_AGAIN = 120, /* seconds, when the DNS did not answer */
 };
 
 struct proof { /* one answer that the authority shall find */
@@ -287,10 +288,36 @@ static enum go profile_check(struct run *r) {
     return GO_FAIL;
 }
 
+/* What the domain's owner allows, by the challenge that each name will be proved by. */
+static enum go caa_check(struct run *r) {
+    const struct order_job *j = r->job;
+    const char **method = calloc(j->name_count, sizeof *method), *why;
+    char reason[CAA_REASON_MAX] = "";
+    enum caa_verdict verdict = CAA_UNDECIDED;
+    for (size_t i = 0; method && i < j->name_count; i++) {
+        bool wildcard = !strncmp(j->name[i], "*.", 2);
+        method[i] = challenge_choose(j->conf, wildcard ? j->name[i] + 2 : j->name[i], wildcard,
+                                     j->failures, &why);
+    }
+    if (method)
+        verdict = world_caa(j->name, method, j->name_count, r->client->directory.caa,
+                            r->account.url, reason);
+    free(method);
+    if (verdict == CAA_ALLOWED)
+        return GO_ON;
+    if (verdict == CAA_UNDECIDED)
+        return later(r, world_now() + CAA_AGAIN, reason);
+    fail(r, "%s", reason);
+    strcpy(r->result->problem.type, "caa");
+    return GO_FAIL;
+}
+
 static enum go place(struct run *r) {
     struct http_answer a;
     int64_t at;
     enum go go = profile_check(r);
+    if (go == GO_ON && r->job->conf->caa)
+        go = caa_check(r);
     if (go != GO_ON)
         return go;
     if (!world_may_order(r->client->url, r->job->name, r->job->name_count, r->job->renewal, &at))
@@ -330,11 +357,12 @@ const char *challenge_choose(const struct acme_conf *c, const char *name, bool w
 
 /* `show` false: forget. */
 static bool proof_show(const struct run *r, const struct proof *p, bool show, struct err *err) {
-    char *text = show ? key_authorization(r->account.key, p->token) : NULL;
-    bool good = show && !text                     ? err_set(err, "out of memory")
-                : !strcmp(p->type, "http-01")     ? world_show_http(p->name, p->token, text, err)
-                : !strcmp(p->type, "tls-alpn-01") ? world_show_alpn(p->name, text, err)
-                                                  : world_show_dns(p->name, text, err);
+    bool dns = !strcmp(p->type, "dns-01");
+    char *text = show || dns ? key_authorization(r->account.key, p->token) : NULL;
+    bool good = (show || dns) && !text        ? err_set(err, "out of memory")
+                : dns                         ? world_show_dns(p->name, text, show, err)
+                : !strcmp(p->type, "http-01") ? world_show_http(p->name, p->token, text, err)
+                                              : world_show_alpn(p->name, text, err);
     free(text);
     return good;
 }
@@ -619,8 +647,8 @@ static bool directory_end(struct run *r, enum go go) {
     return out->by_authority;
 }
 
-/* Our own limit at one directory is a reason to ask the next, but not to forget that the first will be free again. */
-static bool waits_for_bucket(const struct run *r, enum go go) {
+/* Our own limit, or CAA that can't be read, at one directory is a reason to ask the next, but not to forget the first. */
+static bool waits_outside(const struct run *r, enum go go) {
     return go == GO_LATER && !strcmp(r->step, "") && !*r->url;
 }
 
@@ -638,7 +666,7 @@ void order_run(const struct order_job *job, struct order_result *out) {
         r.account_tries = 0;
         *r.result = (struct order_result){.end = ORDER_FAILED};
         enum go go = one_directory(&r, resumed);
-        next = directory_end(&r, go) || waits_for_bucket(&r, go);
+        next = directory_end(&r, go) || waits_outside(&r, go);
         if (out->not_before && (!soonest || out->not_before < soonest))
             soonest = out->not_before;
     }

@@ -41,7 +41,8 @@ struct allowance {
     int64_t at;
 };
 /* True: one was taken. False: nothing changed, *ret_at says when there will be one. */
-bool allowance_take(struct allowance *, int64_t capacity, int64_t window_s, int64_t now, int64_t *ret_at);
+bool allowance_take(struct allowance *, int64_t capacity, int64_t window_s, int64_t now,
+                    int64_t *ret_at);
 /* The authority said that there are none. */
 void allowance_drain(struct allowance *, int64_t capacity, int64_t now);
 /* Nothing to remember of it any more. */

@@ -4,14 +4,18 @@
 #include "modules/acme/world.h"
 #include "core/challenge.h"
 #include "core/control_host.h"
+#include "core/resolver.h"
 #include "modules/acme/calls.h"
 #include "modules/acme/crew.h"
 #include "modules/acme/jose.h"
+#include "modules/acme/keeper.h"
 #include "modules/acme/limits.h"
 #include "modules/acme/paper.h"
+#include "modules/acme/update.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unbound.h>
 
 int64_t world_now(void) {
     return time(NULL);
@@ -138,7 +142,73 @@ void world_was_limited(const char *directory, int64_t at) {
 
 /* ---- dns-01 ---- */
 
-bool world_show_dns(const char *name, const char *authorization, struct err *err) {
-    (void)authorization;
-    return err_set(err, "%s: dns-01 can't be answered by this build", name);
+enum { CHALLENGE_TTL = 60, CAA_PATIENCE_MS = 5000 };
+
+static bool zone_key_read(const struct acme_zone *zone, struct tsig_key *key, struct err *err) {
+    char line[512] = "";
+    FILE *in = fopen(zone->key_file, "re");
+    bool read = in && fgets(line, sizeof line, in);
+    if (in)
+        fclose(in);
+    line[strcspn(line, "\r\n")] = 0;
+    bool good = read ? tsig_key_parse(line, key, err)
+                     : err_set(err, "dns_update: %s can't be read", zone->key_file);
+    explicit_bzero(line, sizeof line);
+    return good;
+}
+
+bool world_show_dns(const char *name, const char *authorization, bool show, struct err *err) {
+    const struct acme_zone *zone = conf_zone_of(keeper.conf, name);
+    char record[300], *text = digest_text(authorization);
+    struct tsig_key key;
+    snprintf(record, sizeof record, "_acme-challenge.%s", name);
+    struct update update = {.zone = zone ? zone->zone : "",
+                            .name = record,
+                            .text = text,
+                            .ttl = CHALLENGE_TTL,
+                            .remove = !show};
+    bool good =
+        !zone  ? err_set(err, "no zone of acme.dns_update holds %s", name)
+        : text ? zone_key_read(zone, &key, err) && update_send(zone->server, &update, &key, err)
+               : err_set(err, "out of memory");
+    explicit_bzero(&key, sizeof key);
+    free(text);
+    if (good && show && zone->wait_ms)
+        crew_wait((zone->wait_ms + 999) / 1000);
+    return good;
+}
+
+/* ---- CAA ---- */
+
+static size_t words_split(char *text, const char **word, size_t room) {
+    size_t n = 0;
+    for (char *at = strtok_r(text, " ", &text); at && n < room; at = strtok_r(NULL, " ", &text))
+        word[n++] = at;
+    return n;
+}
+
+enum caa_verdict world_caa(const char *const *name, const char *const *method, size_t count,
+                           const char *issuers, const char *account, char why[CAA_REASON_MAX]) {
+    const char *issuer[16];
+    char *copy = strdup(issuers);
+    struct ub_ctx *ctx = resolver_context();
+    struct caa_set *set = calloc(1, sizeof *set);
+    enum caa_verdict verdict = copy && ctx && set ? CAA_ALLOWED : CAA_UNDECIDED;
+    size_t issuer_count = copy ? words_split(copy, issuer, 16) : 0;
+    for (size_t i = 0; verdict == CAA_ALLOWED && i < count; i++) {
+        bool wildcard = !strncmp(name[i], "*.", 2);
+        caa_look(ctx, wildcard ? name[i] + 2 : name[i], CAA_PATIENCE_MS, set);
+        verdict = caa_judge(set,
+                            &(struct caa_wish){.issuer = issuer,
+                                               .issuer_count = issuer_count,
+                                               .account = account,
+                                               .method = method[i] ? method[i] : "",
+                                               .wildcard = wildcard},
+                            why);
+    }
+    if (ctx)
+        ub_ctx_delete(ctx);
+    free(set);
+    free(copy);
+    return verdict;
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "core/diag.h"
+#include "modules/acme/caa.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,8 +20,13 @@ bool world_rows_save(const char *key, const char *value, const char *also, const
 
 /* What the authority will ask for; `answer`, `authorization` NULL: forget. */
 bool world_show_http(const char *name, const char *token, const char *answer, struct err *);
-bool world_show_dns(const char *name, const char *authorization, struct err *);
+/* A TXT beside others of that name; `show` false: this one goes. */
+bool world_show_dns(const char *name, const char *authorization, bool show, struct err *);
 bool world_show_alpn(const char *name, const char *authorization, struct err *);
+
+/* May this authority (its names for CAA, separated by spaces) issue for these names, each proved by its method? RFC 8659, 8657. */
+enum caa_verdict world_caa(const char *const *name, const char *const *method, size_t count,
+                           const char *issuers, const char *account, char why[CAA_REASON_MAX]);
 
 /* One new order for these names at this directory, now? Counted when it may be. A renewal of the same names is not counted against their
  * domains: authorities don't either. False: *ret_at says when the next may be. */

@@ -5,6 +5,7 @@
 
 Names is a DNS server that says 127.0.0.1 for every name: the authority's view of the world. Everything is on loopback and ends
 with the story."""
+import base64
 import json
 import os
 import pathlib
@@ -21,9 +22,10 @@ from edge import PATIENCE, eventually, free_ports
 
 
 class Names:
-    """Answers every A question with 127.0.0.1 and everything else with nothing."""
+    """Answers every A question with 127.0.0.1 and everything else with nothing; TXT is asked of `primary` when there is one."""
 
-    def __init__(self):
+    def __init__(self, primary=None):
+        self.primary = primary
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -46,15 +48,70 @@ class Names:
             if len(question) > 16:
                 self.socket.sendto(self.answer(question), peer)
 
-    @staticmethod
-    def answer(question):
+    def answer(self, question):
         end = 12
         while question[end]:
             end += 1 + question[end]
         end += 5
         kind = struct.unpack("!H", question[end - 4:end - 2])[0]
+        if kind == 16 and self.primary:
+            return self.primary.ask(question)
         record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + bytes([127, 0, 0, 1]) if kind == 1 else b""
         return question[:2] + b"\x85\x80" + struct.pack("!HHHH", 1, bool(record), 0, 0) + question[12:end] + record
+
+
+class Primary:
+    """knot with one zone that takes DNS UPDATE under a key: `key_file` has it, as acme.dns_update wants it."""
+
+    def __init__(self, zone):
+        self.folder, self.zone = pathlib.Path(tempfile.mkdtemp(prefix="primary-")), zone
+        self.port, secret = free_ports(1), base64.b64encode(os.urandom(32)).decode()
+        self.key_file = self.folder / "tsig.key"
+        self.key_file.write_text(f"hmac-sha256:acme-key:{secret}\n")
+        (self.folder / f"{zone}.zone").write_text(
+            f"@ 60 SOA ns.invalid. admin.invalid. 1 60 60 60 60\n@ 60 NS ns.invalid.\n* 60 A 127.0.0.1\n")
+        (self.folder / "knot.conf").write_text(f"""\
+server: {{rundir: "{self.folder}", listen: "127.0.0.1@{self.port}"}}
+database: {{storage: "{self.folder}"}}
+key: [{{id: acme-key, algorithm: hmac-sha256, secret: "{secret}"}}]
+acl: [{{id: acme, key: acme-key, action: update}}]
+template: [{{id: default, storage: "{self.folder}", zonefile-sync: -1, journal-content: all, zonefile-load: difference-no-serial, semantic-checks: off}}]
+zone: [{{domain: "{zone}", file: "{zone}.zone", acl: acme}}]
+""")
+        self.process = None
+
+    @property
+    def section(self):
+        return {"zone": self.zone, "server": f"127.0.0.1:{self.port}", "key_file": str(self.key_file)}
+
+    def __enter__(self):
+        with open(self.folder / "knot.log", "ab") as log:
+            self.process = subprocess.Popen(["/usr/sbin/knotd", "-c", self.folder / "knot.conf"], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+        eventually(lambda: self.texts("_acme-challenge." + self.zone) is not None)
+        return self
+
+    def __exit__(self, kind, *_):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        if kind:
+            print((self.folder / "knot.log").read_text()[-4000:])
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def ask(self, question):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(2)
+            s.sendto(question, ("127.0.0.1", self.port))
+            return s.recv(4096)
+
+    def texts(self, name):
+        """How many TXT there are; None: no answer."""
+        labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+        try:
+            answer = self.ask(struct.pack("!HHHHHH", 7, 0, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", 16, 1))
+        except OSError:
+            return None
+        return struct.unpack("!H", answer[6:8])[0] if answer[3] & 15 in (0, 3) else None
 
 
 class Pebble:

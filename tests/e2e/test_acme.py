@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from acme_ca import Names, Pebble
+from acme_ca import Names, Pebble, Primary
 from edge import PATIENCE, Edge, eventually
 from objects import documents, grant, ingress, pod, rule, service
 from own_ca import Ca
@@ -32,7 +32,7 @@ def edge_for(authority, **options):
 
 def acme_section(e, *cas, **more):
     e.content["acme"] = {"directory": [c.directory for c in cas], "ca_file": str(e.authority.ca),
-                         "email": "ops@example.com", "challenges": ["http-01"], **more}
+                         "email": "ops@example.com", "challenges": ["http-01"], "caa": False, **more}
     e.write_yaml(e.content)
 
 
@@ -235,7 +235,7 @@ def test_tokens_that_are_not_ours_go_to_the_pod(authority, echo):
         with e:
             issued(e, "shop.example.com")
             seen = e.echo("http://shop.example.com/.well-known/acme-challenge/somebody-elses")
-            assert seen["path"] == "/.well-known/acme-challenge/somebody-elses"
+            assert seen["target"] == "/.well-known/acme-challenge/somebody-elses"
 
 
 def test_an_unproved_name_is_never_ordered(authority, echo):
@@ -266,6 +266,37 @@ def test_a_wildcard_that_nothing_can_prove_is_said_and_hinders_nobody(authority,
             issued(e, "shop.example.com")
             found = row(e, "*.w.example.com")
             assert found["state"] == "impossible" and "dns-01" in found["nextAction"]
+
+
+def test_a_tenants_own_domain_gets_a_wildcard_by_dns_01(authority, echo):
+    own = "123123.1d.pt"
+    with Primary("1d.pt") as primary, Names(primary) as names:
+        e = edge_for(authority)
+        with Pebble(e.http_port, e.https_port, names, authority) as ca:
+            acme_section(e, ca, challenges=["http-01", "dns-01"], dns_update=[primary.section])
+            e.write("acme.yaml", documents(
+                grant("acme", domains=["shop.example.com"]), pod(echo), service(echo.name, target=echo.port),
+                ingress(rule(f"any.{own}", echo.name), rule("shop.example.com", echo.name), name="web",
+                        tls=["shop.example.com", f"any.{own}"])))
+            with e:
+                found = issued(e, f"*.{own}")
+                assert found["names"] == [f"*.{own}", own] and found["ingress"] == "default"
+                assert status_over_tls(e, f"any.{own}", ca.root()) == 200
+                issued(e, "shop.example.com")
+                assert row(e, f"any.{own}") is None, "what *.T covers needs no certificate of its own"
+                assert primary.texts(f"_acme-challenge.{own}") == 0, "proofs are taken away again"
+
+
+def test_a_zone_that_refuses_our_key_is_said(authority, echo):
+    with Primary("1d.pt") as primary, Names(primary) as names:
+        e = edge_for(authority)
+        with Pebble(e.http_port, e.https_port, names, authority) as ca:
+            (e.folder / "wrong.key").write_text("hmac-sha256:acme-key:" + "A" * 43 + "=\n")
+            acme_section(e, ca, challenges=["dns-01"], dns_update=[{**primary.section, "key_file": "wrong.key"}])
+            e.write("acme.yaml", documents(grant("acme")))
+            with e:
+                found = eventually(lambda: has(e, "*.123123.1d.pt", state="failing"), LONG)
+                assert found["error"] and "AAAA" not in found["error"] + e.log_text()
 
 
 # ---- an authority of our own ----

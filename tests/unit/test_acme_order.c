@@ -52,6 +52,7 @@ struct shared {
         int64_t retry_after;
     } inject[4];
     bool may_order_not;
+    enum caa_verdict caa;
     int64_t passed; /* seconds waited */
     int crash_in;   /* points left; 0: none */
     int points;
@@ -124,8 +125,17 @@ bool world_show_alpn(const char *name, const char *authorization, struct err *er
     return world_show_http(name, "alpn", authorization, err);
 }
 
-bool world_show_dns(const char *name, const char *authorization, struct err *err) {
-    return world_show_http(name, "dns", authorization, err);
+bool world_show_dns(const char *name, const char *authorization, bool show, struct err *err) {
+    return world_show_http(name, "dns", show ? authorization : NULL, err);
+}
+
+enum caa_verdict world_caa(const char *const *name, const char *const *method, size_t count,
+                           const char *issuers, const char *account, char why[CAA_REASON_MAX]) {
+    (void)issuers, (void)account;
+    for (size_t i = 0; i < count; i++)
+        assert_non_null(name[i] && method[i] ? name[i] : NULL);
+    snprintf(why, CAA_REASON_MAX, "CAA says so");
+    return s->caa;
 }
 
 bool world_may_order(const char *directory, const char *const *name, size_t count, bool renewal,
@@ -661,6 +671,24 @@ static void our_own_limit_is_no_failure(void **state) {
     assert_int_equal(s->placed[0], 0);
 }
 
+static void what_caa_forbids_is_not_ordered(void **state) {
+    (void)state;
+    conf.caa = true;
+    s->caa = CAA_FORBIDDEN;
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_FAILED);
+    assert_string_equal(r.problem.type, "caa");
+    s->caa = CAA_UNDECIDED;
+    r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_true(r.not_before > world_now());
+    assert_int_equal(s->placed[0], 0);
+    s->caa = CAA_ALLOWED;
+    r = run_it(0);
+    is_done(&r);
+    conf.caa = false;
+}
+
 static void a_lost_account_is_made_again(void **state) {
     (void)state;
     inject(0, "neworder", 400, "accountDoesNotExist", 1);
@@ -708,6 +736,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_failed_proof_is_no_reason_to_ask_another, begin, end),
         cmocka_unit_test_setup_teardown(rate_limits_are_respected, begin, end),
         cmocka_unit_test_setup_teardown(our_own_limit_is_no_failure, begin, end),
+        cmocka_unit_test_setup_teardown(what_caa_forbids_is_not_ordered, begin, end),
         cmocka_unit_test_setup_teardown(a_lost_account_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(an_order_that_is_gone_there_is_begun_anew, begin, end),
         cmocka_unit_test_setup_teardown(a_wildcard_needs_dns_01_and_a_zone, begin, end),
