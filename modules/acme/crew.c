@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SWEEP_SECONDS = 30, REST_MOST = 60 };
+enum { SWEEP_SECONDS = 10, REST_MOST = 60 };
 
 struct hand {
     pthread_t thread;

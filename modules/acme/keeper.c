@@ -484,7 +484,7 @@ void keeper_follow(const char *name, const struct tenant *now) {
     pthread_mutex_unlock(&keeper.lock);
 }
 
-/* ---- now and then ---- */
+/* ---- loudly ---- */
 
 static void alarm_tell(struct entry *e, int64_t now) {
     char object[300], text[900];
@@ -499,6 +499,8 @@ static void alarm_tell(struct entry *e, int64_t now) {
     control_event(e->tenant->name, object, true, "CertificateExpiring", text);
     log_write(0, "acme: tenant %s: %s", e->tenant->name, text);
 }
+
+/* ---- now and then ---- */
 
 static void orphan_take(void *user, const char *key, const char *value) {
     const char *id = key + strlen("acme/order/");
@@ -638,6 +640,7 @@ static void attempt_failed(struct entry *e, const struct problem *p, const char 
     time_print(e->attempt_at, when);
     snprintf(text, sizeof text, "%s (%s); tried again at %s", e->error, directory, when);
     entry_tell(e, true, "OrderFailed", text);
+    alarm_tell(e, now);
     keeper.failed++;
 }
 

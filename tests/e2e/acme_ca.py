@@ -70,14 +70,16 @@ class Primary:
         self.key_file.write_text(f"hmac-sha256:acme-key:{secret}\n")
         (self.folder / f"{zone}.zone").write_text(
             f"@ 60 SOA ns.invalid. admin.invalid. 1 60 60 60 60\n@ 60 NS ns.invalid.\n* 60 A 127.0.0.1\n")
-        (self.folder / "knot.conf").write_text(f"""\
-server: {{rundir: "{self.folder}", listen: "127.0.0.1@{self.port}"}}
-database: {{storage: "{self.folder}"}}
-key: [{{id: acme-key, algorithm: hmac-sha256, secret: "{secret}"}}]
-acl: [{{id: acme, key: acme-key, action: update}}]
-template: [{{id: default, storage: "{self.folder}", zonefile-sync: -1, journal-content: all, zonefile-load: difference-no-serial, semantic-checks: off}}]
-zone: [{{domain: "{zone}", file: "{zone}.zone", acl: acme}}]
-""")
+        (self.folder / "knot.conf").write_text(
+            f"server:\n  listen: 127.0.0.1@{self.port}\n  rundir: {self.folder}\n"
+            "  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n"
+            f"database:\n  storage: {self.folder}\n  journal-db-max-size: 16M\n  kasp-db-max-size: 16M\n"
+            "  timer-db-max-size: 16M\n  catalog-db-max-size: 16M\n"
+            f"control:\n  listen: knot.sock\nlog:\n  - target: stderr\n    any: warning\n"
+            f"key:\n  - id: acme-key\n    algorithm: hmac-sha256\n    secret: {secret}\n"
+            "acl:\n  - id: acme\n    key: acme-key\n    action: update\n"
+            f"zone:\n  - domain: {zone}\n    file: {self.folder}/{zone}.zone\n    acl: acme\n    zonefile-sync: -1\n"
+            "    zonefile-load: difference-no-serial\n    journal-content: all\n")
         self.process = None
 
     @property

@@ -377,7 +377,7 @@ def test_a_renewal_is_live_without_dropping_a_connection(authority, echo):
 
 
 def test_who_cannot_renew_is_loud_and_serves_the_old_one(authority, echo):
-    with own_ca_for(authority, lifetime=90) as (e, ca):
+    with own_ca_for(authority, lifetime=100) as (e, ca):
         e.write("acme.yaml", tenant(echo, "shop.example.com"))
         with e:
             issued(e, "shop.example.com")
