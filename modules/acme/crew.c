@@ -9,8 +9,10 @@
 #include "modules/acme/world.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-enum { SWEEP_SECONDS = 10, REST_MOST = 60 };
+enum { SWEEP_SECONDS = 10, REST_MOST = 60, NICE = 10 };
 
 struct hand {
     pthread_t thread;
@@ -129,6 +131,7 @@ static void task_do(struct hand *h, struct task *t) {
 static void *hand_run(void *user) {
     struct hand *h = user;
     int64_t swept = 0, at;
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* making keys must not delay a request */
     pthread_mutex_lock(&keeper.lock);
     while (!ending) {
         struct task task;

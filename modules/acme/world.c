@@ -197,6 +197,10 @@ enum caa_verdict world_caa(const char *const *name, const char *const *method, s
     size_t issuer_count = copy ? words_split(copy, issuer, 16) : 0;
     for (size_t i = 0; verdict == CAA_ALLOWED && i < count; i++) {
         bool wildcard = !strncmp(name[i], "*.", 2);
+        if (crew_ends()) {
+            verdict = CAA_UNDECIDED;
+            break;
+        }
         caa_look(ctx, wildcard ? name[i] + 2 : name[i], CAA_PATIENCE_MS, set);
         verdict = caa_judge(set,
                             &(struct caa_wish){.issuer = issuer,
