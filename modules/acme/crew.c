@@ -7,6 +7,7 @@
 #include "modules/acme/calls.h"
 #include "modules/acme/keeper.h"
 #include "modules/acme/world.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -25,7 +26,8 @@ static const struct acme_conf *conf;
 static struct hand *hands;
 static size_t hand_count;
 static volatile bool ending;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* with keeper.lock */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* something is due; with keeper.lock */
+static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;   /* the same */
 
 bool crew_ends(void) {
     return ending;
@@ -41,24 +43,15 @@ static void rest_until(int64_t at) {
 }
 
 /* Not woken by other work; by the end only. */
-bool crew_wait(int64_t seconds) {
-    static pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+bool crew_wait(int64_t ms) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += seconds;
+    until.tv_nsec += ms % 1000 * 1000000;
+    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&keeper.lock);
-    while (!ending) {
-        struct timespec step, now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        if (now.tv_sec > until.tv_sec ||
-            (now.tv_sec == until.tv_sec && now.tv_nsec >= until.tv_nsec))
-            break;
-        step = now.tv_sec < until.tv_sec ? (struct timespec){now.tv_sec + 1, now.tv_nsec} : until;
-        if (step.tv_sec > until.tv_sec ||
-            (step.tv_sec == until.tv_sec && step.tv_nsec > until.tv_nsec))
-            step = until;
-        pthread_cond_timedwait(&never, &keeper.lock, &step);
-    }
+    while (!ending && pthread_cond_timedwait(&ended, &keeper.lock, &until) != ETIMEDOUT)
+        continue;
     pthread_mutex_unlock(&keeper.lock);
     return !ending;
 }
@@ -181,6 +174,7 @@ void crew_stop(void) {
     pthread_mutex_lock(&keeper.lock);
     ending = true;
     pthread_cond_broadcast(&changed);
+    pthread_cond_broadcast(&ended);
     pthread_mutex_unlock(&keeper.lock);
     calls_close();
     for (size_t i = 0; i < hand_count; i++) {

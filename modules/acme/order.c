@@ -97,13 +97,16 @@ static enum go later(struct run *r, int64_t at, const char *why) {
     return GO_LATER;
 }
 
-/* Waits until the next look at what the authority does. */
+/* Waits until the next look at what the authority does: as it says, else soon at first. */
 static enum go pause_for(struct run *r, int64_t retry_after, const char *what) {
-    int64_t wait = retry_after ? retry_after : r->polls < 2 ? 1 : r->polls < 6 ? 2 : 5;
+    static const int64_t steps_ms[] = {200, 400, 800, 1000, 2000, 2000, 3000};
+    enum { STEPS = sizeof steps_ms / sizeof *steps_ms };
+    int64_t ms = retry_after ? retry_after * 1000 : r->polls < STEPS ? steps_ms[r->polls] : 5000;
+    int64_t next = world_now() + (ms + 999) / 1000;
     r->polls++;
-    if (wait > POLL_MOST || world_now() + wait > r->patience_end)
-        return later(r, world_now() + wait, what);
-    return world_wait(wait) ? GO_ON : GO_ENDS;
+    if (ms > POLL_MOST * 1000 || next > r->patience_end)
+        return later(r, next, what);
+    return world_wait(ms) ? GO_ON : GO_ENDS;
 }
 
 /* ---- the row ---- */

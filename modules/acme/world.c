@@ -21,8 +21,8 @@ int64_t world_now(void) {
     return time(NULL);
 }
 
-bool world_wait(int64_t seconds) {
-    return crew_wait(seconds);
+bool world_wait(int64_t ms) {
+    return crew_wait(ms);
 }
 
 bool world_ends(void) {
@@ -174,7 +174,7 @@ bool world_show_dns(const char *name, const char *authorization, bool show, stru
     explicit_bzero(&key, sizeof key);
     free(text);
     if (good && show && zone->wait_ms)
-        crew_wait((zone->wait_ms + 999) / 1000);
+        crew_wait(zone->wait_ms);
     return good;
 }
 

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int64_t world_now(void);          /* Unix seconds */
-bool world_wait(int64_t seconds); /* false: the edge ends, stop what you do */
+int64_t world_now(void);     /* Unix seconds */
+bool world_wait(int64_t ms); /* false: the edge ends, stop what you do */
 bool world_ends(void);
 
 char *world_row(const char *key); /* malloc'd; NULL: none */

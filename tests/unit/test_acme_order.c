@@ -72,8 +72,8 @@ int64_t world_now(void) {
     return time(NULL) + s->passed;
 }
 
-bool world_wait(int64_t seconds) {
-    s->passed += seconds;
+bool world_wait(int64_t ms) {
+    s->passed += (ms + 999) / 1000;
     return true;
 }
 
