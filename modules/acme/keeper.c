@@ -593,6 +593,7 @@ bool keeper_take(int64_t now, struct task *ret, int64_t *ret_at) {
     strcpy(ret->id, e->id);
     ret->ask_window = e->number && e->ari_at && e->ari_at <= now && e->attempt_at > now;
     e->busy = true;
+    e->ordering = !ret->ask_window;
     e->begun_at = now;
     due_set(e);
     return true;

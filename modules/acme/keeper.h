@@ -27,6 +27,7 @@ struct entry {
     bool rsa;
     bool wanted;            /* by the tenant as it is now */
     bool busy;              /* a thread has it */
+    bool ordering;          /* busy with an order, not only with the question when to renew */
     bool gone;              /* to be dropped when the thread is done */
     const char *impossible; /* no challenge can prove it: why; NULL: one can */
     size_t index;           /* in the table of times */

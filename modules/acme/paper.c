@@ -184,8 +184,10 @@ static bool chain_read(const char *pem, struct chain *c, struct err *err) {
         if (c->count == CHAIN_MOST)
             return err_set(err, "the chain is longer than %d certificates", CHAIN_MOST);
         if (wc_PemToDer((const uint8_t *)at, (long)strlen(at), CERT_TYPE, &c->der[c->count], NULL,
-                        NULL, NULL))
+                        NULL, NULL)) {
+            wc_FreeDer(&c->der[c->count]); /* what fails may have allocated */
             return err_set(err, "certificate %zu of the chain can't be read", c->count + 1);
+        }
         c->count++;
     }
     return c->count || err_set(err, "there is no certificate in what the authority sent");

@@ -50,7 +50,7 @@ static json_t *next_action(const struct entry *e, int64_t now) {
         text = json_string("dropped when others cover its names");
     else if (e->impossible)
         text = json_string(e->impossible);
-    else if (e->busy)
+    else if (e->busy && e->ordering)
         text = json_string("being ordered");
     else if (*e->waits_for)
         text = json_sprintf("goes on at %s: %s", when, e->waits_for);

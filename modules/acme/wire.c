@@ -77,8 +77,8 @@ bool directory_read(const char *text, struct directory *ret, struct err *err) {
     json_t *object = object_load(text, "the directory", err);
     if (!object)
         return false;
-    bool good = url_copy(object, "newNonce", d.new_nonce) &
-                url_copy(object, "newAccount", d.new_account) &
+    bool good = url_copy(object, "newNonce", d.new_nonce) &&
+                url_copy(object, "newAccount", d.new_account) &&
                 url_copy(object, "newOrder", d.new_order);
     url_copy(object, "revokeCert", d.revoke);
     url_copy(object, "keyChange", d.key_change);

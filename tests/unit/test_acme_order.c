@@ -216,7 +216,7 @@ static const char *request_judge(const json_t *jws, const json_t *header, const 
     const char *nonce = json_string_value(json_object_get(header, "nonce"));
     size_t n = nonce && *nonce == 'n' ? strtoul(nonce + 1, NULL, 10) : NONCES;
     char input[16384];
-    uint8_t *signature;
+    uint8_t *signature = NULL;
     size_t length;
     if (n >= NONCES || s->nonce[n] != 1)
         return "badNonce";
