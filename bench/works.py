@@ -11,6 +11,7 @@ import time
 
 import measure
 from domains import Domains
+from acme import Acme
 from measure import rss_kib, run_load
 from reuse import Reuse
 
@@ -239,4 +240,5 @@ ALL = [
     DropLatency(),
     Reuse(),
     Domains(),
+    Acme(),
 ]

@@ -59,6 +59,14 @@ const struct module_info *modules_get(size_t i);
 void modules_configure(size_t i,
                        void *conf); /* the struct conf_fill made of the module's rows; not owned */
 bool modules_up(struct err *);      /* conf_check of all */
+/* control_up of all; when one fails those before it are ended. modules_control_down in any case afterwards. */
+bool modules_control_up(struct err *);
+void modules_control_down(void);
+void modules_tenant(const char *name, const struct tenant *now);
+/* Calls `take` with what each module has to say, which is freed afterwards. */
+void modules_rows(const char *kind, const char *tenant, void (*take)(void *user, const char *rows),
+                  void *user);
+void modules_metrics(void (*take)(void *user, const char *text), void *user);
 
 /* ---- listeners ---- */
 struct listener;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/asn.h>
 
 static unsigned identity_workers;
 static int identity_min_version;
@@ -143,6 +144,38 @@ static void identity_free(struct identity *id) {
     free(id);
 }
 
+/* An authority's challenge (RFC 8737) has a critical extension that wolfSSL does not know, and that we need not understand. */
+static int extension_accept(const word16 *oid, word32 length, int critical,
+                            const unsigned char *der, word32 der_length) {
+    (void)oid, (void)length, (void)critical, (void)der, (void)der_length;
+    return 0;
+}
+
+static bool der_fits(const DerBuffer *leaf, const DerBuffer *key) {
+    DecodedCert cert;
+    wc_InitDecodedCert(&cert, leaf->buffer, leaf->length, NULL);
+    wc_SetUnknownExtCallback(&cert, extension_accept);
+    bool fits = !wc_ParseCert(&cert, CERT_TYPE, NO_VERIFY, NULL) &&
+                wc_CheckPrivateKeyCert(key->buffer, key->length, &cert, 0, NULL) == 1;
+    wc_FreeDecodedCert(&cert);
+    return fits;
+}
+
+static bool key_fits(const struct identity *id) {
+    DerBuffer *leaf = NULL, *key = NULL;
+    int format = 0;
+    bool fits = !wc_PemToDer((const byte *)id->chain_pem, (long)strlen(id->chain_pem), CERT_TYPE,
+                             &leaf, NULL, NULL, NULL) &&
+                !wc_PemToDer((const byte *)id->key_pem, (long)strlen(id->key_pem), PRIVATEKEY_TYPE,
+                             &key, NULL, NULL, &format) &&
+                der_fits(leaf, key);
+    if (key)
+        explicit_bzero(key->buffer, key->length);
+    wc_FreeDer(&key);
+    wc_FreeDer(&leaf);
+    return fits;
+}
+
 struct identity *identity_new(const char *chain_pem, const char *key_pem, struct err *err) {
     size_t size = sizeof(struct identity) + identity_workers * sizeof(struct identity_slot);
     struct identity *id = aligned_alloc(64, (size + 63) & ~(size_t)63);
@@ -158,7 +191,7 @@ struct identity *identity_new(const char *chain_pem, const char *key_pem, struct
     id->key_pem = strdup(key_pem);
     err_set(err, "out of memory");
     WOLFSSL_CTX *probe = id->chain_pem && id->key_pem ? ctx_new(id, err) : NULL;
-    bool fits = probe && wolfSSL_CTX_check_private_key(probe) == WOLFSSL_SUCCESS;
+    bool fits = probe && key_fits(id);
     if (probe && !fits)
         err_set(err, "the key is not the certificate's");
     wolfSSL_CTX_free(probe);

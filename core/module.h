@@ -33,7 +33,8 @@ enum listener_kind { LISTENER_HTTP = 1, LISTENER_HTTPS = 2, LISTENER_RAW = 4 };
 struct conn; /* one client connection */
 struct flow; /* core/flow.h */
 struct relay_tally;
-struct gate; /* tenants/compiled.h */
+struct gate;   /* tenants/compiled.h */
+struct tenant; /* the same */
 union address;
 struct identity; /* a certificate with its key, as TLS serves it */
 
@@ -81,6 +82,16 @@ struct ringress_module {
     /* On each worker, for what the module itself has joined to pods within connections it has taken (WebSockets that are streams):
      * the tenant who pays to this account has lost something; `now`: what is left of it, NULL: nothing. */
     void (*on_withdraw)(struct worker *, const struct account *, struct version *now);
+    /* ---- on the control thread, for modules that have work beside the data path (core/control_host.h) ---- */
+    /* Rows and conf.d are loaded, the process is the user it will stay, no connection was accepted yet. False ends the start. */
+    bool (*control_up)(const void *conf, struct err *);
+    void (*control_down)(void); /* ends the module's threads; no hook is called any more */
+    /* A tenant is served in this state now; NULL: it is gone. `now` is good for the call only. */
+    void (*on_tenant)(const char *name, const struct tenant *now);
+    /* The module's rows of `get KIND`, of one tenant or (NULL) of all: a JSON array as malloc'd text; NULL: none. */
+    char *(*control_view)(const char *kind, const char *tenant);
+    /* The module's part of /metrics: malloc'd text; NULL: none. */
+    char *(*control_metrics)(void);
 };
 
 #define RINGRESS_EXPORT __attribute__((visibility("default")))

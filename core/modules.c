@@ -207,6 +207,53 @@ bool modules_up(struct err *err) {
     return true;
 }
 
+/* ---- on the control thread ---- */
+
+static size_t control_count; /* of modules, whose control_up was called with success */
+
+bool modules_control_up(struct err *err) {
+    for (size_t i = 0; i < loaded_count; i++) {
+        const struct ringress_module *m = &loaded[i].module;
+        if (m->control_up && !m->control_up(loaded[i].conf, err)) {
+            modules_control_down();
+            return false;
+        }
+        control_count = i + 1;
+    }
+    return true;
+}
+
+void modules_control_down(void) {
+    for (; control_count; control_count--)
+        if (loaded[control_count - 1].module.control_down)
+            loaded[control_count - 1].module.control_down();
+}
+
+void modules_tenant(const char *name, const struct tenant *now) {
+    for (size_t i = 0; i < control_count; i++)
+        if (loaded[i].module.on_tenant)
+            loaded[i].module.on_tenant(name, now);
+}
+
+static void hand_over(char *text, void (*take)(void *, const char *), void *user) {
+    if (text)
+        take(user, text);
+    free(text);
+}
+
+void modules_rows(const char *kind, const char *tenant, void (*take)(void *user, const char *rows),
+                  void *user) {
+    for (size_t i = 0; i < control_count; i++)
+        if (loaded[i].module.control_view)
+            hand_over(loaded[i].module.control_view(kind, tenant), take, user);
+}
+
+void modules_metrics(void (*take)(void *user, const char *text), void *user) {
+    for (size_t i = 0; i < control_count; i++)
+        if (loaded[i].module.control_metrics)
+            hand_over(loaded[i].module.control_metrics(), take, user);
+}
+
 /* ---- on workers ---- */
 
 static void modules_down(struct worker *w, size_t up) {

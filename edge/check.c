@@ -6,6 +6,7 @@
 #include "edge/conf.h"
 #include "edge/drop.h"
 #include "edge/edge.h"
+#include "edge/host.h"
 #include "edge/print.h"
 #include "edge/proof.h"
 #include "tenants/hostname.h"
@@ -83,6 +84,7 @@ static void resolver_check(const struct edge_conf *conf, struct diags *diags) {
 
 static void modules_check(const char *path, struct diags *diags) {
     struct err err;
+    host_conf_path(path);
     if (!modules_up(&err))
         diags_add(diags, DIAG_ERROR, path, 0, 0, "%s", err.text);
 }

@@ -100,6 +100,9 @@ static void queued_publish(struct edge *e, struct queued *q) {
     struct version *v = q->tenant ? published(q->name) : NULL;
     char why[NETWORK_WHY_MAX];
     ports_follow(&e->ports, q->name, v ? v->tenant : NULL);
+    modules_tenant(q->name, v ? v->tenant : NULL);
+    if (!v)
+        events_forget(&e->events, q->name);
     if (v && !network_is_there(&v->tenant->network, why))
         log_write(1, "tenant %s: %s", q->name, why);
     health_follow(e->health, q->name, v ? v->tenant : NULL);

@@ -7,6 +7,7 @@
 #pragma once
 #include "core/control.h"
 #include "edge/conf.h"
+#include "edge/events.h"
 #include "edge/health.h"
 #include "edge/lookup.h"
 #include "edge/ports.h"
@@ -35,6 +36,7 @@ struct edge {
     size_t listener_count;
     struct map tenants; /* name -> struct known *, of conf.d */
     struct queued *first, **last;
+    struct events events; /* told by modules */
     json_t *certificates; /* the operator's, as `get certificates` shows them */
     struct admin *admin;
     struct loop_timer beat;      /* 100 ms */

@@ -4,6 +4,7 @@
  */
 #include "core/access_log.h"
 #include "edge/admin.h"
+#include "edge/host.h"
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,5 +173,6 @@ void metrics_print(struct edge *e, FILE *out) {
     access_print(out);
     process_print(e, out);
     memory_print(out);
+    host_metrics(out);
     json_decref(tenants);
 }

@@ -36,13 +36,21 @@ static json_t *get(struct edge *e, const struct request *r) {
     return rows ? answer_data(rows) : answer_error(EXIT_USAGE, "there is no kind `%s`", r->word[0]);
 }
 
+static char *ingress_describe(struct edge *e, const char *tenant, const char *name) {
+    char *text = describe_ingress(e->registry, tenant, name), *object = NULL;
+    if (text && asprintf(&object, "Ingress/%s", name) > 0)
+        text = events_describe(&e->events, tenant, object, text);
+    free(object);
+    return text;
+}
+
 static char *describe_one(struct edge *e, const char *kind, const char *tenant, const char *name) {
     if (!strcmp(kind, "tenant"))
         return describe_tenant(e->registry, name);
     if (!strcmp(kind, "domain"))
         return describe_domain(e->registry, tenant, name);
     if (!strcmp(kind, "ingress"))
-        return describe_ingress(e->registry, tenant, name);
+        return ingress_describe(e, tenant, name);
     return describe_port(e->registry, tenant, name);
 }
 

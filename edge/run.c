@@ -9,6 +9,7 @@
 #include "edge/admin.h"
 #include "edge/command.h"
 #include "edge/edge.h"
+#include "edge/host.h"
 #include "edge/secret.h"
 #include "edge/user.h"
 #include <poll.h>
@@ -142,6 +143,7 @@ static bool certificates_start(struct err *err) {
 
 static bool workers_start(struct err *err) {
     const struct edge_conf *c = edge.conf;
+    host_conf_path(c->path);
     if (!modules_up(err))
         return false;
     if (!core_start(
@@ -179,6 +181,7 @@ static bool privileges_drop(struct err *err) {
     if (chown(edge.conf->admin.socket, user.uid, user.gid))
         log_write(1, "%s stays root's", edge.conf->admin.socket);
     access_log_chown(user.uid, user.gid);
+    host_chown(&edge, user.uid, user.gid);
     if (!user_become(&user, err))
         return false;
     log_write(2, "now user %s; network namespaces of tenants can't be entered any more", name);
@@ -189,7 +192,7 @@ static bool privileges_drop(struct err *err) {
 static bool edge_start(struct err *err) {
     return logs_start(err) && admin_open(&edge, err) && workers_start(err) &&
            certificates_start(err) && control_start(&edge, err) && listeners_open(&edge, err) &&
-           privileges_drop(err);
+           privileges_drop(err) && host_up(&edge, err);
 }
 
 static void serve(void) {
@@ -235,6 +238,7 @@ static void edge_end(void) {
     bool started = core_workers();
     if (edge.listener)
         listeners_close(&edge);
+    host_down(&edge);
     control_fini(&edge);
     admin_close(&edge);
     if (started)

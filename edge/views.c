@@ -5,6 +5,7 @@
 #include "core/limit.h"
 #include "edge/address.h"
 #include "edge/admin.h"
+#include "edge/host.h"
 #include <string.h>
 
 static const char *text_of(const json_t *row, const char *key) {
@@ -204,7 +205,7 @@ static void tls_events_add(const struct edge *e, json_t *rows, const char *tenan
     json_decref(pods);
 }
 
-static json_t *events_view(struct edge *e, const char *tenant) {
+static json_t *all_events_view(struct edge *e, const char *tenant) {
     json_t *rows = view_events(e->registry, tenant);
     tls_events_add(e, rows, tenant);
     json_t *ports = e->ports.failed ? view_ports(e->registry, tenant) : json_array(), *row;
@@ -221,6 +222,7 @@ static json_t *events_view(struct edge *e, const char *tenant) {
     json_t *tenants = view_tenants(e->registry, tenant);
     network_events_add(rows, tenants);
     json_decref(tenants);
+    events_view(&e->events, tenant, rows);
     return rows;
 }
 
@@ -230,6 +232,7 @@ static json_t *certificates_view(struct edge *e, const char *tenant) {
     json_t *rows = view_certificates(e->registry, tenant);
     if (!tenant && e->certificates)
         json_array_extend(rows, e->certificates);
+    host_view("certificates", tenant, rows);
     return rows;
 }
 
@@ -261,7 +264,7 @@ json_t *view_of(struct edge *e, const char *kind, const char *tenant) {
     } views[] = {
         {"tenants", tenants_view}, {"routes", routes_view},     {"domains", domains_view},
         {"ports", ports_view},     {"backends", backends_view}, {"certificates", certificates_view},
-        {"modules", modules_view}, {"events", events_view},
+        {"modules", modules_view}, {"events", all_events_view},
     };
     for (size_t i = 0; i < sizeof views / sizeof *views; i++)
         if (!strcmp(views[i].kind, kind))

@@ -64,8 +64,10 @@ static bool key_matches(const DerBuffer *cert, const char *key_pem, const char *
     int key_format = 0;
     *ret_why = "tls.key is not a private key in PEM";
     if (wc_PemToDer((const unsigned char *)key_pem, (long)strlen(key_pem), PRIVATEKEY_TYPE, &key,
-                    NULL, NULL, &key_format) != 0)
+                    NULL, NULL, &key_format) != 0) {
+        wc_FreeDer(&key); /* what fails may have allocated */
         return false;
+    }
     DecodedCert decoded;
     wc_InitDecodedCert(&decoded, cert->buffer, cert->length, NULL);
     bool good = wc_ParseCert(&decoded, CERT_TYPE, NO_VERIFY, NULL) == 0 &&
@@ -97,8 +99,10 @@ bool certificate_read(struct stash *stash, const char *chain_pem, const char *ke
     *ret_why = "tls.crt is not a certificate in PEM";
     if (strlen(chain_pem) > PEM_MAX || strlen(key_pem) > PEM_MAX ||
         wc_PemToDer((const unsigned char *)chain_pem, (long)strlen(chain_pem), CERT_TYPE, &cert,
-                    NULL, NULL, NULL) != 0)
+                    NULL, NULL, NULL) != 0) {
+        wc_FreeDer(&cert);
         return false;
+    }
     bool good = leaf_read(stash, cert, &facts) && key_matches(cert, key_pem, ret_why);
     wc_FreeDer(&cert);
     if (good && !facts.name_count) {

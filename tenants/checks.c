@@ -129,10 +129,20 @@ static enum maybe annotation_truth(struct reader *r, const struct object *object
     return !value ? MAYBE_ABSENT : *value == 't' ? MAYBE_TRUE : MAYBE_FALSE;
 }
 
+/* ringress/certificate-key: what kind of key an ordered certificate has. */
+static bool key_is_rsa(struct reader *r, const struct object *object) {
+    static const char name[] = "ringress/certificate-key";
+    const char *value = object->metadata ? dict_get(&object->metadata->annotations, name) : NULL;
+    if (value && strcmp(value, "rsa") && strcmp(value, "ecdsa"))
+        reader_error(r, object->metadata->at, "%s: must be ecdsa or rsa", name);
+    return value && !strcmp(value, "rsa");
+}
+
 static void ingress_check(struct reader *r, struct ingress_object *ingress) {
     ingress->passthrough =
         annotation_truth(r, &ingress->head, "ringress/tls-passthrough") == MAYBE_TRUE;
     ingress->redirect = annotation_truth(r, &ingress->head, "ringress/ssl-redirect");
+    ingress->rsa = key_is_rsa(r, &ingress->head);
     ingress->policy = policy_read(r, &ingress->head);
     ingress->gate = gate_read(r, &ingress->head, !ingress->passthrough);
     ingress->tls = tls_spec_read(r, &ingress->head, ingress->passthrough);

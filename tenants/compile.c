@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * compile.c - one tenant's model, with what it was given, to what the data path reads.
  *
- *   model -> rules (Ingresses, labels) -> raw ports -> hosts and names -> certificates -> struct
+ *   model -> rules (Ingresses, labels) -> raw ports -> hosts and names -> certificates, wishes for them -> struct
  * compiled
  *
  * The work ends in one stash that both the registry's views and the published tenant read; the
@@ -239,6 +239,7 @@ struct compiled *tenant_compile(struct registry *registry, struct entry *entry, 
     hosts_build(w);
     certificates_build(w);
     pod_tls_build(w);
+    wishes_build(w);
     backend_events(w);
     out->tenant.backend = w->backend;
     out->tenant.backend_count = w->backend_count;

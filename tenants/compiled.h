@@ -177,6 +177,16 @@ struct certificate { /* from a kubernetes.io/tls Secret that a spec.tls entry na
     void *host_identity; /* struct identity *, core/module.h */
 };
 
+struct certificate_wish { /* a spec.tls entry that brings no certificate of its own */
+    const char *ingress;
+    unsigned entry; /* in its spec.tls; WISH_OWN_DOMAIN: the tenant's own domain */
+    const char *const
+        *name; /* bound and verified, sorted; none twice over all of a tenant's wishes */
+    size_t name_count;
+    bool rsa; /* ringress/certificate-key: rsa */
+};
+#define WISH_OWN_DOMAIN (~0u)
+
 enum raw_port_state { RAW_PORT_OPEN, RAW_PORT_REFUSED, RAW_PORT_SHUT };
 struct raw_port {
     const char *service;
@@ -208,6 +218,8 @@ struct tenant {
     struct raw_port *raw_port;
     size_t raw_port_count;
     void *arena;
+    const struct certificate_wish *wish;
+    size_t wish_count;
 };
 
 /* ---- the router: pure functions, used by the http and sni modules and by `explain` ---- */

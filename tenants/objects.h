@@ -115,6 +115,7 @@ struct ingress_object {
     bool passthrough; /* ringress/tls-passthrough */
     struct policy_spec *policy;
     enum maybe redirect; /* ringress/ssl-redirect */
+    bool rsa;            /* ringress/certificate-key */
     struct gate *gate;
     struct tls_spec *tls; /* NULL: it says nothing of it */
 };

@@ -83,3 +83,5 @@ const struct tls_rules *tls_rules_of(const struct work *, const char *ingress);
 void tls_rules_build(struct work *);
 /* secrets.c */
 void certificates_build(struct work *);
+/* wishes.c; after hosts_build */
+void wishes_build(struct work *);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * control_host.h - what the control thread does for modules that have work beside the data path (core/module.h: control_up).
+ *
+ *   a thread of the module's own --control_post--> control thread: rows, events, certificates, answers
+ *
+ * All calls: on the control thread, between control_up and the end of control_down, but for control_post. The control thread
+ * serves every tenant's changes: what waits belongs on a thread of the module's own.
+ */
+#pragma once
+#include "core/diag.h"
+#include <stdbool.h>
+
+/* ---- rows: what must survive a restart. Keys begin with the module's name and a slash. ---- */
+/* The value, malloc'd, with what was put but not committed yet; NULL: there is none. */
+char *control_row(const char *key);
+/* Every row whose key begins so, in the order of keys. The callback may put rows. */
+void control_rows(const char *prefix, void (*row)(void *user, const char *key, const char *value),
+                  void *user);
+/* value NULL: delete. Nothing is on disk before control_commit. */
+void control_row_put(const char *key, const char *value);
+/* Everything put since, by anybody, in one transaction, synced. False: *err; it is kept and tried again. */
+bool control_commit(struct err *);
+
+/* ---- for people ---- */
+/* `object`: "Ingress/web". Shown by `get events` and `describe`; the same one again only moves its time. */
+void control_event(const char *tenant, const char *object, bool warning, const char *reason,
+                   const char *message);
+
+/* ---- threads ---- */
+/* From any thread: `run` is called on the control thread soon, in the order of posting; never after control_down returned. False:
+ * it is not, there is no memory or the edge ends. */
+bool control_post(void (*run)(void *user), void *user);
+
+/* ---- certificates ---- */
+struct identity; /* core/certificates.h, core/challenge.h take them */
+struct identity *control_identity(const char *chain_pem, const char *key_pem, struct err *);
+
+/* ---- files ---- */
+/* The folder of edge.yaml's `state`, which is there and is this process's own. */
+const char *control_state_folder(void);
+/* A path as edge.yaml has it, relative to that file: ready to open; malloc'd. Also in conf_check. */
+char *control_path(const char *as_written);

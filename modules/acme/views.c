@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * views.c - what `get certificates` and /metrics say of the entries.
+ *
+ *   state     pending     nothing is served yet, an order is due or under way
+ *             failing     the same, and the last attempt failed
+ *             impossible  no configured challenge can prove a name of it
+ *             ok          served
+ *             expiring    served; a third of its lifetime is left, and it could not be renewed
+ *             expired     the same, too late
+ *             retiring    served until others cover its names
+ */
+#include "modules/acme/keeper.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char *const states[] = {"pending",  "failing", "impossible", "ok",
+                                     "expiring", "expired", "retiring"};
+
+const char *entry_state(const struct entry *e, int64_t now) {
+    if (e->number && e->not_after <= now)
+        return "expired";
+    if (!e->wanted)
+        return "retiring";
+    if (e->number)
+        return e->failures && now >= schedule_alarm(e->not_before, e->not_after) ? "expiring"
+                                                                                 : "ok";
+    return e->impossible ? "impossible" : e->failures ? "failing" : "pending";
+}
+
+static json_t *time_json(int64_t at) {
+    char text[32];
+    time_t seconds = (time_t)at;
+    struct tm tm;
+    if (!at || !gmtime_r(&seconds, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        return json_null();
+    return json_string(text);
+}
+
+static json_t *text_json(const char *text) {
+    json_t *value = *text ? json_string(text) : NULL;
+    return value ? value : json_null();
+}
+
+static json_t *next_action(const struct entry *e, int64_t now) {
+    json_t *at = time_json(e->attempt_at);
+    const char *when = json_string_value(at);
+    json_t *text;
+    if (!e->wanted)
+        text = json_string("dropped when others cover its names");
+    else if (e->impossible)
+        text = json_string(e->impossible);
+    else if (e->busy && e->ordering)
+        text = json_string("being ordered");
+    else if (*e->waits_for)
+        text = json_sprintf("goes on at %s: %s", when, e->waits_for);
+    else if (e->failures)
+        text = json_sprintf("ordered again at %s", when);
+    else
+        text =
+            e->attempt_at > now ? json_sprintf("renewed at %s", when) : json_string("ordered now");
+    json_decref(at);
+    return text ? text : json_null();
+}
+
+static json_t *entry_json(const struct entry *e, int64_t now) {
+    json_t *names = json_array();
+    for (size_t i = 0; i < e->name_count; i++)
+        json_array_append_new(names, json_string(e->name[i]));
+    return json_pack(
+        "{s:o s:s s:s s:o s:o s:o s:s s:s s:o s:o s:o s:i s:s}", "names", names, "tenant",
+        e->tenant->name, "ingress", e->ingress, "issuer", text_json(e->number ? e->issuer : ""),
+        "notBefore", time_json(e->number ? e->not_before : 0), "notAfter",
+        time_json(e->number ? e->not_after : 0), "source", "acme", "state", entry_state(e, now),
+        "nextAction", next_action(e, now), "error", text_json(e->error), "directory",
+        text_json(e->directory), "failures", (int)e->failures, "id", e->id);
+}
+
+char *keeper_view(const char *kind, const char *tenant) {
+    json_t *rows = strcmp(kind, "certificates") ? NULL : json_array();
+    int64_t now = time(NULL);
+    if (!rows)
+        return NULL;
+    pthread_mutex_lock(&keeper.lock);
+    for (size_t i = 0; i < keeper.count; i++)
+        if (!tenant || !strcmp(keeper.entry[i]->tenant->name, tenant))
+            json_array_append_new(rows, entry_json(keeper.entry[i], now));
+    pthread_mutex_unlock(&keeper.lock);
+    char *text = json_dumps(rows, JSON_COMPACT);
+    json_decref(rows);
+    return text;
+}
+
+/* ---- metrics: their number does not depend on the tenants' ---- */
+
+static void head(FILE *out, const char *name, const char *type, const char *help) {
+    fprintf(out, "# HELP ringress_acme_%s %s\n# TYPE ringress_acme_%s %s\n", name, help, name,
+            type);
+}
+
+static void states_print(FILE *out, int64_t now) {
+    size_t count[sizeof states / sizeof *states] = {0};
+    int64_t soonest = 0;
+    for (size_t i = 0; i < keeper.count; i++) {
+        const struct entry *e = keeper.entry[i];
+        const char *state = entry_state(e, now);
+        for (size_t j = 0; j < sizeof states / sizeof *states; j++)
+            count[j] += !strcmp(states[j], state);
+        if (e->number && e->wanted && (!soonest || e->not_after < soonest))
+            soonest = e->not_after;
+    }
+    head(out, "certificates", "gauge", "Certificates that are ordered for tenants, by state.");
+    for (size_t j = 0; j < sizeof states / sizeof *states; j++)
+        fprintf(out, "ringress_acme_certificates{state=\"%s\"} %zu\n", states[j], count[j]);
+    head(out, "first_expiry_seconds", "gauge",
+         "When the first of those that serve expires; 0: none.");
+    fprintf(out, "ringress_acme_first_expiry_seconds %lld\n", (long long)soonest);
+}
+
+static void directories_print(FILE *out) {
+    char *const *url = keeper.conf->directory.item;
+    head(out, "directory_issued_total", "counter", "Certificates that came from this directory.");
+    for (size_t i = 0; i < keeper.conf->directory.count; i++)
+        fprintf(out, "ringress_acme_directory_issued_total{directory=\"%zu\",host=\"%.*s\"} %llu\n",
+                i, (int)strcspn(url[i] + 8, "/\"\\"), url[i] + 8,
+                (unsigned long long)keeper.directory_issued[i]);
+    head(out, "directory_refused_total", "counter", "Orders that this directory refused last.");
+    for (size_t i = 0; i < keeper.conf->directory.count; i++)
+        fprintf(out,
+                "ringress_acme_directory_refused_total{directory=\"%zu\",host=\"%.*s\"} %llu\n", i,
+                (int)strcspn(url[i] + 8, "/\"\\"), url[i] + 8,
+                (unsigned long long)keeper.directory_refused[i]);
+}
+
+char *keeper_metrics(void) {
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    if (!out)
+        return NULL;
+    pthread_mutex_lock(&keeper.lock);
+    states_print(out, time(NULL));
+    directories_print(out);
+    head(out, "issued_total", "counter", "Certificates that were issued and are served.");
+    fprintf(out, "ringress_acme_issued_total %llu\n", (unsigned long long)keeper.issued);
+    head(out, "renewed_total", "counter", "Those of them that took the place of an older one.");
+    fprintf(out, "ringress_acme_renewed_total %llu\n", (unsigned long long)keeper.renewed);
+    head(out, "failed_total", "counter", "Orders that failed at every directory.");
+    fprintf(out, "ringress_acme_failed_total %llu\n", (unsigned long long)keeper.failed);
+    pthread_mutex_unlock(&keeper.lock);
+    fclose(out);
+    return text;
+}

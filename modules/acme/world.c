@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * world.c - the real world of an order: the clock, and the control thread's rows, answers and limits.
+ */
+#include "modules/acme/world.h"
+#include "core/challenge.h"
+#include "core/control_host.h"
+#include "core/resolver.h"
+#include "modules/acme/calls.h"
+#include "modules/acme/crew.h"
+#include "modules/acme/jose.h"
+#include "modules/acme/keeper.h"
+#include "modules/acme/limits.h"
+#include "modules/acme/paper.h"
+#include "modules/acme/update.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unbound.h>
+
+int64_t world_now(void) {
+    return time(NULL);
+}
+
+bool world_wait(int64_t ms) {
+    return crew_wait(ms);
+}
+
+bool world_ends(void) {
+    return crew_ends();
+}
+
+/* ---- rows ---- */
+
+struct rows {
+    const char *key, *value, *also, *also_value;
+    char *read;
+};
+
+static void row_read(void *user) {
+    struct rows *r = user;
+    r->read = control_row(r->key);
+}
+
+char *world_row(const char *key) {
+    struct rows r = {.key = key};
+    struct err err;
+    return call_control(row_read, &r, false, &err) ? r.read : NULL;
+}
+
+static void rows_put(void *user) {
+    const struct rows *r = user;
+    control_row_put(r->key, r->value);
+    if (r->also)
+        control_row_put(r->also, r->also_value);
+}
+
+bool world_rows_save(const char *key, const char *value, const char *also, const char *also_value,
+                     struct err *err) {
+    struct rows r = {key, value, also, also_value, NULL};
+    return call_control(rows_put, &r, true, err);
+}
+
+/* ---- answers ---- */
+
+struct answer {
+    const char *name, *token, *text;
+    char *chain, *key;
+    struct err err;
+    bool good;
+};
+
+static void http_show(void *user) {
+    const struct answer *a = user;
+    challenge_http_set(a->name, a->token, a->text);
+}
+
+bool world_show_http(const char *name, const char *token, const char *text, struct err *err) {
+    struct answer a = {.name = name, .token = token, .text = text};
+    return call_control(http_show, &a, false, err);
+}
+
+static void alpn_show(void *user) {
+    struct answer *a = user;
+    struct identity *identity = a->chain ? control_identity(a->chain, a->key, &a->err) : NULL;
+    a->good = identity || !a->chain;
+    if (a->good)
+        challenge_alpn_set(a->name, identity);
+}
+
+bool world_show_alpn(const char *name, const char *authorization, struct err *err) {
+    struct answer a = {.name = name};
+    uint8_t digest[32];
+    if (authorization) {
+        digest_of(authorization, digest);
+        if (!challenge_make(name, digest, &a.chain, &a.key, err))
+            return false;
+    }
+    bool called = call_control(alpn_show, &a, false, err);
+    if (called && !a.good)
+        *err = a.err;
+    if (a.key)
+        explicit_bzero(a.key, strlen(a.key));
+    free(a.key);
+    free(a.chain);
+    return called && a.good;
+}
+
+/* ---- limits ---- */
+
+struct limited {
+    const char *directory;
+    const char *const *name;
+    size_t count;
+    bool renewal, good;
+    int64_t at;
+};
+
+static void order_count(void *user) {
+    struct limited *l = user;
+    l->good = limits_take(l->directory, l->name, l->count, l->renewal, world_now(), &l->at);
+}
+
+bool world_may_order(const char *directory, const char *const *name, size_t count, bool renewal,
+                     int64_t *ret_at) {
+    struct limited l = {directory, name, count, renewal, false, world_now() + 60};
+    struct err err;
+    call_control(order_count, &l, false, &err);
+    *ret_at = l.at;
+    return l.good;
+}
+
+static void directory_block(void *user) {
+    const struct limited *l = user;
+    limits_block(l->directory, l->at);
+}
+
+void world_was_limited(const char *directory, int64_t at) {
+    struct limited l = {.directory = directory, .at = at};
+    struct err err;
+    call_control(directory_block, &l, false, &err);
+}
+
+/* ---- dns-01 ---- */
+
+enum { CHALLENGE_TTL = 60, CAA_PATIENCE_MS = 5000 };
+
+static bool zone_key_read(const struct acme_zone *zone, struct tsig_key *key, struct err *err) {
+    char line[512] = "";
+    FILE *in = fopen(zone->key_file, "re");
+    bool read = in && fgets(line, sizeof line, in);
+    if (in)
+        fclose(in);
+    line[strcspn(line, "\r\n")] = 0;
+    bool good = read ? tsig_key_parse(line, key, err)
+                     : err_set(err, "dns_update: %s can't be read", zone->key_file);
+    explicit_bzero(line, sizeof line);
+    return good;
+}
+
+bool world_show_dns(const char *name, const char *authorization, bool show, struct err *err) {
+    const struct acme_zone *zone = conf_zone_of(keeper.conf, name);
+    char record[300], *text = digest_text(authorization);
+    struct tsig_key key;
+    snprintf(record, sizeof record, "_acme-challenge.%s", name);
+    struct update update = {.zone = zone ? zone->zone : "",
+                            .name = record,
+                            .text = text,
+                            .ttl = CHALLENGE_TTL,
+                            .remove = !show};
+    bool good =
+        !zone  ? err_set(err, "no zone of acme.dns_update holds %s", name)
+        : text ? zone_key_read(zone, &key, err) && update_send(zone->server, &update, &key, err)
+               : err_set(err, "out of memory");
+    explicit_bzero(&key, sizeof key);
+    free(text);
+    if (good && show && zone->wait_ms)
+        crew_wait(zone->wait_ms);
+    return good;
+}
+
+/* ---- CAA ---- */
+
+static size_t words_split(char *text, const char **word, size_t room) {
+    size_t n = 0;
+    for (char *at = strtok_r(text, " ", &text); at && n < room; at = strtok_r(NULL, " ", &text))
+        word[n++] = at;
+    return n;
+}
+
+enum caa_verdict world_caa(const char *const *name, const char *const *method, size_t count,
+                           const char *issuers, const char *account, char why[CAA_REASON_MAX]) {
+    const char *issuer[16];
+    char *copy = strdup(issuers);
+    struct ub_ctx *ctx = resolver_context();
+    struct caa_set *set = calloc(1, sizeof *set);
+    enum caa_verdict verdict = copy && ctx && set ? CAA_ALLOWED : CAA_UNDECIDED;
+    size_t issuer_count = copy ? words_split(copy, issuer, 16) : 0;
+    for (size_t i = 0; verdict == CAA_ALLOWED && i < count; i++) {
+        bool wildcard = !strncmp(name[i], "*.", 2);
+        if (crew_ends()) {
+            verdict = CAA_UNDECIDED;
+            break;
+        }
+        caa_look(ctx, wildcard ? name[i] + 2 : name[i], CAA_PATIENCE_MS, set);
+        verdict = caa_judge(set,
+                            &(struct caa_wish){.issuer = issuer,
+                                               .issuer_count = issuer_count,
+                                               .account = account,
+                                               .method = method[i] ? method[i] : "",
+                                               .wildcard = wildcard},
+                            why);
+    }
+    if (ctx)
+        ub_ctx_delete(ctx);
+    free(set);
+    free(copy);
+    return verdict;
+}
