@@ -130,7 +130,7 @@ static bool link_take(struct dns_chain *c, const char *start, enum resolver_answ
     c->too_long = !c->loop && c->count == DNS_HOPS_MAX;
     if (c->loop || c->too_long)
         return false;
-    strcpy(c->hop[c->count++], target);
+    snprintf(c->hop[c->count++], sizeof *c->hop, "%s", target);
     return *target && !strchr(target, '?');
 }
 

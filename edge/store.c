@@ -361,8 +361,10 @@ static bool lease_read(struct store *s, const char *name, const char *holder, st
     if (!store_commit(s, err))
         return false;
     char *text = store_get(s, ret->key, &ret->revision);
-    if (ret->revision == STORE_ANY)
+    if (ret->revision == STORE_ANY) {
+        free(text);
         return failed(s, err);
+    }
     json_t *value = text ? json_loads(text, 0, NULL) : NULL;
     const char *who = json_string_value(json_object_get(value, "holder"));
     ret->own = who && !strcmp(who, holder);

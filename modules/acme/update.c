@@ -292,8 +292,8 @@ struct answer {
 
 static bool signature_read(struct reader *r, struct answer *a) {
     get_name(r, a->key);
-    r->failed |= get_number(r, 2) != TYPE_TSIG || get_number(r, 2) != CLASS_ANY;
-    r->failed |= get_number(r, 4) != 0;
+    uint64_t type = get_number(r, 2), class = get_number(r, 2), ttl = get_number(r, 4);
+    r->failed |= type != TYPE_TSIG || class != CLASS_ANY || ttl;
     size_t length = get_number(r, 2), start = r->at;
     get_name(r, a->algorithm);
     a->signature.time = get_number(r, 6);
