@@ -226,7 +226,8 @@ static char folder[64], server[32];
 static pid_t knot;
 static unsigned port;
 
-static void file_write(const char *name, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void file_write(const char *name, const char *format,
+                                                             ...) {
     char path[160];
     va_list list;
     snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -271,8 +272,8 @@ static int knot_start(void **state) {
     snprintf(conf, sizeof conf, "%s/knot.conf", folder);
     knot = fork();
     if (!knot) {
-        freopen("/dev/null", "w", stdout);
-        freopen("/dev/null", "w", stderr);
+        if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+            _exit(126);
         execlp("knotd", "knotd", "-c", conf, NULL);
         execl("/usr/sbin/knotd", "knotd", "-c", conf, NULL);
         _exit(127);
