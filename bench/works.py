@@ -10,8 +10,8 @@ import subprocess
 import time
 
 import measure
-from domains import Domains
 from acme import Acme
+from domains import Domains
 from measure import rss_kib, run_load
 from reuse import Reuse
 

@@ -336,8 +336,10 @@ static void stop_run(struct worker *w, void *user) {
 void core_stop(void) {
     workers_call(stop_run, NULL);
     urcu_qsbr_thread_offline();
-    for (unsigned i = 0; i < process.workers; i++)
+    for (unsigned i = 0; i < process.workers; i++) {
         pthread_join(threads[i], NULL);
+        process.worker[i]->gone = true;
+    }
     urcu_qsbr_thread_online();
     certificates_fini();
     challenges_fini();

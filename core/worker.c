@@ -246,7 +246,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
 }
 
 void worker_post(struct worker *to, struct ring *from, struct message *m) {
-    ring_message(from, to->ring, m);
+    if (!to->gone) /* else a ring that nobody empties would fill up */
+        ring_message(from, to->ring, m);
 }
 
 int64_t worker_now_ms(const struct worker *w) {

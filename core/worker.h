@@ -88,6 +88,7 @@ struct worker {
     unsigned completions; /* of the last turn */
     uint64_t turns;       /* released at each quiescent point */
     bool draining, stopping;
+    bool gone; /* its thread has ended: nothing that is posted to it would be read */
 
     /* accounts */
     struct account *nobody; /* pays until a tenant is known */

@@ -64,7 +64,7 @@ def test_a_dead_pod_is_ejected_and_one_that_comes_back_is_asked_again(workers):
             assert shown["failures"] >= 3 and shown["until"] and "left alone" in shown["reason"]
             told = e.explain(URL).stdout
             assert "one of 1 ready pod; 1 ejected, asked only when there is no other" in told
-            assert "after 3 failures in a row, for 1000 ms" in told
+            assert "after 3 failures in a row, for 4000 ms" in told
             assert states(e)[one.address] == "ready"
             with EchoPod("two", address=two.address) as back:
                 eventually(lambda: (e.status(URL), back.requests)[1])
