@@ -76,6 +76,8 @@ static void tunnel_unlink(struct h2_client *c) {
     if (c->next_tunnel)
         c->next_tunnel->tunnel_link = c->tunnel_link;
     c->relay = NULL;
+    /* The relay is gone; what is queued may still drain, and tells the exchange, which has ended. */
+    stream_consume(&c->st.stream, &stream_events, c);
 }
 
 /* ---- a stream begins and ends ---- */

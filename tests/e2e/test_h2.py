@@ -615,6 +615,34 @@ def test_a_websocket_is_a_stream_like_any_other(serve):
         assert c.answer(1).ended and c.of(1).reset is None
 
 
+def test_what_a_websocket_said_last_is_read_after_both_ends_have_ended(serve):
+    """More than the stream may queue, said to a client that gives no window; the relay is over before it has been read."""
+    said, done = bytes(1000) * 300, threading.Event()
+
+    def handle(wire):
+        request = wire.read_request()
+        wire.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  f"Sec-WebSocket-Accept: {accept_of(request.get('sec-websocket-key'))}\r\n\r\n")
+        with contextlib.suppress(OSError):
+            wire.sock.settimeout(2)
+            wire.send(said)
+        wire.finish_writing()
+        done.set()
+    e, _ = serve(handle)
+    for _ in range(3):
+        done.clear()
+        with secure(e, auto=False, window=0) as c:
+            handshake(c)
+            assert c.until(lambda: c.of(1).status == "200")
+            c.data(1, end=True)
+            assert done.wait(PATIENCE)
+            for _ in range(40):
+                c.window(0, 16384), c.window(1, 16384)
+            c.until(lambda: c.of(1).ended or c.of(1).reset is not None)
+            assert said.startswith(c.of(1).body)
+    assert e.is_up()
+
+
 def test_a_websockets_line_is_written_at_its_end_with_what_passed(serve):
     e, p = serve(socket_pod(first=b"hello"), log={"access": "json", "access_path": "access.log"})
 
@@ -635,6 +663,18 @@ def test_a_websockets_line_is_written_at_its_end_with_what_passed(serve):
             assert told["request_id"] and told["client"] == "127.0.0.1" and told["path"] == "/chat"
             assert 5000 < told["bytes_in"] < 5500 and 5005 < told["bytes_out"] < 5500
             assert told["routed_us"] <= told["first_byte_us"] <= told["total_us"]
+
+
+def test_a_body_without_a_length_is_413_when_it_grows_over_the_limit(workers, authority):
+    with EchoPod("web") as p, Edge({"acme.yaml": web_tenant("acme", p, limits={"requestSize": "1Ki"})}, workers, authority,
+                                   certificates=[(f"*.{ACME}",)]) as e:
+        for size, status in ((1024, "200"), (1025, "413"), (5000, "413")):
+            with secure(e) as c:
+                c.headers(1, (":method", "POST"), (":scheme", "https"), (":authority", HOST), (":path", "/"), flags=END_HEADERS)
+                c.data(1, bytes(size // 2))
+                c.data(1, bytes(size - size // 2), end=True)
+                assert c.answer(1).status == status
+        assert [len(r.body) for r in p.requests if len(r.body)] == [1024]
 
 
 def test_what_a_client_says_before_the_websocket_is_up_is_not_lost(serve):
