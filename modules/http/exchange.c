@@ -479,6 +479,8 @@ bool exchange_request_body(struct exchange *ex, struct slice *s) {
     ex->request.fed += s->length;
     ex->request.sink->body(&ex->request, s->data, s->length);
     s->length = 0;
+    if (ex->oversize)
+        return exchange_refuse(ex, 413);
     return ex->up.failed ? exchange_refuse(ex, 503) : request_more(ex);
 }
 
