@@ -131,8 +131,7 @@ static struct stream *take_capped(const struct ask *a, struct upstream_wait **re
         return s;
     s = upstream_connect(up, a->w, a->want->raw, ret_error);
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
-    if (!s)
-        pool_serve(pool, a->w->ring);
+    pool_serve(pool, a->w->ring); /* until now this one was counted twice */
     return s;
 }
 
@@ -185,6 +184,7 @@ struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct 
     }
     struct stream *s = upstream_connect(up, w, false, ret_error);
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
+    pool_serve(set->pool, w->ring);
     return s;
 }
 

@@ -553,7 +553,8 @@ void tls_free(struct tls *t) {
 }
 
 bool tls_is_quiet(const struct tls *t) {
-    return t->open && !t->broken && !t->eof && !t->shut && !t->closed && !t->outbox.bytes;
+    return t->open && !t->broken && !t->eof && !t->shut && !t->closed && !t->outbox.bytes &&
+           !t->inbox.bytes && wolfSSL_pending(t->ssl) <= 0;
 }
 
 bool tls_is_truncated(const struct tls *t) {

@@ -111,8 +111,7 @@ static void wait_arrived(struct upstream_wait *t) {
         grant_return(t);
     upstream_hold(up); /* the promise ends, but who else waits is still to be looked at */
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
-    if (!s)
-        pool_serve(pool, ring);
+    pool_serve(pool, ring); /* until now a connection that was made was counted twice */
     upstream_unhold(up);
     if (t->turn)
         wait_end(t, s, error);
