@@ -425,11 +425,9 @@ static void timer_arm(struct watch *w) {
     w->timer.due_ns = due;
 }
 
-static void watch_read(struct loop_source *source, short revents) {
-    struct watch *w = (struct watch *)((char *)source - offsetof(struct watch, source));
+static void events_read(struct watch *w) {
     char buffer[65536] __attribute__((aligned(__alignof__(struct inotify_event))));
-    (void)revents;
-    for (ssize_t n; (n = read(source->fd, buffer, sizeof buffer)) > 0;)
+    for (ssize_t n; (n = read(w->source.fd, buffer, sizeof buffer)) > 0;)
         for (char *at = buffer; at < buffer + n;) {
             const struct inotify_event *e = (const struct inotify_event *)at;
             at += sizeof *e + e->len;
@@ -440,6 +438,12 @@ static void watch_read(struct loop_source *source, short revents) {
             else
                 tenant_event(w, e);
         }
+}
+
+static void watch_read(struct loop_source *source, short revents) {
+    struct watch *w = (struct watch *)((char *)source - offsetof(struct watch, source));
+    (void)revents;
+    events_read(w);
     timer_arm(w);
 }
 
@@ -458,6 +462,7 @@ static void watch_fire(struct loop_timer *timer) {
     struct watch *w = (struct watch *)((char *)timer - offsetof(struct watch, timer));
     int64_t now = loop_now_ns();
     bool told = false;
+    events_read(w); /* on a busy machine what was whole when the timer was set may be written anew by now */
     if (w->look_ns && w->look_ns <= now)
         links_look(w);
     for (struct watch_dirty *d = w->first, *next; d; d = next) {
