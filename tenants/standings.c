@@ -310,6 +310,14 @@ void standing_renew(struct registry *registry, struct claim *claim, struct chang
                      change);
 }
 
+/* A zone that is tidied away takes its empty parents along. Parents come first: each stays for its child's sake until its child has
+ * had its turn, so that none is met again after it is gone. */
+static int parents_first(const void *left, const void *right) {
+    size_t a = strlen((*(struct zone *const *)left)->name),
+           b = strlen((*(struct zone *const *)right)->name);
+    return (a > b) - (a < b);
+}
+
 void standings_loaded(struct registry *registry, struct change *change) {
     struct zone *zone, **list = calloc(registry->zones.count + 1, sizeof(struct zone *));
     size_t count = 0;
@@ -326,6 +334,7 @@ void standings_loaded(struct registry *registry, struct change *change) {
                 if (s->phase == PHASE_PENDING && !s->claims)
                     standing_end(registry, s, "released", "", change);
             }
+    qsort(list, count, sizeof *list, parents_first);
     for (size_t i = 0; i < count; i++)
         zone_tidy(registry, list[i]);
     free(list);

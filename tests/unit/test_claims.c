@@ -495,6 +495,22 @@ static void a_tombstone_survives_a_restart(void **state) {
     edge_end(&w.edge);
 }
 
+static void names_above_each_other_that_waited_for_nobody_any_more_go_at_a_start(void **state) {
+    (void)state;
+    struct wants here = {.here = true, .name = {true, true, true, true}};
+    static const struct wants nobody[TENANT_KINDS];
+    for (int i = 0; i < 12; i++) { /* the registry meets them in another order each time */
+        struct world w;
+        world_begin(&w);
+        drop(&w, ACME_T, &here);
+        assert_int_equal(rows_of(&w, "claim/"), 4);
+        restart(&w, nobody);
+        assert_int_equal(rows_of(&w, "claim/"), 0);
+        assert_int_equal(look(&w), 0);
+        edge_end(&w.edge);
+    }
+}
+
 static void many_pending_names_hold_up_nobodys_first_look(void **state) {
     (void)state;
     struct world w;
@@ -1008,6 +1024,7 @@ int main(void) {
         cmocka_unit_test(a_restart_continues_every_state),
         cmocka_unit_test(after_a_restart_a_name_is_still_its_ingresses),
         cmocka_unit_test(a_tombstone_survives_a_restart),
+        cmocka_unit_test(names_above_each_other_that_waited_for_nobody_any_more_go_at_a_start),
         cmocka_unit_test(many_pending_names_hold_up_nobodys_first_look),
         cmocka_unit_test(when_one_of_too_many_is_proved_the_next_is_looked_at),
         cmocka_unit_test(a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand),
