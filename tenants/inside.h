@@ -96,6 +96,7 @@ struct looker {                  /* a tenant, there or gone, that has standings 
     struct heap due;             /* its standings that are to be looked at */
     struct heap_item turn;       /* in registry.looks */
     unsigned under_way, pending; /* looks; standings that are pending and looked at */
+    int64_t served;              /* when its last look began */
     size_t standings;            /* none, and its tenant is gone: nothing of it is left */
     bool over;                   /* some are not looked at, as there are too many */
 };
@@ -159,7 +160,8 @@ struct registry {
     int64_t now;          /* of the call that is running */
     struct table entries; /* by name */
     struct table lookers; /* by UID */
-    struct heap looks;    /* lookers, by when their next look is due */
+    struct heap looks;    /* lookers, by whose turn it is */
+    int64_t served;       /* when looks were last taken */
     uint64_t look_serial, log_next;
     union address *edge; /* its public addresses, those of `address` that are some */
     size_t edge_count;

@@ -541,6 +541,71 @@ static void many_pending_names_hold_up_nobodys_first_look(void **state) {
     edge_end(&w.edge);
 }
 
+/* So many that nobody comes to the end of them. */
+static void binds_dead_names(struct world *w, int tenant, int count) {
+    char text[32768], name[16];
+    snprintf(name, sizeof name, "t%d", tenant);
+    int at = snprintf(text, sizeof text,
+                      "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: %s}\nspec: {domain: "
+                      "%s.1d.pt}\n---\n" ECHO "apiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+                      "metadata: {name: many}\nspec:\n  tls:\n  - hosts:\n",
+                      name, name);
+    for (int i = 0; i < count; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at, "    - n%d.%s.example.net\n", i, name);
+    assert_true(put_named(&w->edge, name, false, "t.yaml", text, w->now));
+}
+
+/* Each look ends after its whole patience without an answer; then there is room for one more. True: it was for this name. */
+static bool next_look_is_for(struct world *w, const struct name_check *ends, const char *name,
+                             struct name_check *ret) {
+    static const struct dns_seen unknown;
+    struct change change;
+    int64_t next;
+    registry_seen(w->edge.registry, ends, &unknown, w->now, &change);
+    change_take(&w->edge, &change);
+    assert_int_equal(registry_due(w->edge.registry, w->now, ret, 1, &next), 1);
+    return !strcmp(ret->name, name);
+}
+
+enum { CROWD = 9, ROOM = 128 }; /* the room that edge/dns.h has, which CROWD tenants fill */
+
+static void crowd_looks(struct world *w, struct name_check check[ROOM]) {
+    int64_t next;
+    world_begin(w);
+    for (int t = 0; t < CROWD; t++)
+        binds_dead_names(w, t, 300);
+    w->now += 5;
+    assert_int_equal(registry_due(w->edge.registry, w->now, check, ROOM, &next), ROOM);
+}
+
+static void tenants_with_many_dead_names_take_turns_with_who_comes_later(void **state) {
+    (void)state;
+    struct world w;
+    static struct name_check check[ROOM];
+    bool found = false;
+    crowd_looks(&w, check);
+    binds(&w, GLOBEX_T, WEB);
+    w.now += 8;
+    for (int i = 0; i < 2 * CROWD && !found; i++)
+        found = next_look_is_for(&w, &check[i], WEB, &check[i]);
+    assert_true(found);
+    edge_end(&w.edge);
+}
+
+static void a_clock_that_is_set_back_costs_nobody_his_turn(void **state) {
+    (void)state;
+    struct world w;
+    static struct name_check check[ROOM];
+    int64_t next;
+    world_begin(&w);
+    binds_dead_names(&w, 0, 300);
+    w.now += DAY;
+    assert_int_equal(registry_due(w.edge.registry, w.now, check, 1, &next), 1);
+    w.now -= DAY / 2; /* the names have been due for long all the same */
+    assert_int_equal(registry_due(w.edge.registry, w.now, check, 1, &next), 1);
+    edge_end(&w.edge);
+}
+
 static void when_one_of_too_many_is_proved_the_next_is_looked_at(void **state) {
     (void)state;
     struct world w;
@@ -1026,6 +1091,8 @@ int main(void) {
         cmocka_unit_test(a_tombstone_survives_a_restart),
         cmocka_unit_test(names_above_each_other_that_waited_for_nobody_any_more_go_at_a_start),
         cmocka_unit_test(many_pending_names_hold_up_nobodys_first_look),
+        cmocka_unit_test(tenants_with_many_dead_names_take_turns_with_who_comes_later),
+        cmocka_unit_test(a_clock_that_is_set_back_costs_nobody_his_turn),
         cmocka_unit_test(when_one_of_too_many_is_proved_the_next_is_looked_at),
         cmocka_unit_test(a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand),
         cmocka_unit_test(a_vouched_name_routes_at_once_but_displaces_nobody),
