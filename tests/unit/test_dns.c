@@ -284,6 +284,16 @@ static void a_chain_that_cannot_be_followed_to_its_end_keeps_what_it_passed(void
     assert_int_equal(s->a.answer, DNS_UNKNOWN);
 }
 
+/* In text, "\\" begins an escape; this one is none, and can't be asked for. */
+static void a_target_that_cannot_be_written_as_text_ends_its_chain(void **state) {
+    static const struct record records[] = {{"shop.example.com", CNAME, "a\\9.example.com"}, {0}};
+    (void)state;
+    const struct dns_seen *s = look(records, "shop.example.com");
+    assert_int_equal(s->chain.answer, DNS_DATA);
+    assert_int_equal(s->chain.count, 1);
+    assert_string_equal(s->chain.hop[0], "a?9.example.com");
+}
+
 static void a_loop_and_an_eleventh_hop_are_told(void **state) {
     static const struct record loops[] = {
         {"a.example.com", CNAME, "b.example.com"}, {"b.example.com", CNAME, "A.example.com"}, {0}};
@@ -453,6 +463,8 @@ static void names_of_wire_format_are_read_without_believing_them(void **state) {
     assert_string_equal(text, "www.example");
     assert_true(resolver_name_text("\3a.b\0", 5, text));
     assert_string_equal(text, "a?b");
+    assert_true(resolver_name_text("\3a\\b\0", 5, text)); /* no text that asks for another name */
+    assert_string_equal(text, "a?b");
     assert_true(resolver_name_text("\0", 1, text));
     assert_string_equal(text, "");
     assert_false(resolver_name_text("\3ab", 3, text));
@@ -503,6 +515,7 @@ int main(void) {
         cmocka_unit_test(a_name_nobody_has_shows_nothing_of_any_kind),
         cmocka_unit_test(each_link_of_a_chain_is_seen_in_lower_case),
         cmocka_unit_test(a_chain_that_cannot_be_followed_to_its_end_keeps_what_it_passed),
+        cmocka_unit_test(a_target_that_cannot_be_written_as_text_ends_its_chain),
         cmocka_unit_test(a_loop_and_an_eleventh_hop_are_told),
         cmocka_unit_test(addresses_of_both_families_are_seen),
         cmocka_unit_test(more_addresses_than_are_looked_at_are_told),
