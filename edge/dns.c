@@ -188,10 +188,11 @@ static void answer_take(struct dns *d, struct look *l, enum part part, enum reso
     default:
         c = chain_of(l, part);
         start_name(l, part, start);
-        if (link_take(c, start, answer, r))
-            ask(d, l, part, c->hop[c->count - 1]);
-        if (l->question[part].asked)
-            c->answer = DNS_UNKNOWN; /* until that link is known */
+        if (!link_take(c, start, answer, r))
+            return;
+        c->answer =
+            DNS_UNKNOWN; /* until that link is known, which it never is if it can't be asked for */
+        ask(d, l, part, c->hop[c->count - 1]);
     }
 }
 
