@@ -63,6 +63,7 @@ struct place { /* the claims of one name */
     struct claim *first, *holder;
     struct standing *standings; /* of every tenant that has to prove it, or has */
     struct standing *keeper;    /* the one that is proved: verified, at risk or suspended */
+    uint64_t round;             /* of registry.round: elected in this one */
 };
 struct zone {   /* a name in the tree; its parent is the name without the first label */
     char *name; /* owned */
@@ -166,6 +167,7 @@ struct registry {
     union address *edge; /* its public addresses, those of `address` that are some */
     size_t edge_count;
     struct table zones; /* by name */
+    uint64_t round;     /* of renewing the claims of a tenant */
     struct port **port; /* by number - port_low; NULL: no pool */
     uint64_t port_order;
     struct entry **touched;

@@ -382,6 +382,18 @@ static void claims_drop_unwanted(struct registry *registry, struct entry *entry,
     }
 }
 
+/* An election judges all claims of its place: one is enough, however many Ingresses bind the name. */
+static void claims_renew(struct registry *registry, struct entry *entry, struct change *change) {
+    registry->round++;
+    for (struct claim *claim = entry->claims; claim; claim = claim->next_of_entry) {
+        struct place *place = claim_place(claim);
+        if (place->round != registry->round)
+            place_renew(registry, claim->zone, claim->wildcard, NULL, change);
+        place->round = registry->round;
+        standing_renew(registry, claim, change);
+    }
+}
+
 void names_update(struct registry *registry, struct entry *entry, const struct wanted_name *wanted,
                   size_t count, struct change *change) {
     struct table known = {0};
@@ -403,10 +415,7 @@ void names_update(struct registry *registry, struct entry *entry, const struct w
     table_fini(&known);
     stash_free(stash);
     claims_drop_unwanted(registry, entry, change);
-    for (struct claim *claim = entry->claims; claim; claim = claim->next_of_entry) {
-        place_renew(registry, claim->zone, claim->wildcard, NULL, change);
-        standing_renew(registry, claim, change);
-    }
+    claims_renew(registry, entry, change);
 }
 
 /* ---- domains ---- */

@@ -541,6 +541,41 @@ static void many_pending_names_hold_up_nobodys_first_look(void **state) {
     edge_end(&w.edge);
 }
 
+static void many_ingresses_of_one_name_share_one_proof_and_one_holds_it(void **state) {
+    (void)state;
+    enum { INGRESSES = 300 };
+    static char text[INGRESSES * 300];
+    struct world w;
+    int at = snprintf(text, sizeof text,
+                      TENANT("acme", "domain: acme.1d.pt, network: {allow: [10.11.0.0/16]}") ECHO);
+    world_begin(&w);
+    for (int i = 0; i < INGRESSES; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at,
+                       "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i%d}\n"
+                       "spec: {tls: [{hosts: [" WEB "]}], defaultBackend: {service: {name: echo, "
+                       "port: {number: 80}}}}\n---\n",
+                       i);
+    dns(&w, WEB)->cname = ACME_T;
+    assert_true(put(&w.edge, "acme", text));
+    assert_int_equal(look(&w), 1);
+    assert_true(routes(&w, ACME_T, WEB));
+    assert_true(put(&w.edge, "acme", text));
+    assert_int_equal(rows_of(&w, "claim/"), 1);
+    assert_int_equal(rows_of(&w, "name/" WEB), 1);
+    json_t *all = view_domains(w.edge.registry, "acme"), *row;
+    size_t i, held = 0, not_held = 0;
+    json_array_foreach(all, i, row) {
+        const char *reason = json_string_value(json_object_get(row, "reason"));
+        bool same = !strcmp(json_string_value(json_object_get(row, "domain")), WEB);
+        not_held += same && reason && strstr(reason, "another Ingress");
+        held += same && !reason;
+    }
+    assert_int_equal(held, 1);
+    assert_int_equal(not_held, INGRESSES - 1);
+    json_decref(all);
+    edge_end(&w.edge);
+}
+
 /* So many that nobody comes to the end of them. */
 static void binds_dead_names(struct world *w, int tenant, int count) {
     char text[32768], name[16];
@@ -1091,6 +1126,7 @@ int main(void) {
         cmocka_unit_test(a_tombstone_survives_a_restart),
         cmocka_unit_test(names_above_each_other_that_waited_for_nobody_any_more_go_at_a_start),
         cmocka_unit_test(many_pending_names_hold_up_nobodys_first_look),
+        cmocka_unit_test(many_ingresses_of_one_name_share_one_proof_and_one_holds_it),
         cmocka_unit_test(tenants_with_many_dead_names_take_turns_with_who_comes_later),
         cmocka_unit_test(a_clock_that_is_set_back_costs_nobody_his_turn),
         cmocka_unit_test(when_one_of_too_many_is_proved_the_next_is_looked_at),
