@@ -70,6 +70,7 @@ struct zone {   /* a name in the tree; its parent is the name without the first 
     struct zone *parent, *child, *next, *previous;
     struct place exact, wildcard;   /* of `name` and of "*.name" */
     char *granted_to, *granted_uid; /* owned; spec.domain of that tenant, live or gone */
+    size_t grants;                  /* children that were given to somebody, for ever */
 };
 
 enum claim_state {

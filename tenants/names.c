@@ -124,7 +124,8 @@ static bool in_foreign_domain(const struct registry *registry, const struct clai
     const struct zone *domain = domain_above(registry, claim->zone->name);
     if (domain && strcmp(domain->granted_to, claim->entry->name))
         return true;
-    for (const struct zone *child = claim->wildcard ? claim->zone->child : NULL; child;
+    bool may_cover = claim->wildcard && claim->zone->grants;
+    for (const struct zone *child = may_cover ? claim->zone->child : NULL; child;
          child = child->next)
         if (child->granted_to && strcmp(child->granted_to, claim->entry->name))
             return true;
@@ -464,6 +465,8 @@ bool domain_possible(const struct registry *registry, const struct entry *entry,
 }
 
 static void domain_keep(struct zone *zone, const char *tenant, const char *uid) {
+    if (zone->parent)
+        zone->parent->grants += !zone->granted_to;
     free(zone->granted_to);
     free(zone->granted_uid);
     zone->granted_to = strdup(tenant);

@@ -479,6 +479,25 @@ static void after_a_restart_a_name_is_still_its_ingresses(void **state) {
     edge_end(&w.edge);
 }
 
+static void a_wildcard_over_anothers_domain_is_nobodys(void **state) {
+    (void)state;
+    struct world w;
+    struct wants wants[TENANT_KINDS] = {[GLOBEX_T] = {.here = true, .name = {[2] = true}}};
+    world_begin(&w);
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    assert_true(put(&w.edge, "acme", TENANT("acme", "domain: shop.example.com")));
+    drop(&w, GLOBEX_T, &wants[GLOBEX_T]);
+    assert_int_equal(look(&w), 0);
+    assert_string_equal(state_of(&w, GLOBEX_T, "*.example.com"), "conflict");
+    drop_gone(&w.edge, "acme", w.now);
+    for (int i = 0; i < 4; i++) { /* what was given stays so, whichever row comes first */
+        restart(&w, wants);
+        assert_int_equal(look(&w), 0);
+        assert_string_equal(state_of(&w, GLOBEX_T, "*.example.com"), "conflict");
+    }
+    edge_end(&w.edge);
+}
+
 static void a_tombstone_survives_a_restart(void **state) {
     (void)state;
     struct world w;
@@ -1118,6 +1137,7 @@ int main(void) {
         cmocka_unit_test(a_dangling_cname_keeps_the_name_for_who_is_gone),
         cmocka_unit_test(a_name_moves_between_ingresses_of_one_tenant_without_a_look),
         cmocka_unit_test(under_anothers_wildcard_only_a_txt_takes_a_name),
+        cmocka_unit_test(a_wildcard_over_anothers_domain_is_nobodys),
         cmocka_unit_test(an_answer_to_a_look_that_is_over_is_nobodys),
         cmocka_unit_test(of_two_looks_under_way_the_first_answer_wins),
         cmocka_unit_test(a_tenant_may_go_before_what_its_looks_said_is_compiled),
