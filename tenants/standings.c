@@ -388,12 +388,19 @@ static void standing_moved(struct registry *registry, struct standing *s, enum p
     holder_touch(registry, place);
 }
 
+/* A name that is kept no more is his whose wildcard covers it. */
+static void cover_touch(struct registry *registry, const struct zone *zone, bool wildcard) {
+    if (!wildcard && zone->parent)
+        holder_touch(registry, &zone->parent->wildcard);
+}
+
 static void standing_released(struct registry *registry, struct standing *s, const char *why,
                               struct change *change) {
     struct zone *zone = s->zone;
     bool wildcard = s->wildcard;
     standing_lose(registry, s, why, change);
     place_renew(registry, zone, wildcard, NULL, change);
+    cover_touch(registry, zone, wildcard);
     standings_wake(registry, zone_place(zone, wildcard), change);
     zone_tidy(registry, zone);
 }

@@ -366,6 +366,34 @@ static void under_anothers_wildcard_only_a_txt_takes_a_name(void **state) {
     edge_end(&w.edge);
 }
 
+static void what_is_kept_for_one_is_no_rule_of_anothers_wildcard(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    assert_true(put_named(&w.edge, "globex", false, "t.yaml",
+                          TENANT("globex", "domain: globex.1d.pt, network: {allow: [10.11.0.0/16]}")
+                              ECHO INGRESS("web", "'*.example.com'", WEB),
+                          w.now));
+    look(&w);
+    assert_string_equal(state_of(&w, GLOBEX_T, "*.example.com"), "verified");
+    assert_true(routes(&w, ACME_T, WEB) && !routes(&w, GLOBEX_T, WEB));
+    binds(&w, ACME_T, NULL);
+    assert_false(routes(&w, GLOBEX_T, WEB));
+    char *text = describe_ingress(w.edge.registry, "globex", "web");
+    assert_non_null(strstr(text, "HostTaken"));
+    assert_null(strstr(text, "acme"));
+    free(text);
+    dns(&w, WEB)->cname =
+        -1; /* nothing leads to acme any more: what is under the wildcard is globex's */
+    live_until(&w, w.now + 2 * 3600);
+    assert_true(routes(&w, GLOBEX_T, WEB));
+    edge_end(&w.edge);
+}
+
 static void an_answer_to_a_look_that_is_over_is_nobodys(void **state) {
     (void)state;
     struct world w;
@@ -1138,6 +1166,7 @@ int main(void) {
         cmocka_unit_test(a_name_moves_between_ingresses_of_one_tenant_without_a_look),
         cmocka_unit_test(under_anothers_wildcard_only_a_txt_takes_a_name),
         cmocka_unit_test(a_wildcard_over_anothers_domain_is_nobodys),
+        cmocka_unit_test(what_is_kept_for_one_is_no_rule_of_anothers_wildcard),
         cmocka_unit_test(an_answer_to_a_look_that_is_over_is_nobodys),
         cmocka_unit_test(of_two_looks_under_way_the_first_answer_wins),
         cmocka_unit_test(a_tenant_may_go_before_what_its_looks_said_is_compiled),
