@@ -97,8 +97,9 @@ enum resolver_answer resolver_judge(int error, const struct ub_result *result) {
     return result->havedata ? RESOLVER_DATA : RESOLVER_NONE;
 }
 
+/* What is more than a letter in the text of a name, such as the '\' of an escape, would ask for another name than was answered. */
 static char letter_text(unsigned char c) {
-    return c > ' ' && c < 127 && c != '.' ? (char)tolower(c) : '?';
+    return c > ' ' && c < 127 && c != '.' && c != '\\' ? (char)tolower(c) : '?';
 }
 
 bool resolver_name_text(const void *wire, size_t length, char ret[254]) {

@@ -18,6 +18,7 @@
 enum { RR_A = 1, RR_CNAME = 5, RR_TXT = 16, RR_AAAA = 28, CLASS_IN = 1 };
 enum part { CHAIN, ADDRESSES_4, ADDRESSES_6, ALIAS, TEXTS, PROBE_0, PARTS = PROBE_0 + DNS_PROBES };
 
+static const int64_t RETRY_NS = 60000000000;
 static const char challenge_label[] = "_ringress-challenge";
 
 struct question {
@@ -41,7 +42,7 @@ struct dns {
     const struct dns_events *events;
     void *user;
     struct ub_ctx *ctx; /* NULL: none asked yet, or it can't be had */
-    bool failed;        /* said once */
+    int64_t retry_ns;   /* it could not be had: not before this, again; 0: it never failed */
     struct look *first, **last;
     size_t looking;
 };
@@ -188,10 +189,11 @@ static void answer_take(struct dns *d, struct look *l, enum part part, enum reso
     default:
         c = chain_of(l, part);
         start_name(l, part, start);
-        if (link_take(c, start, answer, r))
-            ask(d, l, part, c->hop[c->count - 1]);
-        if (l->question[part].asked)
-            c->answer = DNS_UNKNOWN; /* until that link is known */
+        if (!link_take(c, start, answer, r))
+            return;
+        c->answer =
+            DNS_UNKNOWN; /* until that link is known, which it never is if it can't be asked for */
+        ask(d, l, part, c->hop[c->count - 1]);
     }
 }
 
@@ -264,19 +266,27 @@ struct dns *dns_new(struct loop *loop, const struct dns_events *events, void *us
     return NULL;
 }
 
+/* What it lacks may be there in a minute: descriptors, memory, a thread. It is said once; until then, looks see nothing. */
+static void context_missed(struct dns *d) {
+    if (!d->retry_ns)
+        log_write(0, "no domain can be looked at: the resolver can't be had with the `dns` of "
+                     "edge.yaml; it is tried again every minute");
+    d->retry_ns = loop_now_ns() + RETRY_NS;
+}
+
 static void context_need(struct dns *d) {
-    if (d->ctx || d->failed)
+    if (d->ctx || loop_now_ns() < d->retry_ns)
         return;
     d->ctx = resolver_context();
-    if (d->ctx) {
-        d->source =
-            (struct loop_source){.fd = ub_fd(d->ctx), .events = POLLIN, .ready = source_ready};
-        loop_add(d->loop, &d->source);
+    if (!d->ctx) {
+        context_missed(d);
         return;
     }
-    d->failed = true;
-    log_write(0, "no domain can be looked at: the resolver can't be had with the `dns` of "
-                 "edge.yaml");
+    if (d->retry_ns)
+        log_write(2, "domains are looked at again");
+    d->retry_ns = 0;
+    d->source = (struct loop_source){.fd = ub_fd(d->ctx), .events = POLLIN, .ready = source_ready};
+    loop_add(d->loop, &d->source);
 }
 
 static void questions_ask(struct dns *d, struct look *l) {

@@ -63,12 +63,14 @@ struct place { /* the claims of one name */
     struct claim *first, *holder;
     struct standing *standings; /* of every tenant that has to prove it, or has */
     struct standing *keeper;    /* the one that is proved: verified, at risk or suspended */
+    uint64_t round;             /* of registry.round: elected in this one */
 };
 struct zone {   /* a name in the tree; its parent is the name without the first label */
     char *name; /* owned */
     struct zone *parent, *child, *next, *previous;
     struct place exact, wildcard;   /* of `name` and of "*.name" */
     char *granted_to, *granted_uid; /* owned; spec.domain of that tenant, live or gone */
+    size_t grants;                  /* children that were given to somebody, for ever */
 };
 
 enum claim_state {
@@ -96,6 +98,7 @@ struct looker {                  /* a tenant, there or gone, that has standings 
     struct heap due;             /* its standings that are to be looked at */
     struct heap_item turn;       /* in registry.looks */
     unsigned under_way, pending; /* looks; standings that are pending and looked at */
+    int64_t served;              /* when its last look began */
     size_t standings;            /* none, and its tenant is gone: nothing of it is left */
     bool over;                   /* some are not looked at, as there are too many */
 };
@@ -159,11 +162,13 @@ struct registry {
     int64_t now;          /* of the call that is running */
     struct table entries; /* by name */
     struct table lookers; /* by UID */
-    struct heap looks;    /* lookers, by when their next look is due */
+    struct heap looks;    /* lookers, by whose turn it is */
+    int64_t served;       /* when looks were last taken */
     uint64_t look_serial, log_next;
     union address *edge; /* its public addresses, those of `address` that are some */
     size_t edge_count;
     struct table zones; /* by name */
+    uint64_t round;     /* of renewing the claims of a tenant */
     struct port **port; /* by number - port_low; NULL: no pool */
     uint64_t port_order;
     struct entry **touched;

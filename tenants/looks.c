@@ -4,7 +4,8 @@
  *   standings of one tenant: a heap by when they are due     tenants: a heap by their first
  *
  * A tenant has at most LOOKS_PER_TENANT looks under way, and at most PENDING_MAX names that wait for their first proof: one with
- * ten thousand unproved names holds up no other's first look. Cost of a look: the logarithm of the names, not their number.
+ * ten thousand unproved names holds up no other's first look. Tenants whose looks are overdue take turns: next is who waited longest
+ * since his last one, however long ago his names were due. Cost of a look: the logarithm of the names, not their number.
  */
 #include "tenants/hostname.h"
 #include "tenants/inside.h"
@@ -63,7 +64,8 @@ void looks_fini(struct registry *registry) {
 static void looker_place(struct registry *registry, struct looker *looker) {
     const struct heap_item *first = heap_first(&looker->due);
     if (first && looker->under_way < LOOKS_PER_TENANT)
-        heap_put(&registry->looks, &looker->turn, first->key);
+        heap_put(&registry->looks, &looker->turn,
+                 first->key > looker->served ? first->key : looker->served);
     else
         heap_take(&registry->looks, &looker->turn);
 }
@@ -138,22 +140,35 @@ static void check_fill(struct registry *registry, struct standing *s, struct nam
         probe_label(registry, check->probe[i]);
 }
 
-static void look_begin(struct registry *registry, struct looker *looker, struct name_check *check) {
+static void look_begin(struct registry *registry, struct looker *looker, int64_t now,
+                       struct name_check *check) {
     struct standing *s = standing_at(heap_first(&looker->due));
     heap_take(&looker->due, &s->due);
     s->serial = ++registry->look_serial;
     s->again = false;
     looker->under_way++;
+    looker->served = now;
     looker_place(registry, looker);
     check_fill(registry, s, check);
+}
+
+/* A clock that was set back leaves nobody served in the future. */
+static void turns_clamp(struct registry *registry, int64_t now) {
+    struct looker *looker;
+    for (size_t at = 0; now < registry->served && (looker = table_next(&registry->lookers, &at));) {
+        looker->served = looker->served < now ? looker->served : now;
+        looker_place(registry, looker);
+    }
+    registry->served = now;
 }
 
 size_t registry_due(struct registry *registry, int64_t now, struct name_check *check, size_t room,
                     int64_t *ret_next) {
     struct heap_item *first;
     size_t count = 0;
+    turns_clamp(registry, now);
     while ((first = heap_first(&registry->looks)) && first->key <= now && count < room)
-        look_begin(registry, looker_at(first), &check[count++]);
+        look_begin(registry, looker_at(first), now, &check[count++]);
     first = heap_first(&registry->looks);
     *ret_next = first ? first->key : 0;
     return count;

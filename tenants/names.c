@@ -124,7 +124,8 @@ static bool in_foreign_domain(const struct registry *registry, const struct clai
     const struct zone *domain = domain_above(registry, claim->zone->name);
     if (domain && strcmp(domain->granted_to, claim->entry->name))
         return true;
-    for (const struct zone *child = claim->wildcard ? claim->zone->child : NULL; child;
+    bool may_cover = claim->wildcard && claim->zone->grants;
+    for (const struct zone *child = may_cover ? claim->zone->child : NULL; child;
          child = child->next)
         if (child->granted_to && strcmp(child->granted_to, claim->entry->name))
             return true;
@@ -224,7 +225,13 @@ static const struct claim *claim_of(const struct place *place, const struct entr
     return claim;
 }
 
-/* The claim by which the entry speaks for this name: the one that holds it, or, while nobody else holds it, the entry's wildcard
+/* Another tenant holds the name, or keeps it while no Ingress binds it: no wildcard above speaks for it. */
+static bool is_anothers(const struct place *place, const struct entry *entry) {
+    return place && ((place->holder && place->holder->entry != entry) ||
+                     (place->keeper && strcmp(place->keeper->looker->uid, entry->uid)));
+}
+
+/* The claim by which the entry speaks for this name: the one that holds it, or, while it is nobody else's, the entry's wildcard
  * above it. NULL: there is none. */
 static const struct claim *host_claim(const struct registry *registry, const struct entry *entry,
                                       const char *host) {
@@ -232,6 +239,8 @@ static const struct claim *host_claim(const struct registry *registry, const str
     const char *dot = strchr(host, '.');
     if (place && place->holder)
         return place->holder->entry == entry ? place->holder : NULL;
+    if (is_anothers(place, entry))
+        return NULL;
     const struct zone *above =
         dot && !hostname_is_wildcard(host) ? zone_find(registry, dot + 1) : NULL;
     const struct claim *holder = above ? above->wildcard.holder : NULL;
@@ -251,7 +260,7 @@ enum claim_state host_judge(const struct registry *registry, const struct entry 
     const struct zone *above =
         dot && !hostname_is_wildcard(host) ? zone_find(registry, dot + 1) : NULL;
     const struct claim *claim = claim_of(place, entry);
-    if (!claim && !(place && place->holder) && above)
+    if (!claim && !is_anothers(place, entry) && above)
         claim = claim_of(&above->wildcard, entry);
     if (claim)
         return claim_judge(registry, claim, ret_reason);
@@ -259,7 +268,7 @@ enum claim_state host_judge(const struct registry *registry, const struct entry 
         domain_above(registry, hostname_is_wildcard(host) ? host + 2 : host);
     bool foreign = domain && strcmp(domain->granted_to, entry->name);
     *ret_reason = platform_refusal(registry, host);
-    if (!*ret_reason && (foreign || (place && place->holder)))
+    if (!*ret_reason && (foreign || is_anothers(place, entry)))
         *ret_reason = taken;
     if (*ret_reason)
         return CLAIM_CONFLICT;
@@ -382,6 +391,18 @@ static void claims_drop_unwanted(struct registry *registry, struct entry *entry,
     }
 }
 
+/* An election judges all claims of its place: one is enough, however many Ingresses bind the name. */
+static void claims_renew(struct registry *registry, struct entry *entry, struct change *change) {
+    registry->round++;
+    for (struct claim *claim = entry->claims; claim; claim = claim->next_of_entry) {
+        struct place *place = claim_place(claim);
+        if (place->round != registry->round)
+            place_renew(registry, claim->zone, claim->wildcard, NULL, change);
+        place->round = registry->round;
+        standing_renew(registry, claim, change);
+    }
+}
+
 void names_update(struct registry *registry, struct entry *entry, const struct wanted_name *wanted,
                   size_t count, struct change *change) {
     struct table known = {0};
@@ -403,24 +424,16 @@ void names_update(struct registry *registry, struct entry *entry, const struct w
     table_fini(&known);
     stash_free(stash);
     claims_drop_unwanted(registry, entry, change);
-    for (struct claim *claim = entry->claims; claim; claim = claim->next_of_entry) {
-        place_renew(registry, claim->zone, claim->wildcard, NULL, change);
-        standing_renew(registry, claim, change);
-    }
+    claims_renew(registry, entry, change);
 }
 
 /* ---- domains ---- */
-
-static bool place_is_foreign(const struct place *place, const struct entry *entry) {
-    return (place->holder && place->holder->entry != entry) ||
-           (place->keeper && strcmp(place->keeper->looker->uid, entry->uid));
-}
 
 /* Anything in this tree that is another tenant's: its domain, or a name it holds or left behind. */
 static bool tree_is_foreign(const struct zone *zone, const struct entry *entry) {
     if (zone->granted_to && strcmp(zone->granted_to, entry->name))
         return true;
-    if (place_is_foreign(&zone->exact, entry) || place_is_foreign(&zone->wildcard, entry))
+    if (is_anothers(&zone->exact, entry) || is_anothers(&zone->wildcard, entry))
         return true;
     for (const struct zone *child = zone->child; child; child = child->next)
         if (tree_is_foreign(child, entry))
@@ -455,6 +468,8 @@ bool domain_possible(const struct registry *registry, const struct entry *entry,
 }
 
 static void domain_keep(struct zone *zone, const char *tenant, const char *uid) {
+    if (zone->parent)
+        zone->parent->grants += !zone->granted_to;
     free(zone->granted_to);
     free(zone->granted_uid);
     zone->granted_to = strdup(tenant);

@@ -310,6 +310,14 @@ void standing_renew(struct registry *registry, struct claim *claim, struct chang
                      change);
 }
 
+/* A zone that is tidied away takes its empty parents along. Parents come first: each stays for its child's sake until its child has
+ * had its turn, so that none is met again after it is gone. */
+static int parents_first(const void *left, const void *right) {
+    size_t a = strlen((*(struct zone *const *)left)->name),
+           b = strlen((*(struct zone *const *)right)->name);
+    return (a > b) - (a < b);
+}
+
 void standings_loaded(struct registry *registry, struct change *change) {
     struct zone *zone, **list = calloc(registry->zones.count + 1, sizeof(struct zone *));
     size_t count = 0;
@@ -326,6 +334,7 @@ void standings_loaded(struct registry *registry, struct change *change) {
                 if (s->phase == PHASE_PENDING && !s->claims)
                     standing_end(registry, s, "released", "", change);
             }
+    qsort(list, count, sizeof *list, parents_first);
     for (size_t i = 0; i < count; i++)
         zone_tidy(registry, list[i]);
     free(list);
@@ -379,12 +388,19 @@ static void standing_moved(struct registry *registry, struct standing *s, enum p
     holder_touch(registry, place);
 }
 
+/* A name that is kept no more is his whose wildcard covers it. */
+static void cover_touch(struct registry *registry, const struct zone *zone, bool wildcard) {
+    if (!wildcard && zone->parent)
+        holder_touch(registry, &zone->parent->wildcard);
+}
+
 static void standing_released(struct registry *registry, struct standing *s, const char *why,
                               struct change *change) {
     struct zone *zone = s->zone;
     bool wildcard = s->wildcard;
     standing_lose(registry, s, why, change);
     place_renew(registry, zone, wildcard, NULL, change);
+    cover_touch(registry, zone, wildcard);
     standings_wake(registry, zone_place(zone, wildcard), change);
     zone_tidy(registry, zone);
 }

@@ -366,6 +366,34 @@ static void under_anothers_wildcard_only_a_txt_takes_a_name(void **state) {
     edge_end(&w.edge);
 }
 
+static void what_is_kept_for_one_is_no_rule_of_anothers_wildcard(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    assert_true(put_named(&w.edge, "globex", false, "t.yaml",
+                          TENANT("globex", "domain: globex.1d.pt, network: {allow: [10.11.0.0/16]}")
+                              ECHO INGRESS("web", "'*.example.com'", WEB),
+                          w.now));
+    look(&w);
+    assert_string_equal(state_of(&w, GLOBEX_T, "*.example.com"), "verified");
+    assert_true(routes(&w, ACME_T, WEB) && !routes(&w, GLOBEX_T, WEB));
+    binds(&w, ACME_T, NULL);
+    assert_false(routes(&w, GLOBEX_T, WEB));
+    char *text = describe_ingress(w.edge.registry, "globex", "web");
+    assert_non_null(strstr(text, "HostTaken"));
+    assert_null(strstr(text, "acme"));
+    free(text);
+    dns(&w, WEB)->cname =
+        -1; /* nothing leads to acme any more: what is under the wildcard is globex's */
+    live_until(&w, w.now + 2 * 3600);
+    assert_true(routes(&w, GLOBEX_T, WEB));
+    edge_end(&w.edge);
+}
+
 static void an_answer_to_a_look_that_is_over_is_nobodys(void **state) {
     (void)state;
     struct world w;
@@ -479,6 +507,25 @@ static void after_a_restart_a_name_is_still_its_ingresses(void **state) {
     edge_end(&w.edge);
 }
 
+static void a_wildcard_over_anothers_domain_is_nobodys(void **state) {
+    (void)state;
+    struct world w;
+    struct wants wants[TENANT_KINDS] = {[GLOBEX_T] = {.here = true, .name = {[2] = true}}};
+    world_begin(&w);
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    assert_true(put(&w.edge, "acme", TENANT("acme", "domain: shop.example.com")));
+    drop(&w, GLOBEX_T, &wants[GLOBEX_T]);
+    assert_int_equal(look(&w), 0);
+    assert_string_equal(state_of(&w, GLOBEX_T, "*.example.com"), "conflict");
+    drop_gone(&w.edge, "acme", w.now);
+    for (int i = 0; i < 4; i++) { /* what was given stays so, whichever row comes first */
+        restart(&w, wants);
+        assert_int_equal(look(&w), 0);
+        assert_string_equal(state_of(&w, GLOBEX_T, "*.example.com"), "conflict");
+    }
+    edge_end(&w.edge);
+}
+
 static void a_tombstone_survives_a_restart(void **state) {
     (void)state;
     struct world w;
@@ -493,6 +540,22 @@ static void a_tombstone_survives_a_restart(void **state) {
     live_until(&w, w.now + DAY);
     assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
     edge_end(&w.edge);
+}
+
+static void names_above_each_other_that_waited_for_nobody_any_more_go_at_a_start(void **state) {
+    (void)state;
+    struct wants here = {.here = true, .name = {true, true, true, true}};
+    static const struct wants nobody[TENANT_KINDS];
+    for (int i = 0; i < 12; i++) { /* the registry meets them in another order each time */
+        struct world w;
+        world_begin(&w);
+        drop(&w, ACME_T, &here);
+        assert_int_equal(rows_of(&w, "claim/"), 4);
+        restart(&w, nobody);
+        assert_int_equal(rows_of(&w, "claim/"), 0);
+        assert_int_equal(look(&w), 0);
+        edge_end(&w.edge);
+    }
 }
 
 static void many_pending_names_hold_up_nobodys_first_look(void **state) {
@@ -522,6 +585,106 @@ static void many_pending_names_hold_up_nobodys_first_look(void **state) {
     }
     assert_int_equal(capped, 1); /* of 1001 */
     json_decref(all);
+    edge_end(&w.edge);
+}
+
+static void many_ingresses_of_one_name_share_one_proof_and_one_holds_it(void **state) {
+    (void)state;
+    enum { INGRESSES = 300 };
+    static char text[INGRESSES * 300];
+    struct world w;
+    int at = snprintf(text, sizeof text,
+                      TENANT("acme", "domain: acme.1d.pt, network: {allow: [10.11.0.0/16]}") ECHO);
+    world_begin(&w);
+    for (int i = 0; i < INGRESSES; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at,
+                       "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i%d}\n"
+                       "spec: {tls: [{hosts: [" WEB "]}], defaultBackend: {service: {name: echo, "
+                       "port: {number: 80}}}}\n---\n",
+                       i);
+    dns(&w, WEB)->cname = ACME_T;
+    assert_true(put(&w.edge, "acme", text));
+    assert_int_equal(look(&w), 1);
+    assert_true(routes(&w, ACME_T, WEB));
+    assert_true(put(&w.edge, "acme", text));
+    assert_int_equal(rows_of(&w, "claim/"), 1);
+    assert_int_equal(rows_of(&w, "name/" WEB), 1);
+    json_t *all = view_domains(w.edge.registry, "acme"), *row;
+    size_t i, held = 0, not_held = 0;
+    json_array_foreach(all, i, row) {
+        const char *reason = json_string_value(json_object_get(row, "reason"));
+        bool same = !strcmp(json_string_value(json_object_get(row, "domain")), WEB);
+        not_held += same && reason && strstr(reason, "another Ingress");
+        held += same && !reason;
+    }
+    assert_int_equal(held, 1);
+    assert_int_equal(not_held, INGRESSES - 1);
+    json_decref(all);
+    edge_end(&w.edge);
+}
+
+/* So many that nobody comes to the end of them. */
+static void binds_dead_names(struct world *w, int tenant, int count) {
+    char text[32768], name[16];
+    snprintf(name, sizeof name, "t%d", tenant);
+    int at = snprintf(text, sizeof text,
+                      "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: %s}\nspec: {domain: "
+                      "%s.1d.pt}\n---\n" ECHO "apiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+                      "metadata: {name: many}\nspec:\n  tls:\n  - hosts:\n",
+                      name, name);
+    for (int i = 0; i < count; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at, "    - n%d.%s.example.net\n", i, name);
+    assert_true(put_named(&w->edge, name, false, "t.yaml", text, w->now));
+}
+
+/* Each look ends after its whole patience without an answer; then there is room for one more. True: it was for this name. */
+static bool next_look_is_for(struct world *w, const struct name_check *ends, const char *name,
+                             struct name_check *ret) {
+    static const struct dns_seen unknown;
+    struct change change;
+    int64_t next;
+    registry_seen(w->edge.registry, ends, &unknown, w->now, &change);
+    change_take(&w->edge, &change);
+    assert_int_equal(registry_due(w->edge.registry, w->now, ret, 1, &next), 1);
+    return !strcmp(ret->name, name);
+}
+
+enum { CROWD = 9, ROOM = 128 }; /* the room that edge/dns.h has, which CROWD tenants fill */
+
+static void crowd_looks(struct world *w, struct name_check check[ROOM]) {
+    int64_t next;
+    world_begin(w);
+    for (int t = 0; t < CROWD; t++)
+        binds_dead_names(w, t, 300);
+    w->now += 5;
+    assert_int_equal(registry_due(w->edge.registry, w->now, check, ROOM, &next), ROOM);
+}
+
+static void tenants_with_many_dead_names_take_turns_with_who_comes_later(void **state) {
+    (void)state;
+    struct world w;
+    static struct name_check check[ROOM];
+    bool found = false;
+    crowd_looks(&w, check);
+    binds(&w, GLOBEX_T, WEB);
+    w.now += 8;
+    for (int i = 0; i < 2 * CROWD && !found; i++)
+        found = next_look_is_for(&w, &check[i], WEB, &check[i]);
+    assert_true(found);
+    edge_end(&w.edge);
+}
+
+static void a_clock_that_is_set_back_costs_nobody_his_turn(void **state) {
+    (void)state;
+    struct world w;
+    static struct name_check check[ROOM];
+    int64_t next;
+    world_begin(&w);
+    binds_dead_names(&w, 0, 300);
+    w.now += DAY;
+    assert_int_equal(registry_due(w.edge.registry, w.now, check, 1, &next), 1);
+    w.now -= DAY / 2; /* the names have been due for long all the same */
+    assert_int_equal(registry_due(w.edge.registry, w.now, check, 1, &next), 1);
     edge_end(&w.edge);
 }
 
@@ -1002,13 +1165,19 @@ int main(void) {
         cmocka_unit_test(a_dangling_cname_keeps_the_name_for_who_is_gone),
         cmocka_unit_test(a_name_moves_between_ingresses_of_one_tenant_without_a_look),
         cmocka_unit_test(under_anothers_wildcard_only_a_txt_takes_a_name),
+        cmocka_unit_test(a_wildcard_over_anothers_domain_is_nobodys),
+        cmocka_unit_test(what_is_kept_for_one_is_no_rule_of_anothers_wildcard),
         cmocka_unit_test(an_answer_to_a_look_that_is_over_is_nobodys),
         cmocka_unit_test(of_two_looks_under_way_the_first_answer_wins),
         cmocka_unit_test(a_tenant_may_go_before_what_its_looks_said_is_compiled),
         cmocka_unit_test(a_restart_continues_every_state),
         cmocka_unit_test(after_a_restart_a_name_is_still_its_ingresses),
         cmocka_unit_test(a_tombstone_survives_a_restart),
+        cmocka_unit_test(names_above_each_other_that_waited_for_nobody_any_more_go_at_a_start),
         cmocka_unit_test(many_pending_names_hold_up_nobodys_first_look),
+        cmocka_unit_test(many_ingresses_of_one_name_share_one_proof_and_one_holds_it),
+        cmocka_unit_test(tenants_with_many_dead_names_take_turns_with_who_comes_later),
+        cmocka_unit_test(a_clock_that_is_set_back_costs_nobody_his_turn),
         cmocka_unit_test(when_one_of_too_many_is_proved_the_next_is_looked_at),
         cmocka_unit_test(a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand),
         cmocka_unit_test(a_vouched_name_routes_at_once_but_displaces_nobody),

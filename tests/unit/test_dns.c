@@ -11,10 +11,14 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unbound.h>
 #include <unistd.h>
 
@@ -203,6 +207,16 @@ static int server_stop(void **state) {
 /* --- the looker ------------------------------------------------------------------------------*/
 
 static struct loop loop;
+static atomic_int minutes_passed;
+
+/* In place of libc's, so that minutes can pass. */
+int clock_gettime(clockid_t clock, struct timespec *ret) {
+    int error = (int)syscall(SYS_clock_gettime, clock, ret);
+    if (!error && clock == CLOCK_MONOTONIC)
+        ret->tv_sec += 60 * minutes_passed;
+    return error;
+}
+
 static struct dns_seen seen;
 static unsigned seen_count, settled_count;
 
@@ -273,6 +287,33 @@ static void each_link_of_a_chain_is_seen_in_lower_case(void **state) {
     assert_int_equal(s->a.answer, DNS_NONE); /* a dead end behind the link that proves */
 }
 
+/* Descriptors may be there again a minute later; nobody is told a definite no meanwhile. */
+static void without_a_resolver_all_is_unknown_and_a_minute_later_it_is_tried_again(void **state) {
+    static const struct record one[] = {{"shop.example.com", A, "10.0.0.1"}, {0}};
+    struct name_check check = check_of("shop.example.com");
+    struct rlimit before, none;
+    (void)state;
+    zone = one;
+    seen_count = 0;
+    struct dns *d = dns_new(&loop, &events, NULL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    dns_look(d, &check);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    loop_until(1);
+    assert_int_equal(seen.a.answer, DNS_UNKNOWN);
+    dns_look(d, &check); /* too early */
+    loop_until(2);
+    assert_int_equal(seen.a.answer, DNS_UNKNOWN);
+    minutes_passed++;
+    dns_look(d, &check);
+    loop_until(3);
+    assert_int_equal(seen.a.answer, DNS_DATA);
+    dns_free(d);
+    loop_fini(&loop);
+}
+
 static void a_chain_that_cannot_be_followed_to_its_end_keeps_what_it_passed(void **state) {
     static const struct record records[] = {
         {"shop.example.com", CNAME, "acme.1d.test"}, {"acme.1d.test", SERVFAIL, NULL}, {0}};
@@ -282,6 +323,16 @@ static void a_chain_that_cannot_be_followed_to_its_end_keeps_what_it_passed(void
     assert_int_equal(s->chain.count, 1);
     assert_string_equal(s->chain.hop[0], "acme.1d.test");
     assert_int_equal(s->a.answer, DNS_UNKNOWN);
+}
+
+/* In text, "\\" begins an escape; this one is none, and can't be asked for. */
+static void a_target_that_cannot_be_written_as_text_ends_its_chain(void **state) {
+    static const struct record records[] = {{"shop.example.com", CNAME, "a\\9.example.com"}, {0}};
+    (void)state;
+    const struct dns_seen *s = look(records, "shop.example.com");
+    assert_int_equal(s->chain.answer, DNS_DATA);
+    assert_int_equal(s->chain.count, 1);
+    assert_string_equal(s->chain.hop[0], "a?9.example.com");
 }
 
 static void a_loop_and_an_eleventh_hop_are_told(void **state) {
@@ -453,6 +504,8 @@ static void names_of_wire_format_are_read_without_believing_them(void **state) {
     assert_string_equal(text, "www.example");
     assert_true(resolver_name_text("\3a.b\0", 5, text));
     assert_string_equal(text, "a?b");
+    assert_true(resolver_name_text("\3a\\b\0", 5, text)); /* no text that asks for another name */
+    assert_string_equal(text, "a?b");
     assert_true(resolver_name_text("\0", 1, text));
     assert_string_equal(text, "");
     assert_false(resolver_name_text("\3ab", 3, text));
@@ -502,7 +555,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_nobody_has_shows_nothing_of_any_kind),
         cmocka_unit_test(each_link_of_a_chain_is_seen_in_lower_case),
+        cmocka_unit_test(without_a_resolver_all_is_unknown_and_a_minute_later_it_is_tried_again),
         cmocka_unit_test(a_chain_that_cannot_be_followed_to_its_end_keeps_what_it_passed),
+        cmocka_unit_test(a_target_that_cannot_be_written_as_text_ends_its_chain),
         cmocka_unit_test(a_loop_and_an_eleventh_hop_are_told),
         cmocka_unit_test(addresses_of_both_families_are_seen),
         cmocka_unit_test(more_addresses_than_are_looked_at_are_told),
