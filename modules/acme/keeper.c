@@ -22,8 +22,8 @@
 enum { ORPHANS_AFTER = 300, PLANS_PER_SWEEP = 200, NAMES_BUDGET = NAMES_BYTES - 8 };
 
 struct wish_copy {
-    char *ingress, **name;
-    size_t name_count;
+    char *ingress, **name, **held; /* held: at risk, kept as they are */
+    size_t name_count, held_count;
     bool own, rsa;
 };
 
@@ -365,11 +365,19 @@ static void wish_plan(struct followed *f, const struct wish_copy *w, const char 
     free(cannot);
 }
 
+static bool is_among(char *const *list, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(list[i], name))
+            return true;
+    return false;
+}
+
+/* Also one at risk: it is not ordered, but it routes, and would be missed. */
 static bool is_wished(const struct followed *f, const char *name) {
     for (size_t i = 0; i < f->wish_count; i++)
-        for (size_t j = 0; j < f->wish[i].name_count; j++)
-            if (!strcmp(f->wish[i].name[j], name))
-                return true;
+        if (is_among(f->wish[i].name, f->wish[i].name_count, name) ||
+            is_among(f->wish[i].held, f->wish[i].held_count, name))
+            return true;
     return false;
 }
 
@@ -420,6 +428,7 @@ static void wishes_free(struct followed *f) {
     for (size_t i = 0; i < f->wish_count; i++) {
         free(f->wish[i].ingress);
         texts_free(f->wish[i].name, f->wish[i].name_count);
+        texts_free(f->wish[i].held, f->wish[i].held_count);
     }
     free(f->wish);
     f->wish = NULL;
@@ -434,9 +443,11 @@ static void wishes_copy(struct followed *f, const struct tenant *t) {
         struct wish_copy w = {.ingress = strdup(from->ingress),
                               .name = texts_copy(from->name, from->name_count),
                               .name_count = from->name_count,
+                              .held = texts_copy(from->held, from->held_count),
+                              .held_count = from->held_count,
                               .own = from->entry == WISH_OWN_DOMAIN,
                               .rsa = from->rsa};
-        if (w.ingress && w.name)
+        if (w.ingress && w.name && w.held)
             f->wish[f->wish_count++] = w;
     }
 }
