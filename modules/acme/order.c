@@ -81,6 +81,7 @@ bool problem_is_refusal(const struct problem *p) {
     return false;
 }
 
+/* What fails while the edge ends fails because of it: the order stays as it is, and is gone on with after the start. */
 __attribute__((format(printf, 2, 3))) static enum go fail(struct run *r, const char *format, ...) {
     struct problem p = {.type = "local"}; /* our own words */
     va_list args;
@@ -88,7 +89,7 @@ __attribute__((format(printf, 2, 3))) static enum go fail(struct run *r, const c
     vsnprintf(p.detail, sizeof p.detail, format, args);
     va_end(args);
     r->result->problem = p;
-    return GO_FAIL;
+    return world_ends() ? GO_ENDS : GO_FAIL;
 }
 
 static enum go later(struct run *r, int64_t at, const char *why) {
@@ -286,9 +287,9 @@ static enum go profile_check(struct run *r) {
     const struct directory *d = &r->client->directory;
     if (!profile || !*d->profiles || directory_has_profile(d, profile))
         return GO_ON;
-    fail(r, "the directory offers no profile of that name, but %s", d->profiles);
+    enum go go = fail(r, "the directory offers no profile of that name, but %s", d->profiles);
     strcpy(r->result->problem.type, "invalidProfile");
-    return GO_FAIL;
+    return go;
 }
 
 /* What the domain's owner allows, by the challenge that each name will be proved by. */
@@ -310,14 +311,16 @@ static enum go caa_check(struct run *r) {
         return GO_ON;
     if (verdict == CAA_UNDECIDED)
         return later(r, world_now() + CAA_AGAIN, reason);
-    fail(r, "%s", reason);
+    enum go go = fail(r, "%s", reason);
     strcpy(r->result->problem.type, "caa");
-    return GO_FAIL;
+    return go;
 }
 
 static enum go place(struct run *r) {
     struct http_answer a;
     int64_t at;
+    if (world_ends()) /* perhaps a row could not be read: its key must not be written over */
+        return GO_ENDS;
     enum go go = profile_check(r);
     if (go == GO_ON && r->job->conf->caa)
         go = caa_check(r);
@@ -372,7 +375,7 @@ static bool proof_show(const struct run *r, const struct proof *p, bool show, st
 
 static void proofs_forget(struct run *r) {
     struct err err;
-    for (size_t i = 0; r->account.key && i < r->proof_count; i++)
+    for (size_t i = 0; r->account.key && i < r->proof_count && !world_ends(); i++)
         proof_show(r, &r->proof[i], false, &err);
     r->proof_count = 0;
 }

@@ -55,6 +55,8 @@ struct shared {
     enum caa_verdict caa;
     int64_t passed; /* seconds waited */
     int crash_in;   /* points left; 0: none */
+    int ends_in;    /* the same, until the edge ends in good order */
+    bool ends;
     int points;
 };
 static struct shared *s;
@@ -64,6 +66,13 @@ static void point(void) {
     s->points++;
     if (s->crash_in && --s->crash_in == 0)
         _exit(CRASHED);
+    if (s->ends_in && --s->ends_in == 0)
+        s->ends = true;
+}
+
+/* What the control thread says when it has gone. */
+static bool gone(struct err *err) {
+    return s->ends && !err_set(err, "the edge ends");
 }
 
 /* ---- the world ---- */
@@ -74,11 +83,11 @@ int64_t world_now(void) {
 
 bool world_wait(int64_t ms) {
     s->passed += (ms + 999) / 1000;
-    return true;
+    return !s->ends;
 }
 
 bool world_ends(void) {
-    return false;
+    return s->ends;
 }
 
 static size_t row_at(const char *key) {
@@ -94,14 +103,19 @@ static size_t row_at(const char *key) {
 
 char *world_row(const char *key) {
     size_t i = row_at(key);
+    point();
+    if (s->ends)
+        return NULL;
     return *s->row[i].key ? strdup(s->row[i].value) : NULL;
 }
 
 bool world_rows_save(const char *key, const char *value, const char *also, const char *also_value,
                      struct err *err) {
     size_t i = row_at(key);
-    (void)also, (void)also_value, (void)err;
+    (void)also, (void)also_value;
     point();
+    if (gone(err))
+        return false;
     snprintf(s->row[i].key, sizeof s->row[i].key, "%s", value ? key : "");
     snprintf(s->row[i].value, sizeof s->row[i].value, "%s", value ? value : "");
     point();
@@ -110,7 +124,8 @@ bool world_rows_save(const char *key, const char *value, const char *also, const
 
 bool world_show_http(const char *name, const char *token, const char *answer, struct err *err) {
     size_t i = 0;
-    (void)err;
+    if (gone(err))
+        return false;
     while (i < SHOWN && *s->shown[i].name &&
            (strcmp(s->shown[i].name, name) || strcmp(s->shown[i].token, token)))
         i++;
@@ -436,6 +451,10 @@ bool http_exchange(struct http *h, const char *method, const char *url, const ch
                    struct http_answer *a, struct err *err) {
     (void)h;
     point();
+    if (gone(err)) {
+        *a = (struct http_answer){0};
+        return false;
+    }
     bool good = exchange(method, url, body, a, err);
     point();
     return good;
@@ -560,6 +579,32 @@ static void a_crash_at_any_point_is_gone_on_from(void **state) {
     }
     print_message("crashed at each of %u points\n", crashes);
     assert_true(crashes > 40);
+}
+
+/* It ends at some point, is started, ends before it could read its rows, and is started again. */
+static void an_end_at_any_point_throws_nothing_away(void **state) {
+    unsigned ends = 0;
+    for (bool done = false; !done; ends++) {
+        end(state);
+        begin(state);
+        s->ends_in = (int)ends + 1;
+        struct order_result r = run_it(0);
+        done = r.end == ORDER_DONE;
+        for (int life = 0; !done && life < 2; life++) {
+            if (r.end != ORDER_ENDS)
+                fail_msg("ended at point %u: %d: %s", ends + 1, r.end, r.problem.detail);
+            memset(s->shown, 0, sizeof s->shown);
+            s->ends = false;
+            s->ends_in = life == 0;
+            accounts_fini();
+            accounts_init(&conf);
+            r = run_it(0);
+        }
+        is_done(&r);
+        assert_in_range(s->placed[0], 1, 2); /* twice only when it ended before it knew the URL */
+        assert_int_equal(s->finalized[0], 1);
+    }
+    assert_true(ends > 40);
 }
 
 static void inject(int host, const char *where, int status, const char *type, int times) {
@@ -729,6 +774,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_order_ends_with_a_chain_and_its_key_on_disk, begin, end),
         cmocka_unit_test_setup_teardown(a_crash_at_any_point_is_gone_on_from, begin, end),
+        cmocka_unit_test_setup_teardown(an_end_at_any_point_throws_nothing_away, begin, end),
         cmocka_unit_test_setup_teardown(a_bad_nonce_is_seen_to, begin, end),
         cmocka_unit_test_setup_teardown(every_problem_is_told_and_leaves_nothing, begin, end),
         cmocka_unit_test_setup_teardown(a_second_directory_takes_over_when_the_first_refuses, begin,
