@@ -434,8 +434,21 @@ static struct proof *proof_of(const struct run *r, const struct acme_challenge *
     return NULL;
 }
 
+/* What is to be proved is the directory's word: nothing is shown to anybody for a name that was not asked for. */
+static bool was_ordered(const struct order_job *j, const struct acme_authorization *a) {
+    for (size_t i = 0; i < j->name_count; i++) {
+        bool wildcard = !strncmp(j->name[i], "*.", 2);
+        if (wildcard == a->wildcard && !strcmp(j->name[i] + (wildcard ? 2 : 0), a->name))
+            return true;
+    }
+    return false;
+}
+
 static enum go proof_add(struct run *r, const struct acme_authorization *a) {
     const char *why;
+    if (!was_ordered(r->job, a))
+        return fail(r, "the directory wants %s%s proved, which was not ordered",
+                    a->wildcard ? "*." : "", a->name);
     const struct acme_challenge *c = challenge_of(r, a, &why);
     if (!c)
         return fail(r, "%s: %s", a->name, why);

@@ -51,6 +51,7 @@ struct shared {
         char where[16], type[40];
         int64_t retry_after;
     } inject[4];
+    char wants[64]; /* proved, instead of the last name ordered */
     bool may_order_not;
     enum caa_verdict caa;
     int64_t passed; /* seconds waited */
@@ -365,6 +366,8 @@ static bool order_place(struct http_answer *a, int host_number, const char *host
         snprintf(s->order[o].names[s->order[o].name_count++], 64, "%s",
                  json_string_value(json_object_get(one, "value")));
     }
+    if (*s->wants)
+        strcpy(s->order[o].names[s->order[o].name_count - 1], s->wants);
     order_show(a, host, o);
     a->status = 201;
     return true;
@@ -762,6 +765,17 @@ static void an_order_that_is_gone_there_is_begun_anew(void **state) {
     is_done(&r);
 }
 
+static void nothing_is_proved_that_was_not_ordered(void **state) {
+    (void)state;
+    strcpy(s->wants, "of.somebody.else.example");
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_FAILED);
+    assert_non_null(strstr(r.problem.detail, "of.somebody.else.example"));
+    for (size_t i = 0; i < SHOWN; i++)
+        assert_string_not_equal(s->shown[i].name, s->wants);
+    assert_true(nothing_is_shown());
+}
+
 static void a_wildcard_needs_dns_01_and_a_zone(void **state) {
     (void)state;
     const char *why;
@@ -785,6 +799,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_caa_forbids_is_not_ordered, begin, end),
         cmocka_unit_test_setup_teardown(a_lost_account_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(an_order_that_is_gone_there_is_begun_anew, begin, end),
+        cmocka_unit_test_setup_teardown(nothing_is_proved_that_was_not_ordered, begin, end),
         cmocka_unit_test_setup_teardown(a_wildcard_needs_dns_01_and_a_zone, begin, end),
     };
     struct err err;
