@@ -37,20 +37,27 @@ void crew_wake(void) {
     pthread_cond_signal(&changed);
 }
 
-static void rest_until(int64_t at) {
-    struct timespec until = {.tv_sec = at};
-    pthread_cond_timedwait(&changed, &keeper.lock, &until);
+/* Of the clock that nobody sets: a wait must not last for ever because the day was wrong when it began. */
+static struct timespec after(int64_t ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += ms % 1000 * 1000000;
+    t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
+static void rest(int64_t seconds) {
+    struct timespec until = after(seconds > 0 ? seconds * 1000 : 0);
+    pthread_cond_clockwait(&changed, &keeper.lock, CLOCK_MONOTONIC, &until);
 }
 
 /* Not woken by other work; by the end only. */
 bool crew_wait(int64_t ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = after(ms);
     pthread_mutex_lock(&keeper.lock);
-    while (!ending && pthread_cond_timedwait(&ended, &keeper.lock, &until) != ETIMEDOUT)
+    while (!ending &&
+           pthread_cond_clockwait(&ended, &keeper.lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
         continue;
     pthread_mutex_unlock(&keeper.lock);
     return !ending;
@@ -140,7 +147,7 @@ static void *hand_run(void *user) {
             continue;
         }
         int64_t most = now + (h->number ? REST_MOST : SWEEP_SECONDS);
-        rest_until(at && at < most ? at : most);
+        rest((at && at < most ? at : most) - now);
     }
     pthread_mutex_unlock(&keeper.lock);
     return NULL;
