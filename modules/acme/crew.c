@@ -122,7 +122,9 @@ static void task_do(struct hand *h, struct task *t) {
         finish.renewal = window_ask(h, t, &renewal, &finish.renewal_retry) ? &renewal : NULL;
     else if (result)
         order_do(h, t, result);
-    if (result && !call_control(keeper_finish, &finish, true, &err) && !ending)
+    if (result && call_control(keeper_finish, &finish, true, &err))
+        keeper_finished(&finish);
+    else if (result && !ending)
         log_write(0, "acme: %s: %s", t->name[0], err.text);
     free(result);
     task_fini(t);

@@ -668,8 +668,6 @@ static void issued(struct entry *e, const struct order_result *r, int64_t now) {
         attempt_failed(e, &problem, directory, 0, now);
         return;
     }
-    if (e->number)
-        files_remove(e->id, e->number);
     keeper.renewed += e->number > 0;
     keeper.issued++;
     keeper.directory_issued[r->directory]++;
@@ -732,7 +730,7 @@ static void result_take(struct entry *e, const struct order_result *r, int64_t n
 }
 
 void keeper_finish(void *user) {
-    const struct finish *f = user;
+    struct finish *f = user;
     int64_t now = world_now();
     pthread_mutex_lock(&keeper.lock);
     struct entry *e = map_get(&keeper.entries, f->task->id);
@@ -747,6 +745,7 @@ void keeper_finish(void *user) {
                 window_seen(e, f, now);
             else
                 result_take(e, f->result, now);
+            f->spent = e->number > f->task->as.number ? f->task->as.number : 0;
             row_put(e);
             due_set(e);
             if (e->number)
@@ -754,6 +753,11 @@ void keeper_finish(void *user) {
         }
     }
     pthread_mutex_unlock(&keeper.lock);
+}
+
+void keeper_finished(const struct finish *f) {
+    if (f->spent)
+        files_remove(f->task->id, f->spent);
 }
 
 /* ---- start, end ---- */

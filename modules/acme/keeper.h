@@ -97,8 +97,11 @@ struct finish {
     const struct order_result *result; /* or, of ask_window: */
     const struct renewal *renewal;     /* NULL: it could not be had */
     int64_t renewal_retry;
+    unsigned spent; /* out: the number that was served before; 0: it still is, or there was none */
 };
 void keeper_finish(void *finish);
+/* On any thread, once the rows are on disk: before that a crash would come back to what was spent. */
+void keeper_finished(const struct finish *);
 
 /* ---- views.c ---- */
 char *keeper_view(const char *kind, const char *tenant);
