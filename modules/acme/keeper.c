@@ -499,14 +499,13 @@ void keeper_follow(const char *name, const struct tenant *now) {
 
 static void alarm_tell(struct entry *e, int64_t now) {
     char object[300], text[900];
-    if (!e->wanted || !e->number || !e->failures || now - e->alarmed_at < SCHEDULE_DAY ||
-        now < schedule_alarm(e->not_before, e->not_after))
+    if (!entry_is_late(e, now) || now - e->alarmed_at < SCHEDULE_DAY)
         return;
     e->alarmed_at = now;
     snprintf(object, sizeof object, "Ingress/%s", e->ingress);
     snprintf(text, sizeof text, "the certificate of %s %s in %lld hours and can't be renewed: %s",
              e->name[0], e->not_after <= now ? "expired" : "expires",
-             (long long)llabs(e->not_after - now) / 3600, e->error);
+             (long long)llabs(e->not_after - now) / 3600, entry_hindrance(e));
     control_event(e->tenant->name, object, true, "CertificateExpiring", text);
     log_write(0, "acme: tenant %s: %s", e->tenant->name, text);
 }

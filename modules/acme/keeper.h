@@ -107,3 +107,7 @@ void keeper_finished(const struct finish *);
 char *keeper_view(const char *kind, const char *tenant);
 char *keeper_metrics(void);
 const char *entry_state(const struct entry *, int64_t now);
+/* Why it is not renewed: nothing can prove it, something is waited for, or it failed; NULL: nothing hinders. */
+const char *entry_hindrance(const struct entry *);
+/* It serves, little of its lifetime is left, and it is hindered: that is told loudly. */
+bool entry_is_late(const struct entry *, int64_t now);

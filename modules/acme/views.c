@@ -17,14 +17,25 @@
 static const char *const states[] = {"pending",  "failing", "impossible", "ok",
                                      "expiring", "expired", "retiring"};
 
+const char *entry_hindrance(const struct entry *e) {
+    return e->impossible   ? e->impossible
+           : *e->waits_for ? e->waits_for
+           : e->failures   ? e->error
+                           : NULL;
+}
+
+bool entry_is_late(const struct entry *e, int64_t now) {
+    return e->wanted && e->number && entry_hindrance(e) &&
+           now >= schedule_alarm(e->not_before, e->not_after);
+}
+
 const char *entry_state(const struct entry *e, int64_t now) {
     if (e->number && e->not_after <= now)
         return "expired";
     if (!e->wanted)
         return "retiring";
     if (e->number)
-        return e->failures && now >= schedule_alarm(e->not_before, e->not_after) ? "expiring"
-                                                                                 : "ok";
+        return entry_is_late(e, now) ? "expiring" : "ok";
     return e->impossible ? "impossible" : e->failures ? "failing" : "pending";
 }
 
