@@ -22,6 +22,10 @@ enum {
     LIFE = 7 * 86400, /* after which an order that was begun is given up */
     ACCOUNT_TRIES = 2,
     CAA_AGAIN = 120, /* seconds, when the DNS did not answer */
+    RETRY_AFTER_MOST =
+        6 * 3600, /* an order that is under way is looked at again by then, whatever it says */
+    OPEN_AGAIN =
+        3600, /* a directory that named no time is asked again, while another is closed for long */
 };
 
 struct proof { /* one answer that the authority shall find */
@@ -102,6 +106,7 @@ static enum go later(struct run *r, int64_t at, const char *why) {
 static enum go pause_for(struct run *r, int64_t retry_after, const char *what) {
     static const int64_t steps_ms[] = {200, 400, 800, 1000, 2000, 2000, 3000};
     enum { STEPS = sizeof steps_ms / sizeof *steps_ms };
+    retry_after = retry_after > RETRY_AFTER_MOST ? RETRY_AFTER_MOST : retry_after;
     int64_t ms = retry_after ? retry_after * 1000 : r->polls < STEPS ? steps_ms[r->polls] : 5000;
     int64_t next = world_now() + (ms + 999) / 1000;
     r->polls++;
@@ -671,6 +676,17 @@ static bool waits_outside(const struct run *r, enum go go) {
     return go == GO_LATER && !strcmp(r->step, "") && !*r->url;
 }
 
+/* When to come again: as the directories say together. One that failed and named no time may be asked as soon as the schedule has it,
+ * though another is closed for a week. */
+static int64_t come_again(const struct order_result *out, int64_t soonest, bool open) {
+    if (!open)
+        return soonest;
+    if (out->end == ORDER_FAILED)
+        return 0;
+    int64_t most = world_now() + OPEN_AGAIN;
+    return soonest < most ? soonest : most;
+}
+
 void order_run(const struct order_job *job, struct order_result *out) {
     struct run r = {.job = job, .result = out, .patience_end = world_now() + PATIENCE};
     size_t count = job->conf->directory.count;
@@ -678,6 +694,7 @@ void order_run(const struct order_job *job, struct order_result *out) {
     r.order = calloc(1, sizeof *r.order);
     r.proof = calloc(AUTHORIZATIONS_MOST, sizeof *r.proof);
     bool next = r.order && r.proof, resumed = next && row_resume(&r);
+    bool open = false;
     int64_t soonest = 0;
     size_t first = resumed ? r.directory : schedule_directory(job->failures, count);
     for (size_t i = 0; next && i < count; i++, resumed = false) {
@@ -686,11 +703,12 @@ void order_run(const struct order_job *job, struct order_result *out) {
         *r.result = (struct order_result){.end = ORDER_FAILED};
         enum go go = one_directory(&r, resumed);
         next = directory_end(&r, go) || waits_outside(&r, go);
+        open |= go == GO_FAIL && !out->not_before;
         if (out->not_before && (!soonest || out->not_before < soonest))
             soonest = out->not_before;
     }
     if (out->end == ORDER_FAILED || out->end == ORDER_LATER)
-        out->not_before = soonest;
+        out->not_before = come_again(out, soonest, open);
     key_free(r.account.key);
     free(r.order);
     free(r.proof);

@@ -52,7 +52,9 @@ struct shared {
         int64_t retry_after;
     } inject[4];
     char wants[64]; /* proved, instead of the last name ordered */
-    bool may_order_not;
+    bool may_order_not[HOSTS];
+    int64_t may_order_in;
+    int64_t patience; /* Retry-After of an order whose certificate is being made */
     enum caa_verdict caa;
     int64_t passed; /* seconds waited */
     int crash_in;   /* points left; 0: none */
@@ -156,9 +158,9 @@ enum caa_verdict world_caa(const char *const *name, const char *const *method, s
 
 bool world_may_order(const char *directory, const char *const *name, size_t count, bool renewal,
                      int64_t *ret_at) {
-    (void)directory, (void)name, (void)count, (void)renewal;
-    *ret_at = world_now() + 100;
-    return !s->may_order_not;
+    (void)name, (void)count, (void)renewal;
+    *ret_at = world_now() + s->may_order_in;
+    return !s->may_order_not[strstr(directory, "://ca2/") != NULL];
 }
 
 void world_was_limited(const char *directory, int64_t at) {
@@ -330,6 +332,8 @@ static bool order_show(struct http_answer *a, const char *host, size_t o) {
                "\"certificate\":\"https://%s/cert/%zu\"}",
                status[s->order[o].status], list, host, o, host, o);
     snprintf(a->location, sizeof a->location, "https://%s/order/%zu", host, o);
+    if (s->order[o].status == O_PROCESSING)
+        a->retry_after = s->patience;
     if (s->order[o].status == O_PROCESSING)
         s->order[o].status = O_VALID; /* when looked at next */
     return good;
@@ -710,9 +714,39 @@ static void rate_limits_are_respected(void **state) {
     assert_true(r.not_before >= world_now() + 86000);
 }
 
+static void a_directory_that_names_no_time_does_not_wait_for_one_that_does(void **state) {
+    (void)state;
+    conf.directory.count = 2;
+    inject(0, "neworder", 429, "rateLimited", 1);
+    s->inject[0].retry_after = 7 * 86400;
+    inject(1, "neworder", 500, "serverInternal", 1);
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_FAILED);
+    assert_int_equal(r.not_before, 0); /* as the schedule says */
+    s->may_order_not[1] = true;        /* the second is closed for a week, the first fails */
+    s->may_order_in = 7 * 86400;
+    inject(0, "neworder", 500, "serverInternal", 1);
+    s->inject[0].retry_after = 0;
+    r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_true(r.not_before > world_now() && r.not_before <= world_now() + 3600);
+}
+
+static void an_order_under_way_is_not_left_for_a_month(void **state) {
+    (void)state;
+    s->patience = 30 * 86400;
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_true(r.not_before > world_now() && r.not_before <= world_now() + 6 * 3600);
+    r = run_it(0);
+    is_done(&r);
+    assert_int_equal(s->placed[0], 1);
+}
+
 static void our_own_limit_is_no_failure(void **state) {
     (void)state;
-    s->may_order_not = true;
+    s->may_order_not[0] = true;
+    s->may_order_in = 100;
     struct order_result r = run_it(0);
     assert_int_equal(r.end, ORDER_LATER);
     assert_true(r.not_before > world_now());
@@ -795,6 +829,9 @@ int main(void) {
                                         end),
         cmocka_unit_test_setup_teardown(a_failed_proof_is_no_reason_to_ask_another, begin, end),
         cmocka_unit_test_setup_teardown(rate_limits_are_respected, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_directory_that_names_no_time_does_not_wait_for_one_that_does, begin, end),
+        cmocka_unit_test_setup_teardown(an_order_under_way_is_not_left_for_a_month, begin, end),
         cmocka_unit_test_setup_teardown(our_own_limit_is_no_failure, begin, end),
         cmocka_unit_test_setup_teardown(what_caa_forbids_is_not_ordered, begin, end),
         cmocka_unit_test_setup_teardown(a_lost_account_is_made_again, begin, end),
