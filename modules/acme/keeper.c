@@ -9,6 +9,7 @@
  */
 #include "modules/acme/keeper.h"
 #include "core/certificates.h"
+#include "core/challenge.h"
 #include "core/control_host.h"
 #include "core/module.h"
 #include "modules/acme/bank.h"
@@ -45,6 +46,13 @@ static char **texts_copy(const char *const *list, size_t count) {
             return NULL;
         }
     return copy;
+}
+
+static bool is_among(char *const *list, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(list[i], name))
+            return true;
+    return false;
 }
 
 static void entry_id(const char *uid, const char *const *name, size_t count, bool rsa,
@@ -145,6 +153,33 @@ static void entry_row_name(const char *id, char out[80]) {
     snprintf(out, 80, "acme/cert/%s", id);
 }
 
+/* Does another entry of the tenant prove it, perhaps just now? */
+static bool is_shared(const struct entry *but, const char *name) {
+    for (const struct entry *e = but->tenant->first; e; e = e->next)
+        if (e != but && e->wanted && is_among(e->name, e->name_count, name))
+            return true;
+    return false;
+}
+
+/* What the order that was under way has shown, as its row tells: its thread can't take it back any more. A token is nobody else's; for
+ * acme-tls/1 the name is all there is. */
+static void answers_forget(const struct entry *e, const char *row_name) {
+    const char *type, *name, *token, *url;
+    char *text = control_row(row_name);
+    json_t *row = text ? json_loads(text, 0, NULL) : NULL, *one;
+    size_t i;
+    json_array_foreach(json_object_get(row, "proofs"), i, one) {
+        if (json_unpack(one, "[s, s, s, s]", &type, &name, &token, &url))
+            continue;
+        if (!strcmp(type, "http-01"))
+            challenge_http_set(name, token, NULL);
+        else if (!strcmp(type, "tls-alpn-01") && !is_shared(e, name))
+            challenge_alpn_set(name, NULL);
+    }
+    json_decref(row);
+    free(text);
+}
+
 /* Not served any more, nothing kept of it. */
 static void entry_drop(struct entry *e) {
     char row[80];
@@ -158,6 +193,7 @@ static void entry_drop(struct entry *e) {
     entry_row_name(e->id, row);
     control_row_put(row, NULL);
     order_row_name(e->id, row);
+    answers_forget(e, row);
     control_row_put(row, NULL);
     files_remove(e->id, e->number);
     files_remove(e->id, e->number + 1);
@@ -365,13 +401,6 @@ static void wish_plan(struct followed *f, const struct wish_copy *w, const char 
     free(cannot);
 }
 
-static bool is_among(char *const *list, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(list[i], name))
-            return true;
-    return false;
-}
-
 /* Also one at risk: it is not ordered, but it routes, and would be missed. */
 static bool is_wished(const struct followed *f, const char *name) {
     for (size_t i = 0; i < f->wish_count; i++)
@@ -470,6 +499,8 @@ static void followed_release(struct followed *f) {
 static void tenant_gone(struct followed *f) {
     f->known = false;
     wishes_free(f);
+    for (struct entry *e = f->first; e; e = e->next)
+        e->wanted = false;
     for (struct entry *e = f->first, *next; e; e = next) {
         next = e->next;
         entry_drop(e);
