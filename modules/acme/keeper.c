@@ -679,6 +679,8 @@ static void attempt_failed(struct entry *e, const struct problem *p, const char 
     snprintf(e->problem, sizeof e->problem, "%s", p->type);
     snprintf(e->error, sizeof e->error, "%s%s%s", strcmp(p->type, "local") ? p->type : "",
              *p->type && strcmp(p->type, "local") ? ": " : "", p->detail);
+    text_mend(e->problem, sizeof e->problem);
+    text_mend(e->error, sizeof e->error);
     time_print(e->attempt_at, when);
     snprintf(text, sizeof text, "%s (%s); tried again at %s", e->error, directory, when);
     entry_tell(e, true, "OrderFailed", text);
@@ -705,6 +707,7 @@ static void issued(struct entry *e, const struct order_result *r, int64_t now) {
     e->not_before = p->not_before;
     e->not_after = p->not_after;
     strcpy(e->issuer, p->issuer);
+    text_mend(e->issuer, sizeof e->issuer);
     strcpy(e->renewal_id, p->renewal_id);
     snprintf(e->directory, sizeof e->directory, "%s", directory);
     e->failures = 0;
@@ -753,6 +756,7 @@ static void result_take(struct entry *e, const struct order_result *r, int64_t n
     case ORDER_LATER:
         e->attempt_at = r->not_before > now ? r->not_before : now + 1;
         strcpy(e->waits_for, r->explanation);
+        text_mend(e->waits_for, sizeof e->waits_for);
         break;
     case ORDER_ENDS:
         break;

@@ -107,6 +107,8 @@ void keeper_finished(const struct finish *);
 char *keeper_view(const char *kind, const char *tenant);
 char *keeper_metrics(void);
 const char *entry_state(const struct entry *, int64_t now);
+/* Another's words, as rows and views take them: without the character in whose midst they were cut; else "(not UTF-8)". */
+void text_mend(char *text, size_t room);
 /* Why it is not renewed: nothing can prove it, something is waited for, or it failed; NULL: nothing hinders. */
 const char *entry_hindrance(const struct entry *);
 /* It serves, little of its lifetime is left, and it is hindered: that is told loudly. */

@@ -48,6 +48,25 @@ static json_t *time_json(int64_t at) {
     return json_string(text);
 }
 
+static bool is_text(const char *text) {
+    json_t *value = json_string(text); /* judges it as whoever will take it */
+    bool good = value;
+    json_decref(value);
+    return good;
+}
+
+void text_mend(char *text, size_t room) {
+    static const char otherwise[] = "(not UTF-8)";
+    enum { CUT_MOST = 3 };
+    size_t length = strlen(text), cut = 0;
+    while (cut < CUT_MOST && cut < length && !is_text(text)) {
+        cut++;
+        text[length - cut] = 0;
+    }
+    if (!is_text(text))
+        snprintf(text, room, "%s", otherwise);
+}
+
 static json_t *text_json(const char *text) {
     json_t *value = *text ? json_string(text) : NULL;
     return value ? value : json_null();

@@ -58,10 +58,29 @@ static void what_goes_well_is_not_told(void **state) {
     assert_false(entry_is_late(&none, 0));
 }
 
+static void mended(const char *text, const char *expected) {
+    char copy[16];
+    snprintf(copy, sizeof copy, "%s", text);
+    text_mend(copy, sizeof copy);
+    assert_string_equal(copy, expected);
+}
+
+static void what_was_cut_in_a_character_can_be_kept(void **state) {
+    (void)state;
+    mended("", "");
+    mended("plain", "plain");
+    mended("h\xc3\xb6re", "h\xc3\xb6re");
+    mended("0123456789abcd\xc3\xb6", "0123456789abcd"); /* the 16th byte is lost */
+    mended("to\xf0\x9f\x98", "to");
+    mended("\xf0\x9f\x98", "");
+    mended("\xff\xfe in Latin", "(not UTF-8)");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_hinders_a_renewal_is_told_from_a_third_of_the_lifetime),
         cmocka_unit_test(what_goes_well_is_not_told),
+        cmocka_unit_test(what_was_cut_in_a_character_can_be_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
