@@ -616,11 +616,10 @@ static enum go advance(struct run *r, bool *ret_done) {
     switch (r->order->status) {
     case STATUS_PENDING:
         return prove(r);
-    case STATUS_READY:
+    case STATUS_READY: /* a directory may go on saying so, also after it took the request */
         go = finalize(r);
-        return go == GO_ON && problem_is(&r->result->problem, "orderNotReady")
-                   ? pause_for(r, retry_after, "the authority gathers what it has seen")
-                   : go;
+        return go == GO_ON ? pause_for(r, retry_after, "the authority gathers what it has seen")
+                           : go;
     case STATUS_PROCESSING:
         return pause_for(r, retry_after, "the authority makes the certificate");
     case STATUS_VALID:

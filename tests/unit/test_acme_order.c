@@ -51,6 +51,7 @@ struct shared {
         char where[16], type[40];
         int64_t retry_after;
     } inject[4];
+    bool ready_for_ever;
     char wants[64]; /* proved, instead of the last name ordered */
     bool may_order_not[HOSTS];
     int64_t may_order_in;
@@ -417,6 +418,8 @@ static bool post_answer(struct http_answer *a, int host_number, const char *host
         if (s->order[o].status != O_READY)
             return answer_problem(a, 403, "orderNotReady");
         s->finalized[host_number]++;
+        if (s->ready_for_ever)
+            return answer(a, 200, "{\"status\":\"ready\"}");
         issue(o, json_string_value(json_object_get(payload, "csr")));
         s->order[o].status = O_PROCESSING;
         return answer(a, 200, "{\"status\":\"processing\"}");
@@ -743,6 +746,19 @@ static void an_order_under_way_is_not_left_for_a_month(void **state) {
     assert_int_equal(s->placed[0], 1);
 }
 
+static void an_authority_that_stays_ready_is_not_hurried(void **state) {
+    (void)state;
+    s->ready_for_ever = true;
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_true(r.not_before > world_now());
+    assert_in_range(s->finalized[0], 2, 90); /* in a minute and a half */
+    s->ready_for_ever = false;
+    r = run_it(0);
+    is_done(&r);
+    assert_int_equal(s->placed[0], 1);
+}
+
 static void our_own_limit_is_no_failure(void **state) {
     (void)state;
     s->may_order_not[0] = true;
@@ -832,6 +848,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(
             a_directory_that_names_no_time_does_not_wait_for_one_that_does, begin, end),
         cmocka_unit_test_setup_teardown(an_order_under_way_is_not_left_for_a_month, begin, end),
+        cmocka_unit_test_setup_teardown(an_authority_that_stays_ready_is_not_hurried, begin, end),
         cmocka_unit_test_setup_teardown(our_own_limit_is_no_failure, begin, end),
         cmocka_unit_test_setup_teardown(what_caa_forbids_is_not_ordered, begin, end),
         cmocka_unit_test_setup_teardown(a_lost_account_is_made_again, begin, end),
