@@ -100,6 +100,7 @@ static bool window_ask(struct hand *h, const struct task *t, struct renewal *ret
 
 static void order_do(struct hand *h, const struct task *t, struct order_result *out) {
     const struct order_job job = {.id = t->id,
+                                  .tenant = t->as.tenant->name, /* stays while it has entries */
                                   .name = (const char *const *)t->name,
                                   .name_count = t->name_count,
                                   .rsa = t->as.rsa,

@@ -21,6 +21,7 @@ enum {
     POLL_MOST = 15,   /* between two looks; an authority that asks for more is come back to later */
     LIFE = 7 * 86400, /* after which an order that was begun is given up */
     ACCOUNT_TRIES = 2,
+    DNS_AGAIN = 60,  /* the same, to where a name points */
     CAA_AGAIN = 120, /* seconds, when the DNS did not answer */
     RETRY_AFTER_MOST =
         6 * 3600, /* an order that is under way is looked at again by then, whatever it says */
@@ -321,12 +322,30 @@ static enum go caa_check(struct run *r) {
     return go;
 }
 
+/* A name may have gone elsewhere since it was verified: nobody is asked for a certificate of somebody else's. */
+static enum go names_check(struct run *r) {
+    const struct order_job *j = r->job;
+    char why[sizeof r->result->explanation];
+    size_t which = 0;
+    enum control_look look = world_recheck(j->tenant, j->name, j->name_count, &which);
+    if (look == LOOK_YES)
+        return GO_ON;
+    if (look == LOOK_NO)
+        return fail(r, "DNS of %s does not point here any more", j->name[which]);
+    if (world_ends())
+        return GO_ENDS;
+    snprintf(why, sizeof why, "DNS does not answer where it points: %.100s", j->name[which]);
+    return later(r, world_now() + DNS_AGAIN, why);
+}
+
 static enum go place(struct run *r) {
     struct http_answer a;
     int64_t at;
     if (world_ends()) /* perhaps a row could not be read: its key must not be written over */
         return GO_ENDS;
     enum go go = profile_check(r);
+    if (go == GO_ON)
+        go = names_check(r);
     if (go == GO_ON && r->job->conf->caa)
         go = caa_check(r);
     if (go != GO_ON)

@@ -57,6 +57,8 @@ struct shared {
     int64_t may_order_in;
     int64_t patience; /* Retry-After of an order whose certificate is being made */
     enum caa_verdict caa;
+    enum control_look look; /* LOOK_WAITS (0): yes */
+    bool look_waits;
     int64_t passed; /* seconds waited */
     int crash_in;   /* points left; 0: none */
     int ends_in;    /* the same, until the edge ends in good order */
@@ -155,6 +157,14 @@ enum caa_verdict world_caa(const char *const *name, const char *const *method, s
         assert_non_null(name[i] && method[i] ? name[i] : NULL);
     snprintf(why, CAA_REASON_MAX, "CAA says so");
     return s->caa;
+}
+
+enum control_look world_recheck(const char *tenant, const char *const *name, size_t count,
+                                size_t *ret_which) {
+    assert_string_equal(tenant, "acme");
+    assert_non_null(name[0]);
+    *ret_which = count - 1;
+    return s->look_waits ? LOOK_WAITS : s->look ? s->look : LOOK_YES;
 }
 
 bool world_may_order(const char *directory, const char *const *name, size_t count, bool renewal,
@@ -514,6 +524,7 @@ static int end(void **state) {
 
 static struct order_result run_it(unsigned failures) {
     const struct order_job job = {.id = "0123456789abcdef0123456789abcdef",
+                                  .tenant = "acme",
                                   .name = names,
                                   .name_count = 2,
                                   .number = 1,
@@ -787,6 +798,28 @@ static void what_caa_forbids_is_not_ordered(void **state) {
     conf.caa = false;
 }
 
+static void a_name_that_went_elsewhere_is_not_ordered(void **state) {
+    (void)state;
+    conf.directory.count = 2;
+    s->look = LOOK_NO;
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_FAILED);
+    assert_false(r.by_authority);
+    assert_string_equal(r.problem.detail, "DNS of b.example.com does not point here any more");
+    s->look = LOOK_UNKNOWN;
+    r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_true(r.not_before > world_now());
+    s->look_waits = true;
+    r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_int_equal(s->placed[0] + s->placed[1], 0);
+    s->look_waits = false;
+    s->look = LOOK_YES;
+    r = run_it(0);
+    is_done(&r);
+}
+
 static void a_lost_account_is_made_again(void **state) {
     (void)state;
     inject(0, "neworder", 400, "accountDoesNotExist", 1);
@@ -851,6 +884,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_authority_that_stays_ready_is_not_hurried, begin, end),
         cmocka_unit_test_setup_teardown(our_own_limit_is_no_failure, begin, end),
         cmocka_unit_test_setup_teardown(what_caa_forbids_is_not_ordered, begin, end),
+        cmocka_unit_test_setup_teardown(a_name_that_went_elsewhere_is_not_ordered, begin, end),
         cmocka_unit_test_setup_teardown(a_lost_account_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(an_order_that_is_gone_there_is_begun_anew, begin, end),
         cmocka_unit_test_setup_teardown(nothing_is_proved_that_was_not_ordered, begin, end),

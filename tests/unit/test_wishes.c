@@ -122,6 +122,12 @@ static struct tenant *looked(struct registry *r, int64_t now, bool leads_here) {
     return tenant;
 }
 
+static void fact_is(const struct registry *r, const char *name, int64_t since, enum fact expected) {
+    enum fact fact;
+    assert_true(registry_looked(r, "acme", name, since, &fact));
+    assert_int_equal(fact, expected);
+}
+
 static void a_name_at_risk_keeps_what_it_has_and_is_not_ordered(void **state) {
     static const char *const zones[] = {"1d.pt"};
     (void)state;
@@ -132,9 +138,13 @@ static void a_name_at_risk_keeps_what_it_has_and_is_not_ordered(void **state) {
     struct tenant *t = looked(r, 1000, true);
     wishes_are(t, "web 0: shop.example.com; own: *.123123.1d.pt 123123.1d.pt; ");
     tenant_free(t);
+    fact_is(r, "shop.example.com", 1000, FACT_YES);
+    fact_is(r, "any.123123.1d.pt", 9999, FACT_YES); /* no look is needed */
+    assert_false(registry_looked(r, "acme", "shop.example.com", 1001, &(enum fact){FACT_NO}));
     registry_recheck(r, "acme", "shop.example.com", 2000);
     t = looked(r, 2000, false);
     wishes_are(t, "web 0: (shop.example.com); own: *.123123.1d.pt 123123.1d.pt; ");
+    fact_is(r, "shop.example.com", 2000, FACT_NO);
     tenant_free(t);
     registry_recheck(r, "acme", "shop.example.com", 2000 + 80 * 3600);
     t = looked(r, 2000 + 80 * 3600, false); /* suspended: it does not route, nothing serves it */
