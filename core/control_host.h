@@ -9,6 +9,7 @@
 #pragma once
 #include "core/diag.h"
 #include <stdbool.h>
+#include <stdint.h>
 
 /* ---- rows: what must survive a restart. Keys begin with the module's name and a slash. ---- */
 /* The value, malloc'd, with what was put but not committed yet; NULL: there is none. */
@@ -25,6 +26,13 @@ bool control_commit(struct err *);
 /* `object`: "Ingress/web". Shown by `get events` and `describe`; the same one again only moves its time. */
 void control_event(const char *tenant, const char *object, bool warning, const char *reason,
                    const char *message);
+
+/* ---- names ---- */
+enum control_look { LOOK_WAITS, LOOK_YES, LOOK_NO, LOOK_UNKNOWN };
+/* DNS is asked again soon whether this name is the tenant's. */
+void control_recheck(const char *tenant, const char *name);
+/* What it said at `since` or later; of a name that needs no look: LOOK_YES. LOOK_WAITS: nothing yet. */
+enum control_look control_looked(const char *tenant, const char *name, int64_t since);
 
 /* ---- threads ---- */
 /* From any thread: `run` is called on the control thread soon, in the order of posting; never after control_down returned. False:

@@ -8,6 +8,7 @@
 #include "edge/host.h"
 #include "core/control_host.h"
 #include "edge/file.h"
+#include "edge/proof.h"
 #include "edge/store_read.h"
 #include <errno.h>
 #include <ftw.h>
@@ -97,6 +98,20 @@ void control_row_put(const char *key, const char *value) {
 
 bool control_commit(struct err *err) {
     return store_commit(&edge->store, err);
+}
+
+/* --- names -----------------------------------------------------------------------------------*/
+
+void control_recheck(const char *tenant, const char *name) {
+    registry_recheck(edge->registry, tenant, name, time(NULL));
+    proofs_pump(edge);
+}
+
+enum control_look control_looked(const char *tenant, const char *name, int64_t since) {
+    static const enum control_look look[] = {
+        [FACT_NO] = LOOK_NO, [FACT_YES] = LOOK_YES, [FACT_UNKNOWN] = LOOK_UNKNOWN};
+    enum fact fact;
+    return registry_looked(edge->registry, tenant, name, since, &fact) ? look[fact] : LOOK_WAITS;
 }
 
 /* --- events, files ---------------------------------------------------------------------------*/

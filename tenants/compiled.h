@@ -181,8 +181,11 @@ struct certificate_wish { /* a spec.tls entry that brings no certificate of its 
     const char *ingress;
     unsigned entry; /* in its spec.tls; WISH_OWN_DOMAIN: the tenant's own domain */
     const char *const
-        *name; /* bound and verified, sorted; none twice over all of a tenant's wishes */
-    size_t name_count;
+        *name;         /* bound and verified, sorted; none twice over all of a tenant's wishes */
+    size_t name_count; /* 0: all of them are held */
+    const char *const
+        *held; /* at risk: routed still, so what there is serves on; none is ordered */
+    size_t held_count;
     bool rsa; /* ringress/certificate-key: rsa */
 };
 #define WISH_OWN_DOMAIN (~0u)

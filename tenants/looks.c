@@ -223,3 +223,19 @@ size_t registry_recheck(struct registry *registry, const char *tenant, const cha
             place_recheck(registry, place_find(registry, claim_name(claim, text)), tenant, now);
     return count;
 }
+
+bool registry_looked(const struct registry *registry, const char *tenant, const char *name,
+                     int64_t since, enum fact *ret) {
+    const struct entry *entry = entry_find(registry, tenant);
+    const struct place *place = entry ? place_find(registry, name) : NULL;
+    const struct standing *s = place ? standing_of(place, entry->uid) : NULL;
+    const char *reason;
+    *ret = FACT_NO;
+    if (!entry || host_judge(registry, entry, name, &reason) != CLAIM_VERIFIED)
+        return true;
+    *ret = FACT_YES;
+    if (!s || s->phase != PHASE_VERIFIED) /* it is the tenant's by other means */
+        return true;
+    *ret = s->wait ? FACT_UNKNOWN : FACT_YES;
+    return !s->serial && !s->again && s->looked >= since;
+}

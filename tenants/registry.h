@@ -109,6 +109,10 @@ void registry_settle(struct registry *, int64_t now, struct change *ret);
 /* Look again now: at this name of this tenant, at all of its names (`name` NULL), at this name of whoever claims it (`tenant`
  * NULL). How many looks that makes. */
 size_t registry_recheck(struct registry *, const char *tenant, const char *name, int64_t now);
+/* What the newest look at this name of this tenant says of its proof; of one that routes without a look: yes. False: no look since
+ * then is back. */
+bool registry_looked(const struct registry *, const char *tenant, const char *name, int64_t since,
+                     enum fact *ret);
 
 /* ---- views: what `ringress get` and `describe` print. `tenant` NULL: all. The caller owns the json_t. ----
  * Field names are interface.md section 6. Live figures (connections, requests, ejection, operator certificates) are the

@@ -37,20 +37,27 @@ void crew_wake(void) {
     pthread_cond_signal(&changed);
 }
 
-static void rest_until(int64_t at) {
-    struct timespec until = {.tv_sec = at};
-    pthread_cond_timedwait(&changed, &keeper.lock, &until);
+/* Of the clock that nobody sets: a wait must not last for ever because the day was wrong when it began. */
+static struct timespec after(int64_t ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += ms % 1000 * 1000000;
+    t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
+static void rest(int64_t seconds) {
+    struct timespec until = after(seconds > 0 ? seconds * 1000 : 0);
+    pthread_cond_clockwait(&changed, &keeper.lock, CLOCK_MONOTONIC, &until);
 }
 
 /* Not woken by other work; by the end only. */
 bool crew_wait(int64_t ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = after(ms);
     pthread_mutex_lock(&keeper.lock);
-    while (!ending && pthread_cond_timedwait(&ended, &keeper.lock, &until) != ETIMEDOUT)
+    while (!ending &&
+           pthread_cond_clockwait(&ended, &keeper.lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
         continue;
     pthread_mutex_unlock(&keeper.lock);
     return !ending;
@@ -93,6 +100,7 @@ static bool window_ask(struct hand *h, const struct task *t, struct renewal *ret
 
 static void order_do(struct hand *h, const struct task *t, struct order_result *out) {
     const struct order_job job = {.id = t->id,
+                                  .tenant = t->as.tenant->name, /* stays while it has entries */
                                   .name = (const char *const *)t->name,
                                   .name_count = t->name_count,
                                   .rsa = t->as.rsa,
@@ -115,7 +123,9 @@ static void task_do(struct hand *h, struct task *t) {
         finish.renewal = window_ask(h, t, &renewal, &finish.renewal_retry) ? &renewal : NULL;
     else if (result)
         order_do(h, t, result);
-    if (result && !call_control(keeper_finish, &finish, true, &err) && !ending)
+    if (result && call_control(keeper_finish, &finish, true, &err))
+        keeper_finished(&finish);
+    else if (result && !ending)
         log_write(0, "acme: %s: %s", t->name[0], err.text);
     free(result);
     task_fini(t);
@@ -140,7 +150,7 @@ static void *hand_run(void *user) {
             continue;
         }
         int64_t most = now + (h->number ? REST_MOST : SWEEP_SECONDS);
-        rest_until(at && at < most ? at : most);
+        rest((at && at < most ? at : most) - now);
     }
     pthread_mutex_unlock(&keeper.lock);
     return NULL;

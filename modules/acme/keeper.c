@@ -9,6 +9,7 @@
  */
 #include "modules/acme/keeper.h"
 #include "core/certificates.h"
+#include "core/challenge.h"
 #include "core/control_host.h"
 #include "core/module.h"
 #include "modules/acme/bank.h"
@@ -22,8 +23,8 @@
 enum { ORPHANS_AFTER = 300, PLANS_PER_SWEEP = 200, NAMES_BUDGET = NAMES_BYTES - 8 };
 
 struct wish_copy {
-    char *ingress, **name;
-    size_t name_count;
+    char *ingress, **name, **held; /* held: at risk, kept as they are */
+    size_t name_count, held_count;
     bool own, rsa;
 };
 
@@ -45,6 +46,13 @@ static char **texts_copy(const char *const *list, size_t count) {
             return NULL;
         }
     return copy;
+}
+
+static bool is_among(char *const *list, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(list[i], name))
+            return true;
+    return false;
 }
 
 static void entry_id(const char *uid, const char *const *name, size_t count, bool rsa,
@@ -145,6 +153,33 @@ static void entry_row_name(const char *id, char out[80]) {
     snprintf(out, 80, "acme/cert/%s", id);
 }
 
+/* Does another entry of the tenant prove it, perhaps just now? */
+static bool is_shared(const struct entry *but, const char *name) {
+    for (const struct entry *e = but->tenant->first; e; e = e->next)
+        if (e != but && e->wanted && is_among(e->name, e->name_count, name))
+            return true;
+    return false;
+}
+
+/* What the order that was under way has shown, as its row tells: its thread can't take it back any more. A token is nobody else's; for
+ * acme-tls/1 the name is all there is. */
+static void answers_forget(const struct entry *e, const char *row_name) {
+    const char *type, *name, *token, *url;
+    char *text = control_row(row_name);
+    json_t *row = text ? json_loads(text, 0, NULL) : NULL, *one;
+    size_t i;
+    json_array_foreach(json_object_get(row, "proofs"), i, one) {
+        if (json_unpack(one, "[s, s, s, s]", &type, &name, &token, &url))
+            continue;
+        if (!strcmp(type, "http-01"))
+            challenge_http_set(name, token, NULL);
+        else if (!strcmp(type, "tls-alpn-01") && !is_shared(e, name))
+            challenge_alpn_set(name, NULL);
+    }
+    json_decref(row);
+    free(text);
+}
+
 /* Not served any more, nothing kept of it. */
 static void entry_drop(struct entry *e) {
     char row[80];
@@ -158,6 +193,7 @@ static void entry_drop(struct entry *e) {
     entry_row_name(e->id, row);
     control_row_put(row, NULL);
     order_row_name(e->id, row);
+    answers_forget(e, row);
     control_row_put(row, NULL);
     files_remove(e->id, e->number);
     files_remove(e->id, e->number + 1);
@@ -365,11 +401,12 @@ static void wish_plan(struct followed *f, const struct wish_copy *w, const char 
     free(cannot);
 }
 
+/* Also one at risk: it is not ordered, but it routes, and would be missed. */
 static bool is_wished(const struct followed *f, const char *name) {
     for (size_t i = 0; i < f->wish_count; i++)
-        for (size_t j = 0; j < f->wish[i].name_count; j++)
-            if (!strcmp(f->wish[i].name[j], name))
-                return true;
+        if (is_among(f->wish[i].name, f->wish[i].name_count, name) ||
+            is_among(f->wish[i].held, f->wish[i].held_count, name))
+            return true;
     return false;
 }
 
@@ -420,6 +457,7 @@ static void wishes_free(struct followed *f) {
     for (size_t i = 0; i < f->wish_count; i++) {
         free(f->wish[i].ingress);
         texts_free(f->wish[i].name, f->wish[i].name_count);
+        texts_free(f->wish[i].held, f->wish[i].held_count);
     }
     free(f->wish);
     f->wish = NULL;
@@ -434,9 +472,11 @@ static void wishes_copy(struct followed *f, const struct tenant *t) {
         struct wish_copy w = {.ingress = strdup(from->ingress),
                               .name = texts_copy(from->name, from->name_count),
                               .name_count = from->name_count,
+                              .held = texts_copy(from->held, from->held_count),
+                              .held_count = from->held_count,
                               .own = from->entry == WISH_OWN_DOMAIN,
                               .rsa = from->rsa};
-        if (w.ingress && w.name)
+        if (w.ingress && w.name && w.held)
             f->wish[f->wish_count++] = w;
     }
 }
@@ -459,6 +499,8 @@ static void followed_release(struct followed *f) {
 static void tenant_gone(struct followed *f) {
     f->known = false;
     wishes_free(f);
+    for (struct entry *e = f->first; e; e = e->next)
+        e->wanted = false;
     for (struct entry *e = f->first, *next; e; e = next) {
         next = e->next;
         entry_drop(e);
@@ -488,14 +530,13 @@ void keeper_follow(const char *name, const struct tenant *now) {
 
 static void alarm_tell(struct entry *e, int64_t now) {
     char object[300], text[900];
-    if (!e->wanted || !e->number || !e->failures || now - e->alarmed_at < SCHEDULE_DAY ||
-        now < schedule_alarm(e->not_before, e->not_after))
+    if (!entry_is_late(e, now) || now - e->alarmed_at < SCHEDULE_DAY)
         return;
     e->alarmed_at = now;
     snprintf(object, sizeof object, "Ingress/%s", e->ingress);
     snprintf(text, sizeof text, "the certificate of %s %s in %lld hours and can't be renewed: %s",
              e->name[0], e->not_after <= now ? "expired" : "expires",
-             (long long)llabs(e->not_after - now) / 3600, e->error);
+             (long long)llabs(e->not_after - now) / 3600, entry_hindrance(e));
     control_event(e->tenant->name, object, true, "CertificateExpiring", text);
     log_write(0, "acme: tenant %s: %s", e->tenant->name, text);
 }
@@ -638,6 +679,8 @@ static void attempt_failed(struct entry *e, const struct problem *p, const char 
     snprintf(e->problem, sizeof e->problem, "%s", p->type);
     snprintf(e->error, sizeof e->error, "%s%s%s", strcmp(p->type, "local") ? p->type : "",
              *p->type && strcmp(p->type, "local") ? ": " : "", p->detail);
+    text_mend(e->problem, sizeof e->problem);
+    text_mend(e->error, sizeof e->error);
     time_print(e->attempt_at, when);
     snprintf(text, sizeof text, "%s (%s); tried again at %s", e->error, directory, when);
     entry_tell(e, true, "OrderFailed", text);
@@ -657,8 +700,6 @@ static void issued(struct entry *e, const struct order_result *r, int64_t now) {
         attempt_failed(e, &problem, directory, 0, now);
         return;
     }
-    if (e->number)
-        files_remove(e->id, e->number);
     keeper.renewed += e->number > 0;
     keeper.issued++;
     keeper.directory_issued[r->directory]++;
@@ -666,6 +707,7 @@ static void issued(struct entry *e, const struct order_result *r, int64_t now) {
     e->not_before = p->not_before;
     e->not_after = p->not_after;
     strcpy(e->issuer, p->issuer);
+    text_mend(e->issuer, sizeof e->issuer);
     strcpy(e->renewal_id, p->renewal_id);
     snprintf(e->directory, sizeof e->directory, "%s", directory);
     e->failures = 0;
@@ -714,6 +756,7 @@ static void result_take(struct entry *e, const struct order_result *r, int64_t n
     case ORDER_LATER:
         e->attempt_at = r->not_before > now ? r->not_before : now + 1;
         strcpy(e->waits_for, r->explanation);
+        text_mend(e->waits_for, sizeof e->waits_for);
         break;
     case ORDER_ENDS:
         break;
@@ -721,7 +764,7 @@ static void result_take(struct entry *e, const struct order_result *r, int64_t n
 }
 
 void keeper_finish(void *user) {
-    const struct finish *f = user;
+    struct finish *f = user;
     int64_t now = world_now();
     pthread_mutex_lock(&keeper.lock);
     struct entry *e = map_get(&keeper.entries, f->task->id);
@@ -736,6 +779,7 @@ void keeper_finish(void *user) {
                 window_seen(e, f, now);
             else
                 result_take(e, f->result, now);
+            f->spent = e->number > f->task->as.number ? f->task->as.number : 0;
             row_put(e);
             due_set(e);
             if (e->number)
@@ -743,6 +787,11 @@ void keeper_finish(void *user) {
         }
     }
     pthread_mutex_unlock(&keeper.lock);
+}
+
+void keeper_finished(const struct finish *f) {
+    if (f->spent)
+        files_remove(f->task->id, f->spent);
 }
 
 /* ---- start, end ---- */

@@ -97,10 +97,19 @@ struct finish {
     const struct order_result *result; /* or, of ask_window: */
     const struct renewal *renewal;     /* NULL: it could not be had */
     int64_t renewal_retry;
+    unsigned spent; /* out: the number that was served before; 0: it still is, or there was none */
 };
 void keeper_finish(void *finish);
+/* On any thread, once the rows are on disk: before that a crash would come back to what was spent. */
+void keeper_finished(const struct finish *);
 
 /* ---- views.c ---- */
 char *keeper_view(const char *kind, const char *tenant);
 char *keeper_metrics(void);
 const char *entry_state(const struct entry *, int64_t now);
+/* Another's words, as rows and views take them: without the character in whose midst they were cut; else "(not UTF-8)". */
+void text_mend(char *text, size_t room);
+/* Why it is not renewed: nothing can prove it, something is waited for, or it failed; NULL: nothing hinders. */
+const char *entry_hindrance(const struct entry *);
+/* It serves, little of its lifetime is left, and it is hindered: that is told loudly. */
+bool entry_is_late(const struct entry *, int64_t now);

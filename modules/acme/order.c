@@ -21,7 +21,12 @@ enum {
     POLL_MOST = 15,   /* between two looks; an authority that asks for more is come back to later */
     LIFE = 7 * 86400, /* after which an order that was begun is given up */
     ACCOUNT_TRIES = 2,
+    DNS_AGAIN = 60,  /* the same, to where a name points */
     CAA_AGAIN = 120, /* seconds, when the DNS did not answer */
+    RETRY_AFTER_MOST =
+        6 * 3600, /* an order that is under way is looked at again by then, whatever it says */
+    OPEN_AGAIN =
+        3600, /* a directory that named no time is asked again, while another is closed for long */
 };
 
 struct proof { /* one answer that the authority shall find */
@@ -81,6 +86,7 @@ bool problem_is_refusal(const struct problem *p) {
     return false;
 }
 
+/* What fails while the edge ends fails because of it: the order stays as it is, and is gone on with after the start. */
 __attribute__((format(printf, 2, 3))) static enum go fail(struct run *r, const char *format, ...) {
     struct problem p = {.type = "local"}; /* our own words */
     va_list args;
@@ -88,7 +94,7 @@ __attribute__((format(printf, 2, 3))) static enum go fail(struct run *r, const c
     vsnprintf(p.detail, sizeof p.detail, format, args);
     va_end(args);
     r->result->problem = p;
-    return GO_FAIL;
+    return world_ends() ? GO_ENDS : GO_FAIL;
 }
 
 static enum go later(struct run *r, int64_t at, const char *why) {
@@ -101,6 +107,7 @@ static enum go later(struct run *r, int64_t at, const char *why) {
 static enum go pause_for(struct run *r, int64_t retry_after, const char *what) {
     static const int64_t steps_ms[] = {200, 400, 800, 1000, 2000, 2000, 3000};
     enum { STEPS = sizeof steps_ms / sizeof *steps_ms };
+    retry_after = retry_after > RETRY_AFTER_MOST ? RETRY_AFTER_MOST : retry_after;
     int64_t ms = retry_after ? retry_after * 1000 : r->polls < STEPS ? steps_ms[r->polls] : 5000;
     int64_t next = world_now() + (ms + 999) / 1000;
     r->polls++;
@@ -286,9 +293,9 @@ static enum go profile_check(struct run *r) {
     const struct directory *d = &r->client->directory;
     if (!profile || !*d->profiles || directory_has_profile(d, profile))
         return GO_ON;
-    fail(r, "the directory offers no profile of that name, but %s", d->profiles);
+    enum go go = fail(r, "the directory offers no profile of that name, but %s", d->profiles);
     strcpy(r->result->problem.type, "invalidProfile");
-    return GO_FAIL;
+    return go;
 }
 
 /* What the domain's owner allows, by the challenge that each name will be proved by. */
@@ -310,15 +317,35 @@ static enum go caa_check(struct run *r) {
         return GO_ON;
     if (verdict == CAA_UNDECIDED)
         return later(r, world_now() + CAA_AGAIN, reason);
-    fail(r, "%s", reason);
+    enum go go = fail(r, "%s", reason);
     strcpy(r->result->problem.type, "caa");
-    return GO_FAIL;
+    return go;
+}
+
+/* A name may have gone elsewhere since it was verified: nobody is asked for a certificate of somebody else's. */
+static enum go names_check(struct run *r) {
+    const struct order_job *j = r->job;
+    char why[sizeof r->result->explanation];
+    size_t which = 0;
+    enum control_look look = world_recheck(j->tenant, j->name, j->name_count, &which);
+    if (look == LOOK_YES)
+        return GO_ON;
+    if (look == LOOK_NO)
+        return fail(r, "DNS of %s does not point here any more", j->name[which]);
+    if (world_ends())
+        return GO_ENDS;
+    snprintf(why, sizeof why, "DNS does not answer where it points: %.100s", j->name[which]);
+    return later(r, world_now() + DNS_AGAIN, why);
 }
 
 static enum go place(struct run *r) {
     struct http_answer a;
     int64_t at;
+    if (world_ends()) /* perhaps a row could not be read: its key must not be written over */
+        return GO_ENDS;
     enum go go = profile_check(r);
+    if (go == GO_ON)
+        go = names_check(r);
     if (go == GO_ON && r->job->conf->caa)
         go = caa_check(r);
     if (go != GO_ON)
@@ -372,7 +399,7 @@ static bool proof_show(const struct run *r, const struct proof *p, bool show, st
 
 static void proofs_forget(struct run *r) {
     struct err err;
-    for (size_t i = 0; r->account.key && i < r->proof_count; i++)
+    for (size_t i = 0; r->account.key && i < r->proof_count && !world_ends(); i++)
         proof_show(r, &r->proof[i], false, &err);
     r->proof_count = 0;
 }
@@ -431,8 +458,21 @@ static struct proof *proof_of(const struct run *r, const struct acme_challenge *
     return NULL;
 }
 
+/* What is to be proved is the directory's word: nothing is shown to anybody for a name that was not asked for. */
+static bool was_ordered(const struct order_job *j, const struct acme_authorization *a) {
+    for (size_t i = 0; i < j->name_count; i++) {
+        bool wildcard = !strncmp(j->name[i], "*.", 2);
+        if (wildcard == a->wildcard && !strcmp(j->name[i] + (wildcard ? 2 : 0), a->name))
+            return true;
+    }
+    return false;
+}
+
 static enum go proof_add(struct run *r, const struct acme_authorization *a) {
     const char *why;
+    if (!was_ordered(r->job, a))
+        return fail(r, "the directory wants %s%s proved, which was not ordered",
+                    a->wildcard ? "*." : "", a->name);
     const struct acme_challenge *c = challenge_of(r, a, &why);
     if (!c)
         return fail(r, "%s: %s", a->name, why);
@@ -595,11 +635,10 @@ static enum go advance(struct run *r, bool *ret_done) {
     switch (r->order->status) {
     case STATUS_PENDING:
         return prove(r);
-    case STATUS_READY:
+    case STATUS_READY: /* a directory may go on saying so, also after it took the request */
         go = finalize(r);
-        return go == GO_ON && problem_is(&r->result->problem, "orderNotReady")
-                   ? pause_for(r, retry_after, "the authority gathers what it has seen")
-                   : go;
+        return go == GO_ON ? pause_for(r, retry_after, "the authority gathers what it has seen")
+                           : go;
     case STATUS_PROCESSING:
         return pause_for(r, retry_after, "the authority makes the certificate");
     case STATUS_VALID:
@@ -655,6 +694,17 @@ static bool waits_outside(const struct run *r, enum go go) {
     return go == GO_LATER && !strcmp(r->step, "") && !*r->url;
 }
 
+/* When to come again: as the directories say together. One that failed and named no time may be asked as soon as the schedule has it,
+ * though another is closed for a week. */
+static int64_t come_again(const struct order_result *out, int64_t soonest, bool open) {
+    if (!open)
+        return soonest;
+    if (out->end == ORDER_FAILED)
+        return 0;
+    int64_t most = world_now() + OPEN_AGAIN;
+    return soonest < most ? soonest : most;
+}
+
 void order_run(const struct order_job *job, struct order_result *out) {
     struct run r = {.job = job, .result = out, .patience_end = world_now() + PATIENCE};
     size_t count = job->conf->directory.count;
@@ -662,6 +712,7 @@ void order_run(const struct order_job *job, struct order_result *out) {
     r.order = calloc(1, sizeof *r.order);
     r.proof = calloc(AUTHORIZATIONS_MOST, sizeof *r.proof);
     bool next = r.order && r.proof, resumed = next && row_resume(&r);
+    bool open = false;
     int64_t soonest = 0;
     size_t first = resumed ? r.directory : schedule_directory(job->failures, count);
     for (size_t i = 0; next && i < count; i++, resumed = false) {
@@ -670,11 +721,12 @@ void order_run(const struct order_job *job, struct order_result *out) {
         *r.result = (struct order_result){.end = ORDER_FAILED};
         enum go go = one_directory(&r, resumed);
         next = directory_end(&r, go) || waits_outside(&r, go);
+        open |= go == GO_FAIL && !out->not_before;
         if (out->not_before && (!soonest || out->not_before < soonest))
             soonest = out->not_before;
     }
     if (out->end == ORDER_FAILED || out->end == ORDER_LATER)
-        out->not_before = soonest;
+        out->not_before = come_again(out, soonest, open);
     key_free(r.account.key);
     free(r.order);
     free(r.proof);

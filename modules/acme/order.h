@@ -15,7 +15,7 @@
 #include "modules/acme/paper.h"
 
 struct order_job {
-    const char *id;
+    const char *id, *tenant;
     const char *const *name;
     size_t name_count;
     bool rsa;

@@ -17,14 +17,25 @@
 static const char *const states[] = {"pending",  "failing", "impossible", "ok",
                                      "expiring", "expired", "retiring"};
 
+const char *entry_hindrance(const struct entry *e) {
+    return e->impossible   ? e->impossible
+           : *e->waits_for ? e->waits_for
+           : e->failures   ? e->error
+                           : NULL;
+}
+
+bool entry_is_late(const struct entry *e, int64_t now) {
+    return e->wanted && e->number && entry_hindrance(e) &&
+           now >= schedule_alarm(e->not_before, e->not_after);
+}
+
 const char *entry_state(const struct entry *e, int64_t now) {
     if (e->number && e->not_after <= now)
         return "expired";
     if (!e->wanted)
         return "retiring";
     if (e->number)
-        return e->failures && now >= schedule_alarm(e->not_before, e->not_after) ? "expiring"
-                                                                                 : "ok";
+        return entry_is_late(e, now) ? "expiring" : "ok";
     return e->impossible ? "impossible" : e->failures ? "failing" : "pending";
 }
 
@@ -35,6 +46,25 @@ static json_t *time_json(int64_t at) {
     if (!at || !gmtime_r(&seconds, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
         return json_null();
     return json_string(text);
+}
+
+static bool is_text(const char *text) {
+    json_t *value = json_string(text); /* judges it as whoever will take it */
+    bool good = value;
+    json_decref(value);
+    return good;
+}
+
+void text_mend(char *text, size_t room) {
+    static const char otherwise[] = "(not UTF-8)";
+    enum { CUT_MOST = 3 };
+    size_t length = strlen(text), cut = 0;
+    while (cut < CUT_MOST && cut < length && !is_text(text)) {
+        cut++;
+        text[length - cut] = 0;
+    }
+    if (!is_text(text))
+        snprintf(text, room, "%s", otherwise);
 }
 
 static json_t *text_json(const char *text) {

@@ -178,6 +178,58 @@ bool world_show_dns(const char *name, const char *authorization, bool show, stru
     return good;
 }
 
+/* ---- where the names point ---- */
+
+enum { LOOK_FRESH = 60, LOOK_STEP_MS = 200, LOOK_STEPS = 150 };
+
+struct looks {
+    const char *tenant;
+    const char *const *name;
+    size_t count, which;
+    int64_t since;
+    bool ask;
+    enum control_look all; /* the worst of them: NO, WAITS, UNKNOWN, YES */
+};
+
+static bool look_is_worse(enum control_look a, enum control_look b) {
+    static const int badness[] = {
+        [LOOK_YES] = 0, [LOOK_UNKNOWN] = 1, [LOOK_WAITS] = 2, [LOOK_NO] = 3};
+    return badness[a] > badness[b];
+}
+
+static void looks_read(void *user) {
+    struct looks *l = user;
+    l->all = LOOK_YES;
+    for (size_t i = 0; i < l->count; i++) {
+        enum control_look look = control_looked(l->tenant, l->name[i], l->since);
+        if (look == LOOK_WAITS && l->ask)
+            control_recheck(l->tenant, l->name[i]);
+        if (look_is_worse(look, l->all)) {
+            l->all = look;
+            l->which = i;
+        }
+    }
+    l->ask = false;
+}
+
+enum control_look world_recheck(const char *tenant, const char *const *name, size_t count,
+                                size_t *ret_which) {
+    struct looks l = {.tenant = tenant,
+                      .name = name,
+                      .count = count,
+                      .since = world_now() - LOOK_FRESH,
+                      .ask = true};
+    struct err err;
+    for (int step = 0; step < LOOK_STEPS; step++) {
+        if (!call_control(looks_read, &l, false, &err))
+            l.all = LOOK_WAITS;
+        if (l.all != LOOK_WAITS || !crew_wait(LOOK_STEP_MS))
+            break;
+    }
+    *ret_which = l.which;
+    return l.all;
+}
+
 /* ---- CAA ---- */
 
 static size_t words_split(char *text, const char **word, size_t room) {

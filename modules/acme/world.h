@@ -3,6 +3,7 @@
  * does it through the control thread; unit tests do it in memory, and crash where they like.
  */
 #pragma once
+#include "core/control_host.h"
 #include "core/diag.h"
 #include "modules/acme/caa.h"
 #include <stdbool.h>
@@ -23,6 +24,11 @@ bool world_show_http(const char *name, const char *token, const char *answer, st
 /* A TXT beside others of that name; `show` false: this one goes. */
 bool world_show_dns(const char *name, const char *authorization, bool show, struct err *);
 bool world_show_alpn(const char *name, const char *authorization, struct err *);
+
+/* Do these names still point here? Asked anew when the last look is older than a minute; *ret_which: of which that is not so.
+ * LOOK_WAITS: DNS took too long, or the edge ends. */
+enum control_look world_recheck(const char *tenant, const char *const *name, size_t count,
+                                size_t *ret_which);
 
 /* May this authority (its names for CAA, separated by spaces) issue for these names, each proved by its method? RFC 8659, 8657. */
 enum caa_verdict world_caa(const char *const *name, const char *const *method, size_t count,

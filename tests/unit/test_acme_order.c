@@ -51,10 +51,18 @@ struct shared {
         char where[16], type[40];
         int64_t retry_after;
     } inject[4];
-    bool may_order_not;
+    bool ready_for_ever;
+    char wants[64]; /* proved, instead of the last name ordered */
+    bool may_order_not[HOSTS];
+    int64_t may_order_in;
+    int64_t patience; /* Retry-After of an order whose certificate is being made */
     enum caa_verdict caa;
+    enum control_look look; /* LOOK_WAITS (0): yes */
+    bool look_waits;
     int64_t passed; /* seconds waited */
     int crash_in;   /* points left; 0: none */
+    int ends_in;    /* the same, until the edge ends in good order */
+    bool ends;
     int points;
 };
 static struct shared *s;
@@ -64,6 +72,13 @@ static void point(void) {
     s->points++;
     if (s->crash_in && --s->crash_in == 0)
         _exit(CRASHED);
+    if (s->ends_in && --s->ends_in == 0)
+        s->ends = true;
+}
+
+/* What the control thread says when it has gone. */
+static bool gone(struct err *err) {
+    return s->ends && !err_set(err, "the edge ends");
 }
 
 /* ---- the world ---- */
@@ -74,11 +89,11 @@ int64_t world_now(void) {
 
 bool world_wait(int64_t ms) {
     s->passed += (ms + 999) / 1000;
-    return true;
+    return !s->ends;
 }
 
 bool world_ends(void) {
-    return false;
+    return s->ends;
 }
 
 static size_t row_at(const char *key) {
@@ -94,14 +109,19 @@ static size_t row_at(const char *key) {
 
 char *world_row(const char *key) {
     size_t i = row_at(key);
+    point();
+    if (s->ends)
+        return NULL;
     return *s->row[i].key ? strdup(s->row[i].value) : NULL;
 }
 
 bool world_rows_save(const char *key, const char *value, const char *also, const char *also_value,
                      struct err *err) {
     size_t i = row_at(key);
-    (void)also, (void)also_value, (void)err;
+    (void)also, (void)also_value;
     point();
+    if (gone(err))
+        return false;
     snprintf(s->row[i].key, sizeof s->row[i].key, "%s", value ? key : "");
     snprintf(s->row[i].value, sizeof s->row[i].value, "%s", value ? value : "");
     point();
@@ -110,7 +130,8 @@ bool world_rows_save(const char *key, const char *value, const char *also, const
 
 bool world_show_http(const char *name, const char *token, const char *answer, struct err *err) {
     size_t i = 0;
-    (void)err;
+    if (gone(err))
+        return false;
     while (i < SHOWN && *s->shown[i].name &&
            (strcmp(s->shown[i].name, name) || strcmp(s->shown[i].token, token)))
         i++;
@@ -138,11 +159,19 @@ enum caa_verdict world_caa(const char *const *name, const char *const *method, s
     return s->caa;
 }
 
+enum control_look world_recheck(const char *tenant, const char *const *name, size_t count,
+                                size_t *ret_which) {
+    assert_string_equal(tenant, "acme");
+    assert_non_null(name[0]);
+    *ret_which = count - 1;
+    return s->look_waits ? LOOK_WAITS : s->look ? s->look : LOOK_YES;
+}
+
 bool world_may_order(const char *directory, const char *const *name, size_t count, bool renewal,
                      int64_t *ret_at) {
-    (void)directory, (void)name, (void)count, (void)renewal;
-    *ret_at = world_now() + 100;
-    return !s->may_order_not;
+    (void)name, (void)count, (void)renewal;
+    *ret_at = world_now() + s->may_order_in;
+    return !s->may_order_not[strstr(directory, "://ca2/") != NULL];
 }
 
 void world_was_limited(const char *directory, int64_t at) {
@@ -315,6 +344,8 @@ static bool order_show(struct http_answer *a, const char *host, size_t o) {
                status[s->order[o].status], list, host, o, host, o);
     snprintf(a->location, sizeof a->location, "https://%s/order/%zu", host, o);
     if (s->order[o].status == O_PROCESSING)
+        a->retry_after = s->patience;
+    if (s->order[o].status == O_PROCESSING)
         s->order[o].status = O_VALID; /* when looked at next */
     return good;
 }
@@ -350,6 +381,8 @@ static bool order_place(struct http_answer *a, int host_number, const char *host
         snprintf(s->order[o].names[s->order[o].name_count++], 64, "%s",
                  json_string_value(json_object_get(one, "value")));
     }
+    if (*s->wants)
+        strcpy(s->order[o].names[s->order[o].name_count - 1], s->wants);
     order_show(a, host, o);
     a->status = 201;
     return true;
@@ -395,6 +428,8 @@ static bool post_answer(struct http_answer *a, int host_number, const char *host
         if (s->order[o].status != O_READY)
             return answer_problem(a, 403, "orderNotReady");
         s->finalized[host_number]++;
+        if (s->ready_for_ever)
+            return answer(a, 200, "{\"status\":\"ready\"}");
         issue(o, json_string_value(json_object_get(payload, "csr")));
         s->order[o].status = O_PROCESSING;
         return answer(a, 200, "{\"status\":\"processing\"}");
@@ -436,6 +471,10 @@ bool http_exchange(struct http *h, const char *method, const char *url, const ch
                    struct http_answer *a, struct err *err) {
     (void)h;
     point();
+    if (gone(err)) {
+        *a = (struct http_answer){0};
+        return false;
+    }
     bool good = exchange(method, url, body, a, err);
     point();
     return good;
@@ -485,6 +524,7 @@ static int end(void **state) {
 
 static struct order_result run_it(unsigned failures) {
     const struct order_job job = {.id = "0123456789abcdef0123456789abcdef",
+                                  .tenant = "acme",
                                   .name = names,
                                   .name_count = 2,
                                   .number = 1,
@@ -560,6 +600,32 @@ static void a_crash_at_any_point_is_gone_on_from(void **state) {
     }
     print_message("crashed at each of %u points\n", crashes);
     assert_true(crashes > 40);
+}
+
+/* It ends at some point, is started, ends before it could read its rows, and is started again. */
+static void an_end_at_any_point_throws_nothing_away(void **state) {
+    unsigned ends = 0;
+    for (bool done = false; !done; ends++) {
+        end(state);
+        begin(state);
+        s->ends_in = (int)ends + 1;
+        struct order_result r = run_it(0);
+        done = r.end == ORDER_DONE;
+        for (int life = 0; !done && life < 2; life++) {
+            if (r.end != ORDER_ENDS)
+                fail_msg("ended at point %u: %d: %s", ends + 1, r.end, r.problem.detail);
+            memset(s->shown, 0, sizeof s->shown);
+            s->ends = false;
+            s->ends_in = life == 0;
+            accounts_fini();
+            accounts_init(&conf);
+            r = run_it(0);
+        }
+        is_done(&r);
+        assert_in_range(s->placed[0], 1, 2); /* twice only when it ended before it knew the URL */
+        assert_int_equal(s->finalized[0], 1);
+    }
+    assert_true(ends > 40);
 }
 
 static void inject(int host, const char *where, int status, const char *type, int times) {
@@ -662,9 +728,52 @@ static void rate_limits_are_respected(void **state) {
     assert_true(r.not_before >= world_now() + 86000);
 }
 
+static void a_directory_that_names_no_time_does_not_wait_for_one_that_does(void **state) {
+    (void)state;
+    conf.directory.count = 2;
+    inject(0, "neworder", 429, "rateLimited", 1);
+    s->inject[0].retry_after = 7 * 86400;
+    inject(1, "neworder", 500, "serverInternal", 1);
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_FAILED);
+    assert_int_equal(r.not_before, 0); /* as the schedule says */
+    s->may_order_not[1] = true;        /* the second is closed for a week, the first fails */
+    s->may_order_in = 7 * 86400;
+    inject(0, "neworder", 500, "serverInternal", 1);
+    s->inject[0].retry_after = 0;
+    r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_true(r.not_before > world_now() && r.not_before <= world_now() + 3600);
+}
+
+static void an_order_under_way_is_not_left_for_a_month(void **state) {
+    (void)state;
+    s->patience = 30 * 86400;
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_true(r.not_before > world_now() && r.not_before <= world_now() + 6 * 3600);
+    r = run_it(0);
+    is_done(&r);
+    assert_int_equal(s->placed[0], 1);
+}
+
+static void an_authority_that_stays_ready_is_not_hurried(void **state) {
+    (void)state;
+    s->ready_for_ever = true;
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_true(r.not_before > world_now());
+    assert_in_range(s->finalized[0], 2, 90); /* in a minute and a half */
+    s->ready_for_ever = false;
+    r = run_it(0);
+    is_done(&r);
+    assert_int_equal(s->placed[0], 1);
+}
+
 static void our_own_limit_is_no_failure(void **state) {
     (void)state;
-    s->may_order_not = true;
+    s->may_order_not[0] = true;
+    s->may_order_in = 100;
     struct order_result r = run_it(0);
     assert_int_equal(r.end, ORDER_LATER);
     assert_true(r.not_before > world_now());
@@ -687,6 +796,28 @@ static void what_caa_forbids_is_not_ordered(void **state) {
     r = run_it(0);
     is_done(&r);
     conf.caa = false;
+}
+
+static void a_name_that_went_elsewhere_is_not_ordered(void **state) {
+    (void)state;
+    conf.directory.count = 2;
+    s->look = LOOK_NO;
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_FAILED);
+    assert_false(r.by_authority);
+    assert_string_equal(r.problem.detail, "DNS of b.example.com does not point here any more");
+    s->look = LOOK_UNKNOWN;
+    r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_true(r.not_before > world_now());
+    s->look_waits = true;
+    r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_int_equal(s->placed[0] + s->placed[1], 0);
+    s->look_waits = false;
+    s->look = LOOK_YES;
+    r = run_it(0);
+    is_done(&r);
 }
 
 static void a_lost_account_is_made_again(void **state) {
@@ -717,6 +848,17 @@ static void an_order_that_is_gone_there_is_begun_anew(void **state) {
     is_done(&r);
 }
 
+static void nothing_is_proved_that_was_not_ordered(void **state) {
+    (void)state;
+    strcpy(s->wants, "of.somebody.else.example");
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_FAILED);
+    assert_non_null(strstr(r.problem.detail, "of.somebody.else.example"));
+    for (size_t i = 0; i < SHOWN; i++)
+        assert_string_not_equal(s->shown[i].name, s->wants);
+    assert_true(nothing_is_shown());
+}
+
 static void a_wildcard_needs_dns_01_and_a_zone(void **state) {
     (void)state;
     const char *why;
@@ -729,16 +871,23 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_order_ends_with_a_chain_and_its_key_on_disk, begin, end),
         cmocka_unit_test_setup_teardown(a_crash_at_any_point_is_gone_on_from, begin, end),
+        cmocka_unit_test_setup_teardown(an_end_at_any_point_throws_nothing_away, begin, end),
         cmocka_unit_test_setup_teardown(a_bad_nonce_is_seen_to, begin, end),
         cmocka_unit_test_setup_teardown(every_problem_is_told_and_leaves_nothing, begin, end),
         cmocka_unit_test_setup_teardown(a_second_directory_takes_over_when_the_first_refuses, begin,
                                         end),
         cmocka_unit_test_setup_teardown(a_failed_proof_is_no_reason_to_ask_another, begin, end),
         cmocka_unit_test_setup_teardown(rate_limits_are_respected, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_directory_that_names_no_time_does_not_wait_for_one_that_does, begin, end),
+        cmocka_unit_test_setup_teardown(an_order_under_way_is_not_left_for_a_month, begin, end),
+        cmocka_unit_test_setup_teardown(an_authority_that_stays_ready_is_not_hurried, begin, end),
         cmocka_unit_test_setup_teardown(our_own_limit_is_no_failure, begin, end),
         cmocka_unit_test_setup_teardown(what_caa_forbids_is_not_ordered, begin, end),
+        cmocka_unit_test_setup_teardown(a_name_that_went_elsewhere_is_not_ordered, begin, end),
         cmocka_unit_test_setup_teardown(a_lost_account_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(an_order_that_is_gone_there_is_begun_anew, begin, end),
+        cmocka_unit_test_setup_teardown(nothing_is_proved_that_was_not_ordered, begin, end),
         cmocka_unit_test_setup_teardown(a_wildcard_needs_dns_01_and_a_zone, begin, end),
     };
     struct err err;
