@@ -462,7 +462,8 @@ static void watch_fire(struct loop_timer *timer) {
     struct watch *w = (struct watch *)((char *)timer - offsetof(struct watch, timer));
     int64_t now = loop_now_ns();
     bool told = false;
-    events_read(w); /* on a busy machine what was whole when the timer was set may be written anew by now */
+    events_read(
+        w); /* on a busy machine what was whole when the timer was set may be written anew by now */
     if (w->look_ns && w->look_ns <= now)
         links_look(w);
     for (struct watch_dirty *d = w->first, *next; d; d = next) {
