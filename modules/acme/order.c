@@ -552,6 +552,7 @@ static enum go prove(struct run *r) {
     }
     if (go == GO_ON || go == GO_FAIL) /* else it may still look */
         proofs_forget(r);
+    r->polls = 0; /* what comes next is soon done */
     return go;
 }
 
