@@ -11,8 +11,6 @@
 
 enum {
     DNS_LOOKS_MAX = 128,
-    DNS_LOOKS_OF_ONE_MAX =
-        32, /* of one tenant's UID at once, so that a quarter is the most its dead servers hold */
     DNS_PATIENCE_MS = 8000,
 };
 
