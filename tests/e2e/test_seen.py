@@ -608,7 +608,7 @@ def test_a_thousand_hosts_have_the_series_of_the_most_popular_only(workers):
         hosts = [f"h{i}.{ACME}" for i in range(1000)]
         rules = [rule(h, "web") for h in hosts] + [rule(f"*.wild.{ACME}", "web")]
         acme = tenant("acme", pod(web), service("web", target=web.port), plain_ingress(*rules, fallback="web"))
-        with Seen({"acme.yaml": acme}, workers, metrics={"hosts": 10}) as e:
+        with Seen({"acme.yaml": acme}, workers, metrics={"hosts": 40}) as e:
             assert not hosts_told(e)
             others = len([s for s in samples(e.metrics()) if s[1].get("tenant") == "acme"])
             popular = {h: 20 + i for i, h in enumerate(hosts[500:508])}
@@ -622,10 +622,11 @@ def test_a_thousand_hosts_have_the_series_of_the_most_popular_only(workers):
                         wire.send(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\nGET / HTTP/1.1\r\nHost: nobody{i}.example\r\n\r\n")
                         assert [wire.read_response().status for _ in range(2)] == [200, 404]
             told = hosts_told(e)
-            assert len(told) == 10 and len(dict(told)) == 10
+            assert len(told) == 40 and len(dict(told)) == 40
             assert all(told.count((h, n)) for h, n in popular.items()), told
-            assert [h for h, _ in told[:3]] == [f"*.wild.{ACME}", hosts[507], hosts[506]]
-            assert len([s for s in samples(e.metrics()) if s[1].get("tenant") == "acme"]) == others + 10
+            # Among themselves they stand by weight, of which each inherited a little from whom it displaced.
+            assert {h for h, _ in told[:9]} == set(popular) and told[0][0] == f"*.wild.{ACME}", told
+            assert len([s for s in samples(e.metrics()) if s[1].get("tenant") == "acme"]) == others + 40
             e.remove("acme.yaml")
             eventually(lambda: not hosts_told(e))
 
