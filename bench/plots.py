@@ -19,7 +19,7 @@ def draw(result, path):
     draw_body = {'drop-latency': draw_lines, 'soak': draw_soak}.get(result['work'], draw_bars)
     draw_body(result, axes)
     ok = {True: 'good', False: 'missed', None: ''}[result['verdict']['ok']]
-    says = textwrap.fill(f"{ok}: {result['verdict']['says']}", 100)
+    says = textwrap.fill(f"{ok}: {result['verdict']['says']}", 88)
     axes.set_title(f"{result['title']}\n{says}", fontsize=10)
     axes.grid(axis='y', alpha=0.3)
     figure.savefig(path, dpi=110)
