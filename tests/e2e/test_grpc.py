@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """gRPC through the edge, as @grpc/grpc-js speaks it at both ends: every kind of call, deadlines, trailers; and pods of HTTP/2 by hand."""
 import contextlib
+import itertools
 import json
 import threading
 
@@ -382,6 +383,26 @@ def test_who_leaves_the_line_leaves_his_place():
         p.go.set()
         assert [w.read_response().status for w in first + stays] == [200] * 2
         assert len(p.heads) == 2
+
+
+def test_a_connection_goes_on_when_the_other_workers_request_it_was_to_end_for_is_gone():
+    with Counting() as p, Edge(drop(p, max_connections_per_pod="1"), 2) as e, contextlib.ExitStack() as stack:
+        ours = H2(stack.enter_context(e.connect()), HOST)  # all its streams are one worker's
+        ours.request(1, scheme="http")
+        eventually(lambda: p.now == 1)
+        for running in itertools.count(1):  # until one comes to the other worker
+            other = asking(stack, e, 1)[0]
+            eventually(lambda: waiting(e) == 1 or p.now == running + 1)
+            if waiting(e):
+                break
+        ours.request(3, scheme="http")
+        eventually(lambda: waiting(e) == 2)
+        other.reset()
+        eventually(lambda: p.now == running + 1 and not waiting(e))
+        p.go.set()
+        while not (ours.of(1).ended and ours.of(3).ended):
+            assert ours.step()
+        assert p.accepted == 1
 
 
 def test_workers_take_turns_at_one_connection():
