@@ -1,10 +1,34 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * account.c - accounts: counted, one cache-aligned row of counters per worker.
+ * account.c - accounts: counted, one cache-aligned row of counters per worker; those of raw ports hang at their tenant's.
+ *
+ *   account_port -> refs -> (0) retired -> a grace period, and no socket pays to it -> its figures go to its tenant's -> freed
+ *                     ^--- the port is given again ---'
  */
 #include "core/account.h"
+#include "core/ledger.h"
 #include "core/limit.h"
+#include "core/retire.h"
 #include <stdlib.h>
 #include <string.h>
+
+static struct account *all;
+static bool ending; /* accounts_end */
+
+static void account_link(struct account *a) {
+    a->next = all;
+    a->link = &all;
+    if (a->next)
+        a->next->link = &a->next;
+    all = a;
+}
+
+static void account_free(struct account *a) {
+    ledger_fold_free(a->fold);
+    limiter_free(a->limiter);
+    free(a->name);
+    free(a->uid);
+    free(a);
+}
 
 struct account *account_new(const char *name, unsigned workers) {
     size_t size = sizeof(struct account) + workers * sizeof(struct account_worker);
@@ -13,51 +37,136 @@ struct account *account_new(const char *name, unsigned workers) {
         return NULL;
     memset(a, 0, size);
     a->name = strdup(name);
-    if (!a->name) {
-        free(a);
+    a->fold = ledger_fold_new(workers);
+    if (!a->name || !a->fold) {
+        account_free(a);
         return NULL;
     }
     a->workers = workers;
     atomic_init(&a->refs, 1);
+    account_link(a);
     return a;
 }
+
+struct account *account_first(void) {
+    return all;
+}
+
+/* ---- of raw ports ---- */
+
+struct account *account_port_find(const struct account *tenant, uint16_t port) {
+    struct account *a = tenant->ports;
+    while (a && a->port != port)
+        a = a->next_port;
+    return a;
+}
+
+struct account *account_port(struct account *tenant, uint16_t port) {
+    struct account *a = account_port_find(tenant, port);
+    if (a) { /* perhaps on its way out: it stays then */
+        account_ref(a);
+        return a;
+    }
+    a = account_new(tenant->name, tenant->workers);
+    if (!a)
+        return NULL;
+    account_ref(tenant);
+    a->tenant = tenant;
+    a->port = port;
+    a->next_port = tenant->ports;
+    __atomic_store_n(&tenant->ports, a, __ATOMIC_RELEASE);
+    return a;
+}
+
+/* ---- the end ---- */
 
 void account_ref(struct account *a) {
     atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
 }
 
-void account_unref(struct account *a) {
-    if (!a || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    limiter_free(a->limiter);
-    free(a->name);
-    free(a);
+static void rows_add(struct account_worker *sum, const struct account_worker *row);
+
+static void port_unlink(struct account *a) {
+    struct account **link = &a->tenant->ports;
+    while (*link != a)
+        link = &(*link)->next_port;
+    __atomic_store_n(link, a->next_port, __ATOMIC_RELEASE);
 }
 
+static void port_freed(void *object) {
+    account_free(object);
+}
+
+/* Nothing counts there any more: the sum of the tree stays what it was. A worker may still be looking at the list. */
+static void port_end(struct account *a) {
+    struct account *tenant = a->tenant;
+    struct account_worker sum = account_sum(a);
+    port_unlink(a);
+    rows_add(&tenant->gone, &sum);
+    ledger_fold_move(a->fold, tenant->fold);
+    retire(a, port_freed);
+    account_unref(tenant);
+}
+
+/* A socket holds no reference, but is counted; and a worker that has just closed the last one still writes down what that took. */
+static void account_end(void *object) {
+    struct account *a = object;
+    bool was_quiet = a->quiet;
+    a->retiring = atomic_load_explicit(&a->refs, memory_order_relaxed) == 0;
+    a->quiet = a->retiring && !account_sum(a).descriptors;
+    if (!a->retiring)
+        return; /* wanted again */
+    if (!ending && (!a->quiet || !was_quiet)) {
+        retire(a, account_end);
+        return;
+    }
+    *a->link = a->next;
+    if (a->next)
+        a->next->link = a->link;
+    if (a->ended)
+        a->ended(a);
+    if (a->tenant)
+        port_end(a);
+    else
+        account_free(a);
+}
+
+void accounts_end(void) {
+    ending = true;
+    while (retired_any())
+        retired_free();
+    ending = false;
+}
+
+void account_unref(struct account *a) {
+    if (!a || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1 || a->retiring)
+        return;
+    a->retiring = true;
+    retire(a, account_end);
+}
+
+/* ---- sums ---- */
+
 /* Each counter is one aligned word with one writer: a relaxed load sees it whole. */
-#define COUNTER(p) __atomic_load_n(&(p), __ATOMIC_RELAXED)
+static void rows_add(struct account_worker *sum, const struct account_worker *row) {
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *from = (const uint64_t *)row;
+    for (unsigned i = 0; i < ACCOUNT_WORDS; i++)
+        to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
 
 struct account_worker account_sum(const struct account *a) {
     struct account_worker sum = {0};
-    for (unsigned i = 0; i < a->workers; i++) {
-        const struct account_worker *w = &a->w[i];
-        sum.connections_total += COUNTER(w->connections_total);
-        sum.requests += COUNTER(w->requests);
-        sum.bytes_in += COUNTER(w->bytes_in);
-        sum.bytes_out += COUNTER(w->bytes_out);
-        sum.loop_cycles += COUNTER(w->loop_cycles);
-        sum.connections += COUNTER(w->connections);
-        sum.buffers += COUNTER(w->buffers);
-        sum.failures += COUNTER(w->failures);
-        for (unsigned k = 0; k < ACCOUNT_CLASSES; k++)
-            sum.answered[k] += COUNTER(w->answered[k]);
-        for (unsigned k = 0; k < ACCOUNT_BUCKETS; k++)
-            sum.duration[k] += COUNTER(w->duration[k]);
-        sum.duration_us += COUNTER(w->duration_us);
-        sum.pod_failures += COUNTER(w->pod_failures);
-        sum.retries += COUNTER(w->retries);
-        sum.wasted += COUNTER(w->wasted);
-        sum.calmed += COUNTER(w->calmed);
-    }
+    for (unsigned i = 0; i < a->workers; i++)
+        rows_add(&sum, &a->w[i]);
+    return sum;
+}
+
+struct account_worker account_tree_sum(const struct account *a) {
+    struct account_worker sum = account_sum(a);
+    rows_add(&sum, &a->gone);
+    for (const struct account *p = a->ports; p; p = p->next_port)
+        for (unsigned i = 0; i < p->workers; i++)
+            rows_add(&sum, &p->w[i]);
     return sum;
 }

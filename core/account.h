@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * account.h - who pays: what one tenant costs on each worker. Counters are written by their worker only, without locks,
- * and read by anyone (each is a single aligned word).
+ * account.h - who pays: what one tenant, and each of its raw ports, costs on each worker. Counters are written by their worker only,
+ * without locks, and read by anyone (each is a single aligned word).
+ *
+ *   tenant's account <--tenant-- account of raw port 28791
+ *                    <--tenant-- account of raw port 30112     a tenant's figures: its own and its ports' (account_tree_sum)
+ *
+ * What is counted lies in rows; what it comes to every 100 ms is core/ledger.h.
  */
 #pragma once
 #include <stdatomic.h>
@@ -11,14 +16,27 @@
 #define ACCOUNT_BOUNDS 1000, 5000, 25000, 100000, 500000, 2500000
 enum { ACCOUNT_BUCKETS = 7, ACCOUNT_CLASSES = 5 };
 
+/* One worker's row. Words only: rows are added up word by word. */
 struct account_worker {
-    uint64_t connections_total;
-    uint64_t requests;
-    uint64_t bytes_in;  /* from clients */
-    uint64_t bytes_out; /* to clients */
+    /* What nearly every completion touches: one line. */
     uint64_t loop_cycles;
+    uint64_t
+        kernel; /* weight of what the kernel did for it in io_uring_enter (op.h): a share, no time */
+    uint64_t bytes_in;      /* from clients */
+    uint64_t bytes_out;     /* to clients */
+    uint64_t pod_bytes_in;  /* from pods */
+    uint64_t pod_bytes_out; /* to pods */
+    uint64_t requests;
+    int64_t buffers; /* held now, in queues */
+    /* Connections. */
     int64_t connections; /* open now */
-    int64_t buffers;     /* held now, in queues */
+    uint64_t connections_total;
+    uint64_t accepted; /* came for it, let in or not; each in one account */
+    int64_t
+        descriptors; /* now: sockets of clients and to pods; also what keeps the account alive */
+    int64_t silent;  /* open now, and no byte has come yet */
+    uint64_t resets; /* ended by the client's RST */
+    uint64_t handshakes; /* TLS handshakes begun with clients */
     uint64_t failures;   /* answers the edge made itself: 502, 503, 504 */
     /* What became of requests, and how pods were met. */
     uint64_t answered[ACCOUNT_CLASSES]; /* by status: 1xx (upgrades), 2xx … 5xx */
@@ -29,6 +47,7 @@ struct account_worker {
     uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
     uint64_t calmed; /* of those, connections that were told ENHANCE_YOUR_CALM */
 } __attribute__((aligned(64)));
+enum { ACCOUNT_WORDS = sizeof(struct account_worker) / sizeof(uint64_t) };
 
 /* How a worker counts: it is the only writer, so no locked instruction is needed, and a reader never sees half. */
 #define ACCOUNT_ADD(counter, n) __atomic_store_n(&(counter), (counter) + (n), __ATOMIC_RELAXED)
@@ -48,21 +67,57 @@ static inline void account_answered(struct account_worker *w, unsigned status, u
 }
 
 struct account {
-    char *name;
+    char *name; /* the tenant's; "": the edge's own */
     unsigned workers;
+    uint16_t port;          /* of a raw port's account; else 0 */
+    struct account *tenant; /* of a raw port's: whose port it is, a reference; else NULL */
+    /* Workers may walk these: what is taken out is freed a grace period later. */
+    struct account *ports, *next_port;
     _Atomic int refs;
     struct limiter *limiter; /* NULL: nothing limits this tenant; once there it stays */
     int64_t
         waste_full_at; /* the budget of account_waste: when it will be full again, milliseconds */
-    struct account_worker w[]; /* one each */
+    /* ---- the control thread's ---- */
+    bool published, retiring, quiet;
+    void (*ended)(struct account *); /* before its memory goes; NULL: nobody asks */
+    char *uid;                       /* what `ended` knows it by, or NULL */
+    struct account *next, **link;    /* of all accounts */
+    struct account_fold *fold;       /* core/ledger.c */
+    struct account_worker gone;      /* what accounts of ports that are no more had counted */
+    struct account_worker w[];       /* one each */
 };
 
+/* All of it: on the control thread. */
 struct account *account_new(const char *name, unsigned workers); /* refs = 1; NULL: no memory */
+/* Of this raw port, made when there is none; with a reference for the caller. NULL: no memory. */
+struct account *account_port(struct account *tenant, uint16_t port);
+struct account *account_port_find(const struct account *tenant, uint16_t port); /* or NULL */
 void account_ref(struct account *);
+/* With the last reference it is retired (retire.h), and goes when no socket pays to it any more. What a port's had counted stays in
+ * its tenant's figures. */
 void account_unref(struct account *);
-struct account_worker account_sum(const struct account *);
+/* No worker is left: what was retired ends now, whatever still seems to pay to it, and nobody is told. */
+void accounts_end(void);
+/* The first of all, then ->next. */
+struct account *account_first(void);
+
+struct account_worker account_sum(const struct account *); /* of all workers */
+/* The same with its ports, also those that are no more. */
+struct account_worker account_tree_sum(const struct account *);
+
+/* Whose limits and shares count. */
+static inline struct account *account_tenant(const struct account *a) {
+    return a->tenant ? a->tenant : (struct account *)(uintptr_t)a;
+}
 static inline struct limiter *account_limiter(const struct account *a) {
-    return __atomic_load_n(&a->limiter, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&account_tenant(a)->limiter, __ATOMIC_ACQUIRE);
+}
+/* The ports of a tenant's account, from any thread; NULL: no more. */
+static inline struct account *account_ports(const struct account *a) {
+    return __atomic_load_n(&a->ports, __ATOMIC_ACQUIRE);
+}
+static inline struct account *account_next_port(const struct account *a) {
+    return __atomic_load_n(&a->next_port, __ATOMIC_ACQUIRE);
 }
 
 enum {

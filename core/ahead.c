@@ -131,9 +131,8 @@ void ahead_run(struct worker *w) {
         struct ahead_item *item = &a->item[i];
         if (!item->run)
             continue;
-        struct owner *owner = &item->conn->sock.owner;
+        worker_pays(w, item->conn->sock.owner.account);
         item->run(item->conn, item->user);
-        worker_charge(w, owner->account);
     }
     a->count = 0;
 }

@@ -92,7 +92,7 @@ static struct stream *take(const struct ask *a, struct upstream *up,
         a->want->turn && !a->want->fresh && !w->draining ? lender_find(up, w) : NULL;
     if (lender && (*ret_error = wait_for_lent(w, up, a->want, lender, ret_wait)) == -EINPROGRESS)
         return NULL;
-    return upstream_connect(up, w, a->want->raw, ret_error);
+    return upstream_connect(up, w, a->want->raw, a->want->payer, ret_error);
 }
 
 /* ---- with one ---- */
@@ -129,7 +129,7 @@ static struct stream *take_capped(const struct ask *a, struct upstream_wait **re
         pool_serve(pool, a->w->ring);
     if (*ret_error || s)
         return s;
-    s = upstream_connect(up, a->w, a->want->raw, ret_error);
+    s = upstream_connect(up, a->w, a->want->raw, a->want->payer, ret_error);
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
     pool_serve(pool, a->w->ring); /* until now this one was counted twice */
     return s;
@@ -172,7 +172,7 @@ struct upstream *upstream_choose(struct worker *w, struct upstream_set *set,
 struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct upstream *up,
                              int *ret_error) {
     if (!set->pod_connections)
-        return upstream_connect(up, w, false, ret_error);
+        return upstream_connect(up, w, false, NULL, ret_error);
     pthread_mutex_lock(&set->pool->lock);
     bool full = upstream_taken(up) >= set->pod_connections;
     if (!full)
@@ -182,7 +182,7 @@ struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct 
         *ret_error = -EBUSY;
         return NULL;
     }
-    struct stream *s = upstream_connect(up, w, false, ret_error);
+    struct stream *s = upstream_connect(up, w, false, NULL, ret_error);
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
     pool_serve(set->pool, w->ring);
     return s;

@@ -67,6 +67,7 @@ static void ask_tell_refusal(struct conn *c, const struct version *v, const char
 /* Too slow to say what it wants. */
 static void ask_late(struct timer *t) {
     struct conn *c = container_of(container_of(t, struct sock, timer), struct conn, sock);
+    worker_pays(c->sock.owner.worker, c->sock.owner.account);
     ask_tell(c, ACCESS_CLIENT_SLOW, ask_stage(c));
     conn_close(c, false);
 }
@@ -96,8 +97,7 @@ void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_
         ring_close(w->ring, fd);
         return;
     }
-    sock_init(&c->sock, w, fd, w->nobody, conn_gone);
-    c->sock.client = true;
+    sock_init(&c->sock, w, fd, true, w->nobody, conn_gone);
     c->stream = &c->sock.stream;
     c->kind = (uint8_t)kind;
     c->local_port = local_port;
@@ -110,6 +110,7 @@ void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_
     c->state = process.conf.proxy_count && is_proxy(c) ? CONN_PROXY : CONN_ASK;
     sock_start(&c->sock);
     conn_advance(c);
+    sock_owes(&c->sock);
 }
 
 /* ---- the chain ---- */
@@ -328,10 +329,12 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         .alpn = alpn_behind(c),
         .rules = version_tls_rules(v, sni),
     };
-    if (conn_charge(c, v)) /* before any cryptography */
+    if (conn_charge(c, v)) { /* before any cryptography */
+        ACCOUNT_ADD(conn_account(c)->handshakes, 1);
         c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
-    else
+    } else {
         ask_tell_refusal(c, v, sni);
+    }
     if (!c->tls) {
         ask_tell(c, ACCESS_NO_MEMORY, ask_stage(c));
         conn_close(c, true);
@@ -493,6 +496,7 @@ static void dial_next(struct dial *d, const struct upstream *avoid) {
     int error = 0;
     struct upstream_want want = {.fresh = true,
                                  .raw = true,
+                                 .payer = c->sock.owner.account,
                                  .avoid = avoid,
                                  .key = dial_key(d),
                                  .turn = dial_turn,
@@ -573,6 +577,11 @@ static void chain_closed(struct conn *c) {
     }
 }
 
+/* Where it counts as a connection: a tenant that did not let it in pays for it nonetheless. */
+static struct account *conn_counted(const struct conn *c) {
+    return c->version ? c->sock.owner.account : c->sock.owner.worker->nobody;
+}
+
 /* The last completion has come. */
 static void conn_gone(struct sock *s) {
     struct conn *c = container_of(s, struct conn, sock);
@@ -584,7 +593,7 @@ static void conn_gone(struct sock *s) {
     if (c->introduction)
         worker_free(w, c->introduction, sizeof *c->introduction);
     flow_free(c);
-    ACCOUNT_ADD(s->owner.account->w[w->id].connections, -1);
+    ACCOUNT_ADD(conn_counted(c)->w[w->id].connections, -1);
     if (c->version)
         version_unpin(c->version, w);
     *c->link = c->next;
@@ -643,13 +652,20 @@ static bool conn_may_stay(struct conn *c, struct version *now) {
     return !m->on_change || m->on_change(c, state_of(c, c->stage), now) != VERDICT_REJECT;
 }
 
+static int64_t connections_here(const struct account *a, const struct worker *w) {
+    int64_t sum = a->w[w->id].connections;
+    for (const struct account *p = account_ports(a); p; p = account_next_port(p))
+        sum += p->w[w->id].connections;
+    return sum;
+}
+
 void conns_withdraw(struct worker *w, const struct account *account, struct version *now) {
-    if (!account->w[w->id].connections)
+    if (!connections_here(account, w))
         return;
     for (struct conn *c = w->conns, *next; c; c = next) {
         bool joined = c->state == CONN_DIAL || c->state == CONN_RELAY;
         next = c->next;
-        if (joined && c->sock.owner.account == account && !conn_may_stay(c, now))
+        if (joined && account_tenant(c->sock.owner.account) == account && !conn_may_stay(c, now))
             conn_close(c, true);
     }
 }
@@ -789,8 +805,8 @@ static bool account_enter(struct conn *c, struct account *to) {
     struct limiter *l = account_limiter(to);
     if (!limiter_connect(to, w->id))
         return refuse_for(c, LIMIT_CONNECTIONS);
-    bool fresh = c->sock.owner.account == w->nobody; /* else it was counted as new elsewhere */
-    bool over = l && fresh && !limiter_spend(l, w->id, LIMIT_NEW_CONNECTIONS, w->now_ns);
+    bool over = l && !c->version && /* else it was counted as new elsewhere */
+                !limiter_spend(l, w->id, LIMIT_NEW_CONNECTIONS, w->now_ns);
     if (over ? !refuse_for(c, LIMIT_NEW_CONNECTIONS) : !pace_enter(c, to)) {
         ACCOUNT_ADD(to->w[w->id].connections, -1);
         return false;
@@ -799,22 +815,37 @@ static bool account_enter(struct conn *c, struct account *to) {
     return true;
 }
 
-bool conn_charge(struct conn *c, struct version *v) {
+/* Who is not let in has cost something, and more is to come until it is closed. */
+static bool turn_away(struct conn *c, struct account *from) {
+    if (!c->version)
+        sock_charge(&c->sock, from);
+    return false;
+}
+
+static bool charge_to(struct conn *c, struct version *v, struct account *to) {
     struct worker *w = c->sock.owner.worker;
+    struct account *from = conn_counted(c);
     if (c->version == v)
         return true;
-    struct account *from = c->sock.owner.account;
-    if (from == v->account ? !pace_enter(c, from) : !account_enter(c, v->account))
-        return false;
+    if (from == to ? !pace_enter(c, from) : !account_enter(c, to))
+        return turn_away(c, to);
     version_pin(v, w);
     if (c->version)
         version_unpin(c->version, w);
-    if (from != v->account) {
+    if (from != to)
         ACCOUNT_ADD(from->w[w->id].connections, -1);
-        sock_charge(&c->sock, v->account);
-    }
+    if (c->sock.owner.account != to)
+        sock_charge(&c->sock, to);
     c->version = v;
     return true;
+}
+
+bool conn_charge(struct conn *c, struct version *v) {
+    return charge_to(c, v, v->account);
+}
+
+bool conn_charge_port(struct conn *c, struct version *v, const struct raw_port *port) {
+    return charge_to(c, v, port->host_account ? port->host_account : v->account);
 }
 
 bool conn_takes_request(struct conn *c) {
@@ -840,6 +871,10 @@ bool conn_admits(struct conn *c, const struct gate *gate, const union address *c
         return true;
     conn_count_refusal(c, LIMIT_SOURCE);
     return false;
+}
+
+void conn_pays(const struct conn *c) {
+    worker_pays(c->sock.owner.worker, c->sock.owner.account);
 }
 
 struct account_worker *conn_account(const struct conn *c) {

@@ -4,6 +4,7 @@
 #include "core/conn.h"
 #include "core/directory.h"
 #include "core/identity.h"
+#include "core/ledger.h"
 #include "core/process.h"
 #include "core/tls.h"
 #include <errno.h>
@@ -30,6 +31,7 @@ struct pulse { /* of one worker; asked by the control thread, answered by the wo
 };
 
 static struct pulse *pulses;
+static struct ledger_worker *looked;
 static char features[256];
 
 /* ---- worker threads ---- */
@@ -183,8 +185,9 @@ static bool process_init(const struct core_conf *conf, struct err *err) {
     process.worker = calloc(process.workers, sizeof *process.worker);
     threads = calloc(process.workers, sizeof *threads);
     pulses = calloc(process.workers, sizeof *pulses);
+    looked = calloc(process.workers, sizeof *looked);
     process.nobody = account_new("", process.workers);
-    if (!process.worker || !threads || !pulses || !process.nobody || !directory_init())
+    if (!process.worker || !threads || !pulses || !looked || !process.nobody || !directory_init())
         return err_set(err, "out of memory");
     if (wolfSSL_Init() != WOLFSSL_SUCCESS || !tickets_init(conf->state))
         return err_set(err, "wolfSSL can't start");
@@ -208,6 +211,7 @@ bool core_start(const struct core_conf *conf, struct err *err) {
             return false;
         }
     features_note();
+    ledger_fold(sys_now_ns());
     return true;
 }
 
@@ -350,6 +354,9 @@ void core_stop(void) {
     operator_identities_set(NULL, NULL, NULL, 0);
     identities_reap();
     account_unref(process.nobody);
+    accounts_end();
+    ledger_fini();
+    free(looked);
     free(process.worker);
     free(threads);
     free(pulses);
@@ -361,18 +368,22 @@ void core_stop(void) {
 
 /* ---- figures ---- */
 
-void core_worker_figures(unsigned id, struct core_figures *ret) {
-    struct worker *w = process.worker[id];
+static int64_t cpu_ns_of(unsigned id) {
     struct timespec cpu = {0};
     clockid_t clock;
     if (!pthread_getcpuclockid(threads[id], &clock))
         clock_gettime(clock, &cpu);
+    return cpu.tv_sec * 1000000000ll + cpu.tv_nsec;
+}
+
+void core_worker_figures(unsigned id, struct core_figures *ret) {
+    struct worker *w = process.worker[id];
     *ret = (struct core_figures){
         .connections = __atomic_load_n(&w->conn_count, __ATOMIC_RELAXED),
         .accepted = __atomic_load_n(&w->accepted, __ATOMIC_RELAXED),
         .buffers_in_use = __atomic_load_n(&w->in_use, __ATOMIC_RELAXED),
         .buffers_max = w->most,
-        .cpu_seconds = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9,
+        .cpu_seconds = (double)cpu_ns_of(id) / 1e9,
         .loop_lag_ns_max = __atomic_exchange_n(&w->lag_ns_max, 0, __ATOMIC_RELAXED),
     };
 }
@@ -386,6 +397,30 @@ struct worker_memory core_worker_memory(unsigned id) {
         .slab_bytes = __atomic_load_n(&w->slab_bytes, __ATOMIC_RELAXED),
         .pod_connections = __atomic_load_n(&w->upstream_count, __ATOMIC_RELAXED),
     };
+}
+
+static void worker_look(unsigned id, struct ledger_worker *ret) {
+    struct worker *w = process.worker[id];
+    *ret = (struct ledger_worker){
+        .cpu_ns = cpu_ns_of(id),
+        .lag_ns_max = __atomic_exchange_n(&w->window_lag_ns, 0, __ATOMIC_RELAXED),
+        .buffers_short = __atomic_load_n(&w->buffers_short, __ATOMIC_RELAXED),
+        .buffers = __atomic_load_n(&w->in_use, __ATOMIC_RELAXED),
+        .buffers_most = w->most,
+    };
+}
+
+void ledger_fold(int64_t now_ns) {
+    struct ledger_moment m = {
+        .now_ns = now_ns,
+        .cycles = sys_cycles(),
+        .descriptors_most = 2ll * process.connections_max,
+        .workers = process.workers,
+        .worker = looked,
+    };
+    for (unsigned i = 0; i < process.workers; i++)
+        worker_look(i, &looked[i]);
+    ledger_close_window(&m);
 }
 
 const struct timeouts *edge_timeouts(void) {

@@ -96,10 +96,18 @@ bool limiter_spend(struct limiter *l, unsigned worker, enum limit limit, int64_t
 
 /* ---- connections ---- */
 
-static int64_t connections_sum(const struct account *a) {
+static int64_t connections_of(const struct account *a) {
     int64_t sum = 0;
     for (unsigned i = 0; i < a->workers; i++)
         sum += __atomic_load_n(&a->w[i].connections, __ATOMIC_SEQ_CST);
+    return sum;
+}
+
+/* Of the tenant, its raw ports' among them. */
+static int64_t connections_sum(const struct account *a) {
+    int64_t sum = connections_of(account_tenant(a));
+    for (const struct account *p = account_ports(account_tenant(a)); p; p = account_next_port(p))
+        sum += connections_of(p);
     return sum;
 }
 

@@ -8,7 +8,7 @@
  * so over any time t no more than rate * t + one burst is spent (test_limit.c tries to break that). A lease never expires:
  * its tokens are spent later, and no more than LIMIT_BATCH_NS worth of them lie about on all workers.
  *
- * Connections are counted where they are counted anyway, in the account's rows. Who adds one looks at the sum of all rows before
+ * Connections are counted where they are counted anyway, in the rows of the tenant's account and its ports'. Who adds one looks at the sum of all rows before
  * and after: two workers that race for the last place may both stand back, but never both go ahead.
  */
 #pragma once

@@ -125,6 +125,11 @@ const char *conn_alpn(const struct conn *);
 struct version *conn_version(const struct conn *);
 /* False: that tenant's limits do not allow it, or there is no memory; nothing was changed, the refusal is counted. */
 bool conn_charge(struct conn *, struct version *);
+/* The same for a connection that came to a raw port of the version: the port has an account of its own. */
+struct raw_port;
+bool conn_charge_port(struct conn *, struct version *, const struct raw_port *);
+/* What runs now is for this connection, though it is none of its own events: a timer. Its payer is charged. */
+void conn_pays(const struct conn *);
 struct account_worker *conn_account(const struct conn *); /* this worker's counters of the payer */
 
 /* For who reads requests: a request for this host (as it stands in the request) has come and will be routed. Calls `run` later in

@@ -20,16 +20,24 @@ void owner_end(struct owner *o) {
 void op_complete(struct op *op, const struct completion *c) {
     struct owner *o = op->owner;
     bool last = !(c->flags & OP_MORE);
+    uint64_t cost = op->cost + (c->res > 0 ? (uint64_t)c->res / KERNEL_BYTES : 0);
     if (last)
         op->armed = false;
+    worker_pays(o->worker, o->account);
     op->done(op, c);
     /* Falls only now: while `done` runs its owner can't be released. `done` may have armed the op again; that counted
      * by itself. */
     if (last)
         o->inflight--;
-    worker_charge(o->worker, o->account);
+    /* Whose it is may have turned out just now. */
+    ACCOUNT_ADD(o->account->w[o->worker->id].kernel, cost);
     if (o->dying)
         owner_bury(o);
+}
+
+void message_begin(struct worker *w) {
+    if (w)
+        worker_pays(w, w->nobody);
 }
 
 /* Ops lie within the first lines of a socket, which is its owner. */

@@ -34,7 +34,19 @@ struct owner {
 struct op {
     op_done_fn *done;
     struct owner *owner;
-    bool armed; /* between arming and its last CQE */
+    bool armed;    /* between arming and its last CQE */
+    uint16_t cost; /* enum kernel_cost: of one completion */
+};
+
+/* What the kernel does for an operation it does within io_uring_enter, where no one sees for whom: so its time is divided by these
+ * weights (ledger.c). Only their proportions count; about nanoseconds, measured on loopback (docs/accounts.md). */
+enum kernel_cost {
+    KERNEL_RECV = 900,
+    KERNEL_SEND = 4500, /* the way through the stack to the peer, whom it wakes */
+    KERNEL_ACCEPT = 4000,
+    KERNEL_CONNECT = 14000, /* with a socket that will be closed */
+    KERNEL_CLOSE = 5000,
+    KERNEL_BYTES = 8, /* so many bytes for one more */
 };
 
 static inline void owner_init(struct owner *o, struct worker *w, struct account *account,
@@ -49,6 +61,8 @@ static inline void op_init(struct op *op, struct owner *owner, op_done_fn *done)
 void owner_end(struct owner *);
 /* The one place where inflight falls. Called by the kernel side (ring.c, or the tests' fake) for every CQE. */
 void op_complete(struct op *, const struct completion *);
+/* A message's `run` is about to be called: nobody pays, unless it knows better. NULL: the control thread, whose time is not counted. */
+void message_begin(struct worker *);
 /* Before a completion is dispatched: brings its op and owner, then (when those have come) who pays, into the cache. NULL: none. */
 void op_fetch_owner(const struct op *);
 void op_fetch_payer(const struct op *);

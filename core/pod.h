@@ -99,7 +99,8 @@ void upstream_free(struct upstream *);
 void upstream_close_idle(struct upstream *, struct worker *);
 
 /* ---- upstream.c, for choose.c and wait.c; on worker `w` ---- */
-struct stream *upstream_connect(struct upstream *, struct worker *, bool raw, int *ret_error);
+struct stream *upstream_connect(struct upstream *, struct worker *, bool raw, struct account *payer,
+                                int *ret_error);
 struct stream *upstream_idle_take(struct upstream *, struct worker *); /* NULL: none is idle */
 /* Takes `fd`, a connection that another worker has lent; NULL: no memory. */
 struct stream *upstream_adopt(struct upstream *, struct worker *, int fd);

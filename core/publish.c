@@ -39,16 +39,39 @@ static struct upstream *retired;
 
 /* ---- filling the slots ---- */
 
+static void account_forget(struct account *a) {
+    map_remove(&accounts, a->uid);
+}
+
+/* Those that are published have a reference for being so. One whose tenant was gone, and which something still pays to, goes on. */
 static struct account *account_get(const struct tenant *t) {
     struct account *a = map_get(&accounts, t->uid);
-    if (a)
+    if (a) {
+        if (!a->published)
+            account_ref(a);
+        a->published = true;
         return a;
+    }
     a = account_new(t->name, process.workers);
-    if (a && !map_put(&accounts, t->uid, a)) {
+    if (!a)
+        return NULL;
+    a->uid = strdup(t->uid);
+    if (!a->uid || !map_put(&accounts, t->uid, a)) {
         account_unref(a);
         return NULL;
     }
+    a->ended = account_forget;
+    a->published = true;
     return a;
+}
+
+/* The account ends with the last version and connection that pays to it. */
+static void account_leave(const char *uid) {
+    struct account *a = map_get(&accounts, uid);
+    if (!a || !a->published)
+        return;
+    a->published = false;
+    account_unref(a);
 }
 
 struct account *account_find(const char *tenant_uid) {
@@ -149,6 +172,13 @@ static void backend_fill(const struct tenant *t, struct backend *b, struct accou
             set->member[set->count++] = e->host_upstream;
     }
     b->host_set = set;
+}
+
+/* Without memory it has none, and its connections are its tenant's. */
+static void ports_fill(struct tenant *t, struct account *account) {
+    for (size_t i = 0; i < t->raw_port_count; i++)
+        if (t->raw_port[i].public_port)
+            t->raw_port[i].host_account = account_port(account, t->raw_port[i].public_port);
 }
 
 static const struct certificate *certificate_same(const struct tenant *t,
@@ -255,6 +285,8 @@ static void published_free(struct published *p) {
     }
     for (size_t i = 0; i < t->certificate_count; i++)
         identity_unref(t->certificate[i].host_identity);
+    for (size_t i = 0; i < t->raw_port_count; i++)
+        account_unref(t->raw_port[i].host_account);
     for (size_t i = 0; i < p->node_count; i++)
         free(p->node[i]);
     free(p->node);
@@ -303,6 +335,7 @@ static struct published *published_new(struct tenant *t, const struct tenant *be
     popular_keys_set(t);
     for (size_t i = 0; i < t->backend_count; i++)
         backend_fill(t, &t->backend[i], account);
+    ports_fill(t, account);
     for (size_t i = 0; i < t->certificate_count; i++)
         certificate_fill(&t->certificate[i], t, before);
     if (!limits_apply(account, t) || !nodes_make(p) || !directory_reserve(p->node_count)) {
@@ -332,7 +365,7 @@ void publish(struct tenant *t) {
         return;
     bool other = strcmp(old->tenant->uid, t->uid); /* the name was given up and taken again */
     if (other)
-        account_unref(map_remove(&accounts, old->tenant->uid));
+        account_leave(old->tenant->uid);
     published_bury(old);
     withdraw(&old->version, other ? NULL : &p->version);
 }
@@ -341,8 +374,7 @@ void unpublish(const char *tenant_name) {
     struct published *p = map_remove(&current, tenant_name);
     if (!p)
         return;
-    /* The account ends with the last version and connection that pays to it. */
-    account_unref(map_remove(&accounts, p->tenant->uid));
+    account_leave(p->tenant->uid);
     published_bury(p);
     withdraw(&p->version, NULL);
 }
@@ -466,9 +498,10 @@ void publish_fini(void) {
         retired = up->next_dead;
         upstream_end(up);
     }
-    for (size_t i = 0; i < accounts.room; i++)
-        if (accounts.slot[i].key)
-            account_unref(accounts.slot[i].value);
+    for (struct account *a = account_first(); a; a = a->next)
+        if (a->published)
+            account_leave(a->uid);
+    accounts_end();
     map_fini(&current);
     map_fini(&accounts);
     map_fini(&upstreams);

@@ -25,6 +25,7 @@ struct ring {
     struct io_uring_buf_ring *buffers;
     unsigned buffer_count, buffers_added;
     unsigned features;
+    struct worker *worker;
     size_t scratch_used;
     /* iovecs, message headers and addresses of requests not yet submitted; the kernel has its copy after that */
     _Alignas(16) uint8_t scratch[SCRATCH_SIZE];
@@ -144,6 +145,7 @@ bool ring_new(const struct ring_conf *conf, struct ring **ret, struct err *err) 
     if (!r)
         return err_set(err, "out of memory");
     memset(r, 0, offsetof(struct ring, scratch));
+    r->worker = conf->worker;
     int error = ring_setup(r, conf);
     if (error) {
         free(r);
@@ -187,8 +189,9 @@ static struct io_uring_sqe *sqe_get(struct ring *r) {
     return sqe;
 }
 
-static void arm(struct io_uring_sqe *sqe, struct op *op) {
+static void arm(struct io_uring_sqe *sqe, struct op *op, enum kernel_cost cost) {
     op->armed = true;
+    op->cost = cost;
     op->owner->inflight++;
     io_uring_sqe_set_data(sqe, op);
 }
@@ -205,7 +208,7 @@ static void *scratch_get(struct ring *r, size_t size) {
 void ring_accept(struct ring *r, struct op *op, int fd) {
     struct io_uring_sqe *sqe = sqe_get(r);
     io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
-    arm(sqe, op);
+    arm(sqe, op, KERNEL_ACCEPT);
 }
 
 void ring_recv(struct ring *r, struct op *op, int fd) {
@@ -213,7 +216,7 @@ void ring_recv(struct ring *r, struct op *op, int fd) {
     io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = BUFFER_GROUP;
-    arm(sqe, op);
+    arm(sqe, op, KERNEL_RECV);
 }
 
 void ring_recv_once(struct ring *r, struct op *op, int fd, size_t cap) {
@@ -224,13 +227,13 @@ void ring_recv_once(struct ring *r, struct op *op, int fd, size_t cap) {
         sqe->ioprio |= IORING_RECVSEND_BUNDLE;
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = BUFFER_GROUP;
-    arm(sqe, op);
+    arm(sqe, op, KERNEL_RECV);
 }
 
 void ring_send(struct ring *r, struct op *op, int fd, const void *data, size_t length) {
     struct io_uring_sqe *sqe = sqe_get(r);
     io_uring_prep_send(sqe, fd, data, length, MSG_NOSIGNAL | MSG_WAITALL);
-    arm(sqe, op);
+    arm(sqe, op, KERNEL_SEND);
 }
 
 void ring_sendv(struct ring *r, struct op *op, int fd, const struct iovec *iov, unsigned count) {
@@ -245,7 +248,7 @@ void ring_sendv(struct ring *r, struct op *op, int fd, const struct iovec *iov, 
         sqe = sqe_get(r);
     }
     io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL | MSG_WAITALL);
-    arm(sqe, op);
+    arm(sqe, op, KERNEL_SEND);
 }
 
 void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *addr,
@@ -258,7 +261,7 @@ void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *
         sqe = sqe_get(r);
     }
     io_uring_prep_connect(sqe, fd, copy, length);
-    arm(sqe, op);
+    arm(sqe, op, KERNEL_CONNECT);
 }
 
 void ring_cancel(struct ring *r, struct op *target) {
@@ -305,6 +308,7 @@ static void dispatch(struct ring *r, const struct io_uring_cqe *cqe) {
         return;
     if (cqe->user_data & TAG_MESSAGE) {
         struct message *m = p;
+        message_begin(r->worker);
         if (__atomic_load_n(&m->posted, __ATOMIC_ACQUIRE))
             m->run(m);
     } else if (cqe->user_data & TAG_BOUNCED) {

@@ -23,6 +23,7 @@ struct ring_conf {
     unsigned entries;      /* submission queue; the completion queue is 8 times that */
     unsigned buffer_count; /* room of the provided-buffer ring, a power of two */
     unsigned buffer_size;
+    struct worker *worker; /* whose it is; NULL: the control thread's */
 };
 
 /* On the thread that will use it. False: *err holds the true cause and the command that mends it, two lines. */

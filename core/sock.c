@@ -9,6 +9,10 @@
 
 enum { CALM = 8, LAST_BYTES_MS = 30000, IOV_MOST = 512, SEND_MOST = 1024 * 1024 };
 
+#define MOVE(from, to, id, counter, n)                                      \
+    (ACCOUNT_ADD((from)->w[id].counter, -(typeof((to)->w[id].counter))(n)), \
+     ACCOUNT_ADD((to)->w[id].counter, (typeof((to)->w[id].counter))(n)))
+
 static void sock_finish(struct sock *s, bool reset);
 static void sock_flush(struct flush *f);
 static void recv_done(struct op *, const struct completion *);
@@ -42,8 +46,15 @@ static void full_unlink(struct sock *s) {
     s->full_link = NULL;
 }
 
+static struct account_worker *sock_account(const struct sock *s) {
+    return &s->owner.account->w[s->owner.worker->id];
+}
+
 static void sock_release(struct owner *o) {
     struct sock *s = container_of(o, struct sock, owner);
+    ACCOUNT_ADD(sock_account(s)->descriptors, -1);
+    if (s->client && !s->heard)
+        ACCOUNT_ADD(sock_account(s)->silent, -1);
     if (s->starved)
         starved_forget(s);
     full_unlink(s);
@@ -53,7 +64,7 @@ static void sock_release(struct owner *o) {
     s->gone(s);
 }
 
-void sock_init(struct sock *s, struct worker *w, int fd, struct account *account,
+void sock_init(struct sock *s, struct worker *w, int fd, bool client, struct account *account,
                void (*gone)(struct sock *)) {
     owner_init(&s->owner, w, account, sock_release);
     op_init(&s->recv, &s->owner, recv_done);
@@ -63,21 +74,51 @@ void sock_init(struct sock *s, struct worker *w, int fd, struct account *account
     s->flush.run = sock_flush;
     s->gone = gone;
     s->fd = fd;
+    s->client = client;
+    ACCOUNT_ADD(sock_account(s)->descriptors, 1);
+    if (!client)
+        return;
+    ACCOUNT_ADD(sock_account(s)->accepted, 1);
+    ACCOUNT_ADD(sock_account(s)->silent, 1);
+}
+
+void sock_claim(struct sock *s, struct account *account) {
+    struct worker *w = s->owner.worker;
+    if (s->claimed)
+        return;
+    s->claimed = true;
+    ACCOUNT_ADD(w->nobody->w[w->id].accepted, -1);
+    ACCOUNT_ADD(account->w[w->id].accepted, 1);
+    /* What has been spent on it since it was accepted, and runs now, is theirs. What the kernel weighs, too: all but what runs. */
+    uint64_t kernel = KERNEL_ACCEPT + s->early / KERNEL_BYTES;
+    MOVE(w->nobody, account, w->id, kernel, kernel);
+    if (!s->closing) {
+        MOVE(w->nobody, account, w->id, loop_cycles, s->debt);
+        s->debt = 0;
+    }
+    if (w->payer == w->nobody)
+        w->payer = account;
 }
 
 void sock_charge(struct sock *s, struct account *account) {
     struct worker *w = s->owner.worker;
-    ACCOUNT_ADD(s->owner.account->w[w->id].buffers, -(int64_t)s->queue.count);
-    ACCOUNT_ADD(account->w[w->id].buffers, s->queue.count);
+    struct account *from = s->owner.account;
+    sock_claim(s, account);
+    MOVE(from, account, w->id, buffers, s->queue.count);
     /* What came before anyone knew whose it is belongs to who it turned out to be. */
-    ACCOUNT_ADD(s->owner.account->w[w->id].bytes_in, -(uint64_t)s->early);
-    ACCOUNT_ADD(account->w[w->id].bytes_in, s->early);
+    MOVE(from, account, w->id, bytes_in, s->early);
+    MOVE(from, account, w->id, descriptors, 1);
+    MOVE(from, account, w->id, silent, !s->heard);
     s->early = 0;
     s->owner.account = account;
 }
 
-static struct account_worker *sock_account(const struct sock *s) {
-    return &s->owner.account->w[s->owner.worker->id];
+void sock_owes(struct sock *s) {
+    struct worker *w = s->owner.worker;
+    if (s->closing || s->owner.account != w->nobody || w->payer != w->nobody)
+        return;
+    uint64_t debt = s->debt + (sys_cycles() - w->charge_mark);
+    s->debt = debt < UINT32_MAX ? (uint32_t)debt : UINT32_MAX;
 }
 
 /* The stream is of no use any more: say so once, from the loop. */
@@ -103,6 +144,7 @@ void socks_yield(struct worker *w) {
 
 static void connect_late(struct timer *t) {
     struct sock *s = container_of(t, struct sock, timer);
+    worker_pays(s->owner.worker, s->owner.account);
     if (s->connecting && s->send.armed) {
         s->broken = -ETIMEDOUT;
         ring_cancel(s->owner.worker->ring, &s->send);
@@ -195,16 +237,27 @@ static void recv_mode(struct sock *s, const struct completion *c) {
     }
 }
 
+static void client_bytes(struct sock *s, uint32_t bytes) {
+    ACCOUNT_ADD(sock_account(s)->bytes_in, bytes);
+    if (s->owner.account == s->owner.worker->nobody)
+        s->early += bytes;
+    if (s->heard)
+        return;
+    s->heard = true;
+    ACCOUNT_ADD(sock_account(s)->silent, -1);
+}
+
 static void recv_bytes(struct sock *s, const struct completion *c) {
-    if (s->client) {
-        ACCOUNT_ADD(sock_account(s)->bytes_in, (uint64_t)c->res);
-        if (s->owner.account == s->owner.worker->nobody)
-            s->early += (uint32_t)c->res;
-    }
+    if (s->client)
+        client_bytes(s, (uint32_t)c->res);
+    else
+        ACCOUNT_ADD(sock_account(s)->pod_bytes_in, (uint64_t)c->res);
     if (s->pacer)
         pace_spent(s->pacer, LIMIT_BYTES_IN, (size_t)c->res);
     recv_mode(s, c);
     bufs_received(s->owner.worker, c->buffer, (size_t)c->res, recv_take, s);
+    if (s->owner.account == s->owner.worker->nobody)
+        sock_owes(s);
 }
 
 static void recv_starved(struct sock *s) {
@@ -215,6 +268,12 @@ static void recv_starved(struct sock *s) {
     s->starved = true;
     s->starved_next = w->starved;
     w->starved = s;
+}
+
+/* The client ended it with an RST, which the kernel tells one way or the other. */
+static void reset_count(struct sock *s, int error) {
+    if (s->client && !s->reset && (error == -ECONNRESET || error == -EPIPE))
+        ACCOUNT_ADD(sock_account(s)->resets, 1);
 }
 
 static void recv_done(struct op *op, const struct completion *c) {
@@ -238,6 +297,7 @@ static void recv_done(struct op *op, const struct completion *c) {
         recv_starved(s);
         return;
     } else if (c->res != -ECANCELED && c->res != -EINTR && c->res != -EAGAIN) {
+        reset_count(s, c->res);
         if (s->closing)
             sock_finish(s, true);
         else
@@ -360,6 +420,7 @@ static void sock_tell_error(struct sock *s) {
 
 static void sock_flush(struct flush *f) {
     struct sock *s = container_of(f, struct sock, flush);
+    worker_pays(s->owner.worker, s->owner.account);
     if (s->owner.dying || s->connecting)
         return;
     if (s->broken) {
@@ -387,8 +448,8 @@ static void send_sent(struct sock *s, uint32_t bytes) {
     unsigned before = s->queue.count;
     segs_pop(w, &s->queue, bytes);
     ACCOUNT_ADD(sock_account(s)->buffers, (int64_t)s->queue.count - (int64_t)before);
-    if (s->client)
-        ACCOUNT_ADD(sock_account(s)->bytes_out, bytes);
+    ACCOUNT_ADD(*(s->client ? &sock_account(s)->bytes_out : &sock_account(s)->pod_bytes_out),
+                bytes);
     if (s->full && s->queue.bytes <= STREAM_LOW) {
         s->full = false;
         full_unlink(s);
@@ -399,6 +460,7 @@ static void send_sent(struct sock *s, uint32_t bytes) {
 /* The peer takes no more. What it sent before is still to be read (an early answer, then its reset): while a receive is
  * armed, that receive brings the end; else the end is now. */
 static void send_failed(struct sock *s, int error) {
+    reset_count(s, error);
     if (!s->recv.armed || s->closing || (error != -EPIPE && error != -ECONNRESET)) {
         sock_break(s, error);
         return;
@@ -442,6 +504,7 @@ static void sock_shutdown(struct stream *stream) {
 /* One large send may be under way for long; what the peer has acknowledged says whether it still reads. */
 static void last_bytes_late(struct timer *t) {
     struct sock *s = container_of(t, struct sock, timer);
+    worker_pays(s->owner.worker, s->owner.account);
     uint32_t acked = sys_acked(s->fd);
     if (acked == s->acked && !pace_waits(s)) {
         sock_finish(s, true);
@@ -475,6 +538,7 @@ static void sock_finish(struct sock *s, bool reset) {
     timer_stop(&s->timer);
     pace_end(s);
     ACCOUNT_ADD(sock_account(s)->buffers, -(int64_t)s->queue.count);
+    ACCOUNT_ADD(sock_account(s)->kernel, KERNEL_CLOSE);
     if (reset)
         sys_linger_reset(s->fd);
     if (s->recv.armed)
@@ -488,6 +552,12 @@ static void sock_finish(struct sock *s, bool reset) {
 
 void sock_abort(struct sock *s) {
     sock_finish(s, true);
+}
+
+void stream_pays(struct stream *stream) {
+    struct stream *base = stream_base(stream);
+    if (base->ops == &sock_ops)
+        worker_pays(base->worker, sock_of_stream(base)->owner.account);
 }
 
 const struct stream_ops sock_ops = {

@@ -24,12 +24,17 @@ struct sock {
     void (*gone)(struct sock *);
     struct pacer *pacer; /* NULL: its tenant has no bandwidth limit */
     uint32_t early;      /* bytes received while nobody's account paid */
-    uint32_t acked;      /* while closing: what the peer had acknowledged at the last look */
-    uint32_t sending;    /* bytes of the queue's front that a send is carrying */
+    union {
+        uint32_t debt;  /* before it closes: cycles that nobody was charged for it */
+        uint32_t acked; /* while closing: what the peer had acknowledged at the last look */
+    };
+    uint32_t sending; /* bytes of the queue's front that a send is carrying */
     int fd;
-    uint8_t calm;    /* small receives in a row since the last full one */
-    int16_t broken;  /* negative errno: neither read nor written any more */
-    bool client : 1; /* counts bytes for its account */
+    uint8_t calm;     /* small receives in a row since the last full one */
+    int16_t broken;   /* negative errno: neither read nor written any more */
+    bool client : 1;  /* else a pod's */
+    bool heard : 1;   /* it has sent something */
+    bool claimed : 1; /* somebody's: counted as accepted there */
     bool paused : 1;
     bool one_shot : 1;   /* receives are armed one at a time */
     bool cancelling : 1; /* the armed receive has been asked to end */
@@ -46,7 +51,7 @@ struct sock {
         reset : 1; /* a send met the peer's RST: the end that a receive brings is that, not a FIN */
 };
 
-void sock_init(struct sock *, struct worker *, int fd, struct account *,
+void sock_init(struct sock *, struct worker *, int fd, bool client, struct account *,
                void (*gone)(struct sock *));
 /* An accepted socket: start receiving. */
 void sock_start(struct sock *);
@@ -57,8 +62,12 @@ void sock_rearm(struct sock *);
 void socks_yield(struct worker *);
 /* Ends it with a RST, also while it is closing gracefully. */
 void sock_abort(struct sock *);
-/* Who pays from now on. */
+/* Who pays from now on; what nobody was charged for it so far is theirs, too. */
 void sock_charge(struct sock *, struct account *);
+/* It came for this one, who lets it in or not. Only the first counts. */
+void sock_claim(struct sock *, struct account *);
+/* Nobody pays, and what has passed since the completion or timer that runs was for it. */
+void sock_owes(struct sock *);
 
 static inline struct sock *sock_of_stream(struct stream *s) {
     return container_of(s, struct sock, stream);

@@ -21,6 +21,9 @@
 
 struct stream;
 struct account;
+struct stream;
+/* What runs now for this stream, out of the loop's own turn (a timer, a flush), is charged to who pays for it. */
+void stream_pays(struct stream *);
 
 struct stream_events {
     /* Bytes arrived; the slice is the consumer's now. May come a few more times after stream_pause. */

@@ -341,6 +341,7 @@ static void tls_flush(struct flush *f) {
     struct tls *t = container_of(f, struct tls, flush);
     if (t->closed)
         return;
+    stream_pays(t->below);
     outbox_send(t);
     if (t->shut && !t->broken && !t->notified && (t->open || !t->client)) {
         tls_notify(t);
@@ -491,6 +492,7 @@ struct tls *tls_server_new(struct worker *w, struct stream *below, const struct 
 
 static void client_late(struct timer *timer) {
     struct tls *t = &container_of(timer, struct tls_client, timer)->tls;
+    stream_pays(t->below);
     if (!t->dialing) /* else it is not TLS that takes so long */
         client_judged(t, TRUST_LATE);
     tls_break(t, -ETIMEDOUT);

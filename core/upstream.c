@@ -59,6 +59,7 @@ static void idle_close(struct upstream_conn *c) {
 }
 
 static void idle_expired(struct timer *t) {
+    stream_pays(&container_of(t, struct sock, timer)->stream);
     idle_close(container_of(container_of(t, struct sock, timer), struct upstream_conn, sock));
 }
 
@@ -174,13 +175,14 @@ static void upstream_conn_gone(struct sock *s) {
         slot_close(slot);
 }
 
-static struct upstream_conn *conn_make(struct upstream *up, struct worker *w, int fd) {
+static struct upstream_conn *conn_make(struct upstream *up, struct worker *w, int fd,
+                                       struct account *payer) {
     struct upstream_slot *slot = &up->w[w->id];
     struct upstream_conn *c = worker_alloc(w, sizeof *c);
     if (!c)
         return NULL;
     c->up = up;
-    sock_init(&c->sock, w, fd, up->account, upstream_conn_gone);
+    sock_init(&c->sock, w, fd, false, payer ? payer : up->account, upstream_conn_gone);
     ACCOUNT_ADD(w->upstream_count, 1);
     slot->busy++;
     __atomic_store_n(&slot->open, slot->open + 1, __ATOMIC_RELAXED);
@@ -215,13 +217,14 @@ static bool conn_secure(struct upstream_conn *c) {
     return c->tls;
 }
 
-struct stream *upstream_connect(struct upstream *up, struct worker *w, bool raw, int *ret_error) {
+struct stream *upstream_connect(struct upstream *up, struct worker *w, bool raw,
+                                struct account *payer, int *ret_error) {
     int fd = sys_socket(up->addr.any.sa_family, up->netns, up->device);
     if (fd < 0) {
         *ret_error = fd;
         return NULL;
     }
-    struct upstream_conn *c = conn_make(up, w, fd);
+    struct upstream_conn *c = conn_make(up, w, fd, payer);
     if (!c) {
         ring_close(w->ring, fd);
         *ret_error = -ENOMEM;
@@ -238,7 +241,7 @@ struct stream *upstream_connect(struct upstream *up, struct worker *w, bool raw,
 }
 
 struct stream *upstream_adopt(struct upstream *up, struct worker *w, int fd) {
-    struct upstream_conn *c = conn_make(up, w, fd);
+    struct upstream_conn *c = conn_make(up, w, fd, NULL);
     if (!c) {
         ring_close(w->ring, fd);
         return NULL;
@@ -421,6 +424,8 @@ void upstream_free(struct upstream *up) {
 }
 
 static void slot_close_idle(struct upstream_slot *slot) {
+    if (slot->idle)
+        worker_pays(slot->idle->sock.owner.worker, slot->up->account);
     while (slot->idle)
         idle_close(slot->idle);
     if (slot->shared)

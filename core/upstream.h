@@ -18,6 +18,7 @@ struct upstream_wait; /* a request in line */
 /* What a request asks for. Zeroed: any pod, a kept connection is welcome, no waiting. */
 struct upstream_want {
     bool fresh;                     /* a connection nobody has used before */
+    struct account *payer;          /* for what is new; NULL: the pod's tenant */
     bool raw;                       /* the pod's own bytes, also where it speaks TLS; never kept */
     const struct upstream *avoid;   /* a pod not to pick while there is another */
     const struct upstream *instead; /* a retry: a connection to it closes for this one */

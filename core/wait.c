@@ -24,6 +24,7 @@ struct upstream_wait {
     bool lined;            /* counted in its worker's `waiting` */
     bool called;           /* there is room on a shared connection of its worker's */
     bool fresh;            /* one that others have used is none for it */
+    struct account *payer; /* for what is new; who asked keeps it */
     bool raw;              /* without the TLS that the pod speaks */
     struct upstream *up;   /* granted; NULL: there is none any more */
     struct stream *stream; /* granted with it, of this worker; or */
@@ -45,6 +46,16 @@ static void wait_free(struct upstream_wait *t) {
     worker_free(w, t, sizeof *t);
 }
 
+/* All pods of a pool are one tenant's. */
+static struct account *wait_payer(const struct upstream_wait *t) {
+    const struct upstream_set *set = __atomic_load_n(&t->pool->set, __ATOMIC_ACQUIRE);
+    if (t->turn && t->payer)
+        return t->payer;
+    if (t->up)
+        return t->up->account;
+    return set && set->count ? set->member[0]->account : t->worker->nobody;
+}
+
 static void wait_end(struct upstream_wait *t, struct stream *s, int error) {
     void (*turn)(void *, struct stream *, int) = t->turn;
     void *user = t->user;
@@ -62,7 +73,7 @@ static struct stream *grant_open(struct upstream_wait *t, int *ret_error) {
         *ret_error = s ? 0 : -ENOMEM;
         return s;
     }
-    return upstream_connect(t->up, t->worker, t->raw, ret_error);
+    return upstream_connect(t->up, t->worker, t->raw, t->payer, ret_error);
 }
 
 /* Nobody wants it any more. */
@@ -97,6 +108,7 @@ static void wait_arrived(struct upstream_wait *t) {
     struct upstream *up = t->up;
     struct pool *pool = t->pool;
     struct ring *ring = t->worker->ring;
+    worker_pays(t->worker, wait_payer(t));
     if (!up) {
         if (t->turn)
             wait_end(t, NULL, -ENETUNREACH);
@@ -145,6 +157,7 @@ static struct upstream_wait *wait_new(struct worker *w, const struct upstream_wa
                                 .fd = -1,
                                 .fresh = want->fresh,
                                 .raw = want->raw,
+                                .payer = want->payer,
                                 .turn = want->turn,
                                 .user = want->user};
     ACCOUNT_ADD(w->wait_count, 1); /* workers that end wait for it */
@@ -172,6 +185,7 @@ void upstream_wait_cancel(struct upstream_wait *t) {
 
 static void lend_run(struct message *m) {
     struct upstream_wait *t = container_of(m, struct upstream_wait, message);
+    worker_pays(t->lender, t->up->account);
     int fd = upstream_idle_lend(t->up, t->lender);
     t->fd = fd < 0 ? -1 : fd;
     wait_send(t, t->lender->ring);
@@ -255,6 +269,7 @@ void upstream_slot_free(struct upstream_slot *slot, struct worker *w) {
 static void wait_late(struct timer *timer) {
     struct upstream_wait *t = container_of(timer, struct upstream_wait, timer);
     struct pool *pool = t->pool;
+    worker_pays(t->worker, wait_payer(t));
     pthread_mutex_lock(&pool->lock);
     bool waits = queue_holds(&t->item);
     if (waits) {
@@ -319,6 +334,7 @@ static void give_run(struct message *m) {
     upstream_hold(up);
     /* First: who gets in line while we look either is seen, or asks again. */
     __atomic_store_n(&slot->give_posted, 0, __ATOMIC_SEQ_CST);
+    worker_pays(process.worker[id], up->account);
     upstream_give(up, process.worker[id]);
     upstream_unhold(up);
 }

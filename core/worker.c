@@ -102,6 +102,7 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret, struct err 
     struct worker *w = calloc(1, sizeof *w);
     if (!w)
         return err_set(err, "out of memory");
+    rc.worker = w;
     w->top = conf->popular ? top_new(conf->popular) : NULL;
     if (!worker_memory(w, conf->buffer_memory) || (conf->popular && !w->top)) {
         worker_scrap(w);
@@ -112,7 +113,7 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret, struct err 
         return false;
     }
     w->id = conf->id;
-    w->nobody = conf->nobody;
+    w->nobody = w->payer = conf->nobody;
     w->flush_last = &w->flush_first;
     w->now_ns = w->tick_base_ns = sys_now_ns();
     w->charge_mark = sys_cycles();
@@ -148,6 +149,7 @@ static void dead_release(struct worker *w) {
     while (w->dead) {
         struct owner *o = w->dead;
         w->dead = o->next_dead;
+        worker_pays(w, o->account);
         o->release(o);
     }
 }
@@ -189,6 +191,7 @@ static void starved_rearm(struct worker *w) {
         struct sock *s = list;
         list = s->starved_next;
         s->starved = false;
+        worker_pays(w, s->owner.account);
         sock_rearm(s);
     }
 }
@@ -215,6 +218,11 @@ static unsigned turn_expects(const struct worker *w) {
     return w->completions < BUSY ? 1 : w->completions > MOST / 2 ? MOST : 2 * w->completions;
 }
 
+static void lag_note(uint64_t *most, uint64_t lag) {
+    if (lag > __atomic_load_n(most, __ATOMIC_RELAXED))
+        __atomic_store_n(most, lag, __ATOMIC_RELAXED);
+}
+
 int worker_turn(struct worker *w, int64_t wait_ns) {
     /* Whatever was read under RCU is behind us; who frees it after a grace period acquires this. */
     __atomic_store_n(&w->turns, w->turns + 1, __ATOMIC_RELEASE);
@@ -225,23 +233,28 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
         return error;
     w->now_ns = sys_now_ns();
     w->charge_mark = sys_cycles();
+    w->payer = w->nobody;
     ahead_open(w);
     w->completions = ring_dispatch(w->ring);
     ahead_run(w);
+    worker_pays(w, w->nobody);
     timers_run(w);
     if (w->paced)
         pace_run(w);
     flush_all(w);
+    worker_pays(w, w->nobody);
     bufs_refill(w);
     ring_buffers_publish(w->ring);
+    if (!bufs_provided(w))
+        ACCOUNT_ADD(w->buffers_short, 1);
     if (w->full && bufs_short(w))
         socks_yield(w);
     starved_rearm(w);
     dead_release(w);
-    worker_charge(w, w->nobody);
+    worker_pays(w, w->nobody);
     int64_t lag = sys_now_ns() - w->now_ns;
-    if ((uint64_t)lag > __atomic_load_n(&w->lag_ns_max, __ATOMIC_RELAXED))
-        __atomic_store_n(&w->lag_ns_max, (uint64_t)lag, __ATOMIC_RELAXED);
+    lag_note(&w->lag_ns_max, (uint64_t)lag);
+    lag_note(&w->window_lag_ns, (uint64_t)lag);
     return 0;
 }
 

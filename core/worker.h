@@ -92,8 +92,10 @@ struct worker {
 
     /* accounts */
     struct account *nobody; /* pays until a tenant is known */
+    struct account *payer;  /* of what has passed since charge_mark */
     uint64_t charge_mark;
-    uint64_t lag_ns_max;
+    uint64_t lag_ns_max, window_lag_ns; /* the longest turn since the last look, of two who look */
+    uint64_t buffers_short;             /* turns without a buffer to give the kernel */
 
     uint64_t random[2];
     void **module_state; /* by module index */
@@ -149,11 +151,15 @@ void segs_pop(struct worker *, struct segs *, size_t bytes);
 bool segs_take(struct worker *, struct segs *, struct slice *ret);
 void segs_drop(struct worker *, struct segs *);
 
-/* Loop time: what has passed since the last charge goes to this account. */
-static inline void worker_charge(struct worker *w, struct account *a) {
+/* Loop time: from now on this account pays. What one tenant causes several times in a row is looked at as one piece; what nobody is
+ * charged for may turn out to be a tenant's, so that is a piece each time. */
+static inline void worker_pays(struct worker *w, struct account *a) {
+    if (a == w->payer && a != w->nobody)
+        return;
     uint64_t now = sys_cycles();
-    ACCOUNT_ADD(a->w[w->id].loop_cycles, now - w->charge_mark);
+    ACCOUNT_ADD(w->payer->w[w->id].loop_cycles, now - w->charge_mark);
     w->charge_mark = now;
+    w->payer = a;
 }
 void *worker_alloc(struct worker *, size_t size);
 void worker_free(struct worker *, void *, size_t size);

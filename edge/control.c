@@ -6,6 +6,7 @@
  * A tenant whose files are what they were is not touched. What several drops of one moment change shares one commit.
  * Rows that can't be committed are kept and tried again; serving goes on.
  */
+#include "core/ledger.h"
 #include "edge/drop.h"
 #include "edge/edge.h"
 #include "edge/proof.h"
@@ -295,6 +296,7 @@ static void name_answered(void *user, const char *tenant, const char *name,
 void control_beat(struct edge *e) {
     struct change change = {0};
     publish_reap();
+    ledger_fold(loop_now_ns());
     health_beat(e->health);
     e->beats++;
     if (e->beats % 10 == 0)

@@ -255,7 +255,7 @@ static void limits_tell(struct story *s, const struct version *v) {
         return;
     json_object_set_new(s->object, "limits", json_object());
     snprintf(unit, sizeof unit, "connections, %lld now",
-             (long long)account_sum(v->account).connections);
+             (long long)account_tree_sum(v->account).connections);
     limit_tell(s, l, LIMIT_CONNECTIONS, limits->connections, unit);
     limit_tell(s, l, LIMIT_NEW_CONNECTIONS, limits->new_connections_per_second,
                "new connections/s");

@@ -50,7 +50,7 @@ static void limits_enliven(json_t *row, const struct version *v) {
 struct account_worker tenant_sum(const json_t *row) {
     const struct version *v = published(text_of(row, "tenant"));
     const struct account *account = v ? v->account : account_find(text_of(row, "uid"));
-    return account ? account_sum(account) : (struct account_worker){0};
+    return account ? account_tree_sum(account) : (struct account_worker){0};
 }
 
 static void tenant_enliven(json_t *row) {

@@ -199,6 +199,7 @@ struct raw_port {
     const char *reason; /* when refused or shut, else NULL */
     const struct backend *backend;
     const struct gate *gate;
+    struct account *host_account; /* the host's: who pays for its connections */
 };
 
 struct tenant {

@@ -456,6 +456,7 @@ static void front_time(struct h2_front *front) {
 
 static void on_front_time(struct timer *timer) {
     struct h2_front *front = (struct h2_front *)((char *)timer - offsetof(struct h2_front, timer));
+    stream_pays(front->session.wire);
     if (front->timing == TIMING_LINGER)
         front_close(front, false);
     else

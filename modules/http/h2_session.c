@@ -306,6 +306,7 @@ static void drained_tell(struct h2_session *s) {
 
 static void session_flush(struct flush *f) {
     struct h2_session *s = (struct h2_session *)((char *)f - offsetof(struct h2_session, flush));
+    stream_pays(s->wire);
     while (!s->full && !s->broken) {
         const uint8_t *data;
         ssize_t n = nghttp2_session_mem_send(s->ng, &data);

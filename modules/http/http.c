@@ -254,6 +254,7 @@ static bool is_being_read(struct http_conn *hc) {
 
 void http_on_time(struct timer *timer) {
     struct http_conn *hc = (struct http_conn *)((char *)timer - offsetof(struct http_conn, timer));
+    conn_pays(hc->conn);
     int64_t held = held_back(hc);
     if (held && hc->state != CLIENT_WAIT) { /* there it is the pod that has to say something */
         timer_set(worker_of(hc), timer, held);

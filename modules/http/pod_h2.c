@@ -158,7 +158,9 @@ static void home_leave(struct upstream_shared *shared) {
 }
 
 static void idle_expired(struct timer *t) {
-    conn_leave((struct pod_conn *)((char *)t - offsetof(struct pod_conn, idle)));
+    struct pod_conn *c = (struct pod_conn *)((char *)t - offsetof(struct pod_conn, idle));
+    stream_pays(c->session.wire);
+    conn_leave(c);
 }
 
 /* ---- the answer ---- */

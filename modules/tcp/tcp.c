@@ -63,7 +63,7 @@ static enum verdict tcp_on_accept(struct conn *conn, void *state) {
         return VERDICT_REJECT;
     }
     const struct raw_port *port = entry->object;
-    if (!conn_charge(conn, entry->version) || !tcp_admits(conn, port->gate))
+    if (!conn_charge_port(conn, entry->version, port) || !tcp_admits(conn, port->gate))
         return tcp_drop(conn, entry->version, port);
     if (port->state != RAW_PORT_OPEN || !port->backend || !port->backend->host_set)
         return tcp_refuse(conn, port);
