@@ -4,6 +4,7 @@
  *   backend BASE     BASE    HTTP/1.1 keep-alive: /64k answers 64 KiB, any other path 100 bytes
  *                    BASE+1  echo
  *                    BASE+2  source: the first byte received starts an endless stream
+ *                    BASE+3  sink: reads and forgets, never answers
  *
  * It costs as little as it can, so that the proxy is what limits a run. Never closes first. */
 #include <arpa/inet.h>
@@ -20,8 +21,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum kind { HTTP, ECHO, SOURCE, KINDS };
-enum { IN_MAX = 2048, FDS_MAX = 65536, EVENTS_MAX = 512 };
+enum kind { HTTP, ECHO, SOURCE, SINK, KINDS };
+enum { IN_MAX = 2048, SINK_MAX = 1 << 20, FDS_MAX = 65536, EVENTS_MAX = 512 };
 
 struct conn {
     enum kind kind;
@@ -142,6 +143,13 @@ static void conn_serve(int fd) {
 /* False: the connection is gone. */
 static bool conn_read(int fd) {
     struct conn *c = conns[fd];
+    if (c->kind == SINK) { /* what nobody looks at isn't copied */
+        ssize_t n = recv(fd, NULL, SINK_MAX, MSG_TRUNC);
+        if (n > 0 || (n < 0 && errno == EAGAIN))
+            return true;
+        conn_drop(fd);
+        return false;
+    }
     ssize_t n = recv(fd, c->in + c->in_length, IN_MAX - c->in_length, 0);
     if (n < 0 && errno == EAGAIN)
         return true;

@@ -21,6 +21,7 @@ import tempfile
 import time
 
 import bodies
+import isolation
 import plots
 import soak
 import stored
@@ -83,7 +84,7 @@ class Bench:
 # ---- getting ready ----
 def compile_tools(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    for tool, libraries in (('backend', []), ('load', ['-lssl', '-lcrypto'])):
+    for tool, libraries in (('backend', []), *((t, ['-lssl', '-lcrypto']) for t in ('load', 'gentle', 'attack'))):
         source, binary = ROOT / f'bench/{tool}.c', folder / tool
         if binary.exists() and binary.stat().st_mtime > source.stat().st_mtime:
             continue
@@ -159,6 +160,7 @@ def arguments(known):
     parser.add_argument('--seconds', type=int, default=3)
     parser.add_argument('--build', default=ROOT / 'build/release')
     parser.add_argument('--peers', default='nginx,haproxy', help='which peers; empty for none')
+    parser.add_argument('--attacks', default='', help='which of isolation; default: all')
     parser.add_argument('--minutes', type=float, default=10, help='of soak')
     parser.add_argument('--port', type=int, default=7500, help='the first of a hundred ports to use')
     parser.add_argument('--quick', action='store_true', help='one short round of each, small; results in build/bench')
@@ -184,7 +186,7 @@ def run_works(bench, chosen, folder):
 
 
 def main():
-    known = {w.name: w for w in (*works.ALL, bodies.BigBodies(), soak.Soak(), stored.Stored())}
+    known = {w.name: w for w in (*works.ALL, bodies.BigBodies(), soak.Soak(), stored.Stored(), isolation.Isolation())}
     options = arguments(known)
     if options.list:
         print('\n'.join(f'{n:16} {w.title}; {w.bar}' for n, w in known.items()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""plots.py - a result as a PNG: bars with every round as a dot, or lines over a growing number."""
+"""plots.py - a result as a PNG: bars with every round as a dot, lines over a growing number, or what an attack did to whom."""
 import textwrap
 
 import matplotlib
@@ -15,6 +15,9 @@ def color(proxy):
 
 
 def draw(result, path):
+    if result['work'] == 'isolation':
+        draw_isolation(result, path)
+        return
     figure, axes = plt.subplots(figsize=(7.5, 4.2), layout='constrained')
     draw_body = {'drop-latency': draw_lines, 'soak': draw_soak}.get(result['work'], draw_bars)
     draw_body(result, axes)
@@ -74,3 +77,44 @@ def draw_soak(result, axes):
     fds.set_ylim(bottom=0)
     axes.legend(*[a + b for a, b in zip(axes.get_legend_handles_labels(), fds.get_legend_handles_labels())],
                 loc='upper center', bbox_to_anchor=(0.5, -0.14), ncol=5, fontsize=8)
+
+
+def draw_isolation(result, path):
+    """For each attack: how many times their calm p99 the victims waited, over HTTP and over TLS, and how many of them in vain."""
+    figure, (plain, tls, failed) = plt.subplots(3, 1, figsize=(11, 9), sharex=True, layout='constrained', height_ratios=(3, 3, 2))
+    attacks = list(dict.fromkeys(s['attack'] for s in result['series']))
+    proxies = list(dict.fromkeys(s['proxy'].split(',')[0] for s in result['series']))
+    for axes, stream, title in ((plain, 'http', 'HTTP'), (tls, 'tls', 'TLS')):
+        draw_ratios(axes, result, attacks, proxies, stream)
+        axes.axhline(result['verdict']['max'], color='#b03030', linestyle='--', linewidth=1, label='bar')
+        axes.set_yscale('log')
+        axes.set_ylim(0.5, 3000)  # a wait of 1 s is a thousand times a calm p99 of 1 ms
+        axes.set_ylabel(f'{title}: p99 under attack / calm')
+        axes.grid(axis='y', alpha=0.3)
+    for i, proxy in enumerate(proxies):
+        mine = {s['attack']: s for s in result['series'] if s['proxy'].split(',')[0] == proxy}
+        places = [j + (i - (len(proxies) - 1) / 2) * 0.27 for j in range(len(attacks))]
+        bars = failed.bar(places, [100 * (1 - mine[a]['success']) for a in attacks], width=0.25, color=color(proxy))
+        failed.bar_label(bars, [f'{v:.0f}' if (v := 100 * (1 - mine[a]['success'])) >= 1 else '' for a in attacks], fontsize=7)
+    failed.set_ylabel('% of requests failed')
+    failed.set_ylim(0, 110)
+    failed.grid(axis='y', alpha=0.3)
+    failed.set_xticks(range(len(attacks)), attacks)
+    plain.legend(ncol=len(proxies) + 1, fontsize=8, loc='upper right')
+    ok = {True: 'good', False: 'missed', None: ''}[result['verdict']['ok']]
+    plain.set_title(textwrap.fill(f"{result['title']}; a failed request counts as 1 s", 130) + '\n'
+                    + textwrap.fill(textwrap.shorten(f"{ok}: {result['verdict']['says']}", 290, placeholder=' …'), 150), fontsize=9)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_ratios(axes, result, attacks, proxies, stream):
+    key = {'http': 'median', 'tls': 'median_tls'}[stream]
+    for i, proxy in enumerate(proxies):
+        mine = {s['attack']: s for s in result['series'] if s['proxy'].split(',')[0] == proxy}
+        places = [j + (i - (len(proxies) - 1) / 2) * 0.27 for j in range(len(attacks))]
+        bars = axes.bar(places, [mine[a][key] for a in attacks], width=0.25, color=color(proxy), label=proxy)
+        axes.bar_label(bars, [f'{mine[a][key]:.1f}' if mine[a][key] < 100 else f'{mine[a][key]:.0f}' for a in attacks], fontsize=7, padding=2)
+        for place, attack in zip(places, attacks):
+            values = [r[stream]['vdr'] for r in mine[attack]['rounds']]
+            axes.plot([place] * len(values), values, 'k.', alpha=0.5, markersize=4)
