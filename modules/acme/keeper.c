@@ -12,6 +12,7 @@
 #include "core/challenge.h"
 #include "core/control_host.h"
 #include "core/module.h"
+#include "modules/acme/answers.h"
 #include "modules/acme/bank.h"
 #include "modules/acme/crew.h"
 #include "modules/acme/limits.h"
@@ -803,6 +804,7 @@ bool keeper_open(const struct acme_conf *conf, struct err *err) {
         return false;
     limits_init(conf, keeper.started);
     control_rows("acme/cert/", row_take, NULL);
+    answers_show_again();
     return true;
 }
 
