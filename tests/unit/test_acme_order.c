@@ -2,6 +2,7 @@
  * test_acme_order.c - orders against an authority in memory: what it may answer, and a crash at every point.
  * link: modules/acme/order.c modules/acme/account.c modules/acme/client.c modules/acme/wire.c modules/acme/jose.c
  * link: modules/acme/keys.c modules/acme/paper.c modules/acme/bank.c modules/acme/conf.c modules/acme/schedule.c
+ * link: modules/acme/secrets.c
  *
  * A crash is a child that ends without putting anything in order. What outlives it lies in shared memory (the authority, the rows)
  * and on disk (keys, chains); what the edge showed to the authority is forgotten, as it would be.
