@@ -9,13 +9,14 @@
  */
 #include "modules/acme/keeper.h"
 #include "core/certificates.h"
-#include "core/challenge.h"
 #include "core/control_host.h"
 #include "core/module.h"
 #include "modules/acme/answers.h"
 #include "modules/acme/bank.h"
 #include "modules/acme/crew.h"
+#include "modules/acme/leftovers.h"
 #include "modules/acme/limits.h"
+#include "modules/acme/turns.h"
 #include "modules/acme/world.h"
 #include "tenants/compiled.h"
 #include <stdlib.h>
@@ -155,30 +156,23 @@ static void entry_row_name(const char *id, char out[80]) {
 }
 
 /* Does another entry of the tenant prove it, perhaps just now? */
-static bool is_shared(const struct entry *but, const char *name) {
-    for (const struct entry *e = but->tenant->first; e; e = e->next)
-        if (e != but && e->wanted && is_among(e->name, e->name_count, name))
+static bool is_shared(const void *but, const char *name) {
+    const struct entry *self = but;
+    for (const struct entry *e = self->tenant->first; e; e = e->next)
+        if (e != self && e->wanted && is_among(e->name, e->name_count, name))
             return true;
     return false;
 }
 
-/* What the order that was under way has shown, as its row tells: its thread can't take it back any more. A token is nobody else's; for
- * acme-tls/1 the name is all there is. */
-static void answers_forget(const struct entry *e, const char *row_name) {
-    const char *type, *name, *token, *url;
-    char *text = control_row(row_name);
-    json_t *row = text ? json_loads(text, 0, NULL) : NULL, *one;
-    size_t i;
-    json_array_foreach(json_object_get(row, "proofs"), i, one) {
-        if (json_unpack(one, "[s, s, s, s]", &type, &name, &token, &url))
-            continue;
-        if (!strcmp(type, "http-01"))
-            challenge_http_set(name, token, NULL);
-        else if (!strcmp(type, "tls-alpn-01") && !is_shared(e, name))
-            challenge_alpn_set(name, NULL);
-    }
-    json_decref(row);
-    free(text);
+/* Its order is not gone on with, and its thread can't take back any more what it has shown. */
+static void order_forget(const struct entry *e) {
+    char name[80];
+    order_row_name(e->id, name);
+    char *row = control_row(name);
+    answers_forget(row, is_shared, e);
+    if (row)
+        control_row_put(name, NULL);
+    free(row);
 }
 
 /* Not served any more, nothing kept of it. */
@@ -193,9 +187,7 @@ static void entry_drop(struct entry *e) {
         return; /* its thread still reads its files; keeper_finish comes back here */
     entry_row_name(e->id, row);
     control_row_put(row, NULL);
-    order_row_name(e->id, row);
-    answers_forget(e, row);
-    control_row_put(row, NULL);
+    order_forget(e);
     files_remove(e->id, e->number);
     files_remove(e->id, e->number + 1);
     entry_remove(e);
@@ -544,11 +536,21 @@ static void alarm_tell(struct entry *e, int64_t now) {
 
 /* ---- now and then ---- */
 
+static bool anybody_proves(const void *user, const char *name) {
+    (void)user;
+    for (size_t i = 0; i < keeper.count; i++)
+        if (keeper.entry[i]->wanted &&
+            is_among(keeper.entry[i]->name, keeper.entry[i]->name_count, name))
+            return true;
+    return false;
+}
+
 static void orphan_take(void *user, const char *key, const char *value) {
     const char *id = key + strlen("acme/order/");
     json_t *row = json_loads(value, 0, NULL);
     (void)user;
     if (!map_get(&keeper.entries, id)) {
+        answers_forget(value, anybody_proves, NULL);
         control_row_put(key, NULL);
         if (strlen(id) == 32)
             files_remove(id, (unsigned)number_of(row, "number"));
@@ -617,14 +619,9 @@ void keeper_sweep(void *unused) {
 /* ---- tasks ---- */
 
 bool keeper_take(int64_t now, struct task *ret, int64_t *ret_at) {
-    size_t best = keeper.count;
-    for (size_t i = 0; i < keeper.count; i++)
-        if (keeper.due[i] && (best == keeper.count || keeper.due[i] < keeper.due[best]))
-            best = i;
-    *ret_at = best < keeper.count ? keeper.due[best] : 0;
-    if (best == keeper.count || keeper.due[best] > now)
+    struct entry *e = turn_next(now, ret_at);
+    if (!e)
         return false;
-    struct entry *e = keeper.entry[best];
     *ret = (struct task){.as = *e,
                          .name = texts_copy((const char *const *)e->name, e->name_count),
                          .name_count = e->name_count};
@@ -633,10 +630,11 @@ bool keeper_take(int64_t now, struct task *ret, int64_t *ret_at) {
         return false;
     }
     strcpy(ret->id, e->id);
-    ret->ask_window = e->number && e->ari_at && e->ari_at <= now && e->attempt_at > now;
+    ret->ask_window = !turn_orders(e, now);
     e->busy = true;
     e->ordering = !ret->ask_window;
     e->begun_at = now;
+    turn_taken(e);
     due_set(e);
     return true;
 }
@@ -742,6 +740,7 @@ static void window_seen(struct entry *e, const struct finish *f, int64_t now) {
 static void result_take(struct entry *e, const struct order_result *r, int64_t now) {
     char row[80];
     *e->waits_for = 0;
+    e->shown = r->shown;
     if (r->by_authority)
         keeper.directory_refused[r->directory]++;
     switch (r->end) {
@@ -797,6 +796,13 @@ void keeper_finished(const struct finish *f) {
 
 /* ---- start, end ---- */
 
+static void order_take(void *user, const char *key, const char *value) {
+    struct entry *e = map_get(&keeper.entries, key + strlen("acme/order/"));
+    (void)user;
+    if (e)
+        e->shown = answers_any(value);
+}
+
 bool keeper_open(const struct acme_conf *conf, struct err *err) {
     keeper.conf = conf;
     keeper.started = world_now();
@@ -804,7 +810,9 @@ bool keeper_open(const struct acme_conf *conf, struct err *err) {
         return false;
     limits_init(conf, keeper.started);
     control_rows("acme/cert/", row_take, NULL);
+    control_rows("acme/order/", order_take, NULL);
     answers_show_again();
+    leftovers_open();
     return true;
 }
 
@@ -822,5 +830,6 @@ void keeper_close(void) {
     keeper.due = NULL;
     keeper.room = 0;
     limits_fini();
+    leftovers_close();
     bank_close();
 }
