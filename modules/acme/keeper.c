@@ -521,6 +521,22 @@ void keeper_follow(const char *name, const struct tenant *now) {
 
 /* ---- loudly ---- */
 
+static void names_print(const struct entry *e, char *out, size_t room) {
+    if (e->name_count == 1)
+        snprintf(out, room, "%s", e->name[0]);
+    else
+        snprintf(out, room, "%s and %zu more", e->name[0], e->name_count - 1);
+}
+
+static void entry_tell(const struct entry *e, bool warning, const char *reason, const char *text) {
+    char object[300], names[300], whole[1200];
+    snprintf(object, sizeof object, "Ingress/%s", e->ingress);
+    names_print(e, names, sizeof names);
+    snprintf(whole, sizeof whole, "%s: %s", names, text);
+    control_event(e->tenant->name, object, warning, reason, whole);
+    log_write(warning ? 1 : 2, "acme: tenant %s: %s: %s", e->tenant->name, reason, whole);
+}
+
 static void alarm_tell(struct entry *e, int64_t now) {
     char object[300], text[900];
     if (!entry_is_late(e, now) || now - e->alarmed_at < SCHEDULE_DAY)
@@ -591,13 +607,55 @@ static void orphans_drop(void) {
     bank_sweep(file_is_ours, NULL);
 }
 
-static void some_plan(void) {
+/* ---- are its files still there, and good? ---- */
+
+static bool files_good(const struct entry *e, struct err *why) {
+    char key[80], chain[80];
+    order_file_names(e->id, e->number, key, chain);
+    if (!bank_has(key))
+        return err_set(why, "its file %s is missing", key);
+    if (!bank_has(chain))
+        return err_set(why, "its file %s is missing", chain);
+    return certificates_good(e->id, why);
+}
+
+/* What can't be read serves nobody after the next start at the latest: a new one is ordered now. */
+static void files_look(struct entry *e, int64_t now) {
+    struct err why;
+    if (!e->number || e->busy || files_good(e, &why)) {
+        *e->unreadable = 0;
+        return;
+    }
+    if (*e->unreadable)
+        return;
+    snprintf(e->unreadable, sizeof e->unreadable, "%.199s", why.text);
+    text_mend(e->unreadable, sizeof e->unreadable);
+    entry_tell(e, true, "CertificateUnreadable", e->unreadable);
+    if (!e->failures && e->attempt_at > now) {
+        e->attempt_at = now;
+        due_set(e);
+    }
+}
+
+/* All of them when the loader met one that is no good; else some at each sweep. */
+static void all_look(int64_t now) {
+    static uint64_t failures;
+    uint64_t is = certificate_figures().failures;
+    for (size_t i = 0; is != failures && i < keeper.count; i++)
+        files_look(keeper.entry[i], now);
+    failures = is;
+}
+
+static void some_plan(int64_t now) {
     static size_t at;
     for (size_t n = 0; n < keeper.tenants.room && n < PLANS_PER_SWEEP; n++) {
         at = at + 1 < keeper.tenants.room ? at + 1 : 0;
         struct followed *f = keeper.tenants.slot[at].key ? keeper.tenants.slot[at].value : NULL;
-        if (f && f->known)
-            plan(f);
+        if (!f || !f->known)
+            continue;
+        for (struct entry *e = f->first; e; e = e->next)
+            files_look(e, now);
+        plan(f);
     }
 }
 
@@ -606,7 +664,8 @@ void keeper_sweep(void *unused) {
     int64_t now = world_now();
     (void)unused;
     pthread_mutex_lock(&keeper.lock);
-    some_plan();
+    all_look(now);
+    some_plan(now);
     for (size_t i = 0; i < keeper.count; i++)
         alarm_tell(keeper.entry[i], now);
     if (!orphans_done && now - keeper.started > ORPHANS_AFTER) {
@@ -645,22 +704,6 @@ void task_fini(struct task *t) {
 }
 
 /* ---- what came of them: control thread ---- */
-
-static void names_print(const struct entry *e, char *out, size_t room) {
-    if (e->name_count == 1)
-        snprintf(out, room, "%s", e->name[0]);
-    else
-        snprintf(out, room, "%s and %zu more", e->name[0], e->name_count - 1);
-}
-
-static void entry_tell(const struct entry *e, bool warning, const char *reason, const char *text) {
-    char object[300], names[300], whole[1200];
-    snprintf(object, sizeof object, "Ingress/%s", e->ingress);
-    names_print(e, names, sizeof names);
-    snprintf(whole, sizeof whole, "%s: %s", names, text);
-    control_event(e->tenant->name, object, warning, reason, whole);
-    log_write(warning ? 1 : 2, "acme: tenant %s: %s: %s", e->tenant->name, reason, whole);
-}
 
 static void time_print(int64_t at, char out[32]) {
     time_t seconds = (time_t)at;
@@ -711,7 +754,7 @@ static void issued(struct entry *e, const struct order_result *r, int64_t now) {
     snprintf(e->directory, sizeof e->directory, "%s", directory);
     e->failures = 0;
     e->alarmed_at = 0;
-    *e->error = *e->problem = 0;
+    *e->error = *e->problem = *e->unreadable = 0;
     e->window = (struct window){0};
     e->attempt_at = schedule_renew(p->not_before, p->not_after, NULL, seed_of(e->id, e->number));
     if (e->attempt_at <= now) /* a clock that is wrong must not make us order for ever */

@@ -37,6 +37,7 @@ struct entry {
     unsigned number; /* the one under way has the next */
     int64_t not_before, not_after;
     char issuer[256], renewal_id[256], directory[URL_MOST];
+    char unreadable[200]; /* its files can't be used: why; "": they can, as far as anybody knows */
 
     /* what comes next */
     struct window window; /* suggested by the authority */
