@@ -132,6 +132,27 @@ void certificates_drop(const char *id) {
         stored_out(s);
 }
 
+/* ---- for people ---- */
+
+static bool stored_good(const struct stored *s, struct err *why) {
+    if (__atomic_load_n(&s->identity, __ATOMIC_ACQUIRE))
+        return true;
+    struct identity *identity = stored_load(s, why);
+    identity_unref(identity);
+    return identity;
+}
+
+bool certificates_good(const char *id, struct err *why) {
+    const struct stored *s = find_id(id);
+    return !s || !__atomic_load_n(&s->retry_at, __ATOMIC_RELAXED) || stored_good(s, why);
+}
+
+enum certificate_answer certificates_look(const char *uid, const char *name, bool expired_too,
+                                          struct err *why) {
+    const struct stored *s = stored_find(uid, name, expired_too ? 0 : time(NULL));
+    return !s ? CERTIFICATE_NONE : stored_good(s, why) ? CERTIFICATE_READY : CERTIFICATE_BAD;
+}
+
 void certificates_reap(void) {
     shelf_reap();
 }
@@ -142,7 +163,9 @@ struct certificate_figures certificate_figures(void) {
                                         .reads = loader_loads(),
                                         .failures = loader_failures(),
                                         .evictions = shelf_evictions(),
-                                        .bytes = bytes + index_bytes(&certificates)};
+                                        .bytes = bytes + index_bytes(&certificates),
+                                        .wanted = loader_wanted(),
+                                        .waiting = loader_waiting()};
 }
 
 /* No worker runs any more, and the loader has nobody to read for. */

@@ -33,8 +33,13 @@ struct certificate_figures {
     size_t stored, read;                 /* known; of them those whose files are in memory now */
     uint64_t reads, failures, evictions; /* since the start */
     size_t bytes;                        /* what it takes to know them, without what was read */
+    uint64_t wanted;                     /* how often a worker had to wait for one's files */
+    size_t waiting;                      /* those of them that are being read now, or in line */
 };
 struct certificate_figures certificate_figures(void); /* control thread */
+/* For people, on the control thread. False: its files were no good when somebody asked for it last, and still are; *why says in words
+ * what is wrong. Files that nobody asked for are not read. */
+bool certificates_good(const char *id, struct err *why);
 
 /* ---- for workers ---- */
 
@@ -57,5 +62,8 @@ struct certificate_wait { /* of one handshake; zero: it does not wait */
 enum certificate_answer certificates_ask(struct worker *, const char *tenant_uid, const char *name,
                                          bool expired_too, struct certificate_wait *,
                                          const struct identity **ret);
+/* The same for people, on the control thread: files that are not in memory are read now. READY, NONE, or BAD with *why. */
+enum certificate_answer certificates_look(const char *tenant_uid, const char *name,
+                                          bool expired_too, struct err *why);
 /* It does not wait any more. Harmless when it never did. */
 void certificates_unask(struct certificate_wait *);

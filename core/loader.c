@@ -26,7 +26,7 @@ static struct line *turn_first, **turn_last = &turn_first;
 static struct ring *ring;
 static pthread_t thread;
 static bool started, stopping;
-static uint64_t loads, failures; /* written by the thread */
+static uint64_t loads, failures, wanted, served; /* written by the thread */
 
 unsigned want_line(const struct stored *s) {
     const char *uid = stored_uid(s);
@@ -45,6 +45,7 @@ static void line_up(struct line *l) {
 static void want_arrived(struct message *m) {
     struct want *w = container_of(m, struct want, message);
     struct line *l = &line[want_line(w->stored)];
+    ACCOUNT_ADD(wanted, 1);
     w->behind = NULL;
     if (!l->first)
         l->last = &l->first;
@@ -89,6 +90,7 @@ static void want_serve(struct want *w) {
     if (!__atomic_load_n(&s->identity, __ATOMIC_ACQUIRE) &&
         !__atomic_load_n(&s->gone, __ATOMIC_RELAXED))
         stored_read(s);
+    ACCOUNT_ADD(served, 1);
     w->message.run = want_done;
     ring_message(ring, w->worker->ring, &w->message);
 }
@@ -171,4 +173,14 @@ uint64_t loader_loads(void) {
 
 uint64_t loader_failures(void) {
     return __atomic_load_n(&failures, __ATOMIC_RELAXED);
+}
+
+uint64_t loader_wanted(void) {
+    return __atomic_load_n(&wanted, __ATOMIC_RELAXED);
+}
+
+/* Served first: it never seems to be ahead. */
+size_t loader_waiting(void) {
+    uint64_t done = __atomic_load_n(&served, __ATOMIC_RELAXED);
+    return (size_t)(loader_wanted() - done);
 }

@@ -32,3 +32,5 @@ void want_done(struct message *);
 void loader_stop(void);
 uint64_t loader_loads(void);
 uint64_t loader_failures(void);
+uint64_t loader_wanted(void); /* wants that came, since the start */
+size_t loader_waiting(void);  /* those of them that have not been served */

@@ -5,6 +5,7 @@
  *
  * What comes out is an object for programs with the story for people in `text`.
  */
+#include "core/certificates.h"
 #include "core/limit.h"
 #include "edge/address.h"
 #include "edge/admin.h"
@@ -352,12 +353,28 @@ static void passthrough_tell(struct story *s, const struct host *host) {
         conclude(s, "none", 0, "the rule has no backend");
 }
 
+/* In the order in which a handshake looks for one (modules/sni); false: it fails. */
 static bool certificate_tell(struct story *s, const struct tenant *t, const struct asked *a) {
     const struct certificate *c = tenant_certificate(t, a->host, a->host_length);
-    if (c)
+    char name[256];
+    struct err why;
+    if (c && c->host_identity) {
         tell(s, "tls", "Secret %s", c->secret);
+        return true;
+    }
+    if (c)
+        tell(s, "tls", "Secret %s can't be used", c->secret);
+    snprintf(name, sizeof name, "%.*s", (int)a->host_length, a->host);
+    enum certificate_answer stored = certificates_look(t->uid, name, false, &why);
+    if (stored == CERTIFICATE_BAD)
+        tell(s, "tls", "the edge's certificate for this name can't be used: %s", why.text);
+    if (stored == CERTIFICATE_READY)
+        tell(s, "tls", "a certificate that the edge keeps for this name");
     else if (operator_identity(a->host, a->host_length))
         tell(s, "tls", "the operator's certificate");
+    else if (stored == CERTIFICATE_NONE &&
+             certificates_look(t->uid, name, true, &why) == CERTIFICATE_READY)
+        tell(s, "tls", "a certificate that the edge keeps for this name, which has EXPIRED");
     else
         return false;
     return true;

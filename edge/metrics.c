@@ -3,6 +3,7 @@
  * turns up in a label is escaped.
  */
 #include "core/access_log.h"
+#include "core/certificates.h"
 #include "edge/admin.h"
 #include "edge/host.h"
 #include <stdio_ext.h>
@@ -140,6 +141,32 @@ static void access_print(FILE *out) {
     fprintf(out, "ringress_access_log_pending_bytes %llu\n", (unsigned long long)f.pending);
 }
 
+/* Of those that lie on disk (core/certificates.h): their number says nothing of any tenant. */
+static void certificates_print(FILE *out) {
+    struct certificate_figures f = certificate_figures();
+    metric_head(out, "certificates_stored", "gauge", "Certificates on disk that are known.");
+    fprintf(out, "ringress_certificates_stored %zu\n", f.stored);
+    metric_head(out, "certificates_cached", "gauge",
+                "Those of them whose files are in memory; tls.cache bounds it.");
+    fprintf(out, "ringress_certificates_cached %zu\n", f.read);
+    metric_head(out, "certificates_index_bytes", "gauge",
+                "Memory that knowing them takes, without what is cached.");
+    fprintf(out, "ringress_certificates_index_bytes %zu\n", f.bytes);
+    metric_head(out, "certificates_wanted_total", "counter",
+                "How often handshakes of a worker waited for a certificate's files.");
+    fprintf(out, "ringress_certificates_wanted_total %llu\n", (unsigned long long)f.wanted);
+    metric_head(out, "certificates_waiting", "gauge", "Those that are being read or in line.");
+    fprintf(out, "ringress_certificates_waiting %zu\n", f.waiting);
+    metric_head(out, "certificates_loaded_total", "counter", "How often files were read.");
+    fprintf(out, "ringress_certificates_loaded_total %llu\n", (unsigned long long)f.reads);
+    metric_head(out, "certificates_unreadable_total", "counter",
+                "How often they were missing or no good.");
+    fprintf(out, "ringress_certificates_unreadable_total %llu\n", (unsigned long long)f.failures);
+    metric_head(out, "certificates_evicted_total", "counter",
+                "How often one left memory to make room for another.");
+    fprintf(out, "ringress_certificates_evicted_total %llu\n", (unsigned long long)f.evictions);
+}
+
 static void process_print(const struct edge *e, FILE *out) {
     metric_head(out, "build_info", "gauge", "Which program this is.");
     fprintf(out, "ringress_build_info{version=\"%s\",abi=\"%u\"} 1\n", RINGRESS_VERSION,
@@ -171,6 +198,7 @@ void metrics_print(struct edge *e, FILE *out) {
     popular_print(out, (size_t)e->conf->metrics.hosts);
     workers_print(out);
     access_print(out);
+    certificates_print(out);
     process_print(e, out);
     memory_print(out);
     host_metrics(out);

@@ -14,6 +14,7 @@
 #include "core/module.h"
 #include "modules/acme/bank.h"
 #include "modules/acme/schedule.h"
+#include "modules/acme/secrets.h"
 #include "modules/acme/world.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -133,13 +134,13 @@ static const struct acme_binding *binding_of(size_t directory) {
 /* The key as the authority wrote it: base64url in a file, a line end after it or not. */
 static json_t *binding_make(const struct acme_binding *b, const struct key *key, const char *url,
                             struct problem *p) {
-    char text[1024] = "";
-    FILE *in = fopen(b->hmac_key_file, "re");
-    if (!in || !fgets(text, sizeof text, in))
-        snprintf(p->detail, sizeof p->detail, "eab: %s can't be read", b->hmac_key_file);
-    if (in)
-        fclose(in);
-    text[strcspn(text, " \t\r\n=")] = 0;
+    char text[SECRET_MOST] = "";
+    struct err err;
+    if (!secret_line(b->hmac_key_file, text, &err)) {
+        *text = 0;
+        snprintf(p->detail, sizeof p->detail, "eab: %.480s", err.text);
+    }
+    text[strcspn(text, " \t=")] = 0;
     uint8_t *hmac;
     size_t length;
     json_t *binding = NULL;

@@ -11,9 +11,22 @@
 #include "modules/acme/calls.h"
 #include "modules/acme/crew.h"
 #include "modules/acme/keeper.h"
+#include "modules/acme/secrets.h"
 #include <curl/curl.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The section was judged before the process became the service user; libcurl opens this one as it is now. */
+static bool authorities_readable(const struct acme_conf *conf, struct err *err) {
+    return !conf->ca_file || !access(conf->ca_file, R_OK) ||
+           err_set(err, "acme.ca_file: %s can't be read by the user the edge runs as: %s",
+                   conf->ca_file, strerror(errno));
+}
 
 static bool acme_up(const void *conf, struct err *err) {
+    if (!authorities_readable(conf, err))
+        return false;
     if (curl_global_init(CURL_GLOBAL_DEFAULT))
         return err_set(err, "acme: libcurl can't be used");
     calls_open();
@@ -25,6 +38,7 @@ static void acme_down(void) {
     crew_stop();
     keeper_close();
     accounts_fini();
+    secrets_forget();
     curl_global_cleanup();
 }
 

@@ -3,6 +3,7 @@
  */
 #include "modules/acme/conf.h"
 #include "core/control_host.h"
+#include "modules/acme/secrets.h"
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +219,12 @@ static bool file_judge(const char *what, char **path, struct err *err) {
     return !access(whole, R_OK) || err_set(err, "acme.%s: %s can't be read", what, whole);
 }
 
+static bool secret_judge(const char *what, char **path, struct err *err) {
+    struct err why;
+    return file_judge(what, path, err) &&
+           (secret_keep(*path, &why) || err_set(err, "acme.%s: %s", what, why.text));
+}
+
 static bool directories_judge(const struct acme_conf *c, struct err *err) {
     char *const *url = c->directory.item;
     if (!c->directory.count)
@@ -257,7 +264,7 @@ static bool eab_judge(const struct acme_conf *c, struct err *err) {
                 list[i].directory && !strcmp(list[i].directory, ((char **)c->directory.item)[j]);
         if (!known)
             return err_set(err, "acme.eab: %s is not in acme.directory", list[i].directory);
-        if (!file_judge("eab.hmac_key_file", &list[i].hmac_key_file, err))
+        if (!secret_judge("eab.hmac_key_file", &list[i].hmac_key_file, err))
             return false;
     }
     return true;
@@ -270,7 +277,7 @@ bool acme_conf_check(const void *conf, struct err *err) {
         !file_judge("ca_file", &c->ca_file, err) || !eab_judge(c, err))
         return false;
     for (size_t i = 0; i < c->dns_update.count; i++)
-        if (!file_judge("dns_update.key_file", &zone[i].key_file, err))
+        if (!secret_judge("dns_update.key_file", &zone[i].key_file, err))
             return false;
     return !c->email || (strchr(c->email, '@') && !strpbrk(c->email, " ,?\r\n\t")) ||
            err_set(err, "acme.email: %s is no mail address", c->email);

@@ -6,6 +6,7 @@
 #include "core/module.h"
 #include "modules/acme/calls.h"
 #include "modules/acme/keeper.h"
+#include "modules/acme/leftovers.h"
 #include "modules/acme/world.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -133,7 +134,8 @@ static void task_do(struct hand *h, struct task *t) {
 
 static void *hand_run(void *user) {
     struct hand *h = user;
-    int64_t swept = 0, at;
+    int64_t swept = 0, at, left_at;
+    struct leftover left;
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* making keys must not delay a request */
     pthread_mutex_lock(&keeper.lock);
     while (!ending) {
@@ -143,6 +145,12 @@ static void *hand_run(void *user) {
             swept = now;
             control_post(keeper_sweep, NULL);
         }
+        if (leftover_take(now, &left, &left_at)) {
+            pthread_mutex_unlock(&keeper.lock);
+            world_remove_left(&left);
+            pthread_mutex_lock(&keeper.lock);
+            continue;
+        }
         if (keeper_take(now, &task, &at)) {
             pthread_mutex_unlock(&keeper.lock);
             task_do(h, &task);
@@ -150,7 +158,8 @@ static void *hand_run(void *user) {
             continue;
         }
         int64_t most = now + (h->number ? REST_MOST : SWEEP_SECONDS);
-        rest((at && at < most ? at : most) - now);
+        at = at && at < most ? at : most;
+        rest((left_at && left_at < at ? left_at : at) - now);
     }
     pthread_mutex_unlock(&keeper.lock);
     return NULL;

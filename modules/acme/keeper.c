@@ -9,12 +9,14 @@
  */
 #include "modules/acme/keeper.h"
 #include "core/certificates.h"
-#include "core/challenge.h"
 #include "core/control_host.h"
 #include "core/module.h"
+#include "modules/acme/answers.h"
 #include "modules/acme/bank.h"
 #include "modules/acme/crew.h"
+#include "modules/acme/leftovers.h"
 #include "modules/acme/limits.h"
+#include "modules/acme/turns.h"
 #include "modules/acme/world.h"
 #include "tenants/compiled.h"
 #include <stdlib.h>
@@ -154,30 +156,23 @@ static void entry_row_name(const char *id, char out[80]) {
 }
 
 /* Does another entry of the tenant prove it, perhaps just now? */
-static bool is_shared(const struct entry *but, const char *name) {
-    for (const struct entry *e = but->tenant->first; e; e = e->next)
-        if (e != but && e->wanted && is_among(e->name, e->name_count, name))
+static bool is_shared(const void *but, const char *name) {
+    const struct entry *self = but;
+    for (const struct entry *e = self->tenant->first; e; e = e->next)
+        if (e != self && e->wanted && is_among(e->name, e->name_count, name))
             return true;
     return false;
 }
 
-/* What the order that was under way has shown, as its row tells: its thread can't take it back any more. A token is nobody else's; for
- * acme-tls/1 the name is all there is. */
-static void answers_forget(const struct entry *e, const char *row_name) {
-    const char *type, *name, *token, *url;
-    char *text = control_row(row_name);
-    json_t *row = text ? json_loads(text, 0, NULL) : NULL, *one;
-    size_t i;
-    json_array_foreach(json_object_get(row, "proofs"), i, one) {
-        if (json_unpack(one, "[s, s, s, s]", &type, &name, &token, &url))
-            continue;
-        if (!strcmp(type, "http-01"))
-            challenge_http_set(name, token, NULL);
-        else if (!strcmp(type, "tls-alpn-01") && !is_shared(e, name))
-            challenge_alpn_set(name, NULL);
-    }
-    json_decref(row);
-    free(text);
+/* Its order is not gone on with, and its thread can't take back any more what it has shown. */
+static void order_forget(const struct entry *e) {
+    char name[80];
+    order_row_name(e->id, name);
+    char *row = control_row(name);
+    answers_forget(row, is_shared, e);
+    if (row)
+        control_row_put(name, NULL);
+    free(row);
 }
 
 /* Not served any more, nothing kept of it. */
@@ -192,9 +187,7 @@ static void entry_drop(struct entry *e) {
         return; /* its thread still reads its files; keeper_finish comes back here */
     entry_row_name(e->id, row);
     control_row_put(row, NULL);
-    order_row_name(e->id, row);
-    answers_forget(e, row);
-    control_row_put(row, NULL);
+    order_forget(e);
     files_remove(e->id, e->number);
     files_remove(e->id, e->number + 1);
     entry_remove(e);
@@ -528,6 +521,22 @@ void keeper_follow(const char *name, const struct tenant *now) {
 
 /* ---- loudly ---- */
 
+static void names_print(const struct entry *e, char *out, size_t room) {
+    if (e->name_count == 1)
+        snprintf(out, room, "%s", e->name[0]);
+    else
+        snprintf(out, room, "%s and %zu more", e->name[0], e->name_count - 1);
+}
+
+static void entry_tell(const struct entry *e, bool warning, const char *reason, const char *text) {
+    char object[300], names[300], whole[1200];
+    snprintf(object, sizeof object, "Ingress/%s", e->ingress);
+    names_print(e, names, sizeof names);
+    snprintf(whole, sizeof whole, "%s: %s", names, text);
+    control_event(e->tenant->name, object, warning, reason, whole);
+    log_write(warning ? 1 : 2, "acme: tenant %s: %s: %s", e->tenant->name, reason, whole);
+}
+
 static void alarm_tell(struct entry *e, int64_t now) {
     char object[300], text[900];
     if (!entry_is_late(e, now) || now - e->alarmed_at < SCHEDULE_DAY)
@@ -543,11 +552,21 @@ static void alarm_tell(struct entry *e, int64_t now) {
 
 /* ---- now and then ---- */
 
+static bool anybody_proves(const void *user, const char *name) {
+    (void)user;
+    for (size_t i = 0; i < keeper.count; i++)
+        if (keeper.entry[i]->wanted &&
+            is_among(keeper.entry[i]->name, keeper.entry[i]->name_count, name))
+            return true;
+    return false;
+}
+
 static void orphan_take(void *user, const char *key, const char *value) {
     const char *id = key + strlen("acme/order/");
     json_t *row = json_loads(value, 0, NULL);
     (void)user;
     if (!map_get(&keeper.entries, id)) {
+        answers_forget(value, anybody_proves, NULL);
         control_row_put(key, NULL);
         if (strlen(id) == 32)
             files_remove(id, (unsigned)number_of(row, "number"));
@@ -588,13 +607,55 @@ static void orphans_drop(void) {
     bank_sweep(file_is_ours, NULL);
 }
 
-static void some_plan(void) {
+/* ---- are its files still there, and good? ---- */
+
+static bool files_good(const struct entry *e, struct err *why) {
+    char key[80], chain[80];
+    order_file_names(e->id, e->number, key, chain);
+    if (!bank_has(key))
+        return err_set(why, "its file %s is missing", key);
+    if (!bank_has(chain))
+        return err_set(why, "its file %s is missing", chain);
+    return certificates_good(e->id, why);
+}
+
+/* What can't be read serves nobody after the next start at the latest: a new one is ordered now. */
+static void files_look(struct entry *e, int64_t now) {
+    struct err why;
+    if (!e->number || e->busy || files_good(e, &why)) {
+        *e->unreadable = 0;
+        return;
+    }
+    if (*e->unreadable)
+        return;
+    snprintf(e->unreadable, sizeof e->unreadable, "%.199s", why.text);
+    text_mend(e->unreadable, sizeof e->unreadable);
+    entry_tell(e, true, "CertificateUnreadable", e->unreadable);
+    if (!e->failures && e->attempt_at > now) {
+        e->attempt_at = now;
+        due_set(e);
+    }
+}
+
+/* All of them when the loader met one that is no good; else some at each sweep. */
+static void all_look(int64_t now) {
+    static uint64_t failures;
+    uint64_t is = certificate_figures().failures;
+    for (size_t i = 0; is != failures && i < keeper.count; i++)
+        files_look(keeper.entry[i], now);
+    failures = is;
+}
+
+static void some_plan(int64_t now) {
     static size_t at;
     for (size_t n = 0; n < keeper.tenants.room && n < PLANS_PER_SWEEP; n++) {
         at = at + 1 < keeper.tenants.room ? at + 1 : 0;
         struct followed *f = keeper.tenants.slot[at].key ? keeper.tenants.slot[at].value : NULL;
-        if (f && f->known)
-            plan(f);
+        if (!f || !f->known)
+            continue;
+        for (struct entry *e = f->first; e; e = e->next)
+            files_look(e, now);
+        plan(f);
     }
 }
 
@@ -603,7 +664,8 @@ void keeper_sweep(void *unused) {
     int64_t now = world_now();
     (void)unused;
     pthread_mutex_lock(&keeper.lock);
-    some_plan();
+    all_look(now);
+    some_plan(now);
     for (size_t i = 0; i < keeper.count; i++)
         alarm_tell(keeper.entry[i], now);
     if (!orphans_done && now - keeper.started > ORPHANS_AFTER) {
@@ -616,14 +678,9 @@ void keeper_sweep(void *unused) {
 /* ---- tasks ---- */
 
 bool keeper_take(int64_t now, struct task *ret, int64_t *ret_at) {
-    size_t best = keeper.count;
-    for (size_t i = 0; i < keeper.count; i++)
-        if (keeper.due[i] && (best == keeper.count || keeper.due[i] < keeper.due[best]))
-            best = i;
-    *ret_at = best < keeper.count ? keeper.due[best] : 0;
-    if (best == keeper.count || keeper.due[best] > now)
+    struct entry *e = turn_next(now, ret_at);
+    if (!e)
         return false;
-    struct entry *e = keeper.entry[best];
     *ret = (struct task){.as = *e,
                          .name = texts_copy((const char *const *)e->name, e->name_count),
                          .name_count = e->name_count};
@@ -632,10 +689,11 @@ bool keeper_take(int64_t now, struct task *ret, int64_t *ret_at) {
         return false;
     }
     strcpy(ret->id, e->id);
-    ret->ask_window = e->number && e->ari_at && e->ari_at <= now && e->attempt_at > now;
+    ret->ask_window = !turn_orders(e, now);
     e->busy = true;
     e->ordering = !ret->ask_window;
     e->begun_at = now;
+    turn_taken(e);
     due_set(e);
     return true;
 }
@@ -646,22 +704,6 @@ void task_fini(struct task *t) {
 }
 
 /* ---- what came of them: control thread ---- */
-
-static void names_print(const struct entry *e, char *out, size_t room) {
-    if (e->name_count == 1)
-        snprintf(out, room, "%s", e->name[0]);
-    else
-        snprintf(out, room, "%s and %zu more", e->name[0], e->name_count - 1);
-}
-
-static void entry_tell(const struct entry *e, bool warning, const char *reason, const char *text) {
-    char object[300], names[300], whole[1200];
-    snprintf(object, sizeof object, "Ingress/%s", e->ingress);
-    names_print(e, names, sizeof names);
-    snprintf(whole, sizeof whole, "%s: %s", names, text);
-    control_event(e->tenant->name, object, warning, reason, whole);
-    log_write(warning ? 1 : 2, "acme: tenant %s: %s: %s", e->tenant->name, reason, whole);
-}
 
 static void time_print(int64_t at, char out[32]) {
     time_t seconds = (time_t)at;
@@ -712,7 +754,7 @@ static void issued(struct entry *e, const struct order_result *r, int64_t now) {
     snprintf(e->directory, sizeof e->directory, "%s", directory);
     e->failures = 0;
     e->alarmed_at = 0;
-    *e->error = *e->problem = 0;
+    *e->error = *e->problem = *e->unreadable = 0;
     e->window = (struct window){0};
     e->attempt_at = schedule_renew(p->not_before, p->not_after, NULL, seed_of(e->id, e->number));
     if (e->attempt_at <= now) /* a clock that is wrong must not make us order for ever */
@@ -741,6 +783,7 @@ static void window_seen(struct entry *e, const struct finish *f, int64_t now) {
 static void result_take(struct entry *e, const struct order_result *r, int64_t now) {
     char row[80];
     *e->waits_for = 0;
+    e->shown = r->shown;
     if (r->by_authority)
         keeper.directory_refused[r->directory]++;
     switch (r->end) {
@@ -796,6 +839,13 @@ void keeper_finished(const struct finish *f) {
 
 /* ---- start, end ---- */
 
+static void order_take(void *user, const char *key, const char *value) {
+    struct entry *e = map_get(&keeper.entries, key + strlen("acme/order/"));
+    (void)user;
+    if (e)
+        e->shown = answers_any(value);
+}
+
 bool keeper_open(const struct acme_conf *conf, struct err *err) {
     keeper.conf = conf;
     keeper.started = world_now();
@@ -803,6 +853,9 @@ bool keeper_open(const struct acme_conf *conf, struct err *err) {
         return false;
     limits_init(conf, keeper.started);
     control_rows("acme/cert/", row_take, NULL);
+    control_rows("acme/order/", order_take, NULL);
+    answers_show_again();
+    leftovers_open();
     return true;
 }
 
@@ -820,5 +873,6 @@ void keeper_close(void) {
     keeper.due = NULL;
     keeper.room = 0;
     limits_fini();
+    leftovers_close();
     bank_close();
 }

@@ -28,6 +28,7 @@ struct entry {
     bool wanted;            /* by the tenant as it is now */
     bool busy;              /* a thread has it */
     bool ordering;          /* busy with an order, not only with the question when to renew */
+    bool shown;             /* an order that goes on later still shows its answers */
     bool gone;              /* to be dropped when the thread is done */
     const char *impossible; /* no challenge can prove it: why; NULL: one can */
     size_t index;           /* in the table of times */
@@ -36,6 +37,7 @@ struct entry {
     unsigned number; /* the one under way has the next */
     int64_t not_before, not_after;
     char issuer[256], renewal_id[256], directory[URL_MOST];
+    char unreadable[200]; /* its files can't be used: why; "": they can, as far as anybody knows */
 
     /* what comes next */
     struct window window; /* suggested by the authority */
@@ -49,7 +51,8 @@ struct entry {
 
 struct followed { /* a tenant */
     char *name, *uid;
-    bool known; /* told since the start */
+    bool known;    /* told since the start */
+    uint64_t turn; /* when something of it was taken last */
     struct entry *first;
     struct wish_copy *wish;
     size_t wish_count;
@@ -64,6 +67,7 @@ struct keeper {
     int64_t *due;
     size_t count, room;
     int64_t started;
+    uint64_t turns; /* taken */
     /* figures, for ever rising */
     uint64_t issued, failed, renewed;
     uint64_t directory_issued[DIRECTORIES_MOST], directory_refused[DIRECTORIES_MOST];

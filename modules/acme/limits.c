@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_MOST = 320 };
+enum { KEY_MOST = 320, RESERVE = 4 /* a fourth */ };
 static const char prefix[] = "acme/bucket/";
 
 static const struct acme_conf *conf;
@@ -92,34 +92,37 @@ void limits_fini(void) {
 
 /* ---- taking ---- */
 
-static bool one_take(const char *key, int64_t now, struct allowance *ret_old, int64_t *ret_at) {
-    struct allowance *b = bucket_need(key);
-    if (!b)
-        return true; /* no memory: the authority will say */
-    *ret_old = *b;
-    if (!allowance_take(b, capacity_of(key), window_of(key), now, ret_at))
-        return false;
-    bucket_row(key, b);
-    return true;
+static int64_t reserve_of(const char *key, bool renewal) {
+    return renewal || is_of_domain(key) ? 0 : capacity_of(key) / RESERVE;
 }
 
-static void one_return(const char *key, const struct allowance *old) {
+/* What the bucket would be afterwards. */
+static bool one_could(const char *key, bool renewal, int64_t now, struct allowance *ret,
+                      int64_t *ret_at) {
+    const struct allowance *b = bucket_need(key);
+    if (!b)
+        return true; /* no memory: the authority will say */
+    *ret = *b;
+    return allowance_take(ret, capacity_of(key), reserve_of(key, renewal), window_of(key), now,
+                          ret_at);
+}
+
+static void one_set(const char *key, const struct allowance *then) {
     struct allowance *b = bucket_need(key);
-    if (b)
-        *b = *old;
-    if (b)
-        bucket_row(key, b);
+    if (!b)
+        return;
+    *b = *then;
+    bucket_row(key, b);
 }
 
 /* The buckets an order takes from: the account's, then each domain's, once. */
-static size_t keys_list(const char *directory, const char *const *name, size_t count, bool renewal,
-                        char (*key)[KEY_MOST]) {
+static size_t keys_list(const struct order_wish *w, char (*key)[KEY_MOST]) {
     char hash[17];
     size_t n = 1;
-    directory_hash(directory, hash);
+    directory_hash(w->directory, hash);
     snprintf(key[0], KEY_MOST, "%s%s", prefix, hash);
-    for (size_t i = 0; i < count && !renewal; i++) {
-        snprintf(key[n], KEY_MOST, "%s%s/%s", prefix, hash, registered_domain(name[i]));
+    for (size_t i = 0; i < w->count && !w->renewal; i++) {
+        snprintf(key[n], KEY_MOST, "%s%s/%s", prefix, hash, registered_domain(w->name[i]));
         size_t j = 1;
         while (j < n && strcmp(key[j], key[n]))
             j++;
@@ -128,23 +131,22 @@ static size_t keys_list(const char *directory, const char *const *name, size_t c
     return n;
 }
 
-bool limits_take(const char *directory, const char *const *name, size_t count, bool renewal,
-                 int64_t now, int64_t *ret_at) {
-    const int64_t *block = map_get(&blocks, directory);
+bool limits_take(const struct order_wish *w, bool take, int64_t now, int64_t *ret_at) {
+    const int64_t *block = map_get(&blocks, w->directory);
     if (block && *block > now) {
         *ret_at = *block;
         return false;
     }
-    char(*key)[KEY_MOST] = calloc(count + 1, sizeof *key);
-    struct allowance *old = calloc(count + 1, sizeof *old);
-    size_t n = key && old ? keys_list(directory, name, count, renewal, key) : 0, taken = 0;
-    while (taken < n && one_take(key[taken], now, &old[taken], ret_at))
-        taken++;
-    for (size_t i = 0; taken < n && i < taken; i++)
-        one_return(key[i], &old[i]);
+    char(*key)[KEY_MOST] = calloc(w->count + 1, sizeof *key);
+    struct allowance *then = calloc(w->count + 1, sizeof *then);
+    size_t n = key && then ? keys_list(w, key) : 0, good = 0;
+    while (good < n && one_could(key[good], w->renewal, now, &then[good], ret_at))
+        good++;
+    for (size_t i = 0; take && good == n && i < n; i++)
+        one_set(key[i], &then[i]);
     free(key);
-    free(old);
-    return taken == n;
+    free(then);
+    return good == n;
 }
 
 void limits_block(const char *directory, int64_t until) {

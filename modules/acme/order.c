@@ -31,6 +31,7 @@ enum {
 
 struct proof { /* one answer that the authority shall find */
     char type[32], name[256], token[TOKEN_MOST], url[URL_MOST];
+    char text[64]; /* of a TXT, once it was shown: it can be taken away without the account's key */
     bool triggered;
 };
 
@@ -121,13 +122,14 @@ static enum go pause_for(struct run *r, int64_t retry_after, const char *what) {
 static json_t *proofs_json(const struct run *r) {
     json_t *list = json_array();
     for (size_t i = 0; i < r->proof_count; i++)
-        json_array_append_new(list, json_pack("[s, s, s, s]", r->proof[i].type, r->proof[i].name,
-                                              r->proof[i].token, r->proof[i].url));
+        json_array_append_new(list,
+                              json_pack("[s, s, s, s, s]", r->proof[i].type, r->proof[i].name,
+                                        r->proof[i].token, r->proof[i].url, r->proof[i].text));
     return list;
 }
 
 static void proofs_read(struct run *r, const json_t *list) {
-    const char *type, *name, *token, *url;
+    const char *type, *name, *token, *url, *text;
     json_t *one;
     size_t i;
     r->proof_count = 0;
@@ -140,6 +142,8 @@ static void proofs_read(struct run *r, const json_t *list) {
         snprintf(p->name, sizeof p->name, "%s", name);
         snprintf(p->token, sizeof p->token, "%s", token);
         snprintf(p->url, sizeof p->url, "%s", url);
+        text = json_string_value(json_array_get(one, 4)); /* older rows have none */
+        snprintf(p->text, sizeof p->text, "%s", text ? text : "");
         p->triggered = true; /* a look will say when it was not */
         r->proof_count++;
     }
@@ -177,6 +181,8 @@ static void row_forget(const struct order_job *job) {
     bank_remove(chain);
 }
 
+static void proofs_forget(struct run *r);
+
 /* The order that was begun at one of our directories; false: there is none, or none that can be gone on with. */
 static bool row_resume(struct run *r) {
     char name[80], key[80], chain[80];
@@ -194,14 +200,15 @@ static bool row_resume(struct run *r) {
     bool good = directory && url && *url && i < r->job->conf->directory.count &&
                 json_integer_value(json_object_get(row, "number")) == r->job->number &&
                 world_now() - r->since < LIFE && bank_has(key);
+    proofs_read(r, json_object_get(row, "proofs"));
     if (good) {
         r->directory = i;
         snprintf(r->url, sizeof r->url, "%s", url);
-        proofs_read(r, json_object_get(row, "proofs"));
+    } else if (text) {
+        proofs_forget(r);
+        row_forget(r->job);
     }
     json_decref(row);
-    if (text && !good)
-        row_forget(r->job);
     free(text);
     return good;
 }
@@ -338,20 +345,29 @@ static enum go names_check(struct run *r) {
     return later(r, world_now() + DNS_AGAIN, why);
 }
 
+/* `take` false: only asked. */
+static enum go limits_check(struct run *r, bool take) {
+    const struct order_job *j = r->job;
+    const struct order_wish wish = {r->client->url, j->name, j->name_count, j->renewal};
+    int64_t at;
+    return world_may_order(&wish, take, &at) ? GO_ON : later(r, at, "our own limit of orders");
+}
+
 static enum go place(struct run *r) {
     struct http_answer a;
-    int64_t at;
     if (world_ends()) /* perhaps a row could not be read: its key must not be written over */
         return GO_ENDS;
     enum go go = profile_check(r);
+    if (go == GO_ON) /* before DNS is asked about a thousand names that must wait anyway */
+        go = limits_check(r, false);
     if (go == GO_ON)
         go = names_check(r);
     if (go == GO_ON && r->job->conf->caa)
         go = caa_check(r);
+    if (go == GO_ON)
+        go = limits_check(r, true);
     if (go != GO_ON)
         return go;
-    if (!world_may_order(r->client->url, r->job->name, r->job->name_count, r->job->renewal, &at))
-        return later(r, at, "our own limit of orders");
     r->since = world_now();
     *r->url = 0;
     if ((go = key_write(r)) != GO_ON || (go = step_to(r, "new")) != GO_ON)
@@ -385,12 +401,23 @@ const char *challenge_choose(const struct acme_conf *c, const char *name, bool w
     return count ? type[usable[turn % count]] : NULL;
 }
 
+static bool text_make(const struct run *r, struct proof *p, struct err *err) {
+    bool known = *p->text || !r->account.key;
+    char *answer = known ? NULL : key_authorization(r->account.key, p->token);
+    char *text = answer ? digest_text(answer) : NULL;
+    if (text)
+        snprintf(p->text, sizeof p->text, "%s", text);
+    free(text);
+    free(answer);
+    return *p->text || err_set(err, "no memory, or no account to answer for");
+}
+
 /* `show` false: forget. */
-static bool proof_show(const struct run *r, const struct proof *p, bool show, struct err *err) {
-    bool dns = !strcmp(p->type, "dns-01");
-    char *text = show || dns ? key_authorization(r->account.key, p->token) : NULL;
-    bool good = (show || dns) && !text        ? err_set(err, "out of memory")
-                : dns                         ? world_show_dns(p->name, text, show, err)
+static bool proof_show(const struct run *r, struct proof *p, bool show, struct err *err) {
+    if (!strcmp(p->type, "dns-01"))
+        return text_make(r, p, err) && world_show_dns(p->name, p->text, show, err);
+    char *text = show ? key_authorization(r->account.key, p->token) : NULL;
+    bool good = show && !text                 ? err_set(err, "out of memory")
                 : !strcmp(p->type, "http-01") ? world_show_http(p->name, p->token, text, err)
                                               : world_show_alpn(p->name, text, err);
     free(text);
@@ -399,7 +426,7 @@ static bool proof_show(const struct run *r, const struct proof *p, bool show, st
 
 static void proofs_forget(struct run *r) {
     struct err err;
-    for (size_t i = 0; r->account.key && i < r->proof_count && !world_ends(); i++)
+    for (size_t i = 0; i < r->proof_count && !world_ends(); i++)
         proof_show(r, &r->proof[i], false, &err);
     r->proof_count = 0;
 }
@@ -665,6 +692,7 @@ static enum go one_directory(struct run *r, bool resumed) {
         go = rounds < 1000 ? advance(r, &done) : fail(r, "the order gets nowhere");
     if (go == GO_FAIL && problem_is(&r->result->problem, "accountDoesNotExist") &&
         r->account_tries == 1) {
+        proofs_forget(r);
         row_forget(r->job);
         return one_directory(r, false);
     }
@@ -676,6 +704,7 @@ static bool directory_end(struct run *r, enum go go) {
     struct order_result *out = r->result;
     out->directory = r->directory;
     out->by_authority = go == GO_FAIL && problem_is_refusal(&out->problem);
+    out->shown = (go == GO_LATER || go == GO_ENDS) && r->proof_count;
     out->end = go == GO_ON      ? ORDER_DONE
                : go == GO_FAIL  ? ORDER_FAILED
                : go == GO_LATER ? ORDER_LATER

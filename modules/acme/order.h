@@ -41,7 +41,8 @@ struct order_result {
     int64_t not_before; /* for ORDER_LATER and ORDER_FAILED: not earlier; 0: as the schedule says */
     struct problem problem; /* ORDER_FAILED: what was wrong */
     bool by_authority;      /* it refused; not the names' fault */
-    char explanation[160];  /* what ORDER_LATER waits for */
+    bool shown; /* ORDER_LATER, ORDER_ENDS: what the authority shall find still is there */
+    char explanation[160]; /* what ORDER_LATER waits for */
 };
 void order_run(const struct order_job *, struct order_result *ret);
 

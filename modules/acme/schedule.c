@@ -76,10 +76,10 @@ static double used_now(const struct allowance *b, int64_t capacity, int64_t wind
     return used > 0 ? used : 0;
 }
 
-bool allowance_take(struct allowance *b, int64_t capacity, int64_t window, int64_t now,
-                    int64_t *ret_at) {
+bool allowance_take(struct allowance *b, int64_t capacity, int64_t reserve, int64_t window,
+                    int64_t now, int64_t *ret_at) {
     double used = used_now(b, capacity, window, now);
-    double over = used + 1 - (double)capacity;
+    double over = used + 1 - (double)(capacity - reserve);
     if (over > 1e-9) {
         *ret_at = now + 1 + (int64_t)(over * (double)window / (double)capacity);
         return false;

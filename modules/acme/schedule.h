@@ -40,9 +40,9 @@ struct allowance {
     double used; /* at `at` */
     int64_t at;
 };
-/* True: one was taken. False: nothing changed, *ret_at says when there will be one. */
-bool allowance_take(struct allowance *, int64_t capacity, int64_t window_s, int64_t now,
-                    int64_t *ret_at);
+/* True: one was taken, and `reserve` of them are left for others. False: nothing changed, *ret_at says when there will be one. */
+bool allowance_take(struct allowance *, int64_t capacity, int64_t reserve, int64_t window_s,
+                    int64_t now, int64_t *ret_at);
 /* The authority said that there are none. */
 void allowance_drain(struct allowance *, int64_t capacity, int64_t now);
 /* Nothing to remember of it any more. */

@@ -5,17 +5,18 @@
  *             failing     the same, and the last attempt failed
  *             impossible  no configured challenge can prove a name of it
  *             ok          served
+ *             unreadable  its files are missing or no good: a new one is ordered
  *             expiring    served; a third of its lifetime is left, and it could not be renewed
  *             expired     the same, too late
  *             retiring    served until others cover its names
  */
-#include "modules/acme/keeper.h"
+#include "modules/acme/turns.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-static const char *const states[] = {"pending",  "failing", "impossible", "ok",
-                                     "expiring", "expired", "retiring"};
+static const char *const states[] = {"pending",    "failing",  "impossible", "ok",
+                                     "unreadable", "expiring", "expired",    "retiring"};
 
 const char *entry_hindrance(const struct entry *e) {
     return e->impossible   ? e->impossible
@@ -35,7 +36,7 @@ const char *entry_state(const struct entry *e, int64_t now) {
     if (!e->wanted)
         return "retiring";
     if (e->number)
-        return entry_is_late(e, now) ? "expiring" : "ok";
+        return *e->unreadable ? "unreadable" : entry_is_late(e, now) ? "expiring" : "ok";
     return e->impossible ? "impossible" : e->failures ? "failing" : "pending";
 }
 
@@ -75,6 +76,7 @@ static json_t *text_json(const char *text) {
 static json_t *next_action(const struct entry *e, int64_t now) {
     json_t *at = time_json(e->attempt_at);
     const char *when = json_string_value(at);
+    const char *clash;
     json_t *text;
     if (!e->wanted)
         text = json_string("dropped when others cover its names");
@@ -87,8 +89,10 @@ static json_t *next_action(const struct entry *e, int64_t now) {
     else if (e->failures)
         text = json_sprintf("ordered again at %s", when);
     else
-        text =
-            e->attempt_at > now ? json_sprintf("renewed at %s", when) : json_string("ordered now");
+        text = e->attempt_at > now ? json_sprintf("renewed at %s", when)
+               : (clash = turn_clash(e))
+                   ? json_sprintf("waits until another order has proved %s", clash)
+                   : json_string("ordered now");
     json_decref(at);
     return text ? text : json_null();
 }
@@ -102,7 +106,8 @@ static json_t *entry_json(const struct entry *e, int64_t now) {
         e->tenant->name, "ingress", e->ingress, "issuer", text_json(e->number ? e->issuer : ""),
         "notBefore", time_json(e->number ? e->not_before : 0), "notAfter",
         time_json(e->number ? e->not_after : 0), "source", "acme", "state", entry_state(e, now),
-        "nextAction", next_action(e, now), "error", text_json(e->error), "directory",
+        "nextAction", next_action(e, now), "error",
+        text_json(*e->unreadable && !e->failures ? e->unreadable : e->error), "directory",
         text_json(e->directory), "failures", (int)e->failures, "id", e->id);
 }
 

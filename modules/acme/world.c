@@ -9,8 +9,10 @@
 #include "modules/acme/crew.h"
 #include "modules/acme/jose.h"
 #include "modules/acme/keeper.h"
+#include "modules/acme/leftovers.h"
 #include "modules/acme/limits.h"
 #include "modules/acme/paper.h"
+#include "modules/acme/secrets.h"
 #include "modules/acme/update.h"
 #include <stdlib.h>
 #include <string.h>
@@ -108,21 +110,19 @@ bool world_show_alpn(const char *name, const char *authorization, struct err *er
 /* ---- limits ---- */
 
 struct limited {
+    const struct order_wish *wish;
     const char *directory;
-    const char *const *name;
-    size_t count;
-    bool renewal, good;
+    bool take, good;
     int64_t at;
 };
 
 static void order_count(void *user) {
     struct limited *l = user;
-    l->good = limits_take(l->directory, l->name, l->count, l->renewal, world_now(), &l->at);
+    l->good = limits_take(l->wish, l->take, world_now(), &l->at);
 }
 
-bool world_may_order(const char *directory, const char *const *name, size_t count, bool renewal,
-                     int64_t *ret_at) {
-    struct limited l = {directory, name, count, renewal, false, world_now() + 60};
+bool world_may_order(const struct order_wish *wish, bool take, int64_t *ret_at) {
+    struct limited l = {.wish = wish, .take = take, .at = world_now() + 60};
     struct err err;
     call_control(order_count, &l, false, &err);
     *ret_at = l.at;
@@ -145,21 +145,15 @@ void world_was_limited(const char *directory, int64_t at) {
 enum { CHALLENGE_TTL = 60, CAA_PATIENCE_MS = 5000 };
 
 static bool zone_key_read(const struct acme_zone *zone, struct tsig_key *key, struct err *err) {
-    char line[512] = "";
-    FILE *in = fopen(zone->key_file, "re");
-    bool read = in && fgets(line, sizeof line, in);
-    if (in)
-        fclose(in);
-    line[strcspn(line, "\r\n")] = 0;
-    bool good = read ? tsig_key_parse(line, key, err)
-                     : err_set(err, "dns_update: %s can't be read", zone->key_file);
+    char line[SECRET_MOST];
+    bool good = secret_line(zone->key_file, line, err) && tsig_key_parse(line, key, err);
     explicit_bzero(line, sizeof line);
     return good;
 }
 
-bool world_show_dns(const char *name, const char *authorization, bool show, struct err *err) {
+static bool txt_send(const char *name, const char *text, bool show, struct err *err) {
     const struct acme_zone *zone = conf_zone_of(keeper.conf, name);
-    char record[300], *text = digest_text(authorization);
+    char record[300];
     struct tsig_key key;
     snprintf(record, sizeof record, "_acme-challenge.%s", name);
     struct update update = {.zone = zone ? zone->zone : "",
@@ -168,14 +162,62 @@ bool world_show_dns(const char *name, const char *authorization, bool show, stru
                             .ttl = CHALLENGE_TTL,
                             .remove = !show};
     bool good =
-        !zone  ? err_set(err, "no zone of acme.dns_update holds %s", name)
-        : text ? zone_key_read(zone, &key, err) && update_send(zone->server, &update, &key, err)
-               : err_set(err, "out of memory");
+        zone ? zone_key_read(zone, &key, err) && update_send(zone->server, &update, &key, err)
+             : err_set(err, "no zone of acme.dns_update holds %s", name);
     explicit_bzero(&key, sizeof key);
-    free(text);
     if (good && show && zone->wait_ms)
         crew_wait(zone->wait_ms);
     return good;
+}
+
+static void left_add(void *user) {
+    const struct leftover *l = user;
+    pthread_mutex_lock(&keeper.lock);
+    leftover_add(l->name, l->text);
+    pthread_mutex_unlock(&keeper.lock);
+    crew_wake();
+}
+
+static void left_forget(void *user) {
+    const struct leftover *l = user;
+    pthread_mutex_lock(&keeper.lock);
+    leftover_forget(l->name, l->text);
+    pthread_mutex_unlock(&keeper.lock);
+}
+
+bool world_show_dns(const char *name, const char *text, bool show, struct err *err) {
+    struct leftover l;
+    struct err none;
+    snprintf(l.name, sizeof l.name, "%s", name);
+    snprintf(l.text, sizeof l.text, "%s", text);
+    if (show) /* the same may be wanted again: a directory may give the same token twice */
+        call_control(left_forget, &l, false, &none);
+    bool good = txt_send(name, text, show, err);
+    if (!good && !show)
+        call_control(left_add, &l, true, &none);
+    return good;
+}
+
+/* ---- what was left ---- */
+
+struct tried {
+    const struct leftover *left;
+    const char *why;
+};
+
+static void left_tried(void *user) {
+    const struct tried *t = user;
+    pthread_mutex_lock(&keeper.lock);
+    leftover_tried(t->left, t->why, world_now());
+    pthread_mutex_unlock(&keeper.lock);
+}
+
+void world_remove_left(const struct leftover *l) {
+    struct err err, none;
+    struct tried t = {.left = l};
+    if (!txt_send(l->name, l->text, false, &err))
+        t.why = err.text;
+    call_control(left_tried, &t, true, &none);
 }
 
 /* ---- where the names point ---- */

@@ -6,6 +6,7 @@
 #include "core/control_host.h"
 #include "core/diag.h"
 #include "modules/acme/caa.h"
+#include "modules/acme/limits.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,8 +22,11 @@ bool world_rows_save(const char *key, const char *value, const char *also, const
 
 /* What the authority will ask for; `answer`, `authorization` NULL: forget. */
 bool world_show_http(const char *name, const char *token, const char *answer, struct err *);
-/* A TXT beside others of that name; `show` false: this one goes. */
-bool world_show_dns(const char *name, const char *authorization, bool show, struct err *);
+/* A TXT beside others of that name; `show` false: this one goes, if it can't now then later (leftovers.h). */
+bool world_show_dns(const char *name, const char *text, bool show, struct err *);
+struct leftover;
+void world_remove_left(
+    const struct leftover *); /* asks its zone, and tells leftovers.c what came of it */
 bool world_show_alpn(const char *name, const char *authorization, struct err *);
 
 /* Do these names still point here? Asked anew when the last look is older than a minute; *ret_which: of which that is not so.
@@ -34,9 +38,7 @@ enum control_look world_recheck(const char *tenant, const char *const *name, siz
 enum caa_verdict world_caa(const char *const *name, const char *const *method, size_t count,
                            const char *issuers, const char *account, char why[CAA_REASON_MAX]);
 
-/* One new order for these names at this directory, now? Counted when it may be. A renewal of the same names is not counted against their
- * domains: authorities don't either. False: *ret_at says when the next may be. */
-bool world_may_order(const char *directory, const char *const *name, size_t count, bool renewal,
-                     int64_t *ret_at);
+/* One new order for these names at this directory, now? Counted when it may be and `take`. False: *ret_at says when the next may be. */
+bool world_may_order(const struct order_wish *, bool take, int64_t *ret_at);
 /* The authority said that it is too much; not before *at. */
 void world_was_limited(const char *directory, int64_t at);

@@ -46,9 +46,11 @@ class Refusal(Exception):
 
 
 class Ca:
-    """lifetime: of certificates, in seconds; profiles: names; binding: {kid: hmac key in base64url}."""
+    """lifetime: of certificates, in seconds; profiles: names; binding: {kid: hmac key in base64url}; caa: its names in CAA records.
+    `spoiled`: from now on its certificates are for a key that nobody has."""
 
-    def __init__(self, authority, http_port, lifetime=90 * 86400, profiles=(), binding=None):
+    def __init__(self, authority, http_port, lifetime=90 * 86400, profiles=(), binding=None, caa=()):
+        self.caa, self.spoiled = list(caa), False
         self.http_port, self.lifetime, self.profiles, self.binding = http_port, lifetime, profiles, binding or {}
         self.lock = threading.RLock()
         self.nonces, self.accounts, self.orders, self.injections = set(), {}, [], []
@@ -105,8 +107,9 @@ class Ca:
     def issue(self, csr, names):
         now = datetime.datetime.now(UTC)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        key = ec.generate_private_key(ec.SECP256R1()).public_key() if self.spoiled else csr.public_key()
         leaf = (x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(self.root.subject)
-                .public_key(csr.public_key()).serial_number(x509.random_serial_number())
+                .public_key(key).serial_number(x509.random_serial_number())
                 .not_valid_before(now - datetime.timedelta(seconds=2))
                 .not_valid_after(now + datetime.timedelta(seconds=self.lifetime))
                 .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), True)
@@ -266,7 +269,8 @@ class Ca:
 
     def get(self, path):
         if path == "/dir":
-            meta = {"externalAccountRequired": bool(self.binding), "profiles": {p: "of the tests" for p in self.profiles}}
+            meta = {"externalAccountRequired": bool(self.binding), "profiles": {p: "of the tests" for p in self.profiles},
+                    **({"caaIdentities": self.caa} if self.caa else {})}
             return 200, {}, {"newNonce": f"{self.base}/new-nonce", "newAccount": f"{self.base}/new-account",
                              "newOrder": f"{self.base}/new-order", "keyChange": f"{self.base}/key-change",
                              "renewalInfo": f"{self.base}/renewal", "meta": meta}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_acme_conf.c - the page about certificates says what the rows of the section are.
- * link: modules/acme/conf.c
+ * link: modules/acme/conf.c modules/acme/secrets.c
  */
 #include "core/control_host.h"
 #include "modules/acme/conf.h"

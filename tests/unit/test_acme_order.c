@@ -2,6 +2,7 @@
  * test_acme_order.c - orders against an authority in memory: what it may answer, and a crash at every point.
  * link: modules/acme/order.c modules/acme/account.c modules/acme/client.c modules/acme/wire.c modules/acme/jose.c
  * link: modules/acme/keys.c modules/acme/paper.c modules/acme/bank.c modules/acme/conf.c modules/acme/schedule.c
+ * link: modules/acme/secrets.c
  *
  * A crash is a child that ends without putting anything in order. What outlives it lies in shared memory (the authority, the rows)
  * and on disk (keys, chains); what the edge showed to the authority is forgotten, as it would be.
@@ -54,6 +55,7 @@ struct shared {
     bool ready_for_ever;
     char wants[64]; /* proved, instead of the last name ordered */
     bool may_order_not[HOSTS];
+    unsigned counted[HOSTS], looked;
     int64_t may_order_in;
     int64_t patience; /* Retry-After of an order whose certificate is being made */
     enum caa_verdict caa;
@@ -146,8 +148,8 @@ bool world_show_alpn(const char *name, const char *authorization, struct err *er
     return world_show_http(name, "alpn", authorization, err);
 }
 
-bool world_show_dns(const char *name, const char *authorization, bool show, struct err *err) {
-    return world_show_http(name, "dns", show ? authorization : NULL, err);
+bool world_show_dns(const char *name, const char *text, bool show, struct err *err) {
+    return world_show_http(name, "dns", show ? text : NULL, err);
 }
 
 enum caa_verdict world_caa(const char *const *name, const char *const *method, size_t count,
@@ -162,16 +164,17 @@ enum caa_verdict world_caa(const char *const *name, const char *const *method, s
 enum control_look world_recheck(const char *tenant, const char *const *name, size_t count,
                                 size_t *ret_which) {
     assert_string_equal(tenant, "acme");
+    s->looked++;
     assert_non_null(name[0]);
     *ret_which = count - 1;
     return s->look_waits ? LOOK_WAITS : s->look ? s->look : LOOK_YES;
 }
 
-bool world_may_order(const char *directory, const char *const *name, size_t count, bool renewal,
-                     int64_t *ret_at) {
-    (void)name, (void)count, (void)renewal;
+bool world_may_order(const struct order_wish *wish, bool take, int64_t *ret_at) {
+    int host = strstr(wish->directory, "://ca2/") != NULL;
     *ret_at = world_now() + s->may_order_in;
-    return !s->may_order_not[strstr(directory, "://ca2/") != NULL];
+    s->counted[host] += take && !s->may_order_not[host];
+    return !s->may_order_not[host];
 }
 
 void world_was_limited(const char *directory, int64_t at) {
@@ -867,6 +870,42 @@ static void a_wildcard_needs_dns_01_and_a_zone(void **state) {
     assert_string_equal(challenge_choose(&conf, "example.com", false, 5, &why), "http-01");
 }
 
+/* A thousand that must wait anyway cost the DNS nothing. */
+static void our_own_limit_is_looked_at_before_the_dns_is_asked(void **state) {
+    (void)state;
+    s->may_order_not[0] = true;
+    s->may_order_in = 100;
+    struct order_result r = run_it(0);
+    assert_int_equal(r.end, ORDER_LATER);
+    assert_string_equal(r.explanation, "our own limit of orders");
+    assert_int_equal(s->looked, 0);
+    assert_int_equal(s->counted[0], 0);
+    s->may_order_not[0] = false;
+    r = run_it(0);
+    is_done(&r);
+    assert_int_equal(s->counted[0], 1); /* asked twice, counted once */
+    assert_true(s->looked > 0);
+}
+
+/* Its directory is not in the file any more, or it is a week old: what it shows goes with it. */
+static void an_order_that_is_given_up_takes_back_what_it_showed(void **state) {
+    static const char key[] = "acme/order/0123456789abcdef0123456789abcdef";
+    struct err err;
+    (void)state;
+    assert_true(world_show_http("old.example.com", "token-9", "answer", &err));
+    assert_true(world_show_dns("old.example.com", "DIGEST", true, &err));
+    assert_true(world_rows_save(
+        key,
+        "{\"step\":\"proving\",\"directory\":\"https://gone/dir\",\"url\":"
+        "\"https://gone/order/1\",\"since\":1,\"number\":1,\"proofs\":[[\"http-01\","
+        "\"old.example.com\",\"token-9\",\"https://gone/chal/1\",\"\"],[\"dns-01\","
+        "\"old.example.com\",\"token-8\",\"https://gone/chal/2\",\"DIGEST\"]]}",
+        NULL, NULL, &err));
+    struct order_result r = run_it(0);
+    is_done(&r);
+    assert_true(nothing_is_shown());
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_order_ends_with_a_chain_and_its_key_on_disk, begin, end),
@@ -889,6 +928,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_order_that_is_gone_there_is_begun_anew, begin, end),
         cmocka_unit_test_setup_teardown(nothing_is_proved_that_was_not_ordered, begin, end),
         cmocka_unit_test_setup_teardown(a_wildcard_needs_dns_01_and_a_zone, begin, end),
+        cmocka_unit_test_setup_teardown(our_own_limit_is_looked_at_before_the_dns_is_asked, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(an_order_that_is_given_up_takes_back_what_it_showed, begin,
+                                        end),
     };
     struct err err;
     wolfSSL_Init();

@@ -93,14 +93,14 @@ static void a_bucket_gives_its_capacity_and_says_when_there_is_more(void **state
     struct allowance b = {0};
     int64_t at = 0;
     for (int i = 0; i < 300; i++)
-        assert_true(allowance_take(&b, 300, 3 * HOUR, 1000, &at));
-    assert_false(allowance_take(&b, 300, 3 * HOUR, 1000, &at));
+        assert_true(allowance_take(&b, 300, 0, 3 * HOUR, 1000, &at));
+    assert_false(allowance_take(&b, 300, 0, 3 * HOUR, 1000, &at));
     assert_true(at > 1000 && at <= 1000 + 38); /* one each 36 s */
-    assert_true(allowance_take(&b, 300, 3 * HOUR, at, &at));
+    assert_true(allowance_take(&b, 300, 0, 3 * HOUR, at, &at));
     assert_false(allowance_is_full(&b, 300, 3 * HOUR, 2000));
     assert_true(allowance_is_full(&b, 300, 3 * HOUR, 1000 + 4 * HOUR));
     allowance_drain(&b, 300, 5000);
-    assert_false(allowance_take(&b, 300, 3 * HOUR, 5000, &at));
+    assert_false(allowance_take(&b, 300, 0, 3 * HOUR, 5000, &at));
 }
 
 static void a_clock_set_back_gives_no_tokens(void **state) {
@@ -108,8 +108,8 @@ static void a_clock_set_back_gives_no_tokens(void **state) {
     struct allowance b = {0};
     int64_t at;
     for (int i = 0; i < 5; i++)
-        assert_true(allowance_take(&b, 5, HOUR, 100000, &at));
-    assert_false(allowance_take(&b, 5, HOUR, 0, &at));
+        assert_true(allowance_take(&b, 5, 0, HOUR, 100000, &at));
+    assert_false(allowance_take(&b, 5, 0, HOUR, 0, &at));
 }
 
 /* ---- 10,000 certificates, two years ---- */
@@ -141,7 +141,7 @@ static bool authority_answers(int64_t now) {
 static void one_try(struct one *c, size_t i, int64_t now, struct allowance *orders,
                     struct figures *f) {
     int64_t at;
-    if (!allowance_take(orders, ORDERS, 3 * HOUR, now, &at)) {
+    if (!allowance_take(orders, ORDERS, 0, 3 * HOUR, now, &at)) {
         c->attempt_at = at;
         return;
     }

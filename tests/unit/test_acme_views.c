@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_acme_views.c - what is said of a certificate: nothing that keeps it from being renewed stays quiet until it has expired.
- * link: modules/acme/views.c modules/acme/schedule.c
+ * link: modules/acme/views.c modules/acme/schedule.c modules/acme/turns.c modules/acme/conf.c modules/acme/secrets.c
  */
+#include "core/control_host.h"
 #include "modules/acme/keeper.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,10 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+char *control_path(const char *as_written) {
+    return strdup(as_written);
+}
 
 struct keeper keeper = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -58,6 +63,16 @@ static void what_goes_well_is_not_told(void **state) {
     assert_false(entry_is_late(&none, 0));
 }
 
+static void files_that_can_not_be_read_are_a_state_of_their_own(void **state) {
+    (void)state;
+    struct entry gone = served(), retiring = served();
+    strcpy(gone.unreadable, "its file x.key is missing");
+    assert_string_equal(entry_state(&gone, LIFE / 2), "unreadable");
+    assert_string_equal(entry_state(&gone, LIFE), "expired");
+    retiring.wanted = false;
+    assert_string_equal(entry_state(&retiring, LIFE / 2), "retiring");
+}
+
 static void mended(const char *text, const char *expected) {
     char copy[16];
     snprintf(copy, sizeof copy, "%s", text);
@@ -80,6 +95,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_hinders_a_renewal_is_told_from_a_third_of_the_lifetime),
         cmocka_unit_test(what_goes_well_is_not_told),
+        cmocka_unit_test(files_that_can_not_be_read_are_a_state_of_their_own),
         cmocka_unit_test(what_was_cut_in_a_character_can_be_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -295,6 +295,37 @@ static void files_that_are_no_good_are_said_to_be_and_not_read_at_every_turn(voi
     assert_int_equal(reads(), before + 3);
 }
 
+static void what_is_wrong_with_one_is_said_in_words(void **state) {
+    struct err why;
+    (void)state;
+    store("good", UID, "good.example");
+    assert_true(put("nofile", UID, "nofile.example"));
+    pair_write("other", "badkey.example");
+    pair_write("badkey", "badkey.example");
+    assert_int_equal(rename(path_of("other", "key"), path_of("badkey", "key")), 0);
+    assert_true(put("badkey", UID, "badkey.example"));
+    uint64_t before = reads();
+    assert_int_equal(certificates_look(UID, "good.example", false, &why), CERTIFICATE_READY);
+    assert_int_equal(certificates_look(UID, "none.example", false, &why), CERTIFICATE_NONE);
+    assert_int_equal(certificates_look(OTHER, "good.example", false, &why), CERTIFICATE_NONE);
+    assert_int_equal(certificates_look(UID, "nofile.example", false, &why), CERTIFICATE_BAD);
+    assert_non_null(strstr(why.text, "No such file"));
+    assert_int_equal(certificates_look(UID, "badkey.example", false, &why), CERTIFICATE_BAD);
+    assert_non_null(strstr(why.text, "key is not the certificate's"));
+    assert_int_equal(reads(), before); /* looking is not serving */
+    assert_int_equal(certificate_figures().read, 0);
+    /* Of many at once only what somebody asked for in vain. */
+    assert_true(certificates_good("nofile", &why));
+    assert_int_equal(ask(UID, "nofile.example"), CERTIFICATE_BAD);
+    assert_false(certificates_good("nofile", &why));
+    assert_non_null(strstr(why.text, "No such file"));
+    pair_write("nofile", "nofile.example");
+    assert_true(certificates_good("nofile", &why));
+    assert_int_equal(certificate_figures().waiting, 0);
+    publish_reap();
+    assert_int_equal(identities_count(), 0);
+}
+
 static void an_expired_one_is_the_last_resort(void **state) {
     (void)state;
     struct err err;
@@ -567,6 +598,7 @@ int main(void) {
         STORY(all_its_names_are_found_and_go_with_it),
         STORY(a_renewal_serves_at_once_and_a_bad_one_never),
         STORY(files_that_are_no_good_are_said_to_be_and_not_read_at_every_turn),
+        STORY(what_is_wrong_with_one_is_said_in_words),
         STORY(an_expired_one_is_the_last_resort),
         STORY(of_two_for_a_name_the_one_that_lasts_longer_serves),
         STORY(no_more_than_the_bound_stay_read),

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""test_acme_zones.py - certificates and the DNS of their names, which is knot's: CAA records, and proofs that lie in a zone."""
+import contextlib
+
+import pytest
+
+from acme_ca import Names, Pebble, Primary
+from acme_story import LONG, acme_section, drop_rows, edge_for, events, has, issued, peer, row, rows, tenant
+from edge import eventually
+from names import Knot
+from own_ca import Ca
+from pod import EchoPod
+
+OURS, OTHERS = 'CAA 0 issue "ca.example"', 'CAA 0 issue "other.example"'
+
+
+@pytest.fixture(scope="module")
+def echo():
+    with EchoPod("web") as p:
+        yield p
+
+
+@contextlib.contextmanager
+def asked_about(authority, *records):
+    """An edge that looks at CAA in a zone of knot's, and a CA that is named ca.example there."""
+    with Knot({"example.com": list(records)}) as dns:
+        e = edge_for(authority, **dns.edge())
+        with Ca(authority, e.http_port, caa=["ca.example"]) as ca:
+            acme_section(e, ca, caa=True)
+            yield e, ca, dns
+
+
+def failing(e, name):
+    return eventually(lambda: has(e, name, state="failing"), LONG)
+
+
+def ordered(ca, name):
+    return any(name in order["names"] for order in ca.orders)
+
+
+def test_a_caa_record_that_names_another_authority_prevents_the_order_and_one_that_names_ours_does_not(authority, echo):
+    records = [f"shop {OTHERS}", f"mine {OURS}", 'method CAA 0 issue "ca.example; validationmethods=dns-01"', f"above {OTHERS}",
+               'critical CAA 128 tbs "x"', f"both {OTHERS}", f"both {OURS}", f"@ {OURS}"]
+    with asked_about(authority, *records) as (e, ca, dns):
+        names = ["shop", "mine", "method", "www.above", "critical", "both", "below"]
+        e.write("acme.yaml", tenant(echo, *[f"{n}.example.com" for n in names]))
+        with e:
+            for name in "mine", "both", "below":
+                issued(e, f"{name}.example.com")
+            said = {n: failing(e, f"{n}.example.com")["error"] for n in ("shop", "method", "www.above", "critical")}
+            assert said["shop"] == "caa: no CAA issue record at shop.example.com allows ca.example"
+            assert said["method"] == "caa: the CAA issue record at method.example.com does not allow validation by http-01"
+            assert said["www.above"] == "caa: no CAA issue record at above.example.com allows ca.example"
+            assert "tbs" in said["critical"] and "critical" in said["critical"]
+            assert not any(ordered(ca, f"{n}.example.com") for n in said), "the authority was not troubled"
+            told = [v["message"] for v in events(e, "OrderFailed")]
+            assert all(any(words in message for message in told) for words in said.values()), told
+            assert "no CAA issue record at shop.example.com" in e.run("describe", "ingress", "web", "-n", "acme").stdout
+
+
+def test_a_change_of_caa_is_noticed_both_ways_and_what_serves_goes_on(authority, echo):
+    with asked_about(authority, f"shop {OTHERS}") as (e, ca, dns):
+        e.write("acme.yaml", tenant(echo, "shop.example.com"))
+        with e:
+            failing(e, "shop.example.com")
+            e.stop()
+            dns.set("example.com", [f"shop {OURS}"])
+            drop_rows(e, "acme/cert/")  # so that the story need not wait for the back-off
+            e.start()
+            issued(e, "shop.example.com")
+            before, orders = peer(e, "shop.example.com"), len(ca.orders)
+            dns.set("example.com", [f"shop {OTHERS}"])
+            ca.window = (-7200, -3600)  # to be renewed now; asked for at the next start
+            e.restart()
+            found = eventually(lambda: (row(e, "shop.example.com") or {}).get("failures") and row(e, "shop.example.com"), LONG)
+            assert "no CAA issue record" in found["error"] and found["state"] == "ok"
+            assert len(ca.orders) == orders and peer(e, "shop.example.com") == before
+
+
+def test_an_order_waits_while_caa_cannot_be_looked_up(authority, echo):
+    with asked_about(authority) as (e, ca, dns):
+        dns.counter.mode = "servfail"
+        e.write("acme.yaml", tenant(echo, "shop.example.com"))
+        with e:
+            waits = eventually(lambda: (r := row(e, "shop.example.com")) and "CAA" in (r["nextAction"] or "") and r, LONG)
+            assert waits["state"] == "pending" and "could not be looked up" in waits["nextAction"]
+            assert not ca.orders and not events(e, "OrderFailed")
+
+
+def test_a_record_that_could_not_be_removed_is_removed_after_a_restart(authority, echo):
+    zone, name = "1d.pt", "_acme-challenge.123123.1d.pt"
+    slow = {"PEBBLE_VA_NOSLEEP": "0", "PEBBLE_VA_SLEEPTIME": "3", "PEBBLE_WFE_NONCEREJECT": "0"}
+    with Primary(zone) as primary, Names(primary) as names:
+        e = edge_for(authority)
+        with Pebble(e.http_port, e.https_port, names, authority, environment=slow) as ca:
+            acme_section(e, ca, challenges=["dns-01"], dns_update=[primary.section])
+            e.write("acme.yaml", tenant(echo, "shop.example.com"))
+            with e:
+                shown = eventually(lambda: ca.log.read_text().count("POST /chalZ") and primary.texts(name), LONG)
+                primary.stop()  # the authority finds nothing, and nothing can be taken back
+                eventually(lambda: events(e, "OrderFailed"), LONG)
+                e.stop()
+                left = rows(e, "acme/txt/")
+                assert 1 <= len(left) <= shown
+                ca.stop()  # nothing new is put there meanwhile
+                primary.start()
+                assert primary.texts(name) == shown, "the zone has not forgotten it by itself"
+                e.start()
+                eventually(lambda: primary.texts(name) == shown - len(left), LONG)
