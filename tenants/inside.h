@@ -202,6 +202,8 @@ enum claim_state claim_judge(const struct registry *, const struct claim *,
 enum claim_state host_judge(const struct registry *, const struct entry *, const char *host,
                             const char **ret_reason);
 const struct place *place_find(const struct registry *, const char *name);
+/* Right below a wildcard of this entry, and somebody else's who does not route it: his Ingress is gone, or he is suspended. */
+bool zone_is_withheld(const struct registry *, const struct zone *, const struct entry *);
 const char *claim_name(const struct claim *, char text[256]);
 /* The tenant whose domain this name lies in, live or gone; or NULL. */
 const struct zone *domain_above(const struct registry *, const char *name);

@@ -228,7 +228,16 @@ static const struct claim *claim_of(const struct place *place, const struct entr
 /* Another tenant holds the name, or keeps it while no Ingress binds it: no wildcard above speaks for it. */
 static bool is_anothers(const struct place *place, const struct entry *entry) {
     return place && ((place->holder && place->holder->entry != entry) ||
-                     (place->keeper && strcmp(place->keeper->looker->uid, entry->uid)));
+                     standing_rival(place, entry->uid, entry->domain));
+}
+
+bool zone_is_withheld(const struct registry *registry, const struct zone *zone,
+                      const struct entry *entry) {
+    const struct claim *holder = zone->exact.holder;
+    const char *reason;
+    if (!is_anothers(&zone->exact, entry))
+        return false;
+    return !holder || !holder->entry->live || !claim_routes(claim_judge(registry, holder, &reason));
 }
 
 /* The claim by which the entry speaks for this name: the one that holds it, or, while it is nobody else's, the entry's wildcard

@@ -176,10 +176,23 @@ void standings_free(struct place *place) {
     }
 }
 
+static void holder_touch(struct registry *registry, const struct place *place) {
+    if (place->holder)
+        entry_touch(registry, place->holder->entry);
+}
+
+/* He whose wildcard covers a name does not answer for it while it is kept for another, and does when it is so no more. */
+static void cover_touch(struct registry *registry, const struct zone *zone, bool wildcard) {
+    if (!wildcard && zone->parent)
+        holder_touch(registry, &zone->parent->wildcard);
+}
+
 static void standing_end(struct registry *registry, struct standing *s, const char *to,
                          const char *why, struct change *change) {
-    if (s->phase != PHASE_PENDING)
+    if (s->phase != PHASE_PENDING) {
         transition_log(registry, s, phase_name(s->phase), to, why, change);
+        cover_touch(registry, s->zone, s->wildcard);
+    }
     row_drop(s, change);
     standing_free(registry, s, change);
 }
@@ -190,6 +203,7 @@ static void standing_lose(struct registry *registry, struct standing *s, const c
     struct place *place = place_of(s);
     if (place->keeper == s)
         place->keeper = NULL;
+    cover_touch(registry, s->zone, s->wildcard);
     if (!s->claims) {
         standing_end(registry, s, "released", why, change);
         return;
@@ -357,11 +371,6 @@ static void facts_get(const struct registry *registry, const struct standing *s,
                ret);
 }
 
-static void holder_touch(struct registry *registry, const struct place *place) {
-    if (place->holder)
-        entry_touch(registry, place->holder->entry);
-}
-
 /* The events of a tenant with a thousand pending names are not made anew for each of a thousand looks. */
 static void news_note(struct registry *registry, const struct looker *looker) {
     struct entry *entry = entry_find(registry, looker->tenant);
@@ -386,12 +395,7 @@ static void standing_moved(struct registry *registry, struct standing *s, enum p
     place_renew(registry, s->zone, s->wildcard, NULL, change);
     standings_wake(registry, place, change);
     holder_touch(registry, place);
-}
-
-/* A name that is kept no more is his whose wildcard covers it. */
-static void cover_touch(struct registry *registry, const struct zone *zone, bool wildcard) {
-    if (!wildcard && zone->parent)
-        holder_touch(registry, &zone->parent->wildcard);
+    cover_touch(registry, s->zone, s->wildcard);
 }
 
 static void standing_released(struct registry *registry, struct standing *s, const char *why,
@@ -400,7 +404,6 @@ static void standing_released(struct registry *registry, struct standing *s, con
     bool wildcard = s->wildcard;
     standing_lose(registry, s, why, change);
     place_renew(registry, zone, wildcard, NULL, change);
-    cover_touch(registry, zone, wildcard);
     standings_wake(registry, zone_place(zone, wildcard), change);
     zone_tidy(registry, zone);
 }

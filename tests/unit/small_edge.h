@@ -157,13 +157,37 @@ static inline const struct tenant *live(const struct edge *edge, const char *nam
     return NULL;
 }
 
+static inline const struct tenant_name *name_of_kind(const struct tenant *tenant, const char *name,
+                                                     bool nobodys) {
+    for (size_t i = 0; tenant && i < tenant->name_count; i++)
+        if ((tenant->names[i].kind == NAME_NOBODY) == nobodys &&
+            !strcmp(tenant->names[i].name, name))
+            return &tenant->names[i];
+    return NULL;
+}
+
+/* By a name of its own in the directory: a wildcard's is another. */
 static inline const struct tenant_name *named(const struct edge *edge, const char *tenant,
                                               const char *name) {
-    const struct tenant *found = live(edge, tenant);
-    for (size_t i = 0; found && i < found->name_count; i++)
-        if (!strcmp(found->names[i].name, name))
-            return &found->names[i];
-    return NULL;
+    return name_of_kind(live(edge, tenant), name, false);
+}
+
+/* Whom a request for this name reaches, as core/names.c looks for him: the name, the wildcard above it. NULL: nobody. */
+static inline const char *reached(const struct edge *edge, const char *name) {
+    char above[256];
+    const char *dot = strchr(name, '.'), *by_wildcard = NULL;
+    bool nobodys = false;
+    snprintf(above, sizeof above, "*%s", dot ? dot : "");
+    for (size_t i = 0; i < TENANTS; i++) {
+        if (!edge->live[i].name)
+            continue;
+        if (name_of_kind(edge->live[i].tenant, name, false))
+            return edge->live[i].name;
+        nobodys |= name_of_kind(edge->live[i].tenant, name, true) != NULL;
+        if (name_of_kind(edge->live[i].tenant, above, false))
+            by_wildcard = edge->live[i].name;
+    }
+    return nobodys ? NULL : by_wildcard;
 }
 
 /* The row of a view whose `key` is `value`; its `field` as text. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_claims.c - who gets a name: stories of two tenants, and a hostile month of random ones.
  *
- * The month: tenants, names, DNS and time change at random; after each step no name routes for two tenants, none routes unproved, an
- * answer of "unknown" has changed nothing, and a restart finds everything as it was. RINGRESS_SEED and RINGRESS_STEPS repeat
- * and lengthen it.
+ * The month: tenants, names, DNS and time change at random; after each step no name routes for two tenants, none routes unproved, no
+ * wildcard answers for what somebody else holds or keeps, an answer of "unknown" has changed nothing, and a restart finds everything
+ * as it was. RINGRESS_SEED and RINGRESS_STEPS repeat and lengthen it.
  */
 #include "tenants/standing.h"
 #include "tests/unit/small_edge.h"
@@ -190,6 +190,16 @@ static size_t rows_of(const struct world *w, const char *prefix) {
     size_t count = 0;
     json_object_foreach(w->edge.rows, key, value) count += !strncmp(key, prefix, strlen(prefix));
     return count;
+}
+
+static void restart(struct world *w, const struct wants wants[TENANT_KINDS]) {
+    struct change change;
+    edge_restart(&w->edge);
+    for (int t = 0; t < TENANT_KINDS; t++)
+        if (wants[t].here)
+            drop(w, t, &wants[t]);
+    registry_loaded(w->edge.registry, w->now, &change);
+    change_take(&w->edge, &change);
 }
 
 /* ---- stories ---- */
@@ -394,6 +404,95 @@ static void what_is_kept_for_one_is_no_rule_of_anothers_wildcard(void **state) {
     edge_end(&w.edge);
 }
 
+static const char *reaches(const struct world *w, const char *name) {
+    const char *found = reached(&w->edge, name);
+    return found ? found : "nobody";
+}
+
+/* The wildcard's holder has no rule for the name: what it says of the wildcard would answer. */
+static void what_is_kept_for_one_is_not_answered_by_anothers_wildcard(void **state) {
+    (void)state;
+    struct world w;
+    struct wants wants[TENANT_KINDS] = {
+        {.here = true, .name = {true}}, [GLOBEX_T] = {.here = true, .name = {[2] = true}}};
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    drop(&w, ACME_T, &wants[ACME_T]);
+    drop(&w, GLOBEX_T, &wants[GLOBEX_T]);
+    look(&w);
+    assert_string_equal(reaches(&w, WEB), "acme");
+    assert_string_equal(reaches(&w, "other.example.com"), "globex");
+    binds(&w, ACME_T, NULL);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    char *text = explain_name(w.edge.registry, WEB);
+    assert_non_null(strstr(text, "it is kept for tenant acme"));
+    free(text);
+    wants[ACME_T].name[0] = false;
+    restart(&w, wants);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    drop_gone(&w.edge, "acme", w.now);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    wants[ACME_T].here = false;
+    restart(&w, wants);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    assert_string_equal(reaches(&w, "other.example.com"), "globex");
+    dns(&w, WEB)->cname = -1;
+    live_until(&w, w.now + 3 * 3600);
+    assert_string_equal(reaches(&w, WEB), "globex");
+    edge_end(&w.edge);
+}
+
+static void a_suspended_name_is_not_answered_by_anothers_wildcard(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    binds(&w, ACME_T, WEB);
+    binds(&w, GLOBEX_T, "*.example.com");
+    look(&w);
+    dns(&w, WEB)->cname = GLOBEX_T; /* by the wildcard record: acme's own is gone */
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(reaches(&w, WEB), "acme"); /* at risk */
+    live_until(&w, w.now + 74 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "suspended");
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(reaches(&w, WEB), "acme");
+    dns(&w, WEB)->cname = GLOBEX_T;
+    live_until(&w, w.now + 4 * DAY);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    live_until(&w, w.now + 31 * DAY); /* released */
+    assert_string_equal(reaches(&w, WEB), "globex");
+    edge_end(&w.edge);
+}
+
+static void a_wildcard_that_comes_later_does_not_answer_for_what_is_kept(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    drop_gone(&w.edge, "acme", w.now);
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    binds(&w, GLOBEX_T, "*.example.com");
+    look(&w);
+    assert_string_equal(reaches(&w, "other.example.com"), "globex");
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    /* acme made again, with its domain: what leads there leads to it, and its wildcard is its own */
+    drop_gone(&w.edge, "globex", w.now);
+    dns(&w, "*.example.com")->cname = ACME_T;
+    registry_recheck(w.edge.registry, NULL, "*.example.com", w.now);
+    live_until(&w, w.now + 3 * 3600);
+    binds(&w, ACME_T, "*.example.com");
+    look(&w);
+    assert_string_equal(reaches(&w, WEB), "acme");
+    edge_end(&w.edge);
+}
+
 static void an_answer_to_a_look_that_is_over_is_nobodys(void **state) {
     (void)state;
     struct world w;
@@ -453,16 +552,6 @@ static void a_tenant_may_go_before_what_its_looks_said_is_compiled(void **state)
     change_take(&w.edge, &change);
     assert_null(live(&w.edge, "acme"));
     edge_end(&w.edge);
-}
-
-static void restart(struct world *w, const struct wants wants[TENANT_KINDS]) {
-    struct change change;
-    edge_restart(&w->edge);
-    for (int t = 0; t < TENANT_KINDS; t++)
-        if (wants[t].here)
-            drop(w, t, &wants[t]);
-    registry_loaded(w->edge.registry, w->now, &change);
-    change_take(&w->edge, &change);
 }
 
 static void a_restart_continues_every_state(void **state) {
@@ -938,6 +1027,9 @@ struct month {
     char uid[TENANT_KINDS][64];
     bool proved[TENANT_KINDS]
                [NAMES]; /* a look of this tenant's brought a proof, since it last began anew */
+    int keeper[NAMES];  /* who proved it last and has it since; -1: nobody */
+    char keeper_uid[NAMES][64];
+    unsigned no[NAMES];        /* answers since then to his looks that may have disproved it */
     struct name_check late[4]; /* looks whose answer is still to come */
     size_t late_count;
     uint64_t dice;
@@ -993,6 +1085,8 @@ static void proofs_note(struct month *m, const struct name_check *check) {
     if (t >= 0 && !z->down &&
         (z->cname == t || (z->txt[t] && (check->wildcard || z->address == 1))))
         m->proved[t][n] = true;
+    if (!z->down && m->keeper[n] >= 0 && !strcmp(check->uid, m->keeper_uid[n]))
+        m->no[n] = z->cname == m->keeper[n] ? 0 : m->no[n] + 1;
 }
 
 static void month_answer(struct month *m, const struct name_check *check) {
@@ -1107,6 +1201,32 @@ static void month_holds(struct month *m, int t, int n) {
     free(text);
 }
 
+static void keeper_note(struct month *m, int n, int t) {
+    bool proved = t >= 0 && m->proved[t][n] && !is_vouched(m, t, n);
+    m->keeper[n] = proved ? t : -1;
+    if (!proved)
+        return;
+    snprintf(m->keeper_uid[n], sizeof m->keeper_uid[n], "%s", m->uid[t]);
+    m->no[n] = 0;
+}
+
+/* Whoever proved a name: nobody answers for it in his place by a wildcard while he holds it, or until DNS denied it to him. */
+static void month_keeps(struct month *m, int n) {
+    const char *by = reached(&m->w.edge, names[n]);
+    int exact = -1, keeper = m->keeper[n];
+    for (int t = 0; t < TENANT_KINDS; t++)
+        exact = routes(&m->w, t, names[n]) ? t : exact;
+    if (exact >= 0)
+        keeper_note(m, n, exact);
+    if (exact >= 0 || keeper < 0 || !by || !strcmp(by, tenant_name[keeper]))
+        return;
+    const char *is = state_of(&m->w, keeper, names[n]);
+    if (strchr("vas", *is) || !m->no[n])
+        fail_msg("%s is %s of %s, denied to it %u times, and answered by %s", names[n], is,
+                 tenant_name[keeper], m->no[n], by);
+    m->keeper[n] = -1;
+}
+
 static void month_check(struct month *m) {
     for (int n = 0; n < NAMES; n++) {
         int holders = 0;
@@ -1127,6 +1247,7 @@ static void month_check(struct month *m) {
         }
         if (holders > 1)
             fail_msg("%s routes for %d tenants", names[n], holders);
+        month_keeps(m, n);
     }
 }
 
@@ -1144,6 +1265,8 @@ static void no_month_gives_a_name_to_two_or_to_who_did_not_prove_it(void **state
     for (unsigned long done = 0; done < steps;) {
         memset(m, 0, sizeof *m);
         m->dice = seed + done;
+        for (int n = 0; n < NAMES; n++)
+            m->keeper[n] = -1;
         world_begin(&m->w);
         for (int i = 0; i < 300 && done < steps; i++, done++) {
             month_step(m);
@@ -1167,6 +1290,9 @@ int main(void) {
         cmocka_unit_test(under_anothers_wildcard_only_a_txt_takes_a_name),
         cmocka_unit_test(a_wildcard_over_anothers_domain_is_nobodys),
         cmocka_unit_test(what_is_kept_for_one_is_no_rule_of_anothers_wildcard),
+        cmocka_unit_test(what_is_kept_for_one_is_not_answered_by_anothers_wildcard),
+        cmocka_unit_test(a_suspended_name_is_not_answered_by_anothers_wildcard),
+        cmocka_unit_test(a_wildcard_that_comes_later_does_not_answer_for_what_is_kept),
         cmocka_unit_test(an_answer_to_a_look_that_is_over_is_nobodys),
         cmocka_unit_test(of_two_looks_under_way_the_first_answer_wins),
         cmocka_unit_test(a_tenant_may_go_before_what_its_looks_said_is_compiled),
