@@ -23,6 +23,7 @@ struct edge {
     size_t changed, lookups;
     char lookup[128];
     uint64_t dice;
+    const char *secret; /* that tokens are made with; NULL: the same after every restart */
 };
 
 static inline uint64_t roll(void *context) {
@@ -37,13 +38,13 @@ static inline void registry_begin(struct edge *edge) {
     assert_true(address_parse("127.0.0.1", 9180, &own[0]));
     assert_true(address_parse("0.0.0.0", 8443, &own[1]));
     static const char *const addresses[] = {"203.0.113.7", "2001:db8::7"};
-    static const uint8_t secret[] = "the same after every restart";
+    const char *secret = edge->secret ? edge->secret : "the same after every restart";
     struct registry_conf conf = {.zones = zones,
                                  .zone_count = 1,
                                  .addresses = addresses,
                                  .address_count = 2,
-                                 .secret = secret,
-                                 .secret_length = sizeof secret,
+                                 .secret = (const uint8_t *)secret,
+                                 .secret_length = strlen(secret) + 1,
                                  .port_low = 28000,
                                  .port_high = 28009,
                                  .ports_per_tenant = 4,

@@ -23,6 +23,7 @@ struct zone_data { /* of one name */
     int address;   /* 0 none, 1 the edge's, 2 another's */
     bool txt[TENANT_KINDS];
     bool down;
+    const char *text; /* at the challenge, beside the tokens; or NULL */
 };
 struct world {
     struct edge edge;
@@ -59,6 +60,12 @@ static void chain_fill(struct dns_chain *chain, int cname) {
         snprintf(chain->hop[0], sizeof chain->hop[0], "in.%s.1d.pt", tenant_name[cname]);
 }
 
+static void text_add(struct dns_texts *texts, const char *value) {
+    struct dns_text *text = &texts->text[texts->count++];
+    text->length = strlen(value);
+    memcpy(text->data, value, text->length);
+}
+
 /* The tenant's own token, as `get domains` tells it. */
 static void token_add(struct world *w, int tenant, int name, struct dns_texts *texts) {
     json_t *rows = view_domains(w->edge.registry, tenant_name[tenant]), *row, *record;
@@ -69,10 +76,7 @@ static void token_add(struct world *w, int tenant, int name, struct dns_texts *t
         json_array_foreach(json_object_get(row, "records"), k, record) {
             if (strcmp(json_string_value(json_object_get(record, "type")), "TXT"))
                 continue;
-            struct dns_text *text = &texts->text[texts->count++];
-            const char *value = json_string_value(json_object_get(record, "value"));
-            text->length = strlen(value);
-            memcpy(text->data, value, text->length);
+            text_add(texts, json_string_value(json_object_get(record, "value")));
         }
     }
     json_decref(rows);
@@ -96,6 +100,8 @@ static void seen_fill(struct world *w, const struct name_check *check, struct dn
     for (int t = 0; t < TENANT_KINDS; t++)
         if (z->txt[t])
             token_add(w, t, name, &seen->challenge);
+    if (z->text)
+        text_add(&seen->challenge, z->text);
     seen->challenge.answer = seen->challenge.count ? DNS_DATA : DNS_NONE;
 }
 
@@ -829,6 +835,198 @@ static void a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand(void **
     edge_end(&w.edge);
 }
 
+enum { PENDING_MAX = 1000, KEPT_MAX = 1000 }; /* of tenants/inside.h */
+
+/* One Ingress that binds n0.example.net, n1.example.net, ... */
+static void binds_many(struct world *w, const char *tenant, int count) {
+    static char text[65536];
+    int at = snprintf(text, sizeof text,
+                      "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: %s}\nspec: {domain: "
+                      "%s.1d.pt}\n---\n" ECHO "apiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+                      "metadata: {name: many}\nspec:\n  tls:\n  - hosts:\n    - '*.%s.1d.pt'\n",
+                      tenant, tenant, tenant);
+    for (int i = 0; i < count; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at, "    - n%d.example.net\n", i);
+    assert_true(put_named(&w->edge, tenant, false, "t.yaml", text, w->now));
+}
+
+/* Every look that is due finds a CNAME to this tenant's domain (-1: nothing there, -3: no answer). */
+static unsigned all_are(struct world *w, int cname) {
+    static struct name_check check[64];
+    static struct dns_seen seen;
+    struct change change;
+    int64_t next;
+    unsigned looks = 0;
+    for (size_t n; (n = registry_due(w->edge.registry, w->now, check, 64, &next));)
+        for (size_t i = 0; i < n; i++, looks++) {
+            memset(&seen, 0, sizeof seen);
+            seen.challenge.answer = seen.challenge.alias.answer =
+                cname == -3 ? DNS_UNKNOWN : DNS_NONE;
+            if (cname != -3)
+                chain_fill(&seen.chain, cname);
+            registry_saw(w->edge.registry, &check[i], &seen, w->now, &change);
+            change_take(&w->edge, &change);
+        }
+    registry_settle(w->edge.registry, w->now, &change);
+    change_take(&w->edge, &change);
+    return looks;
+}
+
+static const char *reason_of(struct world *w, const char *tenant, const char *name) {
+    return field_of(view_domains(w->edge.registry, tenant), "domain", name, "reason");
+}
+
+static void what_is_given_up_leaves_room_for_others(void **state) {
+    (void)state;
+    static const struct wants nobody[TENANT_KINDS];
+    struct world w;
+    world_begin(&w);
+    restart(&w, nobody);
+    binds_many(&w, "initech", PENDING_MAX);
+    assert_int_equal(all_are(&w, -3), PENDING_MAX);
+    w.now += 8 * DAY;
+    assert_int_equal(all_are(&w, -3), PENDING_MAX); /* no answer is no reason to go on for ever */
+    w.now += DAY;
+    assert_int_equal(all_are(&w, -3), 0);
+    binds_many(&w, "initech",
+               PENDING_MAX + 1); /* and the file is dropped again: all of them again */
+    assert_int_equal(all_are(&w, -3), PENDING_MAX);
+    w.now += 8 * DAY;
+    assert_int_equal(all_are(&w, -3), PENDING_MAX + 1);
+    edge_end(&w.edge);
+}
+
+static void what_another_holds_leaves_room_for_others(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    binds_many(&w, "acme", PENDING_MAX);
+    assert_int_equal(all_are(&w, ACME_T), PENDING_MAX);
+    binds_many(&w, "globex", PENDING_MAX + 1);
+    assert_int_equal(all_are(&w, -1), 1); /* the one that is nobody's */
+    assert_null(strstr(reason_of(&w, "globex", "n1000.example.net"), "not looked at"));
+    edge_end(&w.edge);
+}
+
+/* A tenant that proves names and leaves them, again and again. */
+static void with_a_thousand_names_kept_nothing_more_is_proved_and_nothing_kept_goes(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = INITECH_T;
+    binds_many(&w, "initech", KEPT_MAX);
+    assert_int_equal(all_are(&w, INITECH_T), KEPT_MAX);
+    binds(&w, INITECH_T, WEB); /* and none of the thousand */
+    assert_int_equal(look(&w), 0);
+    assert_non_null(strstr(reason_of(&w, "initech", WEB), "1000 names are kept for the tenant"));
+    assert_int_equal(rows_of(&w, "claim/n"), KEPT_MAX);
+    binds_many(&w, "globex", KEPT_MAX);
+    assert_string_equal(domain_state(&w.edge, "globex", "n0.example.net"), "conflict");
+    drop_gone(&w.edge, "globex", w.now);
+    struct wants wants[TENANT_KINDS] = {[INITECH_T] = {.here = true, .name = {true}}};
+    restart(&w, wants);
+    assert_int_equal(rows_of(&w, "claim/n"), KEPT_MAX);
+    assert_non_null(strstr(reason_of(&w, "initech", WEB), "1000 names are kept for the tenant"));
+    w.now += 2 * RECHECK_S; /* DNS leads elsewhere at last */
+    assert_int_equal(all_are(&w, -1), KEPT_MAX);
+    w.now += 2 * RECHECK_S;
+    all_are(&w, -1);
+    assert_null(strstr(reason_of(&w, "initech", WEB), "not looked at"));
+    live_until(&w, w.now + 5 * 3600);
+    assert_string_equal(state_of(&w, INITECH_T, WEB), "verified");
+    edge_end(&w.edge);
+}
+
+static void who_waits_is_looked_at_when_what_stood_in_the_way_is_gone(void **state) {
+    (void)state;
+    struct world w;
+    struct name_check check;
+    int64_t next;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, ACME_T, NULL);
+    binds(&w, GLOBEX_T, WEB);
+    live_until(&w, w.now + 2 * DAY); /* its looks have become rare */
+    dns(&w, WEB)->cname = GLOBEX_T;
+    while (rows_of(&w, "claim/") == 2) {
+        registry_due(w.edge.registry, w.now, &check, 0, &next);
+        w.now = next;
+        look(&w);
+    }
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified"); /* in the very second */
+    edge_end(&w.edge);
+}
+
+static void one_no_releases_nothing_that_is_kept(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    binds(&w, ACME_T, WEB);
+    binds(&w, GLOBEX_T, "*.example.com");
+    look(&w);
+    binds(&w, ACME_T, NULL);
+    dns(&w, WEB)->cname = -1; /* a server's mishap */
+    registry_recheck(w.edge.registry, NULL, WEB, w.now);
+    look(&w);
+    for (int i = 0; i < 5; i++) { /* whoever binds the name has it looked at, too */
+        w.now += 60;
+        binds(&w, INITECH_T, i % 2 ? NULL : WEB);
+        look(&w);
+        assert_string_equal(reaches(&w, WEB), "nobody");
+    }
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + 10 * 3600);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    binds(&w, ACME_T, WEB);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    edge_end(&w.edge);
+}
+
+static void a_lost_key_costs_nobody_a_name_that_a_txt_proved(void **state) {
+    (void)state;
+    static char token[64];
+    struct world w;
+    struct wants wants[TENANT_KINDS] = {
+        {.here = true, .name = {true}}, [GLOBEX_T] = {.here = true, .name = {true}}};
+    world_begin(&w);
+    drop(&w, ACME_T, &wants[ACME_T]);
+    *dns(&w, WEB) = (struct zone_data){.cname = -1, .address = 1, .txt = {true}};
+    live_until(&w, w.now + 60);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    static struct dns_seen seen;
+    token_add(&w, ACME_T, 0, &seen.challenge);
+    snprintf(token, sizeof token, "%.*s", (int)seen.challenge.text[0].length,
+             seen.challenge.text[0].data);
+    *dns(&w, WEB) = (struct zone_data){.cname = -1, .address = 1, .text = token};
+    w.edge.secret = "another";
+    restart(&w, wants);
+    live_until(&w, w.now + 100 * DAY);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB),
+                        "conflict"); /* to whom the old token is nothing */
+    char *text = describe_ingress(w.edge.registry, "acme", "web");
+    assert_non_null(strstr(text, "HostTokenVoid"));
+    free(text);
+    dns(&w, WEB)->txt[ACME_T] = true; /* replaced */
+    dns(&w, WEB)->text = NULL;
+    live_until(&w, w.now + 2 * 3600);
+    struct change change;
+    registry_tick(w.edge.registry, w.now, &change);
+    change_take(&w.edge, &change);
+    text = describe_ingress(w.edge.registry, "acme", "web");
+    assert_null(strstr(text, "HostTokenVoid"));
+    free(text);
+    dns(&w, WEB)->txt[ACME_T] = false; /* taken away: that is an answer */
+    dns(&w, WEB)->text = token;
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk");
+    edge_end(&w.edge);
+}
+
 static void a_vouched_name_routes_at_once_but_displaces_nobody(void **state) {
     (void)state;
     struct world w;
@@ -887,7 +1085,7 @@ static void who_lost_gets_it_when_the_winner_goes_and_dns_follows(void **state) 
     assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
     dns(&w, WEB)->cname = GLOBEX_T;
     binds(&w, ACME_T, NULL);
-    live_until(&w, w.now + 2 * 3600);
+    live_until(&w, w.now + 4 * 3600);
     assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
     assert_true(routes(&w, GLOBEX_T, WEB));
     edge_end(&w.edge);
@@ -1306,6 +1504,12 @@ int main(void) {
         cmocka_unit_test(a_clock_that_is_set_back_costs_nobody_his_turn),
         cmocka_unit_test(when_one_of_too_many_is_proved_the_next_is_looked_at),
         cmocka_unit_test(a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand),
+        cmocka_unit_test(what_is_given_up_leaves_room_for_others),
+        cmocka_unit_test(what_another_holds_leaves_room_for_others),
+        cmocka_unit_test(with_a_thousand_names_kept_nothing_more_is_proved_and_nothing_kept_goes),
+        cmocka_unit_test(who_waits_is_looked_at_when_what_stood_in_the_way_is_gone),
+        cmocka_unit_test(one_no_releases_nothing_that_is_kept),
+        cmocka_unit_test(a_lost_key_costs_nobody_a_name_that_a_txt_proved),
         cmocka_unit_test(a_vouched_name_routes_at_once_but_displaces_nobody),
         cmocka_unit_test(a_tenant_made_again_proves_its_names_as_anybody_may),
         cmocka_unit_test(who_lost_gets_it_when_the_winner_goes_and_dns_follows),
