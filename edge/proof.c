@@ -14,7 +14,7 @@
 #include "edge/edge.h"
 #include <stdlib.h>
 
-enum { SETTLE_LEAST_MS = 20, SETTLE_MOST_MS = 500, SETTLE_TIMES = 9 };
+enum { SETTLE_LEAST_MS = 20, SETTLE_MOST_MS = 250, SETTLE_TIMES = 9 };
 
 struct proofs {
     struct edge *edge;
