@@ -173,7 +173,7 @@ bool world_show_dns(const char *name, const char *authorization, bool show, stru
                : err_set(err, "out of memory");
     explicit_bzero(&key, sizeof key);
     free(text);
-    if (good && show && zone->wait_ms)
+    if (good && show && zone && zone->wait_ms)
         crew_wait(zone->wait_ms);
     return good;
 }
