@@ -10,6 +10,8 @@ import tempfile
 import time
 import urllib.request
 
+from measure import timed_row
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TENANTS, NAMES_EACH = 20, 50
 OURS = 'ringress'
@@ -39,15 +41,10 @@ class Acme:
                 with edge:
                     rounds = [{'value': self.single(edge, ca, i)} for i in range(bench.drops)]
                     many = self.many(edge, bench)
-        values = sorted(r['value'] for r in rounds)
-        median, worst = values[len(values) // 2], values[-1]
-        series = [{'proxy': OURS, 'rounds': rounds, 'median': median, 'worst': worst}]
-        return {'work': self.name, 'title': self.title, 'unit': self.unit, 'bar': self.bar, 'series': series, **many,
-                'verdict': {'value': worst, 'max': self.most, 'ok': worst <= self.most,
-                            'says': f"median {median:.0f} ms, worst {worst:.0f} of {len(values)}, at most {self.most}; "
-                                    f"{many['names']} names at once {many['all_ms'] / 1000:.1f} s, half of them after "
-                                    f"{many['half_ms'] / 1000:.1f} s, loop lag at most {many['lag_ms']:.1f} ms while "
-                                    f"the workers waited {many['waited_ms']:.0f} ms for a processor"}}
+        return timed_row(self, OURS, rounds, many,
+                         f"{many['names']} names at once {many['all_ms'] / 1000:.1f} s, half of them after "
+                         f"{many['half_ms'] / 1000:.1f} s, loop lag at most {many['lag_ms']:.1f} ms while "
+                         f"the workers waited {many['waited_ms']:.0f} ms for a processor")
 
     def write(self, edge, tenant, hosts):
         from objects import documents, grant, ingress, pod, rule, service

@@ -6,6 +6,8 @@ import pathlib
 import sys
 import time
 
+from measure import timed_row
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TENANTS, NAMES_EACH = 20, 50
 OURS = 'ringress'
@@ -38,14 +40,8 @@ class Domains:
                 {}, binary=bench.build / 'ringress', module_path=(bench.build / 'modules',), **dns.edge(counted=False)) as edge:
             rounds = [{'value': self.single(edge, i)} for i in range(singles)]
             many = self.many(edge, bench)
-        values = sorted(r['value'] for r in rounds)
-        median, worst = values[len(values) // 2], values[-1]
-        series = [{'proxy': OURS, 'rounds': rounds, 'median': median, 'worst': worst}]
-        return {'work': self.name, 'title': self.title, 'unit': self.unit, 'bar': self.bar, 'series': series, **many,
-                'verdict': {'value': worst, 'max': self.most, 'ok': worst <= self.most,
-                            'says': f"median {median:.0f} ms, worst {worst:.0f} of {singles}, at most {self.most}; "
-                                    f"{many['names']} names at once {many['all_ms']:.0f} ms, "
-                                    f"loop lag at most {many['lag_ms']:.1f} ms"}}
+        return timed_row(self, OURS, rounds, many,
+                         f"{many['names']} names at once {many['all_ms']:.0f} ms, loop lag at most {many['lag_ms']:.1f} ms")
 
     def write(self, edge, i, hosts):
         beside = edge.folder / f't{i}.new'

@@ -184,3 +184,14 @@ def children_cpu():
 def foreign_share(before, after, cpu, ours, wall):
     ticks, idle = (after[cpu][i] - before[cpu][i] for i in (0, 1))
     return (ticks - idle) / max(1, ticks) - ours / wall
+
+
+# ---- rows of how long one waited, not of what a load cost ----
+def timed_row(work, proxy, rounds, many, says):
+    """`rounds`: milliseconds of one after the other; `many`: what was measured of many at once, `says` tells it."""
+    values = sorted(r['value'] for r in rounds)
+    median, worst = values[len(values) // 2], values[-1]
+    return {'work': work.name, 'title': work.title, 'unit': work.unit, 'bar': work.bar, **many,
+            'series': [{'proxy': proxy, 'rounds': rounds, 'median': median, 'worst': worst}],
+            'verdict': {'value': worst, 'max': work.most, 'ok': worst <= work.most,
+                        'says': f'median {median:.0f} ms, worst {worst:.0f} of {len(values)}, at most {work.most}; {says}'}}

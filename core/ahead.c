@@ -69,6 +69,10 @@ static void step_node(struct ahead_item *i, unsigned worker) {
 static void step_host(struct ahead_item *i, unsigned worker) {
     const struct version *v = i->then;
     const struct host *h = i->at;
+    if (!v) { /* nobody's */
+        i->at = NULL;
+        return;
+    }
     fetch(&v->account->w[worker], 1);
     fetch(&v->pins[(size_t)worker * PIN_STRIDE], 1);
     fetch(&v->tenant->any, 1);

@@ -53,7 +53,7 @@ struct stored *stored_find(const char *uid, const char *name, int64_t now) {
     struct stored *s = find(uid, name, now);
     if (s || !dot || dot == name || strlen(dot) + 2 > sizeof wildcard)
         return s;
-    strcpy(wildcard + 1, dot);
+    memcpy(wildcard + 1, dot, strlen(dot) + 1);
     return find(uid, wildcard, now);
 }
 

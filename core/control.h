@@ -92,11 +92,13 @@ void tickets_chown(unsigned uid, unsigned gid);
 /* Makes `tenant` what is served for its names and ports, replacing its earlier version; takes ownership of the tenant
  * and frees the old one when no connection uses it. Fills the host_* slots: upstreams and sets of ready endpoints,
  * identities from the certificates' PEM (one that fails is left NULL and logged). The account is found by tenant->uid.
- * Cost: this tenant's names. */
+ * Cost: this tenant's names. What it no longer says still answers until publish_settle. */
 void publish(struct tenant *);
 /* The tenant is gone: its names answer as nobody's, connections that are joined to its pods are reset, requests that run are
  * finished. */
 void unpublish(const char *tenant_name);
+/* Once all tenants of one change are published: what they said before goes, and connections that lost their ground end. */
+void publish_settle(void);
 /* Call about every 100 ms: frees what no one uses any more; folds accounts. */
 void publish_reap(void);
 /* The current version, for explain and views; NULL: none. */

@@ -6,7 +6,8 @@
  *
  * Open addressing, and the hash stands in the slot, so a look-up among many tenants misses the cache twice: slot, node.
  * (liburcu's own table links nodes through dummies; it was 8 % of all CPU with 10,000 hosts asked in turn.)
- * A name is tried as it is, then as a wildcard, and suffix by suffix only when neither is there.
+ * A name is tried as it is, then as a wildcard, and suffix by suffix only when neither is there. A node without a version
+ * ends the search: the name is kept for somebody who does not route it, whatever lies above.
  *
  * Readers and the writer: a slot's hash is written once, after its node; replacing and deleting swap the node. A table that
  * fills up is copied, published, and the old one freed after a grace period.
@@ -86,7 +87,7 @@ const struct name_entry *names_find(const char *name, size_t length) {
     const struct name_entry *e = key_find(name, length);
     const char *dot = e ? NULL : memchr(name, '.', length);
     if (e)
-        return e;
+        return e->version ? e : NULL;
     if (dot && dot > name) {
         key[0] = '*';
         size_t rest = (size_t)(name + length - dot);
@@ -226,7 +227,7 @@ static struct name_node *node_new(struct version *v, const char *prefix, const c
 
 struct name_node *directory_node(struct version *v, enum name_kind kind, const char *name,
                                  const void *object) {
-    return node_new(v, kind == NAME_TREE ? "." : "", name, object);
+    return node_new(kind == NAME_NOBODY ? NULL : v, kind == NAME_TREE ? "." : "", name, object);
 }
 
 struct name_node *directory_port_node(struct version *v, uint16_t port, const void *object) {

@@ -27,7 +27,8 @@ struct name_entry {
 };
 
 /* `name`: lower case, no trailing dot, at most 253 octets. Exact name, then "*." + the rest after its first label, then
- * the tenants' trees from the longest to the shortest suffix. NULL: nobody's. */
+ * the tenants' trees from the longest to the shortest suffix. NULL: nobody's, also when a wildcard would match: the exact name
+ * can be in the directory to say just that. */
 const struct name_entry *names_find(const char *name, size_t length);
 const struct name_entry *names_find_port(uint16_t port);
 

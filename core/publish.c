@@ -2,7 +2,9 @@
  * publish.c - one compiled tenant becomes what the workers see, by pointer swaps; what it replaces is freed when no one can
  * still look at it.
  *
- *   publish: accounts, upstreams, identities into the tenant's slots -> new nodes into the directory -> old nodes out
+ *   publish: accounts, upstreams, identities into the tenant's slots -> new nodes into the directory
+ *   settle:  old nodes out: after all tenants of one change, so that a name that goes from one to another is never nobody's in
+ *            between, nor a wildcard's above it
  *   reap:    a grace period (every worker has turned once) -> versions without pins are freed -> their upstreams retire
  *
  * Upstreams and accounts are found by key, so that they, their kept connections and counters outlive versions.
@@ -27,6 +29,7 @@ struct published { /* a version and what it holds */
     struct tenant *tenant;
     struct name_node **node;
     size_t node_count;
+    struct version *now; /* what it was replaced by; NULL: nothing */
     struct published *next_dead;
 };
 
@@ -34,6 +37,9 @@ static struct map current;   /* tenant name -> struct published */
 static struct map accounts;  /* uid -> struct account */
 static struct map pools;     /* key -> struct pool */
 static struct map upstreams; /* key -> struct upstream */
+
+/* Replaced, in order; in the directory still. */
+static struct published *left, **left_last = &left;
 static struct published *dead;
 static struct upstream *retired;
 
@@ -262,6 +268,12 @@ static void published_bury(struct published *p) {
     dead = p;
 }
 
+static void published_leave(struct published *p, struct version *now) {
+    p->now = now;
+    *left_last = p;
+    left_last = &p->next_dead;
+}
+
 static void upstream_put(struct upstream *up) {
     if (--up->refs)
         return;
@@ -366,8 +378,7 @@ void publish(struct tenant *t) {
     bool other = strcmp(old->tenant->uid, t->uid); /* the name was given up and taken again */
     if (other)
         account_leave(old->tenant->uid);
-    published_bury(old);
-    withdraw(&old->version, other ? NULL : &p->version);
+    published_leave(old, other ? NULL : &p->version);
 }
 
 void unpublish(const char *tenant_name) {
@@ -375,8 +386,22 @@ void unpublish(const char *tenant_name) {
     if (!p)
         return;
     account_leave(p->tenant->uid);
-    published_bury(p);
-    withdraw(&p->version, NULL);
+    published_leave(p, NULL);
+}
+
+static struct published *left_take(void) {
+    struct published *first = left;
+    left = NULL;
+    left_last = &left;
+    return first;
+}
+
+void publish_settle(void) {
+    for (struct published *p = left_take(), *next; p; p = next) {
+        next = p->next_dead;
+        published_bury(p);
+        withdraw(&p->version, p->now);
+    }
 }
 
 struct version *published(const char *tenant_name) {
@@ -487,7 +512,11 @@ void upstreams_close_idle(struct worker *w) {
 void publish_fini(void) {
     for (size_t i = 0; i < current.room; i++)
         if (current.slot[i].key)
-            published_bury(current.slot[i].value);
+            published_leave(current.slot[i].value, NULL);
+    for (struct published *p = left_take(), *next; p; p = next) {
+        next = p->next_dead;
+        published_bury(p);
+    }
     while (dead) {
         struct published *p = dead;
         dead = p->next_dead;

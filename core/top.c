@@ -31,12 +31,11 @@ static void age(struct top *t) {
             STORE(t->set[i].way[k].weight, t->set[i].way[k].weight / 2);
 }
 
-/* Readers look at the key before and after the rest. */
+/* Readers look at the key before and after the rest: who sees a count of the new key sees that the old one is gone. */
 static void way_take(struct top_way *w, uint64_t key) {
     STORE(w->key, 0);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    STORE(w->hits, 1);
-    STORE(w->weight, w->weight + 1);
+    __atomic_store_n(&w->hits, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&w->weight, w->weight + 1, __ATOMIC_RELEASE);
     __atomic_store_n(&w->key, key, __ATOMIC_RELEASE);
 }
 
@@ -61,8 +60,7 @@ void top_count(struct top *t, uint64_t key) {
 bool top_read(const struct top *t, size_t i, struct top_way *ret) {
     const struct top_way *w = &t->set[i / TOP_WAYS].way[i % TOP_WAYS];
     ret->key = __atomic_load_n(&w->key, __ATOMIC_ACQUIRE);
-    ret->hits = LOAD(w->hits);
-    ret->weight = LOAD(w->weight);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    ret->hits = __atomic_load_n(&w->hits, __ATOMIC_ACQUIRE);
+    ret->weight = __atomic_load_n(&w->weight, __ATOMIC_ACQUIRE);
     return ret->key && LOAD(w->key) == ret->key;
 }

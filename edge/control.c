@@ -120,6 +120,7 @@ void control_flush(struct edge *e) {
     }
     e->first = NULL;
     e->last = &e->first;
+    publish_settle();
     proofs_pump(e);
 }
 

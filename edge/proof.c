@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * proof.c - from registry_due to registry_seen, and no further: what a look proves is judged in tenants/.
  *
- *   registry_due -> dns_look -> seen -> registry_saw --SETTLE_MS later, all of them--> registry_settle -> control_flush
+ *   registry_due -> dns_look -> seen -> registry_saw --a pause later, all of them--> registry_settle -> control_flush
  *        ^--------------------------------'
  *
- * Looks come back by the dozen; a commit and a compilation for each would cost more than the looks.
+ * Looks come back by the dozen; a commit and a compilation for each would cost more than the looks. A tenant with a thousand names is
+ * compiled whole for each batch that has one of them: the pause is a multiple of what the batch before took, so that
+ * settling never has more than a tenth of the control thread, and the longer it takes, the more there is in one.
  */
 #include "edge/proof.h"
 #include "core/resolver.h"
@@ -12,12 +14,13 @@
 #include "edge/edge.h"
 #include <stdlib.h>
 
-enum { SETTLE_MS = 20 };
+enum { SETTLE_LEAST_MS = 20, SETTLE_MOST_MS = 250, SETTLE_TIMES = 9 };
 
 struct proofs {
     struct edge *edge;
     struct dns *dns;
     struct loop_timer due, settle;
+    int64_t pause_ns; /* from the first answer to when it is settled */
 };
 
 /* False: no more are due now; *ret_next says when. */
@@ -52,12 +55,21 @@ static void due_fire(struct loop_timer *timer) {
     proofs_pump(((struct proofs *)((char *)timer - offsetof(struct proofs, due)))->edge);
 }
 
+static int64_t pause_after(int64_t took_ns) {
+    int64_t pause = SETTLE_TIMES * took_ns;
+    return pause < SETTLE_LEAST_MS * 1000000ll  ? SETTLE_LEAST_MS * 1000000ll
+           : pause > SETTLE_MOST_MS * 1000000ll ? SETTLE_MOST_MS * 1000000ll
+                                                : pause;
+}
+
 static void settle_fire(struct loop_timer *timer) {
     struct edge *e = ((struct proofs *)((char *)timer - offsetof(struct proofs, settle)))->edge;
     struct change change = {0};
+    int64_t begun_ns = loop_now_ns();
     registry_settle(e->registry, time(NULL), &change);
     control_take(e, &change);
     control_flush(e);
+    e->proofs->pause_ns = pause_after(loop_now_ns() - begun_ns);
 }
 
 static void seen(void *user, const struct name_check *check, const struct dns_seen *what) {
@@ -66,7 +78,7 @@ static void seen(void *user, const struct name_check *check, const struct dns_se
     registry_saw(p->edge->registry, check, what, time(NULL), &change);
     control_take(p->edge, &change);
     if (!p->settle.due_ns)
-        p->settle.due_ns = loop_now_ns() + SETTLE_MS * 1000000ll;
+        p->settle.due_ns = loop_now_ns() + p->pause_ns;
 }
 
 static void settled(void *user) {
@@ -88,6 +100,7 @@ bool proofs_start(struct edge *e, struct err *err) {
         return err_set(err, "out of memory");
     }
     p->edge = e;
+    p->pause_ns = pause_after(0);
     p->due.fire = due_fire;
     p->settle.fire = settle_fire;
     e->proofs = p;

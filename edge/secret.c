@@ -82,9 +82,9 @@ static char *fingerprint_row(const uint8_t secret[SECRET_LENGTH]) {
 
 static void change_tell(const char *path, bool made) {
     log_write(0,
-              "%s %s: every TXT token that was shown before is void. Names proved by TXT must be "
-              "given their new record (ringress describe domain NAME), or they are lost at the "
-              "end of their term; put the old file back to undo this",
+              "%s %s: every TXT token that was shown before is void. Names that were proved by one "
+              "are kept while it stands in DNS, and should be given the new one (ringress describe "
+              "domain NAME); names that still wait must be. Put the old file back to undo this",
               path, made ? "was lost, a new one was made" : "is not the one it was");
 }
 

@@ -123,6 +123,21 @@ static void pending_event(struct work *w, const struct claim *claim, const char 
                domain ? domain : "<the tenant's domain>", seen ? "; " : "", seen ? seen : "");
 }
 
+/* A key that was lost costs nobody his name, as long as the record that proved it stands; which he may not know to be all that does. */
+static void token_event(struct work *w, const struct claim *claim, const char *object,
+                        const char *name) {
+    char token[PROOF_TOKEN_LENGTH + 1];
+    const struct standing *s =
+        standing_of(zone_place(claim->zone, claim->wildcard), claim->entry->uid);
+    if (!s || !standing_token_is_void(w->registry, s))
+        return;
+    standing_token(w->registry, s, token);
+    note_event(w, object, "", (struct spot){0, 0}, "HostTokenVoid",
+               "%s is proved by a TXT record that the edge can make no more: replace the one at "
+               "_ringress-challenge.%s by %s; until then the old one counts, and must stay",
+               name, claim->zone->name, token);
+}
+
 static void claim_events(struct work *w) {
     char text[256];
     for (const struct claim *claim = w->entry->claims; claim; claim = claim->next_of_entry) {
@@ -134,7 +149,11 @@ static void claim_events(struct work *w) {
                        name, reason);
         else if (state == CLAIM_PENDING)
             pending_event(w, claim, object, name);
-        else if (state != CLAIM_VERIFIED)
+        else
+            token_event(w, claim, object, name);
+        if (state == CLAIM_CONFLICT || state == CLAIM_PENDING)
+            continue;
+        if (state != CLAIM_VERIFIED)
             note_event(w, object, "", (struct spot){0, 0},
                        state == CLAIM_AT_RISK ? "HostAtRisk" : "HostSuspended",
                        "%s %s: DNS no longer leads here%s%s", name,

@@ -157,6 +157,7 @@ enum name_kind {
     NAME_EXACT,    /* the name itself */
     NAME_WILDCARD, /* "*.rest": any one label below rest */
     NAME_TREE,     /* the tenant's own domain: the name and all below it, any depth */
+    NAME_NOBODY, /* under a wildcard of this tenant, and kept for somebody else: answers to nobody */
 };
 struct tenant_name {
     enum name_kind kind;

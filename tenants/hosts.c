@@ -229,6 +229,14 @@ static void bound_name_add(struct work *w, const struct claim *claim) {
     name_add(w, kind_of(name), name, claim->wildcard ? NULL : host_named(&w->out->tenant, above));
 }
 
+/* The directory knows a wildcard by its name alone: what it must not answer for stands there beside it. */
+static void withheld_add(struct work *w, const struct claim *claim) {
+    for (const struct zone *below = claim->wildcard ? claim->zone->child : NULL; below;
+         below = below->next)
+        if (zone_is_withheld(w->registry, below, w->entry))
+            name_add(w, NAME_NOBODY, below->name, NULL);
+}
+
 static void names_build(struct work *w) {
     const struct tenant *tenant = &w->out->tenant;
     const char *reason;
@@ -237,8 +245,10 @@ static void names_build(struct work *w) {
     for (size_t i = 0; i < tenant->host_count; i++)
         name_add(w, kind_of(tenant->host[i].name), tenant->host[i].name, &tenant->host[i]);
     for (const struct claim *claim = w->entry->claims; claim; claim = claim->next_of_entry)
-        if (claim_routes(claim_judge(w->registry, claim, &reason)))
+        if (claim_routes(claim_judge(w->registry, claim, &reason))) {
+            withheld_add(w, claim);
             bound_name_add(w, claim);
+        }
 }
 
 /* ---- the whole ---- */

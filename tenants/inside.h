@@ -51,7 +51,7 @@ struct compiled {
 struct entry;
 struct zone;
 struct claim {
-    struct claim *next; /* of the same name, in the order they came */
+    struct claim *next, *previous; /* of the same name, in the order they came */
     struct claim *next_of_entry;
     struct entry *entry;
     struct zone *zone;
@@ -60,7 +60,7 @@ struct claim {
     bool wanted;   /* while an entry's claims are being renewed */
 };
 struct place { /* the claims of one name */
-    struct claim *first, *holder;
+    struct claim *first, *last, *holder;
     struct standing *standings; /* of every tenant that has to prove it, or has */
     struct standing *keeper;    /* the one that is proved: verified, at risk or suspended */
     uint64_t round;             /* of registry.round: elected in this one */
@@ -91,6 +91,8 @@ enum {
     LOOKS_PER_TENANT = 16, /* under way at once */
     PENDING_MAX =
         1000, /* names of one tenant that wait for their first proof; more are not looked at */
+    KEPT_MAX =
+        1000, /* names kept for one tenant that binds them no more; with so many, none that waits is looked at */
     LOG_MAX = 100000, /* transitions kept */
 };
 struct looker {                  /* a tenant, there or gone, that has standings */
@@ -98,6 +100,7 @@ struct looker {                  /* a tenant, there or gone, that has standings 
     struct heap due;             /* its standings that are to be looked at */
     struct heap_item turn;       /* in registry.looks */
     unsigned under_way, pending; /* looks; standings that are pending and looked at */
+    unsigned kept;               /* standings that are left behind */
     int64_t served;              /* when its last look began */
     size_t standings;            /* none, and its tenant is gone: nothing of it is left */
     bool over;                   /* some are not looked at, as there are too many */
@@ -202,6 +205,8 @@ enum claim_state claim_judge(const struct registry *, const struct claim *,
 enum claim_state host_judge(const struct registry *, const struct entry *, const char *host,
                             const char **ret_reason);
 const struct place *place_find(const struct registry *, const char *name);
+/* Right below a wildcard of this entry, and somebody else's who does not route it: his Ingress is gone, or he is suspended. */
+bool zone_is_withheld(const struct registry *, const struct zone *, const struct entry *);
 const char *claim_name(const struct claim *, char text[256]);
 /* The tenant whose domain this name lies in, live or gone; or NULL. */
 const struct zone *domain_above(const struct registry *, const char *name);
@@ -229,12 +234,18 @@ const struct standing *standing_rival(const struct place *, const char *uid, con
 /* Only a TXT proves it: somebody else keeps the name, or the wildcard above it. */
 bool standing_contested(const struct standing *);
 bool standing_left_behind(const struct standing *); /* no Ingress binds it any more */
+/* The edge has lost the key of the TXT that proves it: that one counts for as long as it stands, and is to be replaced. */
+bool standing_token_is_void(const struct registry *, const struct standing *);
 void standing_claimed(struct claim *);
 void standing_unclaimed(struct registry *, struct claim *, struct change *);
 /* Does this claim need a proof, and is it looked for? */
 void standing_renew(struct registry *, struct claim *, struct change *);
 /* The place is held by others than before, or less firmly: who may try now? */
 void standings_wake(struct registry *, struct place *, struct change *);
+/* What stood in the way is gone: whoever waits is looked at now, however rare his looks had become. */
+void standings_hurry(struct registry *, struct place *, struct change *);
+/* Pending, and to be looked at. False: its tenant has too many of them, or too much that is kept for it. */
+bool standing_waits(struct standing *);
 /* `winner` holds by another right: what a tenant that is not he had proved is no more. */
 void standings_yield(struct registry *, struct place *, const struct entry *winner,
                      struct change *);
@@ -252,6 +263,8 @@ void standing_token(const struct registry *, const struct standing *, char *toke
 struct looker *looker_need(struct registry *, const char *uid, const char *tenant);
 void looker_domain(struct registry *, struct entry *);
 void look_schedule(struct registry *, struct standing *, int64_t when);
+/* Now, or once more when the look that is under way is back. False: it is not one to be looked at. */
+bool look_now(struct registry *, struct standing *, int64_t now);
 void look_forget(struct registry *, struct standing *);
 void looker_tidy(struct registry *, const char *uid);
 void looks_fini(struct registry *);

@@ -99,8 +99,8 @@ void look_forget(struct registry *registry, struct standing *s) {
     looker_place(registry, s->looker);
 }
 
-static bool look_now(struct registry *registry, struct standing *s, int64_t now) {
-    if (s->capped || (s->phase == PHASE_PENDING && !s->claims))
+bool look_now(struct registry *registry, struct standing *s, int64_t now) {
+    if (s->phase == PHASE_PENDING && (!s->claims || !standing_waits(s)))
         return false;
     s->again = s->serial;
     s->wait = 0;

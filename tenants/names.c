@@ -228,7 +228,16 @@ static const struct claim *claim_of(const struct place *place, const struct entr
 /* Another tenant holds the name, or keeps it while no Ingress binds it: no wildcard above speaks for it. */
 static bool is_anothers(const struct place *place, const struct entry *entry) {
     return place && ((place->holder && place->holder->entry != entry) ||
-                     (place->keeper && strcmp(place->keeper->looker->uid, entry->uid)));
+                     standing_rival(place, entry->uid, entry->domain));
+}
+
+bool zone_is_withheld(const struct registry *registry, const struct zone *zone,
+                      const struct entry *entry) {
+    const struct claim *holder = zone->exact.holder;
+    const char *reason;
+    if (!is_anothers(&zone->exact, entry))
+        return false;
+    return !holder || !holder->entry->live || !claim_routes(claim_judge(registry, holder, &reason));
 }
 
 /* The claim by which the entry speaks for this name: the one that holds it, or, while it is nobody else's, the entry's wildcard
@@ -331,8 +340,10 @@ static void place_ripple(struct registry *registry, struct zone *zone, bool wild
         return;
     }
     for (struct zone *child = zone->child; child; child = child->next)
-        if (child->exact.first)
+        if (child->exact.first) {
             place_elect(registry, &child->exact, NULL, change);
+            standings_hurry(registry, &child->exact, change);
+        }
 }
 
 void place_renew(struct registry *registry, struct zone *zone, bool wildcard,
@@ -353,21 +364,23 @@ static struct claim *claim_add(struct registry *registry, struct entry *entry, c
     claim->zone = zone_need(registry, claim->wildcard ? name + 2 : name);
     claim->next_of_entry = entry->claims;
     entry->claims = claim;
-    struct claim **at = &claim_place(claim)->first;
-    while (*at)
-        at = &(*at)->next;
-    *at = claim;
+    struct place *place = claim_place(claim);
+    claim->previous = place->last;
+    *(place->last ? &place->last->next : &place->first) = claim;
+    place->last = claim;
     standing_claimed(claim);
     return claim;
+}
+
+static void claim_unlink(struct place *place, struct claim *claim) {
+    *(claim->previous ? &claim->previous->next : &place->first) = claim->next;
+    *(claim->next ? &claim->next->previous : &place->last) = claim->previous;
 }
 
 /* Takes a claim out of its place; the place finds another holder. */
 static void claim_drop(struct registry *registry, struct claim *claim, struct change *change) {
     struct place *place = claim_place(claim);
-    struct claim **at = &place->first;
-    while (*at != claim)
-        at = &(*at)->next;
-    *at = claim->next;
+    claim_unlink(place, claim);
     standing_unclaimed(registry, claim, change);
     bool held = place->holder == claim;
     if (held) {

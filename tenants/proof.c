@@ -81,6 +81,13 @@ static bool text_is(const struct dns_text *text, const char *token) {
     return text->length == strlen(token) && !memcmp(text->data, token, text->length);
 }
 
+static bool texts_have(const struct dns_texts *texts, const char *token) {
+    for (size_t i = 0; token && i < texts->count && i < DNS_TEXTS_MAX; i++)
+        if (text_is(&texts->text[i], token))
+            return true;
+    return false;
+}
+
 static enum fact txt_read(const struct dns_texts *texts, const struct name_check *check,
                           const struct proof_rules *rules, struct proof_facts *facts) {
     if (texts->answer == DNS_UNKNOWN || texts->alias.answer == DNS_UNKNOWN) {
@@ -96,9 +103,11 @@ static enum fact txt_read(const struct dns_texts *texts, const struct name_check
         }
     if (texts->alias.loop || texts->alias.too_long)
         return FACT_NO;
-    for (size_t i = 0; i < texts->count && i < DNS_TEXTS_MAX; i++)
-        if (text_is(&texts->text[i], rules->token))
-            return FACT_YES;
+    if (texts_have(texts, rules->token))
+        return FACT_YES;
+    facts->void_token = texts_have(texts, rules->proven);
+    if (facts->void_token)
+        return FACT_YES;
     if (texts->more)
         say(facts, "only the first %d TXT records at _ringress-challenge.%s were read",
             DNS_TEXTS_MAX, check->name);

@@ -92,12 +92,14 @@ struct proof_facts {
     enum fact txt;     /* owner: the tenant's token stands at the challenge's name */
     enum fact address; /* route: every address of the name is one of the edge's */
     bool secure;       /* the TXT, and what led to it, was validated by DNSSEC */
+    bool void_token;   /* the TXT is the one that proved it before, whose key is no more */
     char seen
         [PROOF_REASON_MAX]; /* what stands there instead, a sentence for the tenant; "" when there is nothing to say */
 };
 struct proof_rules {
     const char *domain; /* the tenant's, NULL: none, and no CNAME proves */
     const char *token;
+    const char *proven;      /* the token that proved it, when that was another; or NULL */
     const char *const *zone; /* the platform's own */
     size_t zone_count;
     const union address *edge; /* its public addresses, ports ignored */

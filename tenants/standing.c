@@ -59,15 +59,25 @@ static enum outcome proved(struct standing *s, const struct verdict_on_name *ver
     return move(s, PHASE_VERIFIED, now);
 }
 
+static enum outcome not_yet(struct standing *s, int64_t now, uint64_t luck) {
+    look_after(s, now, LOOK_MOST_S, luck);
+    if (now - s->since >= GIVE_UP_S)
+        s->next_look = 0;
+    return OUTCOME_STAYS;
+}
+
+/* Nobody wants it, and DNS points here no more: once may be a server's mishap, so it has to say so at the next look's time, too. */
+static bool is_forgotten(const struct standing *s, int64_t now, int64_t recheck_s) {
+    return !s->claims &&
+           (s->phase == PHASE_SUSPENDED ||
+            (s->phase == PHASE_AT_RISK && now - s->since >= recheck_s - recheck_s / 10));
+}
+
 static enum outcome disproved(struct standing *s, int64_t now, int64_t recheck_s, uint64_t luck) {
     s->txt_since = 0;
-    if (s->phase == PHASE_PENDING) {
-        look_after(s, now, LOOK_MOST_S, luck);
-        if (now - s->since >= GIVE_UP_S)
-            s->next_look = 0;
-        return OUTCOME_STAYS;
-    }
-    if (!s->claims) /* nobody wants it, and DNS points here no more */
+    if (s->phase == PHASE_PENDING)
+        return not_yet(s, now, luck);
+    if (is_forgotten(s, now, recheck_s))
         return OUTCOME_RELEASED;
     s->wait = 0;
     s->next_look = now + jittered(recheck_s, luck);
@@ -90,7 +100,8 @@ enum outcome standing_judged(struct standing *s, const struct verdict_on_name *v
         return proved(s, verdict, now, recheck_s, luck);
     if (verdict->proved == FACT_NO)
         return disproved(s, now, recheck_s, luck);
-    int64_t most = recheck_s < LOOK_UNKNOWN_MOST_S ? recheck_s : LOOK_UNKNOWN_MOST_S;
-    look_after(s, now, s->phase == PHASE_PENDING ? LOOK_MOST_S : most, luck);
+    if (s->phase == PHASE_PENDING)
+        return not_yet(s, now, luck);
+    look_after(s, now, recheck_s < LOOK_UNKNOWN_MOST_S ? recheck_s : LOOK_UNKNOWN_MOST_S, luck);
     return OUTCOME_STAYS;
 }

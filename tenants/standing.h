@@ -35,9 +35,11 @@ struct standing {
     struct looker *looker; /* whose */
     bool wildcard;
     enum phase phase;
-    unsigned claims;   /* how many Ingresses want it; 0 and not pending: a tombstone */
-    bool by_txt;       /* what proved it last */
-    bool capped;       /* the tenant has too many pending names: not looked at */
+    unsigned claims; /* how many Ingresses want it; 0 and not pending: a tombstone */
+    bool by_txt;     /* what proved it last */
+    char token[PROOF_TOKEN_LENGTH + 1]; /* by_txt: what stood there; "" when it is not known */
+    bool counted;                       /* among its tenant's pending names that are looked at */
+    bool capped;       /* it would be, but for the tenant's having too many: not looked at */
     bool again;        /* look once more when the look that is under way is back */
     int64_t since;     /* in this phase */
     int64_t next_look; /* 0: none */

@@ -39,6 +39,14 @@ void standing_token(const struct registry *registry, const struct standing *s, c
                 s->wildcard, token);
 }
 
+bool standing_token_is_void(const struct registry *registry, const struct standing *s) {
+    char token[PROOF_TOKEN_LENGTH + 1];
+    if (s->phase == PHASE_PENDING || !s->by_txt || !*s->token)
+        return false;
+    standing_token(registry, s, token);
+    return strcmp(token, s->token) != 0;
+}
+
 /* ---- rows ---- */
 
 static void dump_row(struct change *change, json_t *value, const char *key) {
@@ -53,11 +61,12 @@ static void row_write(const struct standing *s, struct change *change) {
     char name[256], key[400];
     snprintf(key, sizeof key, "claim/%s %s", name_of(s, name), s->looker->uid);
     dump_row(change,
-             json_pack("{ss ss ss? ss sI sI sI sI sI sb ss?}", "tenant", s->looker->tenant, "uid",
-                       s->looker->uid, "domain", s->looker->domain, "phase", phase_name(s->phase),
-                       "since", (json_int_t)s->since, "next", (json_int_t)s->next_look, "wait",
-                       (json_int_t)s->wait, "txt", (json_int_t)s->txt_since, "looked",
-                       (json_int_t)s->looked, "byTxt", s->by_txt, "seen", s->seen),
+             json_pack("{ss ss ss? ss sI sI sI sI sI sb ss ss?}", "tenant", s->looker->tenant,
+                       "uid", s->looker->uid, "domain", s->looker->domain, "phase",
+                       phase_name(s->phase), "since", (json_int_t)s->since, "next",
+                       (json_int_t)s->next_look, "wait", (json_int_t)s->wait, "txt",
+                       (json_int_t)s->txt_since, "looked", (json_int_t)s->looked, "byTxt",
+                       s->by_txt, "token", s->token, "seen", s->seen),
              key);
 }
 
@@ -99,28 +108,41 @@ static unsigned claims_of(const struct place *place, const char *uid) {
     return count;
 }
 
-static void count_up(struct standing *s) {
-    s->capped = s->looker->pending >= PENDING_MAX;
-    s->looker->over |= s->capped;
-    s->looker->pending += !s->capped;
+/* ---- how many of a tenant's wait, and how many are kept for it ---- */
+
+/* What is kept is taken from nobody: a tenant that leaves ever more behind is given no more to leave. */
+static bool has_room(const struct looker *looker) {
+    return looker->pending < PENDING_MAX && looker->kept < KEPT_MAX;
 }
 
-/* It leaves the pending ones: another of its tenant's may be looked at. */
-static void count_down(struct registry *registry, struct standing *s, struct change *change) {
+bool standing_waits(struct standing *s) {
     struct looker *looker = s->looker;
+    s->capped = !s->counted && !has_room(looker);
+    looker->over |= s->capped;
+    looker->pending += !s->counted && !s->capped;
+    s->counted = !s->capped;
+    return s->counted;
+}
+
+/* There may be room again: others of the tenant's are looked at. */
+static void room_use(struct registry *registry, struct looker *looker, struct change *change) {
     struct entry *entry = looker->over ? entry_find(registry, looker->tenant) : NULL;
     struct claim *claim = entry ? entry->claims : NULL;
-    looker->pending -= !s->capped;
-    s->capped = false;
-    for (; claim && looker->pending < PENDING_MAX; claim = claim->next_of_entry) {
+    for (; claim && has_room(looker); claim = claim->next_of_entry) {
         struct place *place = zone_place(claim->zone, claim->wildcard);
         struct standing *other = standing_of(place, looker->uid);
-        if (!other || !other->capped || other == s)
-            continue;
-        count_up(other);
-        standings_wake(registry, place, change);
+        if (other && other->capped)
+            standings_wake(registry, place, change);
     }
     looker->over = claim != NULL; /* the walk went not to the end: there may be more */
+}
+
+static void wait_end(struct registry *registry, struct standing *s, struct change *change) {
+    bool counted = s->counted;
+    s->counted = s->capped = false;
+    s->looker->pending -= counted;
+    if (counted)
+        room_use(registry, s->looker, change);
 }
 
 /* True when it is something else than before. */
@@ -148,6 +170,10 @@ static struct standing *standing_new(struct registry *registry, struct zone *zon
     return s;
 }
 
+bool standing_left_behind(const struct standing *s) {
+    return s->phase != PHASE_PENDING && !s->claims;
+}
+
 static void standing_unlink(struct standing *s) {
     struct place *place = place_of(s);
     struct standing **at = &place->standings;
@@ -161,8 +187,9 @@ static void standing_unlink(struct standing *s) {
 static void standing_free(struct registry *registry, struct standing *s, struct change *change) {
     look_forget(registry, s);
     standing_unlink(s);
-    if (s->phase == PHASE_PENDING)
-        count_down(registry, s, change);
+    wait_end(registry, s, change);
+    if (standing_left_behind(s) && s->looker->kept-- == KEPT_MAX)
+        room_use(registry, s->looker, change);
     s->looker->standings--;
     free(s->seen);
     free(s);
@@ -176,10 +203,23 @@ void standings_free(struct place *place) {
     }
 }
 
+static void holder_touch(struct registry *registry, const struct place *place) {
+    if (place->holder)
+        entry_touch(registry, place->holder->entry);
+}
+
+/* He whose wildcard covers a name does not answer for it while it is kept for another, and does when it is so no more. */
+static void cover_touch(struct registry *registry, const struct zone *zone, bool wildcard) {
+    if (!wildcard && zone->parent)
+        holder_touch(registry, &zone->parent->wildcard);
+}
+
 static void standing_end(struct registry *registry, struct standing *s, const char *to,
                          const char *why, struct change *change) {
-    if (s->phase != PHASE_PENDING)
+    if (s->phase != PHASE_PENDING) {
         transition_log(registry, s, phase_name(s->phase), to, why, change);
+        cover_touch(registry, s->zone, s->wildcard);
+    }
     row_drop(s, change);
     standing_free(registry, s, change);
 }
@@ -190,6 +230,7 @@ static void standing_lose(struct registry *registry, struct standing *s, const c
     struct place *place = place_of(s);
     if (place->keeper == s)
         place->keeper = NULL;
+    cover_touch(registry, s->zone, s->wildcard);
     if (!s->claims) {
         standing_end(registry, s, "released", why, change);
         return;
@@ -198,16 +239,11 @@ static void standing_lose(struct registry *registry, struct standing *s, const c
     s->phase = PHASE_PENDING;
     s->since = registry->now;
     s->wait = 0;
-    count_up(s);
     look_schedule(registry, s, 0);
     row_write(s, change);
 }
 
 /* ---- who may try ---- */
-
-bool standing_left_behind(const struct standing *s) {
-    return s->phase != PHASE_PENDING && !s->claims;
-}
 
 /* A tenant made again under its name, and given its domain again, is another one. But what leads to that domain leads to it, so
  * it may prove as anybody may; whoever was there before can't come back. */
@@ -241,8 +277,12 @@ static void standing_wake(struct registry *registry, struct standing *s, struct 
     if (s->phase != PHASE_PENDING)
         return;
     bool rests =
-        s->capped || !s->claims || is_barred(s) ||
+        !s->claims || is_barred(s) ||
         (!registry->loaded && standing_gave_up(s)); /* a restart is no reason to try again */
+    if (rests)
+        wait_end(registry, s, change);
+    else
+        rests = !standing_waits(s);
     if (rests == !s->next_look)
         return;
     if (!rests) {
@@ -258,6 +298,13 @@ void standings_wake(struct registry *registry, struct place *place, struct chang
         standing_wake(registry, s, change);
 }
 
+void standings_hurry(struct registry *registry, struct place *place, struct change *change) {
+    standings_wake(registry, place, change);
+    for (struct standing *s = place->standings; s; s = s->next)
+        if (s->counted && look_now(registry, s, registry->now))
+            row_write(s, change);
+}
+
 void standings_yield(struct registry *registry, struct place *place, const struct entry *winner,
                      struct change *change) {
     if (place->keeper && strcmp(place->keeper->looker->uid, winner->uid))
@@ -268,8 +315,10 @@ void standings_yield(struct registry *registry, struct place *place, const struc
 
 void standing_claimed(struct claim *claim) {
     struct standing *s = standing_of(zone_place(claim->zone, claim->wildcard), claim->entry->uid);
-    if (s)
-        s->claims++;
+    if (!s)
+        return;
+    s->looker->kept -= standing_left_behind(s);
+    s->claims++;
 }
 
 void standing_unclaimed(struct registry *registry, struct claim *claim, struct change *change) {
@@ -281,6 +330,7 @@ void standing_unclaimed(struct registry *registry, struct claim *claim, struct c
         standing_free(registry, s, change);
         return;
     }
+    s->looker->kept++;
     transition_log(registry, s, phase_name(s->phase), "tombstone", "no Ingress binds it any more",
                    change);
     row_write(s, change);
@@ -291,7 +341,6 @@ static void standing_begin(struct registry *registry, struct claim *claim, struc
     struct place *place = zone_place(claim->zone, claim->wildcard);
     looker_domain(registry, claim->entry);
     struct standing *s = standing_new(registry, claim->zone, claim->wildcard, looker);
-    count_up(s);
     standing_wake(registry, s, change);
     row_write(s, change);
     if (place->keeper && standing_left_behind(place->keeper)) /* does DNS still say so? */
@@ -346,20 +395,17 @@ static void facts_get(const struct registry *registry, const struct standing *s,
                       const struct name_check *check, const struct dns_seen *seen,
                       struct proof_facts *ret) {
     char token[PROOF_TOKEN_LENGTH + 1];
+    bool proven = s->phase != PHASE_PENDING && s->by_txt && *s->token;
     standing_token(registry, s, token);
     proof_read(check, seen,
                &(struct proof_rules){.domain = s->looker->domain,
                                      .token = token,
+                                     .proven = proven ? s->token : NULL,
                                      .zone = (const char *const *)registry->zone_name,
                                      .zone_count = registry->zone_count,
                                      .edge = registry->edge,
                                      .edge_count = registry->edge_count},
                ret);
-}
-
-static void holder_touch(struct registry *registry, const struct place *place) {
-    if (place->holder)
-        entry_touch(registry, place->holder->entry);
 }
 
 /* The events of a tenant with a thousand pending names are not made anew for each of a thousand looks. */
@@ -371,7 +417,7 @@ static void news_note(struct registry *registry, const struct looker *looker) {
 
 static void standing_won(struct registry *registry, struct standing *s, struct change *change) {
     struct place *place = place_of(s);
-    count_down(registry, s, change);
+    wait_end(registry, s, change);
     if (place->keeper)
         standing_lose(registry, place->keeper, "another tenant proved it", change);
     place->keeper = s;
@@ -386,12 +432,7 @@ static void standing_moved(struct registry *registry, struct standing *s, enum p
     place_renew(registry, s->zone, s->wildcard, NULL, change);
     standings_wake(registry, place, change);
     holder_touch(registry, place);
-}
-
-/* A name that is kept no more is his whose wildcard covers it. */
-static void cover_touch(struct registry *registry, const struct zone *zone, bool wildcard) {
-    if (!wildcard && zone->parent)
-        holder_touch(registry, &zone->parent->wildcard);
+    cover_touch(registry, s->zone, s->wildcard);
 }
 
 static void standing_released(struct registry *registry, struct standing *s, const char *why,
@@ -400,13 +441,21 @@ static void standing_released(struct registry *registry, struct standing *s, con
     bool wildcard = s->wildcard;
     standing_lose(registry, s, why, change);
     place_renew(registry, zone, wildcard, NULL, change);
-    cover_touch(registry, zone, wildcard);
-    standings_wake(registry, zone_place(zone, wildcard), change);
+    standings_hurry(registry, zone_place(zone, wildcard), change);
     zone_tidy(registry, zone);
 }
 
 static const char txt_waits[] = "the TXT record is there; as its zone is not signed, it has to be "
                                 "there a few seconds later, too";
+
+/* What proves the name now will go on doing so, should the edge lose its key. */
+static void token_keep(struct registry *registry, struct standing *s) {
+    if (standing_token_is_void(registry, s))
+        news_note(registry, s->looker); /* it has been replaced */
+    *s->token = 0;
+    if (s->by_txt)
+        standing_token(registry, s, s->token);
+}
 
 static void standing_look_over(struct registry *registry, struct standing *s,
                                const struct proof_facts *facts, bool txt_only,
@@ -418,6 +467,8 @@ static void standing_look_over(struct registry *registry, struct standing *s,
     enum outcome outcome =
         standing_judged(s, &verdict, registry->now, registry->recheck_s, registry_random(registry));
     bool waits = verdict.proved == FACT_YES && s->phase == PHASE_PENDING;
+    if (verdict.proved == FACT_YES && !facts->void_token)
+        token_keep(registry, s);
     bool news = seen_set(s, waits ? txt_waits : verdict.proved == FACT_YES ? NULL : facts->seen);
     if (outcome == OUTCOME_RELEASED) {
         standing_released(registry, s, facts->seen, change);
@@ -425,6 +476,8 @@ static void standing_look_over(struct registry *registry, struct standing *s,
     }
     look_schedule(registry, s, s->again ? registry->now : s->next_look);
     s->again = false;
+    if (!s->next_look) /* given up */
+        wait_end(registry, s, change);
     row_write(s, change);
     if (outcome == OUTCOME_MOVED)
         standing_moved(registry, s, from, change);
@@ -437,6 +490,7 @@ void standing_seen(struct registry *registry, struct standing *s, const struct n
     struct proof_facts facts;
     bool pending = s->phase == PHASE_PENDING;
     if (pending && is_barred(s)) { /* somebody was faster */
+        wait_end(registry, s, change);
         look_schedule(registry, s, 0);
         row_write(s, change);
         return;
@@ -448,6 +502,7 @@ void standing_seen(struct registry *registry, struct standing *s, const struct n
 /* ---- from the store ---- */
 
 static void standing_fill(struct standing *s, const json_t *value, enum phase phase) {
+    const char *token = json_string_value(json_object_get(value, "token"));
 #define INTEGER(key) json_integer_value(json_object_get(value, key))
     s->phase = phase;
     s->since = INTEGER("since");
@@ -457,6 +512,7 @@ static void standing_fill(struct standing *s, const json_t *value, enum phase ph
     s->looked = INTEGER("looked");
 #undef INTEGER
     s->by_txt = json_is_true(json_object_get(value, "byTxt"));
+    snprintf(s->token, sizeof s->token, "%s", token ? token : "");
     seen_set(s, json_string_value(json_object_get(value, "seen")));
 }
 
@@ -475,12 +531,13 @@ static void standing_read(struct registry *registry, const char *name, const jso
         looker->domain = strdup(domain);
     struct standing *s = standing_new(registry, zone, wildcard, looker);
     standing_fill(s, value, phase);
-    if (phase == PHASE_PENDING)
-        count_up(s);
-    else
+    s->counted = phase == PHASE_PENDING && s->next_look;
+    looker->pending += s->counted;
+    looker->kept +=
+        standing_left_behind(s); /* until its claims come, before which nobody is looked at */
+    if (phase != PHASE_PENDING)
         place->keeper = s;
-    if (!s->capped)
-        look_schedule(registry, s, s->next_look);
+    look_schedule(registry, s, s->next_look);
 }
 
 /* "claim/NAME UID" */

@@ -128,6 +128,10 @@ static json_t *claim_reason(const struct claim *claim, enum claim_state state, c
         return json_sprintf("%s%s%s", reason ? reason : "DNS leads elsewhere", link, seen);
     if (state != CLAIM_PENDING)
         return text_or_null(reason);
+    if (standing && standing->capped && standing->looker->kept >= KEPT_MAX)
+        return json_sprintf("not looked at: %d names are kept for the tenant, which binds them no "
+                            "more, until DNS leads elsewhere or it binds them again",
+                            KEPT_MAX);
     if (standing && standing->capped)
         return json_sprintf("not looked at: the tenant has %d other names that wait for a proof",
                             PENDING_MAX);

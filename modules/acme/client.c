@@ -26,7 +26,7 @@ static void nonce_keep(struct client *c, const char *nonce) {
         memmove(c->nonce[0], c->nonce[1], sizeof c->nonce - sizeof *c->nonce);
         c->nonce_count--;
     }
-    strcpy(c->nonce[c->nonce_count++], nonce);
+    memcpy(c->nonce[c->nonce_count++], nonce, strlen(nonce) + 1);
 }
 
 static bool nonce_take(struct client *c, char out[512], struct problem *p) {
@@ -43,7 +43,7 @@ static bool nonce_take(struct client *c, char out[512], struct problem *p) {
     }
     if (!c->nonce_count)
         return false;
-    strcpy(out, c->nonce[--c->nonce_count]);
+    memcpy(out, c->nonce[--c->nonce_count], sizeof *c->nonce);
     return true;
 }
 
@@ -87,7 +87,7 @@ bool client_post(struct client *c, const struct key *key, const char *kid, const
         if (!problem_is(p, "badNonce") || tries == NONCE_TRIES)
             return false;
         if (c->nonce_count > 1) { /* those that were kept are of no use any more; the newest is */
-            strcpy(c->nonce[0], c->nonce[c->nonce_count - 1]);
+            snprintf(c->nonce[0], sizeof c->nonce[0], "%s", c->nonce[c->nonce_count - 1]);
             c->nonce_count = 1;
         }
     }

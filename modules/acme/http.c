@@ -70,7 +70,7 @@ static void header_copy(struct http *h, const char *name, char *out, size_t room
     *out = 0;
     if (!curl_easy_header(h->curl, name, 0, CURLH_HEADER, -1, &found) &&
         strlen(found->value) < room)
-        strcpy(out, found->value);
+        snprintf(out, room, "%s", found->value);
 }
 
 /* RFC 9110 section 10.2.3: seconds, or a date. */

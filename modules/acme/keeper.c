@@ -113,7 +113,7 @@ static struct entry *entry_add(struct followed *f, const char *id, const char *u
     struct entry *e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
-    strcpy(e->id, id);
+    snprintf(e->id, sizeof e->id, "%s", id);
     e->tenant = f;
     e->uid = strdup(uid);
     e->ingress = strdup(ingress);
@@ -446,12 +446,15 @@ static void plan(struct followed *f) {
 
 /* ---- tenants ---- */
 
+static void wish_fini(struct wish_copy *w) {
+    free(w->ingress);
+    texts_free(w->name, w->name_count);
+    texts_free(w->held, w->held_count);
+}
+
 static void wishes_free(struct followed *f) {
-    for (size_t i = 0; i < f->wish_count; i++) {
-        free(f->wish[i].ingress);
-        texts_free(f->wish[i].name, f->wish[i].name_count);
-        texts_free(f->wish[i].held, f->wish[i].held_count);
-    }
+    for (size_t i = 0; i < f->wish_count; i++)
+        wish_fini(&f->wish[i]);
     free(f->wish);
     f->wish = NULL;
     f->wish_count = 0;
@@ -471,6 +474,8 @@ static void wishes_copy(struct followed *f, const struct tenant *t) {
                               .rsa = from->rsa};
         if (w.ingress && w.name && w.held)
             f->wish[f->wish_count++] = w;
+        else
+            wish_fini(&w);
     }
 }
 
@@ -688,7 +693,7 @@ bool keeper_take(int64_t now, struct task *ret, int64_t *ret_at) {
         *ret_at = now + 1;
         return false;
     }
-    strcpy(ret->id, e->id);
+    snprintf(ret->id, sizeof ret->id, "%s", e->id);
     ret->ask_window = !turn_orders(e, now);
     e->busy = true;
     e->ordering = !ret->ask_window;
@@ -748,9 +753,9 @@ static void issued(struct entry *e, const struct order_result *r, int64_t now) {
     e->number++;
     e->not_before = p->not_before;
     e->not_after = p->not_after;
-    strcpy(e->issuer, p->issuer);
+    snprintf(e->issuer, sizeof e->issuer, "%s", p->issuer);
     text_mend(e->issuer, sizeof e->issuer);
-    strcpy(e->renewal_id, p->renewal_id);
+    snprintf(e->renewal_id, sizeof e->renewal_id, "%s", p->renewal_id);
     snprintf(e->directory, sizeof e->directory, "%s", directory);
     e->failures = 0;
     e->alarmed_at = 0;
@@ -798,7 +803,7 @@ static void result_take(struct entry *e, const struct order_result *r, int64_t n
         break;
     case ORDER_LATER:
         e->attempt_at = r->not_before > now ? r->not_before : now + 1;
-        strcpy(e->waits_for, r->explanation);
+        snprintf(e->waits_for, sizeof e->waits_for, "%s", r->explanation);
         text_mend(e->waits_for, sizeof e->waits_for);
         break;
     case ORDER_ENDS:

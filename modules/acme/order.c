@@ -511,10 +511,10 @@ static enum go proof_add(struct run *r, const struct acme_authorization *a) {
     if (r->proof_count == AUTHORIZATIONS_MOST)
         return fail(r, "too many authorizations");
     p = &r->proof[r->proof_count++];
-    strcpy(p->type, c->type);
-    strcpy(p->name, a->name);
-    strcpy(p->token, c->token);
-    strcpy(p->url, c->url);
+    snprintf(p->type, sizeof p->type, "%s", c->type);
+    snprintf(p->name, sizeof p->name, "%s", a->name);
+    snprintf(p->token, sizeof p->token, "%s", c->token);
+    snprintf(p->url, sizeof p->url, "%s", c->url);
     p->triggered = c->status != STATUS_PENDING;
     return GO_ON;
 }

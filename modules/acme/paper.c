@@ -237,7 +237,7 @@ struct parts { /* of a certificate, as they stand in DER */
 };
 
 static bool parts_find(const DerBuffer *cert, struct parts *ret) {
-    struct der all = {cert->buffer, cert->buffer + cert->length}, outer, body, part, list;
+    struct der all = {cert->buffer, cert->buffer + cert->length}, outer, body, part, list, issuer;
     uint8_t tag;
     if (!der_enter(&all, 0x30, &outer) || !der_enter(&outer, 0x30, &body) ||
         !der_next(&body, &tag, &part))
@@ -247,7 +247,8 @@ static bool parts_find(const DerBuffer *cert, struct parts *ret) {
     if (tag != 0x02)
         return false;
     ret->serial = part;
-    if (!der_enter(&body, 0x30, &part) || !der_enter(&body, 0x30, &part) || /* algorithm, issuer */
+    if (!der_enter(&body, 0x30, &part) ||
+        !der_enter(&body, 0x30, &issuer) || /* after the algorithm */
         !der_enter(&body, 0x30, &ret->validity))
         return false;
     while (der_next(&body, &tag, &part))
@@ -298,8 +299,8 @@ bool leaf_read(const char *pem, struct paper *ret, struct err *err) {
     struct chain c = {0};
     struct parts parts = {0};
     struct paper p = {0};
-    bool good = chain_read(pem, &c, err) &&
-                (parts_find(c.der[0], &parts) || err_set(err, "the certificate can't be read"));
+    bool good = chain_read(pem, &c, err) && ((c.der[0] && parts_find(c.der[0], &parts)) ||
+                                             err_set(err, "the certificate can't be read"));
     if (good) {
         renewal_id(&parts, p.renewal_id);
         p.not_before = time_of(&parts.validity);
@@ -314,7 +315,7 @@ bool chain_judge(const char *pem, const struct key *k, const char *const *name, 
                  int64_t now, struct paper *ret, struct err *err) {
     struct chain c = {0};
     struct paper p;
-    struct certificate_facts facts;
+    struct certificate_facts facts = {0};
     struct stash *stash = stash_new();
     char *secret = key_pem(k);
     const char *why = "out of memory";

@@ -126,7 +126,7 @@ static void subproblems_read(const json_t *list, struct problem *p) {
             return;
         const char *name = text_of(json_object_get(one, "identifier"), "value");
         if (!*p->name && strlen(name) < sizeof p->name)
-            strcpy(p->name, name);
+            snprintf(p->name, sizeof p->name, "%s", name);
         size_t at = strlen(p->detail);
         snprintf(p->detail + at, sizeof p->detail - at, "; %s: %s", name, text_of(one, "detail"));
         if (!*p->type)
@@ -190,7 +190,7 @@ static bool authorizations_copy(const json_t *list, struct acme_order *o) {
         const char *url = json_string_value(one);
         if (!url || strlen(url) >= URL_MOST || !url_good(url))
             return false;
-        strcpy(o->authorization[o->authorization_count++], url);
+        memcpy(o->authorization[o->authorization_count++], url, strlen(url) + 1);
     }
     return o->authorization_count;
 }

@@ -165,7 +165,7 @@ static bool txt_send(const char *name, const char *text, bool show, struct err *
         zone ? zone_key_read(zone, &key, err) && update_send(zone->server, &update, &key, err)
              : err_set(err, "no zone of acme.dns_update holds %s", name);
     explicit_bzero(&key, sizeof key);
-    if (good && show && zone->wait_ms)
+    if (good && show && zone && zone->wait_ms)
         crew_wait(zone->wait_ms);
     return good;
 }

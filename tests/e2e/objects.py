@@ -4,6 +4,8 @@
     tenant("acme", web, service("web"), ingress(rule("web.123123.1d.pt", "/", "web")))   -> text of acme.yaml"""
 import yaml
 
+from edge import Edge
+
 ACME, GLOBEX = "123123.1d.pt", "456456.1d.pt"
 DOMAINS = {"acme": ACME, "globex": GLOBEX}
 
@@ -75,3 +77,14 @@ def web_tenant(name, server, host=None, **spec):
     host = host or f"web.{DOMAINS[name]}"
     return tenant(name, pod(server, app="web"), service("web", target=server.port),
                   plain_ingress(rule(host, "web")), **spec)
+
+
+def annotation_is_refused(made, name, value, complaint):
+    """With ringress/NAME: VALUE this object of a tenant's is an error, said where it stands."""
+    made["metadata"]["annotations"] = {f"ringress/{name}": value}
+    edge = Edge({"acme.yaml": documents(made, grant("acme"))})
+    done = edge.run("check")
+    edge.end(failed=False)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if complaint in line]
+    assert done.returncode == 1 and said and f"ringress/{name}" in said[0], done.stdout + done.stderr
+    assert "acme.yaml:" in said[0] and said[0].split("acme.yaml:")[1][0].isdigit()

@@ -8,7 +8,7 @@ import pytest
 
 from edge import Edge, eventually
 from node import NodePod, node
-from objects import ACME, documents, grant, ingress, plain_ingress, pod, rule, service, tenant
+from objects import ACME, annotation_is_refused, documents, grant, ingress, plain_ingress, pod, rule, service, tenant
 from pod import EchoPod, Pod, TcpEchoPod, answering
 from test_grpc import H2Pod, OK, reply
 from wire import Closed
@@ -423,10 +423,4 @@ def test_a_check_that_finds_another_protocol_says_so(workers):
     ("backend-ca", "x", "there is no such annotation"),
 ])
 def test_values_that_are_wrong_are_said_at_their_place(name, value, complaint):
-    made = https_service()
-    made["metadata"]["annotations"] = {f"ringress/{name}": value}
-    edge = Edge({"acme.yaml": documents(made, grant("acme"))})
-    done = edge.run("check")
-    edge.end(failed=False)
-    said = [line for line in (done.stdout + done.stderr).splitlines() if complaint in line]
-    assert done.returncode == 1 and said and f"ringress/{name}" in said[0], done.stdout + done.stderr
+    annotation_is_refused(https_service(), name, value, complaint)

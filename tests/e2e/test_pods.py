@@ -9,7 +9,7 @@ import pytest
 
 from edge import PATIENCE, Edge, eventually
 from namespaces import Namespaces
-from objects import ACME, GLOBEX, documents, grant, plain_ingress, pod, rule, service as bare_service, tenant
+from objects import ACME, GLOBEX, annotation_is_refused, documents, grant, plain_ingress, pod, rule, service as bare_service, tenant
 from pod import EchoPod, Pod, TcpEchoPod, answering
 from wire import Closed
 
@@ -632,14 +632,7 @@ def test_a_tenant_has_error_pages_of_its_own(workers):
     ("error-page-418", "x", "there is no such annotation"),
 ])
 def test_a_wrong_annotation_is_an_error_with_its_place(name, value, complaint):
-    made = service()
-    made["metadata"]["annotations"] = {f"ringress/{name}": value}
-    edge = Edge({"acme.yaml": documents(made, grant("acme"))})
-    done = edge.run("check")
-    edge.end(failed=False)
-    said = [line for line in (done.stdout + done.stderr).splitlines() if complaint in line]
-    assert done.returncode == 1 and said and f"ringress/{name}" in said[0], done.stdout + done.stderr
-    assert "acme.yaml:" in said[0] and said[0].split("acme.yaml:")[1][0].isdigit()
+    annotation_is_refused(service(), name, value, complaint)
 
 
 def test_a_check_of_a_path_is_refused_for_pods_that_speak_no_http():

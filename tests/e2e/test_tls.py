@@ -12,11 +12,10 @@ import pytest
 from edge import ROOT, Edge, eventually
 from objects import ACME, GLOBEX, ingress, pod, rule, secret, service, tenant
 from pod import EchoPod, Pod, TcpEchoPod
-from tls import alert_of, handshake, hello, in_records
+from tls import INTERNAL_ERROR, UNRECOGNIZED_NAME, handshake, hello, in_records, refusal
 
 WEB, EXACT = f"web.{ACME}", f"exact.{ACME}"
 UNEXPECTED_MESSAGE, HANDSHAKE_FAILURE, DECODE_ERROR, PROTOCOL_VERSION = 10, 40, 50, 70
-INTERNAL_ERROR, UNRECOGNIZED_NAME = 80, 112
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +44,6 @@ def names_of(wire):
 def ask(wire, host):
     wire.send(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")
     return wire.read_response()
-
-
-def refusal(e, data):
-    """The alert these first bytes are refused with."""
-    with e.connect(e.https_port) as wire:
-        wire.send(data)
-        return alert_of(wire.rest())
 
 
 # ---- which certificate ----

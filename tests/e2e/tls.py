@@ -4,6 +4,7 @@ import ssl
 import struct
 
 RECORD_ALERT = 21
+INTERNAL_ERROR, UNRECOGNIZED_NAME = 80, 112
 
 
 def hello(name, alpn=("http/1.1",)):
@@ -33,6 +34,13 @@ def alert_of(data):
     """The number of the one fatal alert that these bytes are."""
     assert len(data) == 7 and data[0] == RECORD_ALERT and data[3:6] == b"\x00\x02\x02", data
     return data[6]
+
+
+def refusal(e, data):
+    """The alert these first bytes are refused with."""
+    with e.connect(e.https_port) as wire:
+        wire.send(data)
+        return alert_of(wire.rest())
 
 
 def handshake(wire, context, name, cut):

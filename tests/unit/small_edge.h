@@ -23,6 +23,7 @@ struct edge {
     size_t changed, lookups;
     char lookup[128];
     uint64_t dice;
+    const char *secret; /* that tokens are made with; NULL: the same after every restart */
 };
 
 static inline uint64_t roll(void *context) {
@@ -37,13 +38,13 @@ static inline void registry_begin(struct edge *edge) {
     assert_true(address_parse("127.0.0.1", 9180, &own[0]));
     assert_true(address_parse("0.0.0.0", 8443, &own[1]));
     static const char *const addresses[] = {"203.0.113.7", "2001:db8::7"};
-    static const uint8_t secret[] = "the same after every restart";
+    const char *secret = edge->secret ? edge->secret : "the same after every restart";
     struct registry_conf conf = {.zones = zones,
                                  .zone_count = 1,
                                  .addresses = addresses,
                                  .address_count = 2,
-                                 .secret = secret,
-                                 .secret_length = sizeof secret,
+                                 .secret = (const uint8_t *)secret,
+                                 .secret_length = strlen(secret) + 1,
                                  .port_low = 28000,
                                  .port_high = 28009,
                                  .ports_per_tenant = 4,
@@ -157,13 +158,37 @@ static inline const struct tenant *live(const struct edge *edge, const char *nam
     return NULL;
 }
 
+static inline const struct tenant_name *name_of_kind(const struct tenant *tenant, const char *name,
+                                                     bool nobodys) {
+    for (size_t i = 0; tenant && i < tenant->name_count; i++)
+        if ((tenant->names[i].kind == NAME_NOBODY) == nobodys &&
+            !strcmp(tenant->names[i].name, name))
+            return &tenant->names[i];
+    return NULL;
+}
+
+/* By a name of its own in the directory: a wildcard's is another. */
 static inline const struct tenant_name *named(const struct edge *edge, const char *tenant,
                                               const char *name) {
-    const struct tenant *found = live(edge, tenant);
-    for (size_t i = 0; found && i < found->name_count; i++)
-        if (!strcmp(found->names[i].name, name))
-            return &found->names[i];
-    return NULL;
+    return name_of_kind(live(edge, tenant), name, false);
+}
+
+/* Whom a request for this name reaches, as core/names.c looks for him: the name, the wildcard above it. NULL: nobody. */
+static inline const char *reached(const struct edge *edge, const char *name) {
+    char above[256];
+    const char *dot = strchr(name, '.'), *by_wildcard = NULL;
+    bool nobodys = false;
+    snprintf(above, sizeof above, "*%s", dot ? dot : "");
+    for (size_t i = 0; i < TENANTS; i++) {
+        if (!edge->live[i].name)
+            continue;
+        if (name_of_kind(edge->live[i].tenant, name, false))
+            return edge->live[i].name;
+        nobodys |= name_of_kind(edge->live[i].tenant, name, true) != NULL;
+        if (name_of_kind(edge->live[i].tenant, above, false))
+            by_wildcard = edge->live[i].name;
+    }
+    return nobodys ? NULL : by_wildcard;
 }
 
 /* The row of a view whose `key` is `value`; its `field` as text. */

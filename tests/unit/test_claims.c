@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_claims.c - who gets a name: stories of two tenants, and a hostile month of random ones.
  *
- * The month: tenants, names, DNS and time change at random; after each step no name routes for two tenants, none routes unproved, an
- * answer of "unknown" has changed nothing, and a restart finds everything as it was. RINGRESS_SEED and RINGRESS_STEPS repeat
- * and lengthen it.
+ * The month: tenants, names, DNS and time change at random; after each step no name routes for two tenants, none routes unproved, no
+ * wildcard answers for what somebody else holds or keeps, an answer of "unknown" has changed nothing, and a restart finds everything
+ * as it was. RINGRESS_SEED and RINGRESS_STEPS repeat and lengthen it.
  */
 #include "tenants/standing.h"
 #include "tests/unit/small_edge.h"
@@ -23,6 +23,7 @@ struct zone_data { /* of one name */
     int address;   /* 0 none, 1 the edge's, 2 another's */
     bool txt[TENANT_KINDS];
     bool down;
+    const char *text; /* at the challenge, beside the tokens; or NULL */
 };
 struct world {
     struct edge edge;
@@ -59,6 +60,12 @@ static void chain_fill(struct dns_chain *chain, int cname) {
         snprintf(chain->hop[0], sizeof chain->hop[0], "in.%s.1d.pt", tenant_name[cname]);
 }
 
+static void text_add(struct dns_texts *texts, const char *value) {
+    struct dns_text *text = &texts->text[texts->count++];
+    text->length = strlen(value);
+    memcpy(text->data, value, text->length);
+}
+
 /* The tenant's own token, as `get domains` tells it. */
 static void token_add(struct world *w, int tenant, int name, struct dns_texts *texts) {
     json_t *rows = view_domains(w->edge.registry, tenant_name[tenant]), *row, *record;
@@ -69,10 +76,7 @@ static void token_add(struct world *w, int tenant, int name, struct dns_texts *t
         json_array_foreach(json_object_get(row, "records"), k, record) {
             if (strcmp(json_string_value(json_object_get(record, "type")), "TXT"))
                 continue;
-            struct dns_text *text = &texts->text[texts->count++];
-            const char *value = json_string_value(json_object_get(record, "value"));
-            text->length = strlen(value);
-            memcpy(text->data, value, text->length);
+            text_add(texts, json_string_value(json_object_get(record, "value")));
         }
     }
     json_decref(rows);
@@ -96,6 +100,8 @@ static void seen_fill(struct world *w, const struct name_check *check, struct dn
     for (int t = 0; t < TENANT_KINDS; t++)
         if (z->txt[t])
             token_add(w, t, name, &seen->challenge);
+    if (z->text)
+        text_add(&seen->challenge, z->text);
     seen->challenge.answer = seen->challenge.count ? DNS_DATA : DNS_NONE;
 }
 
@@ -190,6 +196,16 @@ static size_t rows_of(const struct world *w, const char *prefix) {
     size_t count = 0;
     json_object_foreach(w->edge.rows, key, value) count += !strncmp(key, prefix, strlen(prefix));
     return count;
+}
+
+static void restart(struct world *w, const struct wants wants[TENANT_KINDS]) {
+    struct change change;
+    edge_restart(&w->edge);
+    for (int t = 0; t < TENANT_KINDS; t++)
+        if (wants[t].here)
+            drop(w, t, &wants[t]);
+    registry_loaded(w->edge.registry, w->now, &change);
+    change_take(&w->edge, &change);
 }
 
 /* ---- stories ---- */
@@ -394,6 +410,95 @@ static void what_is_kept_for_one_is_no_rule_of_anothers_wildcard(void **state) {
     edge_end(&w.edge);
 }
 
+static const char *reaches(const struct world *w, const char *name) {
+    const char *found = reached(&w->edge, name);
+    return found ? found : "nobody";
+}
+
+/* The wildcard's holder has no rule for the name: what it says of the wildcard would answer. */
+static void what_is_kept_for_one_is_not_answered_by_anothers_wildcard(void **state) {
+    (void)state;
+    struct world w;
+    struct wants wants[TENANT_KINDS] = {
+        {.here = true, .name = {true}}, [GLOBEX_T] = {.here = true, .name = {[2] = true}}};
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    drop(&w, ACME_T, &wants[ACME_T]);
+    drop(&w, GLOBEX_T, &wants[GLOBEX_T]);
+    look(&w);
+    assert_string_equal(reaches(&w, WEB), "acme");
+    assert_string_equal(reaches(&w, "other.example.com"), "globex");
+    binds(&w, ACME_T, NULL);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    char *text = explain_name(w.edge.registry, WEB);
+    assert_non_null(strstr(text, "it is kept for tenant acme"));
+    free(text);
+    wants[ACME_T].name[0] = false;
+    restart(&w, wants);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    drop_gone(&w.edge, "acme", w.now);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    wants[ACME_T].here = false;
+    restart(&w, wants);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    assert_string_equal(reaches(&w, "other.example.com"), "globex");
+    dns(&w, WEB)->cname = -1;
+    live_until(&w, w.now + 3 * 3600);
+    assert_string_equal(reaches(&w, WEB), "globex");
+    edge_end(&w.edge);
+}
+
+static void a_suspended_name_is_not_answered_by_anothers_wildcard(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    binds(&w, ACME_T, WEB);
+    binds(&w, GLOBEX_T, "*.example.com");
+    look(&w);
+    dns(&w, WEB)->cname = GLOBEX_T; /* by the wildcard record: acme's own is gone */
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(reaches(&w, WEB), "acme"); /* at risk */
+    live_until(&w, w.now + 74 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "suspended");
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(reaches(&w, WEB), "acme");
+    dns(&w, WEB)->cname = GLOBEX_T;
+    live_until(&w, w.now + 4 * DAY);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    live_until(&w, w.now + 31 * DAY); /* released */
+    assert_string_equal(reaches(&w, WEB), "globex");
+    edge_end(&w.edge);
+}
+
+static void a_wildcard_that_comes_later_does_not_answer_for_what_is_kept(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    drop_gone(&w.edge, "acme", w.now);
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    binds(&w, GLOBEX_T, "*.example.com");
+    look(&w);
+    assert_string_equal(reaches(&w, "other.example.com"), "globex");
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    /* acme made again, with its domain: what leads there leads to it, and its wildcard is its own */
+    drop_gone(&w.edge, "globex", w.now);
+    dns(&w, "*.example.com")->cname = ACME_T;
+    registry_recheck(w.edge.registry, NULL, "*.example.com", w.now);
+    live_until(&w, w.now + 3 * 3600);
+    binds(&w, ACME_T, "*.example.com");
+    look(&w);
+    assert_string_equal(reaches(&w, WEB), "acme");
+    edge_end(&w.edge);
+}
+
 static void an_answer_to_a_look_that_is_over_is_nobodys(void **state) {
     (void)state;
     struct world w;
@@ -453,16 +558,6 @@ static void a_tenant_may_go_before_what_its_looks_said_is_compiled(void **state)
     change_take(&w.edge, &change);
     assert_null(live(&w.edge, "acme"));
     edge_end(&w.edge);
-}
-
-static void restart(struct world *w, const struct wants wants[TENANT_KINDS]) {
-    struct change change;
-    edge_restart(&w->edge);
-    for (int t = 0; t < TENANT_KINDS; t++)
-        if (wants[t].here)
-            drop(w, t, &wants[t]);
-    registry_loaded(w->edge.registry, w->now, &change);
-    change_take(&w->edge, &change);
 }
 
 static void a_restart_continues_every_state(void **state) {
@@ -740,6 +835,198 @@ static void a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand(void **
     edge_end(&w.edge);
 }
 
+enum { PENDING_MAX = 1000, KEPT_MAX = 1000 }; /* of tenants/inside.h */
+
+/* One Ingress that binds n0.example.net, n1.example.net, ... */
+static void binds_many(struct world *w, const char *tenant, int count) {
+    static char text[65536];
+    int at = snprintf(text, sizeof text,
+                      "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: %s}\nspec: {domain: "
+                      "%s.1d.pt}\n---\n" ECHO "apiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+                      "metadata: {name: many}\nspec:\n  tls:\n  - hosts:\n    - '*.%s.1d.pt'\n",
+                      tenant, tenant, tenant);
+    for (int i = 0; i < count; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at, "    - n%d.example.net\n", i);
+    assert_true(put_named(&w->edge, tenant, false, "t.yaml", text, w->now));
+}
+
+/* Every look that is due finds a CNAME to this tenant's domain (-1: nothing there, -3: no answer). */
+static unsigned all_are(struct world *w, int cname) {
+    static struct name_check check[64];
+    static struct dns_seen seen;
+    struct change change;
+    int64_t next;
+    unsigned looks = 0;
+    for (size_t n; (n = registry_due(w->edge.registry, w->now, check, 64, &next));)
+        for (size_t i = 0; i < n; i++, looks++) {
+            memset(&seen, 0, sizeof seen);
+            seen.challenge.answer = seen.challenge.alias.answer =
+                cname == -3 ? DNS_UNKNOWN : DNS_NONE;
+            if (cname != -3)
+                chain_fill(&seen.chain, cname);
+            registry_saw(w->edge.registry, &check[i], &seen, w->now, &change);
+            change_take(&w->edge, &change);
+        }
+    registry_settle(w->edge.registry, w->now, &change);
+    change_take(&w->edge, &change);
+    return looks;
+}
+
+static const char *reason_of(struct world *w, const char *tenant, const char *name) {
+    return field_of(view_domains(w->edge.registry, tenant), "domain", name, "reason");
+}
+
+static void what_is_given_up_leaves_room_for_others(void **state) {
+    (void)state;
+    static const struct wants nobody[TENANT_KINDS];
+    struct world w;
+    world_begin(&w);
+    restart(&w, nobody);
+    binds_many(&w, "initech", PENDING_MAX);
+    assert_int_equal(all_are(&w, -3), PENDING_MAX);
+    w.now += 8 * DAY;
+    assert_int_equal(all_are(&w, -3), PENDING_MAX); /* no answer is no reason to go on for ever */
+    w.now += DAY;
+    assert_int_equal(all_are(&w, -3), 0);
+    binds_many(&w, "initech",
+               PENDING_MAX + 1); /* and the file is dropped again: all of them again */
+    assert_int_equal(all_are(&w, -3), PENDING_MAX);
+    w.now += 8 * DAY;
+    assert_int_equal(all_are(&w, -3), PENDING_MAX + 1);
+    edge_end(&w.edge);
+}
+
+static void what_another_holds_leaves_room_for_others(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    binds_many(&w, "acme", PENDING_MAX);
+    assert_int_equal(all_are(&w, ACME_T), PENDING_MAX);
+    binds_many(&w, "globex", PENDING_MAX + 1);
+    assert_int_equal(all_are(&w, -1), 1); /* the one that is nobody's */
+    assert_null(strstr(reason_of(&w, "globex", "n1000.example.net"), "not looked at"));
+    edge_end(&w.edge);
+}
+
+/* A tenant that proves names and leaves them, again and again. */
+static void with_a_thousand_names_kept_nothing_more_is_proved_and_nothing_kept_goes(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = INITECH_T;
+    binds_many(&w, "initech", KEPT_MAX);
+    assert_int_equal(all_are(&w, INITECH_T), KEPT_MAX);
+    binds(&w, INITECH_T, WEB); /* and none of the thousand */
+    assert_int_equal(look(&w), 0);
+    assert_non_null(strstr(reason_of(&w, "initech", WEB), "1000 names are kept for the tenant"));
+    assert_int_equal(rows_of(&w, "claim/n"), KEPT_MAX);
+    binds_many(&w, "globex", KEPT_MAX);
+    assert_string_equal(domain_state(&w.edge, "globex", "n0.example.net"), "conflict");
+    drop_gone(&w.edge, "globex", w.now);
+    struct wants wants[TENANT_KINDS] = {[INITECH_T] = {.here = true, .name = {true}}};
+    restart(&w, wants);
+    assert_int_equal(rows_of(&w, "claim/n"), KEPT_MAX);
+    assert_non_null(strstr(reason_of(&w, "initech", WEB), "1000 names are kept for the tenant"));
+    w.now += 2 * RECHECK_S; /* DNS leads elsewhere at last */
+    assert_int_equal(all_are(&w, -1), KEPT_MAX);
+    w.now += 2 * RECHECK_S;
+    all_are(&w, -1);
+    assert_null(strstr(reason_of(&w, "initech", WEB), "not looked at"));
+    live_until(&w, w.now + 5 * 3600);
+    assert_string_equal(state_of(&w, INITECH_T, WEB), "verified");
+    edge_end(&w.edge);
+}
+
+static void who_waits_is_looked_at_when_what_stood_in_the_way_is_gone(void **state) {
+    (void)state;
+    struct world w;
+    struct name_check check;
+    int64_t next;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    binds(&w, ACME_T, WEB);
+    look(&w);
+    binds(&w, ACME_T, NULL);
+    binds(&w, GLOBEX_T, WEB);
+    live_until(&w, w.now + 2 * DAY); /* its looks have become rare */
+    dns(&w, WEB)->cname = GLOBEX_T;
+    while (rows_of(&w, "claim/") == 2) {
+        registry_due(w.edge.registry, w.now, &check, 0, &next);
+        w.now = next;
+        look(&w);
+    }
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified"); /* in the very second */
+    edge_end(&w.edge);
+}
+
+static void one_no_releases_nothing_that_is_kept(void **state) {
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    dns(&w, WEB)->cname = ACME_T;
+    dns(&w, "*.example.com")->cname = GLOBEX_T;
+    binds(&w, ACME_T, WEB);
+    binds(&w, GLOBEX_T, "*.example.com");
+    look(&w);
+    binds(&w, ACME_T, NULL);
+    dns(&w, WEB)->cname = -1; /* a server's mishap */
+    registry_recheck(w.edge.registry, NULL, WEB, w.now);
+    look(&w);
+    for (int i = 0; i < 5; i++) { /* whoever binds the name has it looked at, too */
+        w.now += 60;
+        binds(&w, INITECH_T, i % 2 ? NULL : WEB);
+        look(&w);
+        assert_string_equal(reaches(&w, WEB), "nobody");
+    }
+    dns(&w, WEB)->cname = ACME_T;
+    live_until(&w, w.now + 10 * 3600);
+    assert_string_equal(reaches(&w, WEB), "nobody");
+    binds(&w, ACME_T, WEB);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    edge_end(&w.edge);
+}
+
+static void a_lost_key_costs_nobody_a_name_that_a_txt_proved(void **state) {
+    (void)state;
+    static char token[64];
+    struct world w;
+    struct wants wants[TENANT_KINDS] = {
+        {.here = true, .name = {true}}, [GLOBEX_T] = {.here = true, .name = {true}}};
+    world_begin(&w);
+    drop(&w, ACME_T, &wants[ACME_T]);
+    *dns(&w, WEB) = (struct zone_data){.cname = -1, .address = 1, .txt = {true}};
+    live_until(&w, w.now + 60);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    static struct dns_seen seen;
+    token_add(&w, ACME_T, 0, &seen.challenge);
+    snprintf(token, sizeof token, "%.*s", (int)seen.challenge.text[0].length,
+             seen.challenge.text[0].data);
+    *dns(&w, WEB) = (struct zone_data){.cname = -1, .address = 1, .text = token};
+    w.edge.secret = "another";
+    restart(&w, wants);
+    live_until(&w, w.now + 100 * DAY);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    assert_string_equal(state_of(&w, GLOBEX_T, WEB),
+                        "conflict"); /* to whom the old token is nothing */
+    char *text = describe_ingress(w.edge.registry, "acme", "web");
+    assert_non_null(strstr(text, "HostTokenVoid"));
+    free(text);
+    dns(&w, WEB)->txt[ACME_T] = true; /* replaced */
+    dns(&w, WEB)->text = NULL;
+    live_until(&w, w.now + 2 * 3600);
+    struct change change;
+    registry_tick(w.edge.registry, w.now, &change);
+    change_take(&w.edge, &change);
+    text = describe_ingress(w.edge.registry, "acme", "web");
+    assert_null(strstr(text, "HostTokenVoid"));
+    free(text);
+    dns(&w, WEB)->txt[ACME_T] = false; /* taken away: that is an answer */
+    dns(&w, WEB)->text = token;
+    live_until(&w, w.now + 2 * 3600);
+    assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk");
+    edge_end(&w.edge);
+}
+
 static void a_vouched_name_routes_at_once_but_displaces_nobody(void **state) {
     (void)state;
     struct world w;
@@ -798,7 +1085,7 @@ static void who_lost_gets_it_when_the_winner_goes_and_dns_follows(void **state) 
     assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
     dns(&w, WEB)->cname = GLOBEX_T;
     binds(&w, ACME_T, NULL);
-    live_until(&w, w.now + 2 * 3600);
+    live_until(&w, w.now + 4 * 3600);
     assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
     assert_true(routes(&w, GLOBEX_T, WEB));
     edge_end(&w.edge);
@@ -938,6 +1225,9 @@ struct month {
     char uid[TENANT_KINDS][64];
     bool proved[TENANT_KINDS]
                [NAMES]; /* a look of this tenant's brought a proof, since it last began anew */
+    int keeper[NAMES];  /* who proved it last and has it since; -1: nobody */
+    char keeper_uid[NAMES][64];
+    unsigned no[NAMES];        /* answers since then to his looks that may have disproved it */
     struct name_check late[4]; /* looks whose answer is still to come */
     size_t late_count;
     uint64_t dice;
@@ -993,6 +1283,8 @@ static void proofs_note(struct month *m, const struct name_check *check) {
     if (t >= 0 && !z->down &&
         (z->cname == t || (z->txt[t] && (check->wildcard || z->address == 1))))
         m->proved[t][n] = true;
+    if (!z->down && m->keeper[n] >= 0 && !strcmp(check->uid, m->keeper_uid[n]))
+        m->no[n] = z->cname == m->keeper[n] ? 0 : m->no[n] + 1;
 }
 
 static void month_answer(struct month *m, const struct name_check *check) {
@@ -1107,6 +1399,32 @@ static void month_holds(struct month *m, int t, int n) {
     free(text);
 }
 
+static void keeper_note(struct month *m, int n, int t) {
+    bool proved = t >= 0 && m->proved[t][n] && !is_vouched(m, t, n);
+    m->keeper[n] = proved ? t : -1;
+    if (!proved)
+        return;
+    snprintf(m->keeper_uid[n], sizeof m->keeper_uid[n], "%s", m->uid[t]);
+    m->no[n] = 0;
+}
+
+/* Whoever proved a name: nobody answers for it in his place by a wildcard while he holds it, or until DNS denied it to him. */
+static void month_keeps(struct month *m, int n) {
+    const char *by = reached(&m->w.edge, names[n]);
+    int exact = -1, keeper = m->keeper[n];
+    for (int t = 0; t < TENANT_KINDS; t++)
+        exact = routes(&m->w, t, names[n]) ? t : exact;
+    if (exact >= 0)
+        keeper_note(m, n, exact);
+    if (exact >= 0 || keeper < 0 || !by || !strcmp(by, tenant_name[keeper]))
+        return;
+    const char *is = state_of(&m->w, keeper, names[n]);
+    if (strchr("vas", *is) || !m->no[n])
+        fail_msg("%s is %s of %s, denied to it %u times, and answered by %s", names[n], is,
+                 tenant_name[keeper], m->no[n], by);
+    m->keeper[n] = -1;
+}
+
 static void month_check(struct month *m) {
     for (int n = 0; n < NAMES; n++) {
         int holders = 0;
@@ -1127,6 +1445,7 @@ static void month_check(struct month *m) {
         }
         if (holders > 1)
             fail_msg("%s routes for %d tenants", names[n], holders);
+        month_keeps(m, n);
     }
 }
 
@@ -1144,6 +1463,8 @@ static void no_month_gives_a_name_to_two_or_to_who_did_not_prove_it(void **state
     for (unsigned long done = 0; done < steps;) {
         memset(m, 0, sizeof *m);
         m->dice = seed + done;
+        for (int n = 0; n < NAMES; n++)
+            m->keeper[n] = -1;
         world_begin(&m->w);
         for (int i = 0; i < 300 && done < steps; i++, done++) {
             month_step(m);
@@ -1167,6 +1488,9 @@ int main(void) {
         cmocka_unit_test(under_anothers_wildcard_only_a_txt_takes_a_name),
         cmocka_unit_test(a_wildcard_over_anothers_domain_is_nobodys),
         cmocka_unit_test(what_is_kept_for_one_is_no_rule_of_anothers_wildcard),
+        cmocka_unit_test(what_is_kept_for_one_is_not_answered_by_anothers_wildcard),
+        cmocka_unit_test(a_suspended_name_is_not_answered_by_anothers_wildcard),
+        cmocka_unit_test(a_wildcard_that_comes_later_does_not_answer_for_what_is_kept),
         cmocka_unit_test(an_answer_to_a_look_that_is_over_is_nobodys),
         cmocka_unit_test(of_two_looks_under_way_the_first_answer_wins),
         cmocka_unit_test(a_tenant_may_go_before_what_its_looks_said_is_compiled),
@@ -1180,6 +1504,12 @@ int main(void) {
         cmocka_unit_test(a_clock_that_is_set_back_costs_nobody_his_turn),
         cmocka_unit_test(when_one_of_too_many_is_proved_the_next_is_looked_at),
         cmocka_unit_test(a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand),
+        cmocka_unit_test(what_is_given_up_leaves_room_for_others),
+        cmocka_unit_test(what_another_holds_leaves_room_for_others),
+        cmocka_unit_test(with_a_thousand_names_kept_nothing_more_is_proved_and_nothing_kept_goes),
+        cmocka_unit_test(who_waits_is_looked_at_when_what_stood_in_the_way_is_gone),
+        cmocka_unit_test(one_no_releases_nothing_that_is_kept),
+        cmocka_unit_test(a_lost_key_costs_nobody_a_name_that_a_txt_proved),
         cmocka_unit_test(a_vouched_name_routes_at_once_but_displaces_nobody),
         cmocka_unit_test(a_tenant_made_again_proves_its_names_as_anybody_may),
         cmocka_unit_test(who_lost_gets_it_when_the_winner_goes_and_dns_follows),

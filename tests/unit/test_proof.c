@@ -14,12 +14,12 @@
 #define TOKEN "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 static const char *const zones[] = {"1d.pt"};
 static union address edge[2];
-static const struct proof_rules rules = {.domain = "t.1d.pt",
-                                         .token = TOKEN,
-                                         .zone = zones,
-                                         .zone_count = 1,
-                                         .edge = edge,
-                                         .edge_count = 2};
+static struct proof_rules rules = {.domain = "t.1d.pt",
+                                   .token = TOKEN,
+                                   .zone = zones,
+                                   .zone_count = 1,
+                                   .edge = edge,
+                                   .edge_count = 2};
 static struct dns_seen seen; /* of the test that runs */
 static struct name_check check;
 static struct proof_facts facts;
@@ -172,6 +172,24 @@ static void a_token_is_the_whole_text_of_one_record(void **state) {
     proves_nothing("is another one");
     txt(TOKEN);
     proves();
+}
+
+static void a_token_whose_key_is_lost_counts_where_it_proved(void **state) {
+    (void)state;
+    address(&seen.a, "203.0.113.7");
+    txt("the-one-before");
+    proves_nothing("is another one");
+    assert_false(facts.void_token);
+    rules.proven = "the-one-before";
+    proves();
+    assert_true(facts.void_token);
+    txt(TOKEN);
+    proves();
+    assert_false(facts.void_token);
+    rules.proven = "another";
+    seen.challenge.count = 1;
+    proves_nothing("is another one");
+    rules.proven = NULL;
 }
 
 static void more_texts_than_are_read_prove_nothing(void **state) {
@@ -329,6 +347,7 @@ static void pending_looks_grow_rare_and_end_after_seven_days(void **state) {
         now = s.next_look;
     }
     assert_true(now >= GIVE_UP_S && now < GIVE_UP_S + LOOK_MOST_S);
+    assert_true(looks > 2);
     assert_int_equal(waits[0], LOOK_FIRST_S);
     assert_int_equal(waits[1], 2 * LOOK_FIRST_S - 1);
     assert_int_equal(waits[looks - 1], LOOK_MOST_S - LOOK_MOST_S / 10);
@@ -357,9 +376,21 @@ static void a_proof_mends_every_doubt(void **state) {
     }
 }
 
+static void unknowns_end_the_looks_of_a_pending_name_as_well(void **state) {
+    (void)state;
+    struct standing s = {.since = 1, .claims = 1};
+    int64_t now = 1, last = 0;
+    for (; !last || s.next_look; now = s.next_look ? s.next_look : now) {
+        assert_int_equal(judge(&s, &unknown, now), OUTCOME_STAYS);
+        last = now;
+    }
+    assert_true(last >= GIVE_UP_S && last < GIVE_UP_S + LOOK_MOST_S);
+    assert_true(standing_gave_up(&s));
+}
+
 static void an_unknown_moves_nothing_however_long(void **state) {
     (void)state;
-    for (enum phase phase = PHASE_PENDING; phase <= PHASE_SUSPENDED; phase++)
+    for (enum phase phase = PHASE_VERIFIED; phase <= PHASE_SUSPENDED; phase++)
         for (unsigned claims = 0; claims < 2; claims++) {
             struct standing s = {.phase = phase, .claims = claims};
             for (int64_t now = 0; now < 100 * 86400; now = s.next_look) {
@@ -370,13 +401,26 @@ static void an_unknown_moves_nothing_however_long(void **state) {
         }
 }
 
-static void a_tombstone_goes_with_the_first_definite_no(void **state) {
+static void a_tombstone_goes_with_the_second_definite_no(void **state) {
     (void)state;
-    for (enum phase phase = PHASE_VERIFIED; phase <= PHASE_SUSPENDED; phase++) {
-        struct standing s = {.phase = phase, .claims = 0};
-        assert_int_equal(judge(&s, &yes, 10),
-                         phase == PHASE_VERIFIED ? OUTCOME_STAYS : OUTCOME_MOVED);
-        assert_int_equal(judge(&s, &no, 20), OUTCOME_RELEASED);
+    struct standing s = {.phase = PHASE_VERIFIED};
+    assert_int_equal(judge(&s, &no, 1000), OUTCOME_MOVED);
+    assert_int_equal(s.phase, PHASE_AT_RISK);
+    assert_int_equal(judge(&s, &yes, 1000 + RECHECK_S), OUTCOME_MOVED); /* it was a mishap */
+    int64_t again = 1000 + 2 * RECHECK_S;
+    assert_int_equal(judge(&s, &no, again), OUTCOME_MOVED);
+    assert_int_equal(judge(&s, &no, again + 10), OUTCOME_STAYS); /* no hand hurries it */
+    assert_int_equal(judge(&s, &unknown, again + RECHECK_S - 1), OUTCOME_STAYS);
+    assert_int_equal(judge(&s, &no, again + RECHECK_S), OUTCOME_RELEASED);
+}
+
+static void a_tombstone_that_was_long_in_doubt_goes_at_once(void **state) {
+    (void)state;
+    for (enum phase phase = PHASE_AT_RISK; phase <= PHASE_SUSPENDED; phase++) {
+        struct standing s = {.phase = phase};
+        assert_int_equal(judge(&s, &yes, 10), OUTCOME_MOVED);
+        s = (struct standing){.phase = phase};
+        assert_int_equal(judge(&s, &no, RECHECK_S), OUTCOME_RELEASED);
     }
 }
 
@@ -403,8 +447,11 @@ int main(void) {
         STORY(pending_looks_grow_rare_and_end_after_seven_days),
         STORY(doubt_takes_its_time),
         STORY(a_proof_mends_every_doubt),
+        STORY(unknowns_end_the_looks_of_a_pending_name_as_well),
+        STORY(a_tombstone_that_was_long_in_doubt_goes_at_once),
+        STORY(a_token_whose_key_is_lost_counts_where_it_proved),
         STORY(an_unknown_moves_nothing_however_long),
-        STORY(a_tombstone_goes_with_the_first_definite_no),
+        STORY(a_tombstone_goes_with_the_second_definite_no),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

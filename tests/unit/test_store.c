@@ -3,6 +3,7 @@
  * link: edge/store.c edge/file.c
  */
 #include "edge/store.h"
+#include "tests/unit/store_folder.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,25 +13,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static char folder[64];
-
-static int folder_make(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/ringress-store-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int folder_remove(void **state) {
-    static const char *const file[] = {"ringress.db", "ringress.db-wal", "ringress.db-shm"};
-    char path[128];
-    (void)state;
-    for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, file[i]);
-        unlink(path);
-    }
-    return rmdir(folder);
-}
 
 static void row_note(void *user, const char *key, const char *value) {
     char *seen = user;

@@ -8,6 +8,7 @@
  * link: edge/store.c edge/file.c
  */
 #include "edge/store.h"
+#include "tests/unit/store_folder.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,8 +22,6 @@
 #include <cmocka.h>
 
 enum { KILLS = 200, KEPT = 7, BALLAST = 12000 };
-
-static char folder[64];
 
 struct message {
     char what; /* 'b': about to commit this round; 'c': committed */
@@ -172,23 +171,6 @@ static void two_hundred_kills_lose_nothing_that_was_committed(void **state) {
         head = life(head, &seed);
     print_message("%u rounds committed\n", head);
     assert_true(head > KILLS / 2);
-}
-
-static int folder_make(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/ringress-crash-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int folder_remove(void **state) {
-    static const char *const file[] = {"ringress.db", "ringress.db-wal", "ringress.db-shm"};
-    char path[128];
-    (void)state;
-    for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, file[i]);
-        unlink(path);
-    }
-    return rmdir(folder);
 }
 
 int main(void) {

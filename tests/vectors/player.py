@@ -7,8 +7,10 @@
 The pods are one listening socket on all of 127/8; the address a connection came to names the run and the rule. Nothing is judged before
 the edge has ended: what has not come by then never comes."""
 import asyncio
+import collections
 import contextlib
 import json
+import re
 import socket
 import struct
 
@@ -407,3 +409,15 @@ def judge_again(run):
 def judge(run):
     found = [f"nothing more happened for {PATIENCE} s"] if run.stuck else []
     return [*found, *judge_answers(run), *judge_pods(run), *judge_again(run)]
+
+
+# ---- what the tests of a table ask ----
+def passes(verdicts, vector, cut):
+    complaints = verdicts[f"{vector.name}-{cut}"]
+    assert not complaints, f"{vector.rfc}: " + "; ".join(complaints)
+
+
+def are_named(vectors):
+    twice = [name for name, count in collections.Counter(v.name for v in vectors).items() if count > 1]
+    assert twice == []
+    assert [v.name for v in vectors if not re.fullmatch(r"RFC \d{4}( \d+(\.\d+)*)?", v.rfc)] == []

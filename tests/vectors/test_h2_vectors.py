@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """test_h2_vectors.py - the same where one side or both speak HTTP/2: one request in, one out, and not a byte of a refused one."""
-import collections
-import re
-
 import pytest
 
 import h2_answers
 import h2_fields
 import h2_frames
 from h2 import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, block, frame, settings
-from player import Recorded, Run, judge, run_all
+from player import Recorded, Run, are_named, judge, passes, run_all
 from strict_h2 import requests_in, responses_in
 from vector import Seen
 
@@ -24,14 +21,11 @@ def verdicts():
 
 @pytest.mark.parametrize("vector, cut", PLAYED, ids=[f"{v.name}-{cut}" for v, cut in PLAYED])
 def test_vector(verdicts, vector, cut):
-    complaints = verdicts[f"{vector.name}-{cut}"]
-    assert not complaints, f"{vector.rfc}: " + "; ".join(complaints)
+    passes(verdicts, vector, cut)
 
 
 def test_every_vector_has_a_name_of_its_own_and_a_section():
-    twice = [name for name, count in collections.Counter(v.name for v in VECTORS).items() if count > 1]
-    assert twice == []
-    assert [v.name for v in VECTORS if not re.fullmatch(r"RFC \d{4}( \d+(\.\d+)*)?", v.rfc)] == []
+    are_named(VECTORS)
 
 
 FORWARDED = (("x-forwarded-for", "1"), ("x-forwarded-proto", "http"), ("x-forwarded-host", "a"), ("x-request-id", "1"))

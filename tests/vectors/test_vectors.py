@@ -2,9 +2,6 @@
 """test_vectors.py - no pod sees two requests where a client sent one, nor a byte of a refused one; no client sees two answers.
 
 The vectors are in the tables beside this; all of them are played first, many at a time, then each is a test of its own."""
-import collections
-import re
-
 import pytest
 
 import answers
@@ -14,7 +11,7 @@ import framing
 import lines
 import paths
 import targets
-from player import CUTS, Recorded, Run, judge, pieces, run_all
+from player import CUTS, Recorded, Run, are_named, judge, passes, pieces, run_all
 from strict import requests_in, responses_in
 from vector import Seen, get, passed, refused
 
@@ -29,14 +26,11 @@ def verdicts():
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v.name)
 def test_vector(verdicts, vector, cut):
-    complaints = verdicts[f"{vector.name}-{cut}"]
-    assert not complaints, f"{vector.rfc}: " + "; ".join(complaints)
+    passes(verdicts, vector, cut)
 
 
 def test_every_vector_has_a_name_of_its_own_and_a_section():
-    twice = [name for name, count in collections.Counter(v.name for v in VECTORS).items() if count > 1]
-    assert twice == []
-    assert [v.name for v in VECTORS if not re.fullmatch(r"RFC \d{4}( \d+(\.\d+)*)?", v.rfc)] == []
+    are_named(VECTORS)
 
 
 def test_cuts_lose_nothing():
