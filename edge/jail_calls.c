@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -191,6 +192,7 @@ static void threads_allow(struct building *b) {
     ALLOW(b, "clone", BITS_ARE(0, spaces | CLONE_THREAD, CLONE_THREAD));
     ALLOW(b, "tgkill", INT_IS(0, self));
     ALLOW(b, "kill", INT_IS(0, self));
+    ALLOW(b, "setpriority", INT_IS(0, PRIO_PROCESS)); /* threads that make keys step back */
     ALLOW(b, "prlimit64", INT_IS(0, 0));
     ALLOW(b, "prlimit64", INT_IS(0, self));
 }

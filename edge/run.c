@@ -233,7 +233,11 @@ static void files_give(const struct edge_conf *c, const struct user *u) {
 
 static void memory_unlock(void) {
     struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
-    setrlimit(RLIMIT_MEMLOCK, &all); /* who may not is told when a ring can't be had */
+    if (setrlimit(RLIMIT_MEMLOCK, &all) && !getrlimit(RLIMIT_MEMLOCK, &all)) {
+        all.rlim_cur =
+            all.rlim_max; /* if that is too little, it is told when a ring can't be had */
+        setrlimit(RLIMIT_MEMLOCK, &all);
+    }
 }
 
 /* All that may take the rights we were started with. No thread is running yet, nothing a tenant wrote has been read. */
