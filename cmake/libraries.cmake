@@ -34,13 +34,14 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 find_library(UNBOUND_LIBRARY unbound REQUIRED) # its .pc wants libevent's, which we do not use
 pkg_check_modules(PSL REQUIRED IMPORTED_TARGET libpsl)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
 pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 
 add_library(ringress_libraries INTERFACE)
 target_link_libraries(ringress_libraries INTERFACE
     wolfssl uring PkgConfig::URCU PkgConfig::YAML PkgConfig::JANSSON ${UNBOUND_LIBRARY}
-    PkgConfig::PSL PkgConfig::SQLITE PkgConfig::NGHTTP2 Threads::Threads m ${CMAKE_DL_LIBS})
+    PkgConfig::PSL PkgConfig::SQLITE PkgConfig::SECCOMP PkgConfig::NGHTTP2 Threads::Threads m ${CMAKE_DL_LIBS})
 if(NOT RINGRESS_SANITIZE) # a sanitizer brings its own malloc
     pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
     target_link_libraries(ringress_libraries INTERFACE PkgConfig::JEMALLOC)

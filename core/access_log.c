@@ -279,12 +279,6 @@ bool access_log_reopen(struct err *err) {
     return true;
 }
 
-void access_log_chown(unsigned uid, unsigned gid) {
-    if (access_log.place && strcmp(access_log.path, "stderr") != 0 &&
-        chown(access_log.path, uid, gid))
-        log_write(1, "access log %s stays root's", access_log.path);
-}
-
 /* A writer that hangs in a write (a dead network disk) is left there. */
 void access_log_stop(void) {
     struct log *l = &access_log;

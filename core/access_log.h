@@ -22,8 +22,6 @@ bool access_log_start(const struct access_conf *, struct err *);
 /* Opens the path again, for whoever moved the file away; what waits goes to the new one, whole lines only. False: *err says why,
  * and the old file is used on. Does nothing without an access log. */
 bool access_log_reopen(struct err *);
-/* Gives the file to this user, who will have to open it again. */
-void access_log_chown(unsigned uid, unsigned gid);
 /* After the last worker has ended: writes what there is, for as long as it is taken without a pause, and ends the writer. */
 void access_log_stop(void);
 

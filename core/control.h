@@ -70,6 +70,10 @@ void modules_metrics(void (*take)(void *user, const char *text), void *user);
 
 /* ---- listeners ---- */
 struct listener;
+/* Before core_start: the address is bound, `workers` times, for the listener_open to come; nobody can connect yet. For who gives up
+ * the right to bind. False: *err and errno. listeners_unbind: those that no listener_open came for. */
+bool listener_bind(const union address *, unsigned workers, struct err *);
+void listeners_unbind(void);
 /* Binds and listens with SO_REUSEPORT, one socket per worker; connections are accepted from listener_start on.
  * NULL: *err says why ("listen on 0.0.0.0:80: Permission denied"), errno too. */
 struct listener *listener_open(enum listener_kind, const union address *, struct err *);
@@ -84,9 +88,6 @@ void identity_unref(
     struct identity *); /* freed when the last version and connection that uses it are gone */
 void operator_identities_set(struct identity *const *, const char *const *const *names,
                              const size_t *name_counts, size_t count); /* takes the references */
-
-/* What core keeps in the state folder is this user's from now on. */
-void tickets_chown(unsigned uid, unsigned gid);
 
 /* ---- publishing ---- */
 /* Makes `tenant` what is served for its names and ports, replacing its earlier version; takes ownership of the tenant

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * listener.c - one address, one SO_REUSEPORT socket per worker, a multishot accept on each.
  *
- *   open (control thread: bind, listen) -> start (each worker arms) -> close (each worker cancels; the last one frees)
+ *   [bind ahead] -> open (control thread: bind, listen) -> start (each worker arms) -> close (each worker cancels; the last frees)
  *
  * An accept that ended for want of descriptors starts again ACCEPT_RETRY_MS later, so that nothing spins.
  */
@@ -36,7 +36,7 @@ struct listener {
 
 /* ---- control thread ---- */
 
-static int socket_listen(const union address *a) {
+static int socket_bind(const union address *a) {
     bool v6 = a->any.sa_family == AF_INET6;
     int one = 1, idle = 300;
     int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -50,7 +50,7 @@ static int socket_listen(const union address *a) {
     if (v6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) ||
-        bind(fd, &a->any, v6 ? sizeof a->v6 : sizeof a->v4) || listen(fd, BACKLOG)) {
+        bind(fd, &a->any, v6 ? sizeof a->v6 : sizeof a->v4)) {
         int error = -errno;
         close(fd);
         return error;
@@ -73,6 +73,103 @@ static int port_probe(const union address *a) {
         error = -errno;
     close(fd);
     return error;
+}
+
+/* ---- ahead: bound while the process still may, listening when it serves ---- */
+
+static struct ahead_bound {
+    struct ahead_bound *next;
+    union address address;
+    unsigned count;
+    int fd[];
+} * ahead_first;
+
+static struct ahead_bound **ahead_find(const union address *a) {
+    struct ahead_bound **link = &ahead_first;
+    while (*link && memcmp(&(*link)->address, a, sizeof *a) != 0)
+        link = &(*link)->next;
+    return link;
+}
+
+static void ahead_free(struct ahead_bound *b) {
+    while (b->count)
+        close(b->fd[--b->count]);
+    free(b);
+}
+
+static bool is_any(const union address *a) {
+    return a->any.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr)
+                                        : a->v4.sin_addr.s_addr == INADDR_ANY;
+}
+
+/* 0.0.0.0:80 and 127.0.0.1:80 would both be had, as long as neither listens. */
+static bool ahead_overlaps(const union address *a) {
+    for (const struct ahead_bound *b = ahead_first; b; b = b->next)
+        if (b->address.any.sa_family == a->any.sa_family &&
+            address_port(&b->address) == address_port(a) &&
+            (is_any(&b->address) || is_any(a) || !memcmp(&b->address, a, sizeof *a)))
+            return true;
+    return false;
+}
+
+/* Negative errno: not all of them are bound. */
+static int ahead_fill(struct ahead_bound *b, unsigned count) {
+    int error = ahead_overlaps(&b->address) ? -EADDRINUSE : port_probe(&b->address);
+    while (!error && b->count < count) {
+        int fd = socket_bind(&b->address);
+        if (fd < 0)
+            error = fd;
+        else
+            b->fd[b->count++] = fd;
+    }
+    return error;
+}
+
+static bool bind_blame(const union address *a, int error, struct err *err) {
+    char text[ADDRESS_TEXT_MAX];
+    address_print(a, text);
+    err_set(err, "listen on %s: %s", text, strerror(-error));
+    errno = -error;
+    return false;
+}
+
+bool listener_bind(const union address *a, unsigned workers, struct err *err) {
+    struct ahead_bound *b = calloc(1, sizeof *b + workers * sizeof *b->fd);
+    if (!b)
+        return bind_blame(a, -ENOMEM, err);
+    b->address = *a;
+    int error = ahead_fill(b, workers);
+    if (error) {
+        ahead_free(b);
+        return bind_blame(a, error, err);
+    }
+    b->next = ahead_first;
+    ahead_first = b;
+    return true;
+}
+
+void listeners_unbind(void) {
+    while (ahead_first) {
+        struct ahead_bound *b = ahead_first;
+        ahead_first = b->next;
+        ahead_free(b);
+    }
+}
+
+/* The next of those bound ahead, or one bound now. */
+static int socket_listen(const union address *a) {
+    struct ahead_bound **link = ahead_find(a), *b = *link;
+    int fd = b ? b->fd[--b->count] : socket_bind(a);
+    if (b && !b->count) {
+        *link = b->next;
+        free(b);
+    }
+    if (fd >= 0 && listen(fd, BACKLOG)) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
 }
 
 static void listener_release(struct owner *o) {
@@ -98,11 +195,9 @@ static void slot_init(struct listener *l, unsigned i, int fd) {
 }
 
 struct listener *listener_open(enum listener_kind kind, const union address *a, struct err *err) {
-    char text[ADDRESS_TEXT_MAX];
     unsigned n = process.workers;
     struct listener *l = calloc(1, sizeof *l + n * sizeof *l->slot);
-    address_print(a, text);
-    int error = l ? port_probe(a) : -ENOMEM;
+    int error = !l ? -ENOMEM : *ahead_find(a) ? 0 : port_probe(a);
     l = error && l ? (free(l), NULL) : l;
     for (unsigned i = 0; l && i < n; i++) {
         int fd = socket_listen(a);
@@ -117,8 +212,7 @@ struct listener *listener_open(enum listener_kind kind, const union address *a, 
         l = NULL;
     }
     if (!l) {
-        err_set(err, "listen on %s: %s", text, strerror(-error));
-        errno = -error;
+        bind_blame(a, error, err);
         return NULL;
     }
     l->kind = kind;

@@ -140,8 +140,3 @@ bool ticket_file_write(const char *path, const struct ticket_keys *keys, struct 
     explicit_bzero(text, sizeof text);
     return good || err_set(err, "%s: %s", path, strerror(errno));
 }
-
-void ticket_file_chown(const char *path, unsigned uid, unsigned gid) {
-    if (lchown(path, uid, gid))
-        return; /* read as root at the next start, or made anew */
-}

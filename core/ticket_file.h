@@ -29,4 +29,3 @@ struct ticket_keys {
 bool ticket_file_read(const char *path, int64_t now, int64_t age, struct ticket_keys *ret,
                       struct err *);
 bool ticket_file_write(const char *path, const struct ticket_keys *, struct err *);
-void ticket_file_chown(const char *path, unsigned uid, unsigned gid);

@@ -93,11 +93,6 @@ void tickets_rotate_if_due(int64_t now) {
         keys_rotate(now);
 }
 
-void tickets_chown(unsigned uid, unsigned gid) {
-    if (file)
-        ticket_file_chown(file, uid, gid);
-}
-
 void tickets_fini(void) {
     keys_free(keys);
     keys = NULL;

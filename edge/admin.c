@@ -9,6 +9,7 @@
 #include "edge/address.h"
 #include "edge/file.h"
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SILENT_MS = 5000 };
+enum { SILENT_MS = 5000, PEER_GROUPS_MAX = 1024, REFUSALS_QUIET_MS = 1000 };
 
 struct client {
     struct loop_source source;
@@ -38,8 +39,12 @@ struct admin {
     struct loop_timer timer; /* looks for the impatient-making */
     struct client *first;
     unsigned clients, http_clients;
-    char *path;   /* of the socket, once it is ours */
-    dev_t device; /* and which file it was */
+    char *path; /* of the socket, once it is ours */
+    bool made;  /* its folder, too */
+    bool has_group;
+    gid_t group;            /* whose members may give commands */
+    int64_t quiet_until_ns; /* of refusals */
+    dev_t device;           /* and which file it was */
     ino_t inode;
 };
 
@@ -270,11 +275,45 @@ static void client_ready(struct loop_source *source, short revents) {
         client_read(c);
 }
 
-static bool peer_trusted(int fd) {
-    struct ucred peer;
-    socklen_t length = sizeof peer;
-    return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) &&
-           (peer.uid == 0 || peer.uid == geteuid());
+/* --- who may give commands -------------------------------------------------------------------*/
+
+static bool in_group(const struct admin *a, int fd, const struct ucred *peer) {
+    gid_t list[PEER_GROUPS_MAX];
+    socklen_t length = sizeof list;
+    if (!a->has_group || peer->gid == a->group)
+        return a->has_group;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, list, &length))
+        return false;
+    for (size_t i = 0; i < length / sizeof *list; i++)
+        if (list[i] == a->group)
+            return true;
+    return false;
+}
+
+/* Whoever may open the socket meets this, too: its mode is the file system's word, this is the kernel's. */
+static bool peer_trusted(const struct admin *a, int fd, struct ucred *ret) {
+    socklen_t length = sizeof *ret;
+    *ret = (struct ucred){.uid = (uid_t)-1};
+    return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &length) &&
+           (ret->uid == 0 || ret->uid == geteuid() || in_group(a, fd, ret));
+}
+
+/* Said to both; to the log not with every try. */
+static void peer_refuse(struct admin *a, int fd, const struct ucred *peer) {
+    const char *group = a->has_group ? a->edge->conf->admin.group : NULL;
+    char line[256];
+    int n =
+        snprintf(line, sizeof line,
+                 "{\"exit\": 1, \"error\": \"user %u may not give commands: root, the edge's own "
+                 "user (%u)%s%.64s may\"}\n",
+                 peer->uid, geteuid(), group ? " and group " : "", group ? group : "");
+    send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    int64_t now = loop_now_ns();
+    if (now < a->quiet_until_ns)
+        return;
+    a->quiet_until_ns = now + REFUSALS_QUIET_MS * 1000000ll;
+    log_write(1, "admin socket: process %d of user %u, group %u may not give commands", peer->pid,
+              peer->uid, peer->gid);
 }
 
 static void client_new(struct admin *a, int fd, bool http) {
@@ -304,8 +343,12 @@ static void accept_from(struct admin *a, int listener, bool http) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
+    struct ucred peer;
     bool full = a->clients >= ADMIN_CLIENTS_MAX || (http && a->http_clients >= ADMIN_HTTP_MAX);
-    if (full || (!http && !peer_trusted(fd)))
+    bool stranger = !http && !peer_trusted(a, fd, &peer);
+    if (stranger)
+        peer_refuse(a, fd, &peer);
+    if (full || stranger)
         close(fd);
     else
         client_new(a, fd, http);
@@ -353,13 +396,13 @@ static bool stale_remove(const char *path, const struct sockaddr_un *at, struct 
     return !unlink(path) || err_set(err, "admin.socket: %s: %s", path, strerror(errno));
 }
 
-static void folder_make(const char *path) {
+static bool folder_make(const char *path) {
     char folder[sizeof((struct sockaddr_un *)0)->sun_path];
     const char *slash = strrchr(path, '/');
     if (!slash || slash == path)
-        return;
+        return false;
     snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-    mkdir(folder, 0755); /* when it fails, bind says why */
+    return !mkdir(folder, 0755); /* when it fails, bind says why */
 }
 
 static bool socket_open(struct admin *a, const char *path, struct err *err) {
@@ -369,7 +412,7 @@ static bool socket_open(struct admin *a, const char *path, struct err *err) {
         return err_set(err, "admin.socket: %s: longer than %zu bytes", path,
                        sizeof at.sun_path - 1);
     memcpy(at.sun_path, path, strlen(path) + 1);
-    folder_make(path);
+    a->made = folder_make(path);
     if (!stale_remove(path, &at, err))
         return false;
     a->socket.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -410,6 +453,29 @@ bool admin_open(struct edge *e, struct err *err) {
     loop_add_timer(&e->loop, &a->timer);
     return socket_open(a, e->conf->admin.socket, err) &&
            (!e->conf->admin_http.count || http_open(a, &e->conf->admin_http.item[0], err));
+}
+
+static bool group_give(struct admin *a, const char *name, struct err *err) {
+    const struct conf_place *at = &a->edge->conf->group_at;
+    const struct group *g = getgrnam(name);
+    a->has_group = g;
+    a->group = g ? g->gr_gid : 0;
+    if (g && !lchown(a->path, (uid_t)-1, g->gr_gid) && !chmod(a->path, 0660))
+        return true;
+    return err_set(err, "%s:%u:%u: admin.socket can't be given to group %s: %s",
+                   a->edge->conf->path, at->line, at->column, name,
+                   g ? strerror(errno) : "no such group");
+}
+
+bool admin_give(struct edge *e, const struct user *to, struct err *err) {
+    struct admin *a = e->admin;
+    char *folder = a->made ? path_beside(a->path, ".") : NULL;
+    if (to->uid != geteuid())
+        user_give(to, a->path);
+    if (folder && to->uid != geteuid() && lchown(folder, to->uid, to->gid))
+        log_write(1, "%s stays as it is: %s", folder, strerror(errno));
+    free(folder);
+    return !e->conf->admin.group || group_give(a, e->conf->admin.group, err);
 }
 
 /* Only the file that is ours: another edge may have put its own there since. */

@@ -5,11 +5,12 @@
  *                                    -> {"exit": 0, "data": [...], "text": "...", "error": "..."}
  *   HTTP     GET only: /metrics /healthz /readyz /api/v1/KIND
  *
- * Only the socket may change anything; its peers are root or the process's own user. Everything is bounded, and a client that
+ * Only the socket may change anything; its peers are root, the process's own user, or in admin.group. Everything is bounded, and a client that
  * is slow waits alone.
  */
 #pragma once
 #include "edge/edge.h"
+#include "edge/user.h"
 
 enum {
     ADMIN_CLIENTS_MAX = 64,
@@ -21,6 +22,8 @@ enum {
 
 /* Binds both. False: *err, "an edge is already running at …" among them. */
 bool admin_open(struct edge *, struct err *);
+/* The socket is his, and of admin.group. Before the process becomes him. */
+bool admin_give(struct edge *, const struct user *, struct err *);
 /* The edge drains: the socket is gone, read-only HTTP is answered on, as far as `admin_serve` is called: /readyz says so. */
 void admin_drain(struct edge *);
 /* Answers who has asked, for at most so long. */

@@ -35,16 +35,22 @@ static int socket_connect(const char *path, int *ret_exit) {
         errno = ENAMETOOLONG;
     if (fd >= 0 && to.sun_path[0] && !connect(fd, (struct sockaddr *)&to, sizeof to))
         return fd;
-    bool none = errno == ENOENT || errno == ECONNREFUSED;
-    fprintf(stderr, "ringress: no edge is running at %s%s%s\n", path, none ? "" : ": ",
-            none ? "" : strerror(errno));
+    if (errno == EACCES)
+        fprintf(stderr,
+                "ringress: %s may be opened by root, the edge's own user and admin.group only\n",
+                path);
+    else
+        fprintf(stderr, "ringress: no edge is running at %s%s%s\n", path,
+                errno == ENOENT || errno == ECONNREFUSED ? "" : ": ",
+                errno == ENOENT || errno == ECONNREFUSED ? "" : strerror(errno));
     *ret_exit = EXIT_NO_EDGE;
     if (fd >= 0)
         close(fd);
     return -1;
 }
 
-static bool question_send(int fd, const struct args *args, const char *command) {
+/* Whether it went out does not matter: whoever is refused is told so before he asks. */
+static void question_send(int fd, const struct args *args, const char *command) {
     json_t *words = json_array();
     for (int i = 0; i < args->words; i++)
         json_array_append_new(words, json_string(args->word[i]));
@@ -54,10 +60,14 @@ static bool question_send(int fd, const struct args *args, const char *command) 
     size_t length = text ? strlen(text) : 0;
     if (text)
         text[length++] = '\n'; /* in place of its NUL */
-    bool sent = text && send(fd, text, length, MSG_NOSIGNAL) == (ssize_t)length;
+    for (size_t sent = 0; sent < length;) {
+        ssize_t n = send(fd, text + sent, length - sent, MSG_NOSIGNAL);
+        if (n <= 0)
+            break;
+        sent += (size_t)n;
+    }
     free(text);
     json_decref(question);
-    return sent;
 }
 
 static char *line_read(int fd, size_t *ret_length) {
@@ -90,11 +100,12 @@ json_t *client_ask(const struct args *args, const char *command, int *ret_exit, 
     free(path);
     if (fd < 0)
         return NULL;
-    if (question_send(fd, args, command) && (line = line_read(fd, &length)))
+    question_send(fd, args, command);
+    if ((line = line_read(fd, &length)))
         answer = json_loadb(line, length, 0, NULL);
     free(line);
     if (!answer) {
-        fprintf(stderr, "ringress: the edge gave no answer (only root and its own user get one)\n");
+        fprintf(stderr, "ringress: the edge gave no answer\n");
         *ret_exit = EXIT_NO_EDGE;
     }
     if (answer && ret_fd)

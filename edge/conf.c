@@ -9,10 +9,12 @@
 #include "core/control.h"
 #include "core/yaml.h"
 #include "edge/address.h"
+#include "edge/capability.h"
 #include "edge/file.h"
 #include "edge/user.h"
 #include "tenants/hostname.h"
 #include <errno.h>
+#include <grp.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,6 +36,7 @@ static const struct conf_field admin_fields[] = {
     {"socket", CONF_STRING, AT(admin.socket), .fallback = ADMIN_SOCKET_DEFAULT,
      .doc = "the socket of the commands"},
     {"listen", CONF_STRING, AT(admin.listen), .doc = "read-only HTTP: /metrics and the rest"},
+    {"group", CONF_STRING, AT(admin.group), .doc = "whose members may give commands, too"},
     CONF_END};
 static const struct conf_field shutoff_fields[] = {CONF_END};
 static const struct conf_field raw_tcp_fields[] = {
@@ -92,12 +95,21 @@ static const struct conf_field metrics_fields[] = {
      .doc = "how many hosts have a series of their own: those that most requests are for"},
     CONF_END};
 
+static const char *const jails[] = {"off", "on", "required", NULL};
+static const char *const core_dumps[] = {"off", "on", NULL};
 static const struct conf_field edge_fields[] = {
     {"workers", CONF_STRING, AT(workers_text), .fallback = "auto",
      .doc = "threads; auto: one per CPU we may use"},
     {"buffer_memory", CONF_SIZE, AT(buffer_memory), 2 << 20, 256 << 20, "256Mi",
      .doc = "what each worker may hold of data on its way"},
     {"user", CONF_STRING, AT(user), .doc = "become this user once the listeners are open"},
+    {"capabilities", CONF_STRING_LIST, AT(capabilities),
+     .doc = "what the process may still do beside its user's rights"},
+    {"jail", CONF_ENUM, AT(jail), .fallback = "on", .values = jails,
+     .doc = "confine files and system calls"},
+    {"jail_read", CONF_STRING_LIST, AT(jail_read), .doc = "further folders it may read"},
+    {"core_dumps", CONF_ENUM, AT(core_dumps), .fallback = "off", .values = core_dumps,
+     .doc = "whether a crash may leave one"},
     {"conf_d", CONF_STRING, AT(conf_d), .required = true, .doc = "the folder of tenants"},
     {"state", CONF_STRING, AT(state), .required = true, .doc = "the folder of what must survive"},
     {"modules", CONF_STRING_LIST, AT(modules), .fallback = "[sni, http, tcp]",
@@ -430,10 +442,39 @@ static void zones_make(const struct reading *r) {
     stash_free(stash);
 }
 
+static struct conf_place place_of(const struct yaml_node *node) {
+    return node ? (struct conf_place){node->line, node->column} : (struct conf_place){0};
+}
+
 static void user_judge(const struct reading *r) {
     struct err err;
     if (r->conf->user && !user_exists(r->conf->user, &err))
         complain(r, DIAG_ERROR, node_at(r, "user", NULL), "%s", err.text);
+}
+
+static void group_judge(const struct reading *r) {
+    const char *name = r->conf->admin.group;
+    const struct yaml_node *node = node_at(r, "admin", "group");
+    r->conf->group_at = place_of(node);
+    if (name && !getgrnam(name))
+        complain(r, DIAG_ERROR, node, "group %s: no such group", name);
+}
+
+static void capabilities_make(const struct reading *r) {
+    struct edge_conf *c = r->conf;
+    const struct yaml_node *node = node_at(r, "capabilities", NULL);
+    c->capabilities_given = node && node->kind != YAML_NULL;
+    c->capabilities_at = place_of(node);
+    for (size_t i = 0; i < c->capabilities.count; i++) {
+        const char *name = ((char **)c->capabilities.item)[i];
+        uint64_t bit = 0;
+        if (!capability_parse(name, &bit))
+            complain(r, DIAG_ERROR, item_at(node, i),
+                     "capabilities: `%s` is none of net_bind_service, net_admin, net_raw, "
+                     "sys_admin, dac_read_search",
+                     name);
+        c->capability_set |= bit;
+    }
 }
 
 /* The public addresses, unless given: those of the listeners that name one. */
@@ -460,10 +501,6 @@ static void path_rebase(const char *file, char **path) {
         return;
     free(*path);
     *path = based;
-}
-
-static struct conf_place place_of(const struct yaml_node *node) {
-    return node ? (struct conf_place){node->line, node->column} : (struct conf_place){0};
 }
 
 static void log_rebase(const char *file, char **path) {
@@ -509,6 +546,8 @@ static void paths_make(const struct reading *r) {
     path_rebase(r->path, &c->conf_d);
     path_rebase(r->path, &c->state);
     path_rebase(r->path, &c->admin.socket);
+    for (size_t i = 0; i < c->jail_read.count; i++)
+        path_rebase(r->path, (char **)c->jail_read.item + i);
     log_make(r);
     for (size_t i = 0; i < c->tls.certificates.count; i++) {
         struct edge_certificate *certificate =
@@ -522,6 +561,8 @@ static void conf_make(const struct reading *r) {
     struct edge_conf *c = r->conf;
     workers_make(r);
     user_judge(r);
+    group_judge(r);
+    capabilities_make(r);
     zones_make(r);
     listeners_make(r);
     admin_make(r);

@@ -22,6 +22,9 @@ struct edge_certificate {
 struct edge_conf {
     /* as written; filled by the rows of conf.c */
     char *workers_text, *user, *conf_d, *state;
+    struct conf_list capabilities, jail_read;
+    int jail;              /* enum jail */
+    int core_dumps;        /* 0: off, 1: on */
     int64_t buffer_memory; /* bytes, of each worker */
     struct conf_list modules, module_path, zones, addresses;
     struct {
@@ -29,7 +32,7 @@ struct edge_conf {
     } listen;
     struct conf_list trusted_proxies;
     struct {
-        char *socket, *listen;
+        char *socket, *listen, *group;
     } admin;
     struct {
         char *address, *ports;
@@ -59,6 +62,9 @@ struct edge_conf {
     /* made from it */
     char *path; /* of the file itself, as it was named */
     unsigned workers;
+    uint64_t capability_set; /* of `capabilities`: 1 << CAP_… */
+    bool capabilities_given;
+    struct conf_place capabilities_at, group_at;
     struct conf_place log_at, access_at; /* of log.path, and of what says where the access log is */
     struct address_list http, https, admin_http; /* admin_http: none or one */
     union address raw_address;

@@ -41,6 +41,18 @@ static void digest_add(struct drop_files *f, const struct source *s) {
     f->digest = hash_bytes(parts, sizeof parts);
 }
 
+/* errno stays as it is. */
+static void link_blame(const char *path, struct err *err) {
+    struct stat st;
+    int why = errno;
+    if (why == EACCES && !lstat(path, &st) && S_ISLNK(st.st_mode))
+        err_set(err,
+                "%s: it leads to where the edge may not read: the folder must be in `jail_read` of "
+                "edge.yaml, and be the user's to read",
+                path);
+    errno = why;
+}
+
 static bool source_add(struct drop_files *f, char *path, size_t *bytes, struct err *err) {
     size_t n = f->drop.source_count, length;
     struct source *more = path ? realloc(f->source, (n + 1) * sizeof *more) : NULL;
@@ -52,6 +64,7 @@ static bool source_add(struct drop_files *f, char *path, size_t *bytes, struct e
     f->drop.source = more;
     char *text = file_read(path, DROP_FILE_MAX, &length, err);
     if (!text) {
+        link_blame(path, err);
         free(path);
         return false;
     }

@@ -74,8 +74,12 @@ bool logs_reopen(const struct edge *, struct err *);
 /* ---- operator.c: tls.certificates ---- */
 /* Reads all of them; adds what is wrong to `diags`. With `use`, and nothing wrong, they replace those in use. */
 bool operator_load(const struct edge_conf *, struct edge *use, struct diags *);
+/* The files of the next operator_load with `use`, read now: afterwards this process may not be able to. */
+void operator_read_ahead(const struct edge_conf *);
 
 /* ---- listeners.c ---- */
+/* Before core_start and before other rights are given up: the addresses are bound, and refuse until listeners_open. */
+bool listeners_bind(const struct edge_conf *, struct err *);
 bool listeners_open(struct edge *, struct err *);
 void listeners_start(struct edge *);
 void listeners_close(struct edge *);

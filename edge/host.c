@@ -11,7 +11,6 @@
 #include "edge/proof.h"
 #include "edge/store_read.h"
 #include <errno.h>
-#include <ftw.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -158,24 +157,6 @@ bool host_up(struct edge *e, struct err *err) {
         return false;
     tenants_tell(e);
     return true;
-}
-
-static unsigned owner[2];
-
-static int entry_chown(const char *path, const struct stat *st, int kind, struct FTW *at) {
-    (void)st, (void)kind, (void)at;
-    if (lchown(path, owner[0], owner[1]))
-        log_write(1, "%s: %s", path, strerror(errno));
-    return 0;
-}
-
-void host_chown(const struct edge *e, unsigned uid, unsigned gid) {
-    char *folder = path_join(e->conf->state, "certificates");
-    owner[0] = uid;
-    owner[1] = gid;
-    if (folder)
-        nftw(folder, entry_chown, 16, FTW_PHYS);
-    free(folder);
 }
 
 void host_down(struct edge *e) {

@@ -8,8 +8,6 @@
 void host_conf_path(const char *path);
 /* Modules' control_up, then every tenant that is served. False: *err. host_down in any case afterwards. */
 bool host_up(struct edge *, struct err *);
-/* Before privileges are dropped: what modules keep under `state` becomes that user's. */
-void host_chown(const struct edge *, unsigned uid, unsigned gid);
 void host_down(struct edge *);
 /* Adds the modules' rows of `get KIND`. */
 void host_view(const char *kind, const char *tenant, json_t *rows);

@@ -12,21 +12,31 @@
 enum { BUSY_TRIES = 40, BUSY_PAUSE_MS = 50 };
 
 /* The kernel gives a killed edge's ports back a moment after it is gone: the rings that held them are taken down late. */
-static struct listener *open_patiently(enum listener_kind kind, const union address *address,
-                                       struct err *err) {
+static bool bind_patiently(const union address *address, unsigned workers, struct err *err) {
     const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000};
-    struct listener *listener = listener_open(kind, address, err);
-    for (int i = 0; !listener && errno == EADDRINUSE && i < BUSY_TRIES; i++) {
+    bool bound = listener_bind(address, workers, err);
+    for (int i = 0; !bound && errno == EADDRINUSE && i < BUSY_TRIES; i++) {
         nanosleep(&pause, NULL);
-        listener = listener_open(kind, address, err);
+        bound = listener_bind(address, workers, err);
     }
-    return listener;
+    return bound;
+}
+
+static bool list_bind(const struct address_list *list, unsigned workers, struct err *err) {
+    for (size_t i = 0; i < list->count; i++)
+        if (!bind_patiently(&list->item[i], workers, err))
+            return false;
+    return true;
+}
+
+bool listeners_bind(const struct edge_conf *c, struct err *err) {
+    return list_bind(&c->http, c->workers, err) && list_bind(&c->https, c->workers, err);
 }
 
 static bool list_open(struct edge *e, enum listener_kind kind, const struct address_list *list,
                       struct err *err) {
     for (size_t i = 0; i < list->count; i++) {
-        struct listener *listener = open_patiently(kind, &list->item[i], err);
+        struct listener *listener = listener_open(kind, &list->item[i], err);
         if (!listener)
             return false;
         e->listener[e->listener_count++] = listener;

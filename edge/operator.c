@@ -10,6 +10,9 @@
 
 enum { PEM_MAX = 1 << 20 };
 
+/* What was read while the process still could: a key file may be root's alone. Good for one load. */
+static struct pair { char *chain, *key; } * ahead;
+
 struct loading {
     struct stash *stash;
     struct identity **identity;
@@ -56,22 +59,33 @@ static bool pair_read(struct loading *l, const struct edge_certificate *file, bo
     return true;
 }
 
+static struct pair pair_open(const struct edge_certificate *file, struct err *chain_err,
+                             struct err *key_err) {
+    size_t length;
+    return (struct pair){file_read(file->cert, PEM_MAX, &length, chain_err),
+                         file_read(file->key, PEM_MAX, &length, key_err)};
+}
+
+static void pair_close(struct pair *p) {
+    if (p->key)
+        explicit_bzero(p->key, strlen(p->key));
+    free(p->key);
+    free(p->chain);
+}
+
 static bool one_load(struct loading *l, const struct edge_certificate *file, bool use,
-                     struct diags *diags) {
+                     struct diags *diags, struct pair *read) {
     struct err chain_err, key_err;
-    size_t length = 0, key_length = 0;
-    char *chain = file_read(file->cert, PEM_MAX, &length, &chain_err);
-    char *key = file_read(file->key, PEM_MAX, &key_length, &key_err);
+    if (!read->chain || !read->key) {
+        pair_close(read);
+        *read = pair_open(file, &chain_err, &key_err);
+    }
+    const char *chain = read->chain, *key = read->key;
     if (!chain)
         diags_add(diags, DIAG_ERROR, "", 0, 0, "%s", chain_err.text);
     if (!key)
         diags_add(diags, DIAG_ERROR, "", 0, 0, "%s", key_err.text);
-    bool good = chain && key && pair_read(l, file, use, diags, chain, key);
-    if (key)
-        explicit_bzero(key, key_length);
-    free(key);
-    free(chain);
-    return good;
+    return chain && key && pair_read(l, file, use, diags, chain, key);
 }
 
 static void loading_end(struct loading *l, struct edge *use, bool good) {
@@ -86,16 +100,31 @@ static void loading_end(struct loading *l, struct edge *use, bool good) {
     stash_free(l->stash);
 }
 
+void operator_read_ahead(const struct edge_conf *conf) {
+    const struct edge_certificate *file = conf->tls.certificates.item;
+    struct err chain_err, key_err; /* operator_load reads again what could not be, and says why */
+    ahead = calloc(conf->tls.certificates.count + 1, sizeof *ahead);
+    for (size_t i = 0; ahead && i < conf->tls.certificates.count; i++)
+        ahead[i] = pair_open(&file[i], &chain_err, &key_err);
+}
+
 bool operator_load(const struct edge_conf *conf, struct edge *use, struct diags *diags) {
     size_t n = conf->tls.certificates.count;
     struct loading l = {.stash = stash_new(), .shown = json_array()};
+    struct pair *read = use ? ahead : NULL;
     bool good = true;
     l.identity = stash_array(l.stash, n + 1, sizeof *l.identity);
     l.name = stash_array(l.stash, n + 1, sizeof *l.name);
     l.name_count = stash_array(l.stash, n + 1, sizeof *l.name_count);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        struct pair own = read ? read[i] : (struct pair){0};
         good &= one_load(&l, (const struct edge_certificate *)conf->tls.certificates.item + i, use,
-                         diags);
+                         diags, &own);
+        pair_close(&own);
+    }
+    if (read)
+        ahead = NULL;
+    free(read);
     loading_end(&l, use, good);
     return good;
 }

@@ -1,29 +1,38 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * run.c - the life of the process: everything is ready before a listener accepts, and what runs is finished before the end.
  *
- *   edge.yaml, modules -> workers -> rows, conf.d -> listeners bound -> accept -> other user -> READY -> loop
+ *   as who started it   edge.yaml, modules -> logs, admin socket, listeners bound
+ *   as `user`, in jail  workers -> rows, conf.d -> listeners accept -> READY -> loop
+ *
  *   SIGHUP reload    SIGUSR1 logs opened again    SIGTERM, SIGINT drain, once more: end at once
  */
 #include "core/access_log.h"
 #include "core/log.h"
 #include "edge/admin.h"
+#include "edge/capability.h"
 #include "edge/command.h"
+#include "edge/dumps.h"
 #include "edge/edge.h"
+#include "edge/file.h"
 #include "edge/host.h"
-#include "edge/secret.h"
+#include "edge/jail.h"
 #include "edge/user.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BEAT_MS = 100 };
+enum { BEAT_MS = 100, PORT_FREE = 1024 };
 
 static struct edge edge;
 static struct loop_source signals;
+static struct jailed jailed;
 static volatile bool stop_early;
 
 /* --- signals and time ------------------------------------------------------------------------*/
@@ -118,17 +127,24 @@ static bool blame(const struct conf_place *at, struct err *err) {
                     : false;
 }
 
-static bool logs_start(struct err *err) {
+static const char *access_path(const struct edge_conf *c) {
+    return c->log.access_path ? c->log.access_path : c->log.path;
+}
+
+static bool log_start(struct err *err) {
     const struct edge_conf *c = edge.conf;
-    struct access_conf access = {.path = c->log.access_path ? c->log.access_path : c->log.path,
-                                 .workers = c->workers,
-                                 .query = c->log.query};
     if (!log_open(c->log.path, c->log.level, err))
         return blame(&c->log_at, err);
-    if (!c->log.access)
-        return true;
-    log_as_json(!strcmp(access.path, c->log.path));
-    return access_log_start(&access, err) || blame(&c->access_at, err);
+    if (c->log.access)
+        log_as_json(!strcmp(access_path(c), c->log.path));
+    return true;
+}
+
+static bool access_start(struct err *err) {
+    const struct edge_conf *c = edge.conf;
+    struct access_conf access = {
+        .path = access_path(c), .workers = c->workers, .query = c->log.query};
+    return !c->log.access || access_log_start(&access, err) || blame(&c->access_at, err);
 }
 
 static bool certificates_start(struct err *err) {
@@ -143,9 +159,6 @@ static bool certificates_start(struct err *err) {
 
 static bool workers_start(struct err *err) {
     const struct edge_conf *c = edge.conf;
-    host_conf_path(c->path);
-    if (!modules_up(err))
-        return false;
     if (!core_start(
             &(struct core_conf){
                 .workers = c->workers,
@@ -166,33 +179,110 @@ static bool workers_start(struct err *err) {
     return true;
 }
 
-static bool privileges_drop(struct err *err) {
-    struct user user;
-    const char *name = edge.conf->user;
-    if (!name)
+/* --- giving up what only a start takes ---------------------------------------------------------*/
+
+/* Root that stays root goes on with what tenants' networks and others' files take; everybody else with what edge.yaml says. */
+static uint64_t capabilities_wanted(const struct edge_conf *c, const struct user *u) {
+    static const char *const roots[] = {"sys_admin", "net_admin", "net_raw", "dac_read_search"};
+    uint64_t bit = 0, wanted = c->capability_set;
+    for (size_t i = 0; i < 4 && !c->capabilities_given && u->uid == 0; i++)
+        if (capability_parse(roots[i], &bit))
+            wanted |= bit;
+    if (c->port_low && c->port_low < PORT_FREE && capability_parse("net_bind_service", &bit))
+        wanted |= bit; /* raw ports are bound when they are asked for */
+    return wanted;
+}
+
+static bool capabilities_judge(const struct edge_conf *c, struct err *err) {
+    char names[160];
+    uint64_t lacking = c->capability_set & ~capabilities_held();
+    if (!lacking)
         return true;
-    if (!user_find(name, &user, err))
+    capabilities_print(lacking, names);
+    err_set(err,
+            "capabilities: %s: this process does not have that, so it can't keep it; start it as "
+            "root, or with AmbientCapabilities= in its unit (docker run: --cap-add)",
+            names);
+    return blame(&c->capabilities_at, err);
+}
+
+/* What he will open again, but could not make; what is on disk from a start as somebody else. */
+static void files_give(const struct edge_conf *c, const struct user *u) {
+    static const char *const kept[] = {"ringress.db", "ringress.db-wal", "ringress.db-shm",
+                                       "ticket-keys", "secret",          NULL};
+    const char *log[] = {c->log.path, c->log.access ? access_path(c) : "stderr"};
+    char *path;
+    for (size_t i = 0; i < 2; i++) {
+        int fd = strcmp(log[i], "stderr")
+                     ? open(log[i], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640)
+                     : -1;
+        if (fd < 0)
+            continue;
+        close(fd);
+        user_give(u, log[i]);
+    }
+    for (const char *const *name = kept; *name; name++, free(path))
+        if ((path = path_join(c->state, *name)))
+            user_give(u, path);
+    if ((path = path_join(c->state, "certificates")))
+        user_give_folder(u, path);
+    free(path);
+    if (lchown(c->state, u->uid, u->gid))
+        log_write(1, "%s can't be given to user %s: %s", c->state, u->name, strerror(errno));
+}
+
+static void memory_unlock(void) {
+    struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+    if (setrlimit(RLIMIT_MEMLOCK, &all) && !getrlimit(RLIMIT_MEMLOCK, &all)) {
+        all.rlim_cur =
+            all.rlim_max; /* if that is too little, it is told when a ring can't be had */
+        setrlimit(RLIMIT_MEMLOCK, &all);
+    }
+}
+
+/* All that may take the rights we were started with. No thread is running yet, nothing a tenant wrote has been read. */
+static bool privileged_start(const struct user *u, struct err *err) {
+    const struct edge_conf *c = edge.conf;
+    host_conf_path(c->path);
+    mkdir(c->state, 0700); /* the store says why it can't be used */
+    memory_unlock();
+    if (!modules_up(err) || !log_start(err) || !admin_open(&edge, err))
         return false;
-    if (geteuid() == user.uid)
-        return true;
-    store_chown(&edge.store, user.uid, user.gid);
-    tickets_chown(user.uid, user.gid);
-    secret_chown(edge.conf->state, user.uid, user.gid);
-    if (chown(edge.conf->admin.socket, user.uid, user.gid))
-        log_write(1, "%s stays root's", edge.conf->admin.socket);
-    access_log_chown(user.uid, user.gid);
-    host_chown(&edge, user.uid, user.gid);
-    if (!user_become(&user, err))
+    operator_read_ahead(c);
+    if (geteuid() != u->uid)
+        files_give(c, u);
+    return listeners_bind(c, err) && admin_give(&edge, u, err);
+}
+
+static bool rights_drop(const struct user *u, uint64_t capabilities, struct err *err) {
+    if (!user_become(u, capabilities, err))
         return false;
-    log_write(2, "now user %s; network namespaces of tenants can't be entered any more", name);
-    return true;
+    dumps_allow(edge.conf->core_dumps || JAIL_SANITIZED); /* a sanitizer looks into its process */
+    return jail_files(edge.conf, capabilities_held(), &jailed, err);
+}
+
+static void rights_tell(void) {
+    char names[160], landlock[40] = "any file";
+    if (jailed.landlock)
+        snprintf(landlock, sizeof landlock, "files by Landlock %ld", jailed.landlock);
+    capabilities_print(capabilities_held(), names);
+    log_write(2, "jail: user %u, capabilities: %s; %s, %s", geteuid(), names, landlock,
+              jailed.seccomp ? "system calls by seccomp" : "any system call");
 }
 
 /* Everything, in this order; what fails ends the start. */
 static bool edge_start(struct err *err) {
-    return logs_start(err) && admin_open(&edge, err) && workers_start(err) &&
-           certificates_start(err) && control_start(&edge, err) && listeners_open(&edge, err) &&
-           privileges_drop(err) && host_up(&edge, err);
+    const struct edge_conf *c = edge.conf;
+    struct user user;
+    if (!user_find(c->user, &user, err) || !capabilities_judge(c, err) ||
+        !privileged_start(&user, err) || !rights_drop(&user, capabilities_wanted(c, &user), err))
+        return false;
+    if (!access_start(err) || !workers_start(err) ||
+        !jail_calls(c, capabilities_held(), &jailed, err))
+        return false;
+    rights_tell();
+    return certificates_start(err) && control_start(&edge, err) && listeners_open(&edge, err) &&
+           host_up(&edge, err);
 }
 
 static void serve(void) {
@@ -243,22 +333,26 @@ static void edge_end(void) {
     admin_close(&edge);
     if (started)
         core_stop();
+    listeners_unbind();
     access_log_stop();
     loop_fini(&edge.loop);
     edge_conf_free(edge.conf);
 }
 
 int command_run(const struct args *args) {
-    struct err err;
+    struct err err, why;
     sigset_t set;
     if (args->words)
         return usage_error("run takes no further words");
     signals_block(&set);
+    bool spared = dumps_spare_the_heap(&why);
     edge.conf = conf_read(args->conf ? args->conf : EDGE_CONF_DEFAULT);
     if (!edge.conf)
         return EXIT_BAD_NEWS;
     signals_watch(&set);
     bool started = edge_start(&err);
+    if (started && edge.conf->core_dumps && !spared)
+        log_write(1, "core_dumps: %s", why.text);
     if (started) {
         serve();
         drain(&set);

@@ -132,10 +132,3 @@ void secret_load(const char *folder, struct store *store, uint8_t ret[SECRET_LEN
     free(text);
     free(path);
 }
-
-void secret_chown(const char *folder, unsigned uid, unsigned gid) {
-    char *path = path_join(folder, "secret");
-    if (path && lchown(path, uid, gid) && errno != ENOENT)
-        log_write(1, "%s stays as it is: %s", path, strerror(errno));
-    free(path);
-}

@@ -10,4 +10,3 @@ enum { SECRET_LENGTH = 32 };
  * every token tenants have put into DNS, but for what one has proved already, and is logged as an error. One that can't be read or kept is replaced for this life
  * only, and said too; the file then stays as it is. */
 void secret_load(const char *folder, struct store *, uint8_t ret[SECRET_LENGTH]);
-void secret_chown(const char *folder, unsigned uid, unsigned gid);

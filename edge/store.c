@@ -424,19 +424,6 @@ bool store_reachable(const struct store *s) {
     return s->db;
 }
 
-void store_chown(const struct store *s, unsigned uid, unsigned gid) {
-    static const char *const suffix[] = {"", "-wal", "-shm"};
-    char *slash = s->file ? strrchr(s->file, '/') : NULL, name[4096];
-    for (size_t i = 0; slash && i < 3; i++) {
-        snprintf(name, sizeof name, "%s%s", s->file, suffix[i]);
-        if (lchown(name, uid, gid) && errno != ENOENT)
-            return;
-    }
-    snprintf(name, sizeof name, "%.*s", slash ? (int)(slash - s->file) : 0, s->file ? s->file : "");
-    if (slash && lchown(name, uid, gid))
-        return; /* then it can't make its log anew: said when a commit fails */
-}
-
 void store_close(struct store *s) {
     sqlite3_close(s->db);
     json_decref(s->pending);

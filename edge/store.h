@@ -83,6 +83,4 @@ void store_unwatch(struct store *, struct store_watch *);
 void store_tidy(struct store *);
 size_t store_pending(const struct store *);
 bool store_reachable(const struct store *);
-/* After privileges are dropped the files must be ours still. */
-void store_chown(const struct store *, unsigned uid, unsigned gid);
 void store_close(struct store *);

@@ -28,6 +28,18 @@ def test_every_metric_is_on_the_operators_page_and_no_other():
     assert set(re.findall(r"`(ringress_\w+)`", page("operator.md"))) == served
 
 
+def test_every_test_that_the_threat_model_names_exists_and_every_claim_names_one():
+    text = page("security.md")
+    sources = {path.name: path.read_text() for path in (ROOT / "tests").glob("*/test_*.*")}
+    named = re.findall(r"`(test_\w+\.(?:py|c))::(\w+)`", text)
+    for file, function in named:
+        assert re.search(rf"(?:def|void) {function}\(", sources.get(file, "")), f"{file}::{function}"
+    claims = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith(("| ---", "| cannot"))]
+    assert len(claims) >= 30 and len(named) >= len(claims)
+    for line in claims:
+        assert re.search(r"`test_\w+\.\w+::\w+`", line), line
+
+
 def test_the_readme_links_every_page():
     readme = (ROOT / "README.md").read_text()
     for path in (ROOT / "docs").glob("*.md"):

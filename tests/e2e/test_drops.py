@@ -120,7 +120,7 @@ def test_an_atomic_rename_is_a_drop(pods, workers):
 def test_a_link_is_a_drop_and_so_is_an_edit_of_the_file_it_leads_to(pods, workers, tmp_path):
     kept = tmp_path / "kept.yaml"
     kept.write_text(web_tenant("acme", pods[0]))
-    with Edge({}, workers) as e:
+    with Edge({}, workers, jail_read=[str(tmp_path)]) as e:
         (e.conf_d / "acme.yaml").symlink_to(kept)
         eventually(lambda: who(e) == "one")
         kept.write_text(web_tenant("acme", pods[1]))

@@ -114,6 +114,30 @@ def test_the_edge_does_all_it_does_under_the_seccomp_profile(workers, authority)
             assert re.search(r"^Seccomp:\s+2$", status, re.M)
 
 
+def jail_calls():
+    """The lists of edge/jail_calls.c: what a serving edge may do, and what it may not."""
+    source = (ROOT / "edge/jail_calls.c").read_text()
+    lists = [set(re.findall(r'"(\w+)"', re.sub(r"/\*.*?\*/", "", body, flags=re.S)))
+             for body in re.findall(r"static const char \*const (?:allowed|forbidden)\[\] = \{(.*?)NULL\}", source, re.S)]
+    looked_at = set(re.findall(r'ALLOW\(b, "(\w+)"', source)) | {"mmap", "mprotect"}
+    return lists[0] | looked_at, lists[1]
+
+
+def test_the_profile_is_what_the_edges_own_jail_allows_and_what_a_start_takes_before():
+    allowed, forbidden = jail_calls()
+    rows = json.loads((PACKAGING / "seccomp.json").read_text())["syscalls"]
+    start = {name for row in rows if "only a start takes" in row["comment"] for name in row["names"]}
+    assert len(allowed) > 100 and len(forbidden) > 50 and not allowed & forbidden
+    assert {name for row in rows for name in row["names"]} - start == allowed
+    assert not start & allowed
+
+
+@pytest.mark.skipif(any(name in BUILD.name for name in ("asan", "tsan")), reason="a sanitizer's build has no filter of its own")
+def test_an_edge_in_the_profile_is_in_its_own_jail_too(authority):
+    with Confined({}, 1, authority) as e:
+        assert "system calls by seccomp" in e.log_text() and "filter denies" not in e.log_text(), e.log_text()
+
+
 @pytest.mark.parametrize("what", ["ptrace", "mount", "kexec_load", "bpf", "perf_event_open", "keyctl"])
 def test_what_the_edge_never_does_is_denied(what):
     """By name, through libseccomp, in a child that has the profile."""

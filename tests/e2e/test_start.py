@@ -68,6 +68,7 @@ def test_a_machine_where_io_uring_is_switched_off_is_told_apart_from_seccomp(fol
     (tmp_path / "kernel").mkdir()
     (tmp_path / "kernel/io_uring_disabled").write_text(value + "\n")
     (tmp_path / "kernel/io_uring_group").write_text("1234\n")
+    folder.write_yaml({**folder.content, "jail_read": [str(tmp_path)]})
     code, said = start(folder, preexec_fn=lambda: deny(IO_URING_SETUP),
                        env={**os.environ, "RINGRESS_PROC_SYS": str(tmp_path)})
     assert code == 1, said

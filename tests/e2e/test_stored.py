@@ -39,7 +39,8 @@ class Kept(Edge):
                          module_path=[keeper, BUILD / "modules"], **options)
         self.list = self.folder / "list"
         self.list.write_text("")
-        self.write_yaml({**self.content, "keeper": {"list": str(self.list)}})
+        read = [str(authority.folder)] if authority else []  # the jail does not know the keeper's files
+        self.write_yaml({**self.content, "keeper": {"list": str(self.list)}, "jail_read": read})
 
     def uids(self):
         """Tenant -> UID; the edge must not run."""

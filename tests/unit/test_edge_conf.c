@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * edge.yaml: what is good is ready to use, what is wrong is said all at once and where.
- * link: edge/conf.c edge/address.c edge/file.c edge/user.c
+ * link: edge/conf.c edge/address.c edge/file.c edge/user.c edge/capability.c
  */
 #include "edge/address.h"
 #include "edge/conf.h"

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * What a ring does past every seccomp filter is only what the edge asks of rings: no verb beside those of core/ring.h.
+ * link: no-kernel core/sys.c
+ */
+#include "core/buf.h"
+#include "core/ring.c" /* its insides, to say what its verbs don't */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static int ring_begin(void **state) {
+    struct ring_conf conf = {.entries = 8, .buffer_count = 8, .buffer_size = BUF_SIZE};
+    struct ring *ring;
+    struct err err;
+    if (!ring_new(&conf, &ring, &err)) {
+        print_message("%s\n", err.text);
+        return -1;
+    }
+    *state = ring;
+    return 0;
+}
+
+static int ring_end(void **state) {
+    ring_free(*state);
+    return 0;
+}
+
+/* What comes of one submission as the ring has it now. */
+static int outcome(struct ring *r) {
+    struct io_uring_cqe *cqe;
+    io_uring_submit(&r->uring);
+    assert_int_equal(io_uring_wait_cqe(&r->uring, &cqe), 0);
+    int result = cqe->res;
+    io_uring_cqe_seen(&r->uring, cqe);
+    return result;
+}
+
+static void a_file_is_not_opened_by_a_ring(void **state) {
+    struct ring *r = *state;
+    io_uring_prep_openat(io_uring_get_sqe(&r->uring), AT_FDCWD, "/dev/null", O_RDONLY, 0);
+    assert_int_equal(outcome(r), -EACCES);
+}
+
+static void no_verb_passes_that_is_not_on_the_list(void **state) {
+    struct ring *r = *state;
+    for (unsigned op = 0; op < IORING_OP_LAST; op++) {
+        if (memchr(verbs, (int)op, VERBS))
+            continue;
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
+        io_uring_prep_rw(op, sqe, -1, NULL, 0, 0);
+        int result = outcome(r);
+        assert_true(result == -EACCES ||
+                    result == -EINVAL); /* EINVAL: the kernel has no such verb */
+    }
+}
+
+static void a_flag_that_is_not_used_is_refused(void **state) {
+    struct ring *r = *state;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
+    io_uring_prep_close(sqe, -1);
+    sqe->flags = IOSQE_ASYNC;
+    assert_int_equal(outcome(r), -EACCES);
+}
+
+static void what_is_on_the_list_passes(void **state) {
+    struct ring *r = *state;
+    io_uring_prep_close(io_uring_get_sqe(&r->uring), -1);
+    assert_int_equal(outcome(r), -EBADF);
+}
+
+static void nothing_is_registered_any_more(void **state) {
+    struct ring *r = *state;
+    int fd = 0;
+    assert_int_equal(io_uring_register_files(&r->uring, &fd, 1), -EACCES);
+    assert_int_equal(io_uring_register_eventfd(&r->uring, 0), -EACCES);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_file_is_not_opened_by_a_ring, ring_begin, ring_end),
+        cmocka_unit_test_setup_teardown(no_verb_passes_that_is_not_on_the_list, ring_begin,
+                                        ring_end),
+        cmocka_unit_test_setup_teardown(a_flag_that_is_not_used_is_refused, ring_begin, ring_end),
+        cmocka_unit_test_setup_teardown(what_is_on_the_list_passes, ring_begin, ring_end),
+        cmocka_unit_test_setup_teardown(nothing_is_registered_any_more, ring_begin, ring_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
