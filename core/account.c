@@ -108,12 +108,20 @@ static void port_end(struct account *a) {
     account_unref(tenant);
 }
 
+/* What was its sockets' may still wait to be worked off, or be owed for. */
+static bool account_has_lane(const struct account *a) {
+    for (unsigned i = 0; i < a->workers; i++)
+        if (__atomic_load_n(&a->w[i].lane, __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
 /* A socket holds no reference, but is counted; and a worker that has just closed the last one still writes down what that took. */
 static void account_end(void *object) {
     struct account *a = object;
     bool was_quiet = a->quiet;
     a->retiring = atomic_load_explicit(&a->refs, memory_order_relaxed) == 0;
-    a->quiet = a->retiring && !account_sum(a).descriptors;
+    a->quiet = a->retiring && !account_sum(a).descriptors && !account_has_lane(a);
     if (!a->retiring)
         return; /* wanted again */
     if (!ending && (!a->quiet || !was_quiet)) {

@@ -16,6 +16,8 @@
 #define ACCOUNT_BOUNDS 1000, 5000, 25000, 100000, 500000, 2500000
 enum { ACCOUNT_BUCKETS = 7, ACCOUNT_CLASSES = 5 };
 
+struct lane;
+
 /* One worker's row. Words only: rows are added up word by word. */
 struct account_worker {
     /* What nearly every completion touches: one line. */
@@ -46,6 +48,7 @@ struct account_worker {
     uint64_t retries;                   /* further pods asked for the same request or connection */
     uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
     uint64_t calmed; /* of those, connections that were told ENHANCE_YOUR_CALM */
+    struct lane *lane; /* not a figure: where completions wait while this worker is crowded (core/turn.h); keeps the account */
 } __attribute__((aligned(64)));
 enum { ACCOUNT_WORDS = sizeof(struct account_worker) / sizeof(uint64_t) };
 

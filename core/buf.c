@@ -96,17 +96,39 @@ bool bufs_short(const struct worker *w) {
     return w->provided < BUFFERS_LEVEL;
 }
 
+static void buf_leave_kernel(struct worker *w, struct buf *b, int refs) {
+    ACCOUNT_ADD(w->provided, -1);
+    ACCOUNT_ADD(w->in_use, 1);
+    b->refs = refs;
+}
+
+/* In the kernel's order, which the ring's places tell only until they are used again. */
+void bufs_claim(struct worker *w, uint16_t first, size_t bytes) {
+    struct buf *b = buf_by_id(w, first);
+    uint32_t at = w->position[first];
+    for (;; bytes -= BUF_SIZE) {
+        buf_leave_kernel(w, b, BUF_CLAIMED);
+        b->next = NULL;
+        if (bytes <= BUF_SIZE)
+            return;
+        b->next = buf_by_id(w, w->order[++at % BUFFERS_RING]);
+        b = b->next;
+    }
+}
+
 void bufs_received(struct worker *w, uint16_t first, size_t bytes,
                    bool (*take)(void *, struct slice), void *user) {
-    bool wanted = true;
-    uint32_t at = bytes > BUF_SIZE ? w->position[first] + 1 : 0;
-    for (uint16_t id = first;; id = w->order[at++ % BUFFERS_RING]) {
-        struct buf *b = buf_by_id(w, id);
+    bool wanted = true, claimed = buf_by_id(w, first)->refs == BUF_CLAIMED;
+    uint32_t at = bytes > BUF_SIZE && !claimed ? w->position[first] : 0;
+    struct buf *next;
+    for (struct buf *b = buf_by_id(w, first);; b = next) {
         size_t n = bytes < BUF_SIZE ? bytes : BUF_SIZE;
         bytes -= n;
-        ACCOUNT_ADD(w->provided, -1);
-        ACCOUNT_ADD(w->in_use, 1);
-        b->refs = 1;
+        next = !bytes ? NULL : claimed ? b->next : buf_by_id(w, w->order[++at % BUFFERS_RING]);
+        if (claimed)
+            b->refs = 1;
+        else
+            buf_leave_kernel(w, b, 1);
         b->used = (uint16_t)n;
         struct slice s = {b, b->data, (uint32_t)n};
         if (wanted && n)

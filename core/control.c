@@ -248,7 +248,7 @@ static void call_wait(sem_t *done) {
     struct timespec until;
     do {
         ring_wait(process.control, 0, 1);
-        ring_dispatch(process.control);
+        ring_dispatch(process.control, NULL);
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += 20000000;
         until.tv_sec += until.tv_nsec / 1000000000;
@@ -267,7 +267,7 @@ void workers_call(void (*run)(struct worker *, void *), void *user) {
         worker_post(process.worker[i], process.control, &calls[i].message);
     }
     ring_wait(process.control, 0, 1);
-    ring_dispatch(process.control);
+    ring_dispatch(process.control, NULL);
     urcu_qsbr_thread_offline();
     for (unsigned i = 0; i < process.workers; i++)
         call_wait(&done);
@@ -298,7 +298,7 @@ void core_pulse(void) {
         worker_post(process.worker[i], process.control, &p->message);
     }
     ring_wait(process.control, 0, 1);
-    ring_dispatch(process.control);
+    ring_dispatch(process.control, NULL);
 }
 
 int64_t core_silent_ms(void) {

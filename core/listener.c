@@ -21,6 +21,7 @@ struct listener_slot { /* one worker's share */
     struct op accept;
     struct timer retry;
     struct message start, close;
+    struct lane lane; /* where its accepts wait when there is much else to do */
     struct listener *listener;
     int fd;
 };
@@ -188,6 +189,7 @@ static void slot_init(struct listener *l, unsigned i, int fd) {
     s->listener = l;
     s->fd = fd;
     owner_init(&s->owner, process.worker[i], process.nobody, listener_release);
+    lane_init_own(&s->lane, &s->owner);
     op_init(&s->accept, &s->owner, accept_done);
     timer_init(&s->retry, accept_retry);
     s->start.run = slot_start;
@@ -229,7 +231,7 @@ static void slots_post(struct listener *l, bool start) {
         worker_post(process.worker[i], process.control,
                     start ? &l->slot[i].start : &l->slot[i].close);
     ring_wait(process.control, 0, 1);
-    ring_dispatch(process.control);
+    ring_dispatch(process.control, NULL);
 }
 
 void listener_start(struct listener *l) {
@@ -278,8 +280,8 @@ static void accept_done(struct op *op, const struct completion *c) {
         return;
     bool exhausted =
         c->res == -EMFILE || c->res == -ENFILE || c->res == -ENOBUFS || c->res == -ENOMEM;
-    if (exhausted ||
-        (c->res < 0 && c->res != -ECONNABORTED && c->res != -EINTR && c->res != -EAGAIN))
+    if (exhausted || (c->res < 0 && c->res != -ECONNABORTED && c->res != -EINTR &&
+                      c->res != -EAGAIN && c->res != -ECANCELED))
         timer_set(w, &s->retry, ACCEPT_RETRY_MS);
     else
         ring_accept(w->ring, &s->accept, s->fd);

@@ -115,7 +115,7 @@ static void *loader_main(void *argument) {
             log_write(0, "the certificates' loader: its ring is broken: %s", strerror(-error));
             abort();
         }
-        ring_dispatch(ring);
+        ring_dispatch(ring, NULL);
         struct want *w = want_next();
         if (w)
             want_serve(w);
@@ -157,7 +157,7 @@ void loader_stop(void) {
         return;
     ring_message(process.control, ring, &stop);
     ring_wait(process.control, 0, 1);
-    ring_dispatch(process.control);
+    ring_dispatch(process.control, NULL);
     pthread_join(thread, NULL);
     ring_free(ring);
     ring = NULL;

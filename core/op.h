@@ -11,6 +11,7 @@
 struct op;
 struct worker;
 struct account;
+struct lane; /* core/turn.h */
 /* res: the CQE's result, negative errno on failure. flags: OP_* below. buffer: id of a provided buffer when OP_BUFFER. */
 struct completion {
     int32_t res;
@@ -23,10 +24,15 @@ typedef void op_done_fn(struct op *, const struct completion *);
 
 struct owner {
     unsigned inflight;
-    bool dying; /* asked to end; completions are only cleaned up after */
-    bool dead;  /* on its worker's list of owners to release */
+    uint16_t queued;   /* completions that have come and wait in `lane` (core/turn.h) */
+    bool dying : 1;    /* asked to end; completions are only cleaned up after */
+    bool dead : 1;     /* on its worker's list of owners to release */
+    bool own_lane : 1; /* `lane` is its own, whoever pays */
     struct worker *worker;
-    struct owner *next_dead;
+    union { /* the dead have no completions that could wait */
+        struct owner *next_dead;
+        struct lane *lane;
+    };
     void (*release)(struct owner *);
     struct account *account; /* who pays for the loop time of its completions; never NULL */
 };
@@ -35,6 +41,7 @@ struct op {
     op_done_fn *done;
     struct owner *owner;
     bool armed;    /* between arming and its last CQE */
+    bool braked;   /* multishot, and asked to end because its tenant's lane is long */
     uint16_t cost; /* enum kernel_cost: of one completion */
 };
 

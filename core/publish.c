@@ -239,7 +239,7 @@ static bool nodes_make(struct published *p) {
 /* Retiring and leaving is told by messages, which go out now. */
 static void messages_send(void) {
     ring_wait(process.control, 0, 1);
-    ring_dispatch(process.control);
+    ring_dispatch(process.control, NULL);
 }
 
 static void sets_list(const struct tenant *t) {

@@ -7,6 +7,7 @@
  * 0: nobody waits for it.
  */
 #include "core/ring.h"
+#include "core/worker.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -222,6 +223,7 @@ static struct io_uring_sqe *sqe_get(struct ring *r) {
 static void arm(struct io_uring_sqe *sqe, struct op *op, enum kernel_cost cost) {
     op->armed = true;
     op->cost = cost;
+    op->braked = false;
     op->owner->inflight++;
     io_uring_sqe_set_data(sqe, op);
 }
@@ -332,7 +334,7 @@ void ring_buffers_publish(struct ring *r) {
 
 /* ---- completions ---- */
 
-static void dispatch(struct ring *r, const struct io_uring_cqe *cqe) {
+static void dispatch(struct ring *r, struct turn *t, const struct io_uring_cqe *cqe) {
     void *p = (void *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
     if (!p)
         return;
@@ -351,7 +353,10 @@ static void dispatch(struct ring *r, const struct io_uring_cqe *cqe) {
                      (cqe->flags & IORING_CQE_F_SOCK_NONEMPTY ? OP_NONEMPTY : 0),
             .buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT),
         };
-        op_complete(p, &c);
+        if (t && t->crowded)
+            turn_put(t, p, &c);
+        else
+            op_complete(p, &c);
     }
 }
 
@@ -386,7 +391,20 @@ static const struct op *op_ahead(const struct ring *r, unsigned head, unsigned t
     return cqe->user_data & TAG_MASK ? NULL : (const struct op *)(uintptr_t)cqe->user_data;
 }
 
-unsigned ring_dispatch(struct ring *r) {
+/* Do the completions from `head` on belong to more than one? */
+static bool are_several(const struct ring *r, unsigned head, unsigned tail) {
+    const void *payer = NULL;
+    for (; head != tail; head++) {
+        const struct op *op = op_ahead(r, head, tail);
+        const void *pays = op ? turn_payer(op) : payer;
+        if (payer && pays != payer)
+            return true;
+        payer = pays;
+    }
+    return false;
+}
+
+unsigned ring_dispatch(struct ring *r, struct turn *t) {
     struct io_uring_cqe *cqe;
     unsigned tail = io_uring_smp_load_acquire(r->uring.cq.ktail), head, count = 0;
     for (unsigned i = 0; i < AHEAD_OWNER; i++)
@@ -395,7 +413,9 @@ unsigned ring_dispatch(struct ring *r) {
         count++;
         op_fetch_owner(op_ahead(r, head + AHEAD_OWNER, tail));
         op_fetch_payer(op_ahead(r, head + AHEAD_PAYER, tail));
-        dispatch(r, cqe);
+        dispatch(r, t, cqe);
+        if (t && !t->crowded && turn_is_long(t, count))
+            turn_crowd(t, are_several(r, head + 1, tail));
     }
     io_uring_cq_advance(&r->uring, count);
     return count;

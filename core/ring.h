@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 struct ring;
+struct turn; /* core/turn.h */
 
 enum ring_feature {
     RING_BUNDLE = 1,   /* receive bundles (6.10) */
@@ -63,5 +64,6 @@ void ring_buffers_publish(struct ring *);
  * `expected` more than 1: first, for at most 60 µs, for that many, where the kernel can (RING_MIN_WAIT).
  * Returns 0, or negative errno when the ring is broken; a signal or a time-out is not an error. */
 int ring_wait(struct ring *, int64_t timeout_ns, unsigned expected);
-/* Run `done` of every completion that is there. Returns their number. */
-unsigned ring_dispatch(struct ring *);
+/* Run `done` of every completion that is there, or queue them by tenant when the turn is crowded. Returns their number. NULL: not on
+ * a worker, nothing is queued. */
+unsigned ring_dispatch(struct ring *, struct turn *);

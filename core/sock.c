@@ -276,10 +276,18 @@ static void reset_count(struct sock *s, int error) {
         ACCOUNT_ADD(sock_account(s)->resets, 1);
 }
 
+/* Its tenant has more waiting than is good: from now on it brings one thing at a time. */
+static void recv_braked(struct sock *s) {
+    s->one_shot = true;
+    s->calm = 0;
+}
+
 static void recv_done(struct op *op, const struct completion *c) {
     struct sock *s = container_of(op, struct sock, recv);
     if (!op->armed)
         s->cancelling = false;
+    if (op->braked)
+        recv_braked(s);
     if (c->res > 0) {
         recv_bytes(s, c);
     } else if (s->owner.dying) {

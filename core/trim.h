@@ -8,12 +8,13 @@
 struct worker;
 
 enum {
-    BUF_COLD = 0xffff,     /* `used` of a free buffer without a page */
-    BUF_LENT = 0x7fffffff, /* `refs` of one that the kernel holds */
-    TRIM_MS = 500,         /* a period */
-    TRIM_AGE = 4,          /* periods a buffer is free before its page goes */
-    TRIM_CALLS = 128,      /* pieces given back in a period, so that no turn takes long */
-    TRIM_CALM = 20,        /* periods without want before the kernel is lent fewer */
+    BUF_COLD = 0xffff,        /* `used` of a free buffer without a page */
+    BUF_LENT = 0x7fffffff,    /* `refs` of one that the kernel holds */
+    BUF_CLAIMED = 0x7ffffffe, /* of one that it has filled, and that waits (core/turn.h) */
+    TRIM_MS = 500,            /* a period */
+    TRIM_AGE = 4,             /* periods a buffer is free before its page goes */
+    TRIM_CALLS = 128,         /* pieces given back in a period, so that no turn takes long */
+    TRIM_CALM = 20,           /* periods without want before the kernel is lent fewer */
 };
 
 struct trim { /* of one worker */

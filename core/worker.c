@@ -119,6 +119,7 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret, struct err 
     w->charge_mark = sys_cycles();
     w->random[0] = conf->seed | 1;
     w->random[1] = conf->seed * 0x9e3779b97f4a7c15ull + 0x1234567;
+    turn_init(w);
     bufs_refill(w);
     ring_buffers_publish(w->ring);
     *ret = w;
@@ -139,6 +140,7 @@ static void chunks_free(struct worker *w) {
 
 void worker_end(struct worker *w) {
     ring_free(w->ring); /* first: the kernel lets go of the buffers */
+    turn_end(w);
     chunks_free(w);
     worker_scrap(w);
 }
@@ -200,7 +202,8 @@ static void starved_rearm(struct worker *w) {
  * sends; those are completions, so waiting is right. Work left in the lists means: don't wait, and so do buffers that
  * the dead gave back after the refill. */
 static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
-    if (w->dead || w->flush_first || (w->starved && (bufs_provided(w) || w->free)))
+    if (w->dead || w->flush_first || turn_waits(&w->turn) ||
+        (w->starved && (bufs_provided(w) || w->free)))
         return 0;
     int64_t due = timers_wait_ns(w);
     if (w->paced)
@@ -234,8 +237,10 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     w->now_ns = sys_now_ns();
     w->charge_mark = sys_cycles();
     w->payer = w->nobody;
+    turn_begin(w);
     ahead_open(w);
-    w->completions = ring_dispatch(w->ring);
+    w->completions = ring_dispatch(w->ring, &w->turn);
+    turn_run(w);
     ahead_run(w);
     worker_pays(w, w->nobody);
     timers_run(w);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * worker.h - one thread, one ring, and everything it owns: buffers, timers, memory, connections, kept upstream connections.
  *
- *   worker_turn: wait -> dispatch completions -> look ahead -> fire timers -> flush what was written -> re-arm the starved
+ *   worker_turn: wait -> dispatch completions, by tenant when there are many -> look ahead -> fire timers -> flush what was written -> re-arm the starved
  *                -> refill the kernel's buffers -> release the dead -> quiescent state
  *
  * Shares nothing with other workers but RCU-read data; others speak to it by messages only.
@@ -17,6 +17,7 @@
 #include "core/timer.h"
 #include "core/top.h"
 #include "core/trim.h"
+#include "core/turn.h"
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
@@ -96,6 +97,7 @@ struct worker {
     uint64_t charge_mark;
     uint64_t lag_ns_max, window_lag_ns; /* the longest turn since the last look, of two who look */
     uint64_t buffers_short;             /* turns without a buffer to give the kernel */
+    struct turn turn;
 
     uint64_t random[2];
     void **module_state; /* by module index */
@@ -124,6 +126,8 @@ void worker_post(struct worker *, struct ring *from, struct message *);
  * `take` answers false. */
 void bufs_received(struct worker *, uint16_t first, size_t bytes,
                    bool (*take)(void *, struct slice), void *user);
+/* The same buffers are somebody's from now on, and will be received later: the kernel is lent others. */
+void bufs_claim(struct worker *, uint16_t first, size_t bytes);
 void bufs_refill(struct worker *);
 void bufs_starved(struct worker *); /* the kernel ran out: raise the level */
 bool bufs_provided(const struct worker *);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * fake_kernel.c - see fake_kernel.h.
  *
- *   verbs append to `pending`; ring_dispatch draws some of them, in any order, and completes those that can be
+ *   verbs append to `pending`; ring_dispatch draws some of them, in any order, and completes those that can be; from a moment
+ *   of its choice on the turn is crowded, and completions are queued
  *   peers live in `peer[fd]`: what they still send, what they take, how they end; ring_wait lets them act
  *
  * A stream's bytes are a function of its peer's number and the offset, and its first four are that number, so whoever
@@ -66,6 +67,8 @@ static unsigned pending_count;
 static struct message *message[256];
 static unsigned message_count;
 static unsigned fallible, fail_at;
+static struct turn *turn; /* of this dispatch */
+static uint64_t cycles;
 
 /* ---- chance and failure ---- */
 
@@ -169,6 +172,7 @@ void fake_start(const struct fake_plan *p) {
     clients_come = clients_waiting = 0;
     pending_count = message_count = 0;
     fallible = fail_at = 0;
+    cycles = 0;
 }
 
 bool fake_clients_done(void) {
@@ -182,6 +186,10 @@ bool fake_clients_done(void) {
 
 int64_t fake_waited_ns(void) {
     return waited;
+}
+
+void fake_spend(uint64_t ns) {
+    cycles += ns;
 }
 
 uint64_t fake_backlog(void) {
@@ -251,6 +259,7 @@ static struct pend *pend_add(enum kind kind, struct op *op, int fd) {
     assert_false(op->armed);
     assert_true(fd == FAKE_LISTENER || (fd >= 10 && peer[fd].open));
     op->armed = true;
+    op->braked = false;
     op->owner->inflight++;
     pending[pending_count] = (struct pend){.kind = kind, .op = op, .fd = fd};
     return &pending[pending_count++];
@@ -344,7 +353,10 @@ static void complete(unsigned at, int32_t res, uint32_t flags, uint16_t buffer) 
         free(pending[at].iov);
         pending[at] = pending[--pending_count];
     }
-    op_complete(op, &c);
+    if (turn && turn->crowded)
+        turn_put(turn, op, &c);
+    else
+        op_complete(op, &c);
 }
 
 static void try_accept(unsigned at) {
@@ -460,10 +472,16 @@ static void try_one(struct ring *r, unsigned at) {
     }
 }
 
-unsigned ring_dispatch(struct ring *r) {
+unsigned ring_dispatch(struct ring *r, struct turn *t) {
     unsigned tries = (unsigned)draw_below(pending_count * 2 + 2);
-    while (tries-- && pending_count)
+    unsigned quiet = one_in(2) ? UINT32_MAX : (unsigned)draw_below(20);
+    turn = t;
+    while (tries-- && pending_count) {
+        if (t && !t->crowded && !quiet--)
+            turn_crowd(t, true);
         try_one(r, (unsigned)draw_below(pending_count));
+    }
+    turn = NULL;
     while (message_count) {
         struct message *m = message[--message_count];
         m->run(m);
@@ -546,6 +564,8 @@ int64_t sys_now_ns(void) {
     return now;
 }
 
+/* Each look at them takes some 20 us, so that a turn has time for some of what waits. */
 uint64_t sys_cycles(void) {
-    return (uint64_t)now;
+    cycles += 20000;
+    return (uint64_t)now + cycles;
 }

@@ -37,3 +37,5 @@ unsigned fake_assert_delivered(void);
 uint64_t fake_backlog(void);
 /* What the last ring_wait was asked to wait at most. */
 int64_t fake_waited_ns(void);
+/* So much time passes now, while a completion is worked off. */
+void fake_spend(uint64_t ns);

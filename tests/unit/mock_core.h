@@ -55,9 +55,8 @@ struct mock {
     uint32_t held_ms;     /* what conn_held_ms says */
     int64_t request_size; /* of acme's limits */
     bool draining, trust, no_set;
-    bool meets_not; /* the TLS rules of any name */
-    const char
-        *subject; /* of the client's certificate; NULL: none was shown */
+    bool meets_not;      /* the TLS rules of any name */
+    const char *subject; /* of the client's certificate; NULL: none was shown */
     bool no_certificate; /* for any name */
     const char *
         challenge; /* what an authority that asks a.example or tls.example for the token "tok" is told */

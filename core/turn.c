@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * turn.c - see turn.h.
+ */
+#include "core/turn.h"
+#include "core/worker.h"
+
+struct waiting {          /* a completion in a lane */
+    struct drr_item item; /* first */
+    struct op *op;
+    struct completion completion;
+};
+
+static struct worker *worker_of(struct turn *t) {
+    return container_of(t, struct worker, turn);
+}
+
+/* ---- the clock: cycles are what is measured, microseconds are what is meant ---- */
+
+enum { CYCLES_US_GUESS = 1000, LEARN_LEAST_NS = 1000000, LEARN_MOST_NS = 1000000000 };
+
+static void clock_set(struct turn *t, uint64_t cycles_us) {
+    t->cycles_us = cycles_us ? cycles_us : 1;
+    t->drr.quantum = (int64_t)(TURN_QUANTUM_US * t->cycles_us);
+}
+
+/* How fast cycles pass is known better each turn, and well enough after a second. */
+static void clock_learn(struct worker *w) {
+    struct turn *t = &w->turn;
+    int64_t ns = w->now_ns - t->first_ns;
+    if (!t->first_ns || ns < LEARN_LEAST_NS)
+        return;
+    clock_set(t, (w->charge_mark - t->first_cycles) / (uint64_t)(ns / 1000));
+    if (ns >= LEARN_MOST_NS)
+        t->first_ns = 0;
+}
+
+void turn_init(struct worker *w) {
+    struct turn *t = &w->turn;
+    t->first_ns = w->now_ns;
+    t->first_cycles = w->charge_mark;
+    clock_set(t, CYCLES_US_GUESS);
+}
+
+void turn_begin(struct worker *w) {
+    struct turn *t = &w->turn;
+    clock_learn(w);
+    t->began = w->charge_mark;
+    t->slice_end = t->began + TURN_SLICE_US * t->cycles_us;
+    t->mark = t->began;
+    t->crowded = turn_waits(t); /* who waits already is not to be overtaken */
+}
+
+void turn_crowd(struct turn *t, bool several) {
+    if (several) {
+        t->crowded = true;
+        ACCOUNT_ADD(t->crowds, 1);
+    } else {
+        t->slice_end = t->mark + TURN_SLICE_US * t->cycles_us;
+    }
+}
+
+/* ---- lanes ---- */
+
+void lane_init_own(struct lane *l, struct owner *o) {
+    *l = (struct lane){.drr = {.weight = 1}};
+    o->lane = l;
+    o->own_lane = true;
+}
+
+const void *turn_payer(const struct op *op) {
+    const struct owner *o = op->owner;
+    return o->own_lane ? (const void *)o->lane : account_tenant(o->account);
+}
+
+static struct lane *lane_of(struct worker *w, struct account *a) {
+    struct lane *l = a->w[w->id].lane;
+    if (l || !(l = worker_alloc(w, sizeof *l)))
+        return l;
+    *l = (struct lane){.drr = {.weight = a == w->nobody ? LANE_STRANGERS : 1},
+                       .account = a,
+                       .next = w->turn.lanes};
+    w->turn.lanes = l;
+    __atomic_store_n(&a->w[w->id].lane, l, __ATOMIC_RELAXED);
+    return l;
+}
+
+/* Nothing waits: what lanes owe is forgotten, since nobody had to wait for it. */
+static void lanes_free(struct worker *w) {
+    struct lane *l;
+    while ((l = w->turn.lanes)) {
+        w->turn.lanes = l->next;
+        __atomic_store_n(&l->account->w[w->id].lane, NULL, __ATOMIC_RELAXED);
+        worker_free(w, l, sizeof *l);
+    }
+}
+
+/* What a tenant's completions cause at the end of the turn (sends, TLS records) and in what was looked ahead for is not seen while
+ * they are served, but it is charged: so lanes that still have something waiting pay for it before the next turn. */
+static void lanes_note(struct worker *w) {
+    for (struct lane *l = w->turn.lanes; l; l = l->next)
+        l->charged = l->account->w[w->id].loop_cycles;
+}
+
+static void lanes_settle(struct worker *w) {
+    for (struct lane *l = w->turn.lanes; l; l = l->next)
+        if (l->charged && l->account != w->nobody)
+            drr_paid(&w->turn.drr, &l->drr,
+                     (int64_t)(l->account->w[w->id].loop_cycles - l->charged));
+}
+
+/* ---- into a lane, and out of it ---- */
+
+static unsigned buffers_of(const struct completion *c) {
+    return c->flags & OP_BUFFER && c->res > 0 ? ((unsigned)c->res + BUF_SIZE - 1) / BUF_SIZE : 0;
+}
+
+static void lane_charge(const struct worker *w, const struct lane *l, int64_t buffers) {
+    if (buffers && l->account)
+        ACCOUNT_ADD(l->account->w[w->id].buffers, buffers);
+}
+
+static void lane_brake(const struct worker *w, const struct lane *l, struct op *op,
+                       const struct completion *c) {
+    if (l->drr.count < LANE_LONG || op->braked || !(c->flags & OP_MORE))
+        return;
+    op->braked = true;
+    ring_cancel(w->ring, op);
+}
+
+static void serve(struct worker *w, struct drr_line *line, struct drr_item *item) {
+    struct lane *l = container_of(line, struct lane, drr);
+    struct waiting *i = container_of(item, struct waiting, item);
+    struct completion c = i->completion;
+    struct op *op = i->op;
+    worker_free(w, i, sizeof *i);
+    op->owner->queued--;
+    lane_charge(w, l, -(int64_t)buffers_of(&c));
+    op_complete(op, &c);
+    uint64_t now = sys_cycles();
+    drr_paid(&w->turn.drr, line, (int64_t)(now - w->turn.mark));
+    w->turn.mark = now;
+}
+
+/* What came before it, first. */
+static void put_without_memory(struct worker *w, struct op *op, const struct completion *c) {
+    struct lane *l = op->owner->lane;
+    while (op->owner->queued)
+        serve(w, &l->drr, drr_take_of(&w->turn.drr, &l->drr));
+    op_complete(op, c);
+}
+
+void turn_put(struct turn *t, struct op *op, const struct completion *c) {
+    struct worker *w = worker_of(t);
+    struct owner *o = op->owner;
+    struct lane *l = o->queued || o->own_lane ? o->lane : lane_of(w, account_tenant(o->account));
+    struct waiting *i = l && o->queued < UINT16_MAX ? worker_alloc(w, sizeof *i) : NULL;
+    if (!i) {
+        put_without_memory(w, op, c);
+        return;
+    }
+    *i = (struct waiting){.op = op, .completion = *c};
+    if (buffers_of(c))
+        bufs_claim(w, c->buffer, (size_t)c->res);
+    lane_charge(w, l, buffers_of(c));
+    o->lane = l;
+    o->queued++;
+    drr_put(&t->drr, &l->drr, &i->item);
+    lane_brake(w, l, op, c);
+}
+
+void turn_run(struct worker *w) {
+    struct turn *t = &w->turn;
+    if (!turn_waits(t))
+        return;
+    uint64_t until = t->began + TURN_MOST_US * t->cycles_us;
+    struct drr_line *line;
+    struct drr_item *item;
+    lanes_settle(w);
+    t->mark = sys_cycles();
+    while (t->mark < until && (item = drr_take(&t->drr, &line)))
+        serve(w, line, item);
+    if (turn_waits(t))
+        lanes_note(w);
+    else
+        lanes_free(w);
+}
+
+void turn_end(struct worker *w) {
+    struct drr_line *line;
+    struct drr_item *item;
+    while ((item = drr_take(&w->turn.drr, &line)))
+        worker_free(w, container_of(item, struct waiting, item), sizeof(struct waiting));
+    lanes_free(w);
+}

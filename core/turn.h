@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * turn.h - whose completions a worker works off first: in the order they came while a turn is short, by tenant when it is not.
+ *
+ *   CQE -> dispatched at once                       a turn of less than TURN_SLICE_US, or one tenant's alone: nothing to share
+ *   CQE -> lane of its tenant -> deficit round robin by measured time -> dispatched      (drr.h)
+ *
+ * A turn that has lasted TURN_SLICE_US while more than one tenant has completions left is crowded: the rest is copied out of the
+ * ring, so that the kernel's queue stays empty, and each tenant is given TURN_QUANTUM_US in turn. After TURN_MOST_US the turn
+ * ends and what is left goes on in the next, which is crowded from its beginning.
+ *
+ * Lanes: one for each tenant, one for those of whom no tenant is known yet, and one for each listener's accepts. All completions
+ * of one owner are in one lane, so they keep their order. What messages between threads bring is never queued. A lane that
+ * is LANE_LONG puts the brake on what fills it: its multishot operations are cancelled, and begin again when their last completion has
+ * been worked off; a socket then receives once at a time. So the tenant whose sockets flood a worker is read from less, the
+ * others are not, and what waits is bounded by its sockets. Buffers that wait in a lane are its tenant's.
+ */
+#pragma once
+#include "core/drr.h"
+#include "core/sys.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct worker;
+struct account;
+struct op;
+struct owner;
+struct completion;
+
+enum {
+    TURN_SLICE_US = 200,
+    TURN_QUANTUM_US = 100,
+    TURN_MOST_US = 1500,
+    LANE_LONG = 64,
+    LANE_STRANGERS = 4, /* weight: everybody's new connections come through it */
+};
+
+struct lane {
+    struct drr_line drr;
+    struct account *account; /* a tenant's, that it keeps; NULL: a listener's */
+    uint64_t charged;        /* what the account had been charged when the turn before ended its service; 0: new */
+    struct lane *next;       /* of its worker, until nothing waits anywhere */
+};
+
+struct turn { /* of one worker */
+    struct drr drr;
+    struct lane *lanes;
+    bool crowded;                  /* completions are queued */
+    uint64_t began, slice_end, mark; /* cycles; the last look at them */
+    uint64_t cycles_us;            /* in a microsecond, as far as is known */
+    uint64_t first_cycles, crowds; /* when it was made; turns that were crowded, read by anyone */
+    int64_t first_ns;
+};
+
+void turn_init(struct worker *);
+void turn_begin(struct worker *);
+/* The slice is over (turn_is_long): is what comes next to be queued? `several`: it is of more than one tenant. */
+void turn_crowd(struct turn *, bool several);
+/* Asked after each completion that was dispatched, the `count`th; looks at the clock now and then. */
+static inline bool turn_is_long(struct turn *t, unsigned count) {
+    enum { LOOK = 4 };
+    if (count % LOOK)
+        return false;
+    t->mark = sys_cycles();
+    return t->mark >= t->slice_end;
+}
+/* Who would be given the time: equal for all completions of one lane. */
+const void *turn_payer(const struct op *);
+/* Queues it; without memory it is dispatched, in its owner's order. */
+void turn_put(struct turn *, struct op *, const struct completion *);
+/* Works off what is queued, for as long as the turn may last. */
+void turn_run(struct worker *);
+/* Whatever waits is dropped with the worker. */
+void turn_end(struct worker *);
+static inline bool turn_waits(const struct turn *t) {
+    return t->drr.count;
+}
+/* The lane that an owner's completions wait in whoever pays for them; it must outlive the owner. */
+void lane_init_own(struct lane *, struct owner *);

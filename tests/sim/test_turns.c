@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * test_turns.c - a crowded worker: whose completions it works off (core/turn.c), with time that passes as the stories say.
+ *
+ * link: -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=aligned_alloc
+ */
+#include "core/process.h"
+#include "core/worker.h"
+#include "fake_kernel.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { OWNERS = 64, US = 1000 };
+
+struct thing { /* somebody's socket, or what stands for one */
+    struct owner owner;
+    struct op op;
+    uint64_t ns; /* that one of its completions costs */
+    int32_t put, seen;
+    struct account *becomes; /* at its first completion, as a connection whose tenant is found */
+    bool released;
+};
+
+static struct scene {
+    struct worker *w;
+    struct account *nobody, *a, *b;
+    struct thing thing[OWNERS];
+    unsigned things;
+    uint64_t given_a, given_b;
+} scene;
+
+static void thing_done(struct op *op, const struct completion *c) {
+    struct thing *t = container_of(op, struct thing, op);
+    assert_int_equal(c->res, t->seen++); /* in order, and each once */
+    assert_false(t->released);
+    fake_spend(t->ns);
+    if (t->becomes)
+        t->owner.account = t->becomes;
+    if (t->owner.account == scene.a)
+        scene.given_a += t->ns;
+    if (t->owner.account == scene.b)
+        scene.given_b += t->ns;
+}
+
+static void thing_release(struct owner *o) {
+    struct thing *t = container_of(o, struct thing, owner);
+    assert_int_equal(t->seen, t->put);
+    t->released = true;
+}
+
+static struct thing *thing_new(struct account *a, uint64_t ns) {
+    struct thing *t = &scene.thing[scene.things++];
+    owner_init(&t->owner, scene.w, a, thing_release);
+    op_init(&t->op, &t->owner, thing_done);
+    t->op.armed = true;
+    t->owner.inflight = 1;
+    t->ns = ns;
+    return t;
+}
+
+static void thing_put(struct thing *t, uint32_t flags) {
+    struct completion c = {.res = t->put++, .flags = flags};
+    turn_put(&scene.w->turn, &t->op, &c);
+}
+
+static void scene_up(void) {
+    struct err err;
+    fake_start(&(struct fake_plan){.seed = 1});
+    scene = (struct scene){
+        .nobody = account_new("", 1), .a = account_new("a", 1), .b = account_new("b", 1)};
+    struct worker_conf conf = {.nobody = scene.nobody, .seed = 1, .buffer_memory = 8 << 20};
+    assert_true(worker_new(&conf, &scene.w, &err));
+    scene.w->turn.cycles_us = 1000; /* the fake clock's cycles are nanoseconds */
+    scene.w->turn.drr.quantum = TURN_QUANTUM_US * 1000;
+    scene.w->turn.first_ns = 0;
+}
+
+static void scene_down(void) {
+    assert_null(scene.w->turn.lanes);
+    worker_end(scene.w);
+    assert_int_equal(scene.a->refs, 1);
+    account_unref(scene.a);
+    account_unref(scene.b);
+    account_unref(scene.nobody);
+}
+
+/* A turn as worker_turn has it, of what is queued. */
+static void turn(void) {
+    scene.w->charge_mark = sys_cycles();
+    turn_begin(scene.w);
+    turn_run(scene.w);
+}
+
+static void turns_until_idle(void) {
+    for (unsigned i = 0; i < 100000 && turn_waits(&scene.w->turn); i++)
+        turn();
+    assert_false(turn_waits(&scene.w->turn));
+}
+
+/* ---- claims ---- */
+
+/* Fifty busy connections beside one, whose completions are dearer: the same time for both, turn by turn. */
+static void a_tenant_with_many_connections_gets_no_more_than_one_with_one(void **unused) {
+    (void)unused;
+    scene_up();
+    for (unsigned i = 0; i < 50; i++)
+        for (struct thing *t = thing_new(scene.a, 10 * US); t->put < 200;)
+            thing_put(t, OP_MORE);
+    struct thing *one = thing_new(scene.b, 70 * US);
+    while (one->put < 2000)
+        thing_put(one, OP_MORE);
+    for (unsigned i = 0; i < 60; i++) {
+        turn();
+        assert_true(one->seen < one->put && scene.given_a < 50 * 200 * 10 * US);
+        int64_t apart = (int64_t)scene.given_a - (int64_t)scene.given_b;
+        /* the looks at the clock cost some, too: 20 us each in the fake kernel */
+        assert_in_range(llabs(apart), 0, scene.given_b);
+        assert_true(scene.given_a && scene.given_b);
+    }
+    turns_until_idle();
+    scene_down();
+}
+
+/* What the kernel brings for one tenant fills its own lane; who comes later is served within a round. */
+static void who_comes_to_a_crowded_worker_is_served_within_a_turn(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *flood = thing_new(scene.a, 50 * US), *late = thing_new(scene.b, 50 * US);
+    while (flood->put < 5000)
+        thing_put(flood, OP_MORE);
+    turn();
+    for (unsigned i = 0; i < 20; i++) {
+        thing_put(late, OP_MORE);
+        turn();
+        assert_int_equal(late->seen, late->put);
+    }
+    assert_true(flood->seen < flood->put);
+    turns_until_idle();
+    assert_int_equal(flood->seen, flood->put);
+    scene_down();
+}
+
+static void a_turn_ends_in_time_and_the_rest_goes_on_in_the_next(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *t = thing_new(scene.a, 100 * US);
+    while (t->put < 200)
+        thing_put(t, OP_MORE);
+    unsigned turns = 0;
+    while (turn_waits(&scene.w->turn)) {
+        uint64_t before = scene.w->charge_mark;
+        turn();
+        turns++;
+        assert_in_range(scene.w->charge_mark - before, 0, (TURN_MOST_US + 200) * US);
+        assert_int_equal(turn_waits(&scene.w->turn), t->seen < t->put);
+    }
+    assert_true(turns >= 13);
+    scene_down();
+}
+
+/* A connection whose tenant becomes known while its completions wait keeps their order. */
+static void completions_of_one_owner_keep_their_order_when_its_payer_changes(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *stranger = thing_new(scene.nobody, 10 * US);
+    struct thing *others[8];
+    stranger->becomes = scene.b;
+    for (unsigned i = 0; i < 8; i++)
+        others[i] = thing_new(scene.a, 30 * US);
+    for (unsigned round = 0; round < 400; round++) {
+        thing_put(stranger, OP_MORE);
+        thing_put(others[round % 8], OP_MORE);
+        if (round % 7 == 0)
+            turn();
+    }
+    assert_true(stranger->seen > 0);
+    turns_until_idle();
+    assert_int_equal(stranger->seen, stranger->put);
+    scene_down();
+}
+
+static void a_dying_owner_gets_all_its_completions_and_is_released_once(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *dying = thing_new(scene.a, 10 * US), *busy = thing_new(scene.b, 60 * US);
+    for (unsigned i = 0; i < 100; i++) {
+        thing_put(dying, OP_MORE);
+        thing_put(busy, OP_MORE);
+    }
+    turn();
+    assert_true(dying->seen < dying->put);
+    thing_put(dying, 0);
+    owner_end(&dying->owner);
+    for (unsigned i = 0; i < 1000 && !dying->released; i++)
+        assert_int_equal(worker_turn(scene.w, 0), 0);
+    assert_true(dying->released);
+    assert_int_equal(dying->seen, dying->put);
+    turns_until_idle();
+    scene_down();
+}
+
+static void a_long_lane_brakes_what_fills_it_and_no_other(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *flood = thing_new(scene.a, 10 * US), *other = thing_new(scene.b, 10 * US);
+    for (unsigned i = 0; i < LANE_LONG; i++) {
+        assert_false(flood->op.braked);
+        thing_put(flood, OP_MORE);
+        if (i % 2)
+            thing_put(other, OP_MORE);
+    }
+    assert_true(flood->op.braked);
+    assert_false(other->op.braked);
+    turns_until_idle();
+    scene_down();
+}
+
+/* Each k-th allocation fails: everything comes, in order, at once if it can't wait. */
+static void without_memory_order_is_kept(void **unused) {
+    (void)unused;
+    for (unsigned k = 1; k < 60; k++) {
+        scene_up();
+        struct thing *a = thing_new(scene.a, 10 * US), *b = thing_new(scene.b, 10 * US);
+        fake_fail_at(k);
+        for (unsigned i = 0; i < 300; i++)
+            thing_put(i % 3 ? a : b, OP_MORE);
+        turns_until_idle();
+        fake_fail_at(0);
+        assert_int_equal(a->seen, a->put);
+        assert_int_equal(b->seen, b->put);
+        scene_down();
+    }
+}
+
+/* Buffers that wait are held by their tenant, and the kernel is lent others meanwhile. */
+static void buffers_that_wait_count_for_their_tenant(void **unused) {
+    (void)unused;
+    scene_up();
+    struct worker *w = scene.w;
+    struct thing *t = thing_new(scene.a, 0);
+    unsigned provided = w->provided, at = w->order_tail - w->provided;
+    t->put = t->seen = 3 * BUF_SIZE - 10; /* what is received, and what thing_done awaits */
+    struct completion c = {.res = t->put++, .flags = OP_MORE | OP_BUFFER, .buffer = w->order[at]};
+    turn_put(&w->turn, &t->op, &c);
+    assert_int_equal(scene.a->w[0].buffers, 3);
+    assert_int_equal(w->provided, provided - 3);
+    bufs_refill(w);
+    assert_int_equal(w->provided, provided);
+    turns_until_idle();
+    assert_int_equal(scene.a->w[0].buffers, 0);
+    scene_down();
+}
+
+static void the_worker_ends_whatever_waits(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *t = thing_new(scene.a, 10 * US);
+    while (t->put < 500)
+        thing_put(t, OP_MORE);
+    turn();
+    turn_end(scene.w);
+    scene_down();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tenant_with_many_connections_gets_no_more_than_one_with_one),
+        cmocka_unit_test(who_comes_to_a_crowded_worker_is_served_within_a_turn),
+        cmocka_unit_test(a_turn_ends_in_time_and_the_rest_goes_on_in_the_next),
+        cmocka_unit_test(completions_of_one_owner_keep_their_order_when_its_payer_changes),
+        cmocka_unit_test(a_dying_owner_gets_all_its_completions_and_is_released_once),
+        cmocka_unit_test(a_long_lane_brakes_what_fills_it_and_no_other),
+        cmocka_unit_test(without_memory_order_is_kept),
+        cmocka_unit_test(buffers_that_wait_count_for_their_tenant),
+        cmocka_unit_test(the_worker_ends_whatever_waits),
+    };
+    return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
+}
