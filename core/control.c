@@ -384,6 +384,8 @@ void core_worker_figures(unsigned id, struct core_figures *ret) {
         .buffers_in_use = __atomic_load_n(&w->in_use, __ATOMIC_RELAXED),
         .buffers_max = w->most,
         .cpu_seconds = (double)cpu_ns_of(id) / 1e9,
+        .tenants_seconds = (double)ledger_worker_tenants_ns(id) / 1e9,
+        .own_seconds = (double)ledger_worker_own_ns(id) / 1e9,
         .loop_lag_ns_max = __atomic_exchange_n(&w->lag_ns_max, 0, __ATOMIC_RELAXED),
     };
 }
@@ -407,6 +409,7 @@ static void worker_look(unsigned id, struct ledger_worker *ret) {
         .buffers_short = __atomic_load_n(&w->buffers_short, __ATOMIC_RELAXED),
         .buffers = __atomic_load_n(&w->in_use, __ATOMIC_RELAXED),
         .buffers_most = w->most,
+        .listed = __atomic_exchange_n(&w->listed, NULL, __ATOMIC_ACQUIRE),
     };
 }
 

@@ -96,6 +96,7 @@ struct worker {
     uint64_t charge_mark;
     uint64_t lag_ns_max, window_lag_ns; /* the longest turn since the last look, of two who look */
     uint64_t buffers_short;             /* turns without a buffer to give the kernel */
+    struct account_worker *listed; /* rows that something was counted in since the ledger looked */
 
     uint64_t random[2];
     void **module_state; /* by module index */
@@ -156,8 +157,10 @@ void segs_drop(struct worker *, struct segs *);
 static inline void worker_pays(struct worker *w, struct account *a) {
     if (a == w->payer && a != w->nobody)
         return;
+    struct account_worker *row = &w->payer->w[w->id];
     uint64_t now = sys_cycles();
-    ACCOUNT_ADD(w->payer->w[w->id].loop_cycles, now - w->charge_mark);
+    ACCOUNT_ADD(row->loop_cycles, now - w->charge_mark);
+    account_list(&w->listed, row);
     w->charge_mark = now;
     w->payer = a;
 }
