@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import measure
+from accounting import Accounting
 from acme import Acme
 from domains import Domains
 from measure import rss_kib, run_load
@@ -241,4 +242,5 @@ ALL = [
     Reuse(),
     Domains(),
     Acme(),
+    Accounting(),
 ]

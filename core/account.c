@@ -23,7 +23,7 @@ static void account_link(struct account *a) {
 }
 
 static void account_free(struct account *a) {
-    ledger_fold_free(a->fold);
+    ledger_forget(a);
     limiter_free(a->limiter);
     free(a->name);
     free(a->uid);
@@ -37,12 +37,13 @@ struct account *account_new(const char *name, unsigned workers) {
         return NULL;
     memset(a, 0, size);
     a->name = strdup(name);
-    a->fold = ledger_fold_new(workers);
-    if (!a->name || !a->fold) {
+    if (!a->name || !ledger_know(a, workers)) {
         account_free(a);
         return NULL;
     }
     a->workers = workers;
+    for (unsigned i = 0; i < workers; i++)
+        a->w[i].account = a;
     atomic_init(&a->refs, 1);
     account_link(a);
     return a;
@@ -103,15 +104,16 @@ static void port_end(struct account *a) {
     struct account_worker sum = account_sum(a);
     port_unlink(a);
     rows_add(&tenant->gone, &sum);
-    ledger_fold_move(a->fold, tenant->fold);
+    ledger_move(a, tenant);
     retire(a, port_freed);
     account_unref(tenant);
 }
 
-/* What was its sockets' may still wait to be worked off, or be owed for. */
-static bool account_has_lane(const struct account *a) {
+/* What was its sockets' may still wait to be worked off, or be owed for; and rows are looked at by the ledger. */
+static bool is_in_use(const struct account *a) {
     for (unsigned i = 0; i < a->workers; i++)
-        if (__atomic_load_n(&a->w[i].lane, __ATOMIC_RELAXED))
+        if (__atomic_load_n(&a->w[i].lane, __ATOMIC_RELAXED) ||
+            __atomic_load_n(&a->w[i].listed, __ATOMIC_RELAXED))
             return true;
     return false;
 }
@@ -121,7 +123,7 @@ static void account_end(void *object) {
     struct account *a = object;
     bool was_quiet = a->quiet;
     a->retiring = atomic_load_explicit(&a->refs, memory_order_relaxed) == 0;
-    a->quiet = a->retiring && !account_sum(a).descriptors && !account_has_lane(a);
+    a->quiet = a->retiring && !account_sum(a).descriptors && !is_in_use(a);
     if (!a->retiring)
         return; /* wanted again */
     if (!ending && (!a->quiet || !was_quiet)) {

@@ -10,6 +10,7 @@
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Upper bounds of the buckets of requests' durations, in microseconds; the last bucket has none. */
@@ -21,6 +22,7 @@ struct lane;
 /* One worker's row. Words only: rows are added up word by word. */
 struct account_worker {
     /* What nearly every completion touches: one line. */
+    uint64_t listed; /* in its worker's list of what the ledger is to look at */
     uint64_t loop_cycles;
     uint64_t
         kernel; /* weight of what the kernel did for it in io_uring_enter (op.h): a share, no time */
@@ -28,8 +30,7 @@ struct account_worker {
     uint64_t bytes_out;     /* to clients */
     uint64_t pod_bytes_in;  /* from pods */
     uint64_t pod_bytes_out; /* to pods */
-    uint64_t requests;
-    int64_t buffers; /* held now, in queues */
+    int64_t buffers;        /* held now, in queues */
     /* Connections. */
     int64_t connections; /* open now */
     uint64_t connections_total;
@@ -41,6 +42,7 @@ struct account_worker {
     uint64_t handshakes; /* TLS handshakes begun with clients */
     uint64_t failures;   /* answers the edge made itself: 502, 503, 504 */
     /* What became of requests, and how pods were met. */
+    uint64_t requests;
     uint64_t answered[ACCOUNT_CLASSES]; /* by status: 1xx (upgrades), 2xx … 5xx */
     uint64_t duration[ACCOUNT_BUCKETS]; /* each request in one */
     uint64_t duration_us;               /* of all of them */
@@ -48,12 +50,27 @@ struct account_worker {
     uint64_t retries;                   /* further pods asked for the same request or connection */
     uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
     uint64_t calmed; /* of those, connections that were told ENHANCE_YOUR_CALM */
-    struct lane *lane; /* not a figure: where completions wait while this worker is crowded (core/turn.h); keeps the account */
+    /* ---- no counters ---- */
+    struct account *account;
+    struct account_worker *next_listed;
+    struct lane *lane; /* where completions wait while this worker is crowded (core/turn.h); keeps the account */
 } __attribute__((aligned(64)));
-enum { ACCOUNT_WORDS = sizeof(struct account_worker) / sizeof(uint64_t) };
+enum { ACCOUNT_WORDS = offsetof(struct account_worker, account) / sizeof(uint64_t) };
+_Static_assert(offsetof(struct account_worker, connections) == 64, "one line");
 
 /* How a worker counts: it is the only writer, so no locked instruction is needed, and a reader never sees half. */
 #define ACCOUNT_ADD(counter, n) __atomic_store_n(&(counter), (counter) + (n), __ATOMIC_RELAXED)
+
+/* Something was counted in this row: the ledger will look at it. Everything before this is seen then, or the time after. */
+static inline void account_list(struct account_worker **list, struct account_worker *row) {
+    if (__atomic_load_n(&row->listed, __ATOMIC_RELAXED))
+        return;
+    __atomic_store_n(&row->listed, 1, __ATOMIC_RELAXED);
+    row->next_listed = __atomic_load_n(list, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(list, &row->next_listed, row, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+        ;
+}
 
 struct limiter; /* core/limit.h */
 

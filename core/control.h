@@ -136,7 +136,8 @@ struct core_figures {
     uint64_t connections, accepted, requests;
     uint64_t buffers_in_use, buffers_max;
     double cpu_seconds;
-    uint64_t loop_lag_ns_max; /* longest turn since the last call */
+    double tenants_seconds, own_seconds; /* of it, as of the last window (ledger.h) */
+    uint64_t loop_lag_ns_max;            /* longest turn since the last call */
 };
 void core_worker_figures(unsigned worker, struct core_figures *ret);
 struct worker_memory { /* buffers: of BUF_SIZE bytes, resident: that have a page of memory */

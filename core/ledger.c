@@ -5,25 +5,35 @@
  *
  *   the rest goes to who had the kernel work, in proportion to the weight of that work (`kernel`); to nobody when there was none.
  *   When callbacks alone come to more than the thread had - it was not running all the time - they share what it had.
+ *
+ * A window costs what was active in it, whatever the number of tenants: workers list the rows they count in, and what is listed is
+ * looked at here, now and once more a window later. A row that was counted in while its mark was being taken off is seen then.
  */
 #include "core/ledger.h"
 #include <stdlib.h>
 #include <string.h>
 
-struct fold_worker {
-    uint64_t cycles, kernel;        /* as of the last window */
-    int64_t cycles_now, kernel_now; /* of the window that is being closed */
-    uint64_t loop_ns;
+enum { LOOKS = 2, NOT_AMONG = -1 };
+
+struct sum { /* of time: grows only, and what would make it fall is owed to what comes later */
+    uint64_t ns;
+    double owed;
 };
 
+struct fold_worker {
+    uint64_t cycles, kernel;        /* as of the last look */
+    int64_t cycles_now, kernel_now; /* of the window that is being closed */
+};
+
+/* What is known of one account. */
 struct account_fold {
-    struct account_worker before; /* of the whole tree */
+    int64_t among; /* its place in ledger.active */
+    int looks;     /* so often it is still to be looked at */
+    struct sum loop;
+    uint64_t window_ns; /* the same in the last window; both without ports */
+    uint64_t gone_ns;   /* of ports that are no more */
     struct ledger_use use;
-    uint64_t window_ns; /* its own, without ports */
-    double owed_ns; /* what rounding left, or what was charged to it and moved to another since */
-    uint64_t loop_ns, gone_ns; /* since it began: its own; of ports that are no more */
-    bool active;
-    unsigned workers;
+    struct account_worker before; /* of the whole tree */
     struct fold_worker w[];
 };
 
@@ -34,47 +44,114 @@ struct worker_window {
 struct ledger_known { /* of one worker */
     int64_t cpu_ns;
     uint64_t buffers_short;
-    uint64_t tenants_ns, own_ns; /* since it began */
+    struct sum tenants, own;
 };
 
 static struct ledger {
     struct ledger_all all;
+    int64_t descriptors; /* of all accounts */
     bool begun;
     int64_t first_ns, now_ns;
     uint64_t first_cycles;
     unsigned workers;
     struct ledger_known *known;
     struct worker_window *window;
+    struct account *own; /* the edge's */
+    struct account *
+        *active; /* were active lately, or hold something; with room for all there are */
+    size_t count, room, accounts;
 } ledger;
-
-/* ---- life ---- */
-
-struct account_fold *ledger_fold_new(unsigned workers) {
-    struct account_fold *f = calloc(1, sizeof *f + workers * sizeof *f->w);
-    if (f)
-        f->workers = workers;
-    return f;
-}
-
-void ledger_fold_free(struct account_fold *f) {
-    free(f);
-}
-
-void ledger_fold_move(struct account_fold *from, struct account_fold *to) {
-    to->gone_ns += from->loop_ns;
-}
-
-void ledger_fini(void) {
-    free(ledger.known);
-    free(ledger.window);
-    ledger = (struct ledger){0};
-}
 
 static bool is_own(const struct account *a) {
     return !*a->name;
 }
 
-/* ---- what was counted since the last window ---- */
+/* ---- accounts come and go ---- */
+
+/* Room is made here, where there may be none, so that a window never lacks it. */
+bool ledger_know(struct account *a, unsigned workers) {
+    if (ledger.accounts == ledger.room) {
+        size_t room = ledger.room ? 2 * ledger.room : 64;
+        struct account **more = realloc(ledger.active, room * sizeof *more);
+        if (!more)
+            return false;
+        ledger.active = more;
+        ledger.room = room;
+    }
+    a->fold = calloc(1, sizeof *a->fold + workers * sizeof *a->fold->w);
+    if (!a->fold)
+        return false;
+    a->fold->among = NOT_AMONG;
+    ledger.accounts++;
+    if (is_own(a))
+        ledger.own = a;
+    return true;
+}
+
+static void active_add(struct account *a) {
+    struct account_fold *f = a->fold;
+    if (f->among != NOT_AMONG)
+        return;
+    f->among = (int64_t)ledger.count;
+    ledger.active[ledger.count++] = a;
+}
+
+static void active_remove(struct account *a) {
+    struct account_fold *f = a->fold;
+    if (f->among == NOT_AMONG)
+        return;
+    struct account *last = ledger.active[--ledger.count];
+    ledger.active[f->among] = last;
+    last->fold->among = f->among;
+    f->among = NOT_AMONG;
+}
+
+void ledger_forget(struct account *a) {
+    if (!a->fold)
+        return;
+    active_remove(a);
+    free(a->fold);
+    a->fold = NULL;
+    if (ledger.own == a)
+        ledger.own = NULL;
+    if (--ledger.accounts)
+        return;
+    free(ledger.active);
+    ledger.active = NULL;
+    ledger.room = 0;
+}
+
+void ledger_move(const struct account *from, struct account *to) {
+    to->fold->gone_ns += from->fold->loop.ns;
+}
+
+void ledger_fini(void) {
+    free(ledger.known);
+    free(ledger.window);
+    ledger = (struct ledger){.own = ledger.own,
+                             .active = ledger.active,
+                             .count = ledger.count,
+                             .room = ledger.room,
+                             .accounts = ledger.accounts};
+}
+
+/* ---- what was counted since the last look ---- */
+
+static void account_wake(struct account *a) {
+    a->fold->looks = LOOKS;
+    active_add(a);
+    if (a->tenant)
+        account_wake(a->tenant);
+}
+
+/* The mark goes first: what is counted from here on lists the row again. */
+static void listed_take(struct account_worker *row) {
+    for (struct account_worker *next; row; row = next) {
+        next = row->next_listed;
+        __atomic_store_n(&row->listed, 0, __ATOMIC_RELEASE);
+        account_wake(row->account);
+    }
+}
 
 static uint64_t word(const uint64_t *p) {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -95,93 +172,121 @@ static void account_read(struct account *a, double ns_per_cycle) {
 
 /* ---- time ---- */
 
-static double share_ns(const struct fold_worker *f, const struct worker_window *w, bool own,
+static double share_ns(const struct fold_worker *f, const struct worker_window *w,
                        double ns_per_cycle) {
     double mine = (double)f->cycles_now * ns_per_cycle;
     if (w->measured_ns > w->cpu_ns)
         return mine * w->cpu_ns / w->measured_ns;
-    double rest = w->cpu_ns - w->measured_ns;
-    if (w->kernel > 0)
-        return mine + rest * (double)f->kernel_now / w->kernel;
-    return own ? mine + rest : mine;
+    if (w->kernel <= 0)
+        return mine;
+    return mine + (w->cpu_ns - w->measured_ns) * (double)f->kernel_now / w->kernel;
 }
 
-/* What nobody was charged for and turned out to be a tenant's is taken back from nobody's: that may be more than nobody has in this
- * window, and is then owed to the next. */
-static uint64_t whole_ns(struct account_fold *f, double ns) {
-    f->owed_ns += ns;
-    if (f->owed_ns < 1)
+/* What nobody was charged for and turned out to be a tenant's is taken back from nobody: that may be more than nobody has in this
+ * window. Returns by how much the sum grew. */
+static uint64_t sum_add(struct sum *s, double ns) {
+    s->owed += ns;
+    if (s->owed < 1)
         return 0;
-    uint64_t whole = (uint64_t)f->owed_ns;
-    f->owed_ns -= (double)whole;
+    uint64_t whole = (uint64_t)s->owed;
+    s->owed -= (double)whole;
+    s->ns += whole;
     return whole;
 }
 
 static void account_charge(struct account *a, double ns_per_cycle) {
-    struct account_fold *f = a->fold;
     double sum = 0;
     for (unsigned i = 0; i < a->workers && i < ledger.workers; i++) {
-        double ns = share_ns(&f->w[i], &ledger.window[i], is_own(a), ns_per_cycle);
-        struct ledger_known *k = &ledger.known[i];
-        *(is_own(a) ? &k->own_ns : &k->tenants_ns) += (uint64_t)(int64_t)ns;
+        struct worker_window *w = &ledger.window[i];
+        double ns = share_ns(&a->fold->w[i], w, ns_per_cycle);
+        if (is_own(a) && w->kernel <= 0 && w->cpu_ns > w->measured_ns)
+            ns += w->cpu_ns - w->measured_ns;
+        sum_add(is_own(a) ? &ledger.known[i].own : &ledger.known[i].tenants, ns);
         sum += ns;
     }
-    f->window_ns = whole_ns(f, sum);
-    f->loop_ns += f->window_ns;
+    a->fold->window_ns = sum_add(&a->fold->loop, sum);
 }
 
 /* ---- everything else ---- */
 
+static struct ledger_use use_since(const struct account_worker *sum,
+                                   const struct account_worker *before) {
+#define SINCE(counter) .counter = sum->counter - before->counter
+#define NOW(gauge) .gauge = sum->gauge
+    return (struct ledger_use){SINCE(accepted),      SINCE(handshakes), SINCE(requests),
+                               SINCE(bytes_in),      SINCE(bytes_out),  SINCE(pod_bytes_in),
+                               SINCE(pod_bytes_out), SINCE(resets),     SINCE(pod_failures),
+                               SINCE(failures),      NOW(connections),  NOW(silent),
+                               NOW(descriptors),     NOW(buffers)};
+#undef SINCE
+#undef NOW
+}
+
 static void account_use(struct account *a) {
     struct account_fold *f = a->fold;
     struct account_worker sum = account_tree_sum(a);
-    struct ledger_use use = {.loop_ns = f->window_ns};
+    if (!a->tenant)
+        ledger.descriptors += sum.descriptors - f->use.descriptors;
+    f->use = use_since(&sum, &f->before);
+    f->use.loop_ns = f->window_ns;
     for (const struct account *p = a->ports; p; p = p->next_port)
-        use.loop_ns += p->fold->window_ns;
-#define SINCE(counter) use.counter = sum.counter - f->before.counter
-    SINCE(accepted);
-    SINCE(handshakes);
-    SINCE(requests);
-    SINCE(bytes_in);
-    SINCE(bytes_out);
-    SINCE(pod_bytes_in);
-    SINCE(pod_bytes_out);
-    SINCE(resets);
-    SINCE(pod_failures);
-    SINCE(failures);
-#undef SINCE
-    use.connections = sum.connections;
-    use.silent = sum.silent;
-    use.descriptors = sum.descriptors;
-    use.buffers = sum.buffers;
-    static const struct ledger_use rest;
-    f->active = memcmp(&use, &rest, sizeof use) != 0;
-    f->use = use;
+        f->use.loop_ns += p->fold->window_ns;
     f->before = sum;
+}
+
+static bool holds(const struct ledger_use *use) {
+    return use->connections || use->silent || use->descriptors || use->buffers;
+}
+
+/* A window in which nothing was counted: what is held is held still. */
+static void account_rest(struct account *a) {
+    struct account_fold *f = a->fold;
+    f->window_ns = 0;
+    f->use = (struct ledger_use){.connections = f->use.connections,
+                                 .silent = f->use.silent,
+                                 .descriptors = f->use.descriptors,
+                                 .buffers = f->use.buffers};
+    if (!holds(&f->use))
+        active_remove(a);
+}
+
+/* From the last to the first: whoever leaves gives his place to the last, who has been looked at. */
+static void accounts_close(double ns_per_cycle) {
+    for (size_t i = ledger.count; i-- > 0;)
+        if (ledger.active[i]->fold->looks)
+            account_read(ledger.active[i], ns_per_cycle);
+    for (size_t i = ledger.count; i-- > 0;)
+        if (ledger.active[i]->fold->looks)
+            account_charge(ledger.active[i], ns_per_cycle);
+        else
+            account_rest(ledger.active[i]);
+    for (size_t i = ledger.count; i-- > 0;)
+        if (ledger.active[i]->fold->looks) {
+            account_use(ledger.active[i]);
+            ledger.active[i]->fold->looks--;
+        }
+}
+
+static void worker_close(const struct ledger_worker *w, struct ledger_known *k,
+                         struct ledger_all *all) {
+    all->loop_ns += (uint64_t)(w->cpu_ns - k->cpu_ns);
+    all->lag_ns_max = w->lag_ns_max > all->lag_ns_max ? w->lag_ns_max : all->lag_ns_max;
+    all->buffers_short += w->buffers_short - k->buffers_short;
+    all->buffers += (int64_t)w->buffers;
+    all->buffers_most += (int64_t)w->buffers_most;
+    k->cpu_ns = w->cpu_ns;
+    k->buffers_short = w->buffers_short;
 }
 
 static void all_close(const struct ledger_moment *m, int64_t before_ns) {
     struct ledger_all all = {
         .capacity_ns = (uint64_t)(m->now_ns - before_ns) * m->workers,
+        .descriptors = ledger.descriptors,
         .descriptors_most = m->descriptors_most,
+        .own_ns = ledger.own ? ledger.own->fold->window_ns : 0,
     };
-    for (unsigned i = 0; i < m->workers; i++) {
-        const struct ledger_worker *w = &m->worker[i];
-        struct ledger_known *k = &ledger.known[i];
-        all.loop_ns += (uint64_t)(w->cpu_ns - k->cpu_ns);
-        all.lag_ns_max = w->lag_ns_max > all.lag_ns_max ? w->lag_ns_max : all.lag_ns_max;
-        all.buffers_short += w->buffers_short - k->buffers_short;
-        all.buffers += (int64_t)w->buffers;
-        all.buffers_most += (int64_t)w->buffers_most;
-        k->cpu_ns = w->cpu_ns;
-        k->buffers_short = w->buffers_short;
-    }
-    for (const struct account *a = account_first(); a; a = a->next) {
-        if (!a->tenant)
-            all.descriptors += a->fold->use.descriptors;
-        if (is_own(a))
-            all.own_ns += a->fold->window_ns;
-    }
+    for (unsigned i = 0; i < m->workers; i++)
+        worker_close(&m->worker[i], &ledger.known[i], &all);
     ledger.all = all;
 }
 
@@ -208,29 +313,29 @@ static double cycle_ns(const struct ledger_moment *m) {
 }
 
 void ledger_close_window(const struct ledger_moment *m) {
+    for (unsigned i = 0; i < m->workers; i++)
+        listed_take(m->worker[i].listed);
     if (!ledger.begun && !ledger_begin(m))
         return; /* the next window tries again */
     int64_t before_ns = ledger.now_ns;
-    double ns = cycle_ns(m);
     ledger.now_ns = m->now_ns;
     for (unsigned i = 0; i < m->workers; i++)
         ledger.window[i] = (struct worker_window){
             .cpu_ns = (double)(m->worker[i].cpu_ns - ledger.known[i].cpu_ns)};
-    for (struct account *a = account_first(); a; a = a->next)
-        account_read(a, ns);
-    for (struct account *a = account_first(); a; a = a->next)
-        account_charge(a, ns);
-    for (struct account *a = account_first(); a; a = a->next)
-        account_use(a);
+    if (ledger.own)
+        account_wake(ledger.own); /* it has what nobody else has */
+    accounts_close(cycle_ns(m));
     all_close(m, before_ns);
 }
 
 /* ---- what it says ---- */
 
 void ledger_rows(void (*row)(void *, const struct ledger_row *), void *user) {
-    for (const struct account *a = account_first(); a; a = a->next)
-        if (a->fold->active && !is_own(a))
+    for (size_t i = 0; i < ledger.count; i++) {
+        const struct account *a = ledger.active[i];
+        if (!is_own(a))
             row(user, &(struct ledger_row){a->name, a->port, a->fold->use});
+    }
 }
 
 const struct ledger_all *ledger_all(void) {
@@ -238,16 +343,16 @@ const struct ledger_all *ledger_all(void) {
 }
 
 uint64_t ledger_loop_ns(const struct account *a) {
-    uint64_t sum = a->fold->loop_ns + a->fold->gone_ns;
+    uint64_t sum = a->fold->loop.ns + a->fold->gone_ns;
     for (const struct account *p = a->ports; p; p = p->next_port)
-        sum += p->fold->loop_ns;
+        sum += p->fold->loop.ns;
     return sum;
 }
 
 uint64_t ledger_worker_tenants_ns(unsigned worker) {
-    return worker < ledger.workers ? ledger.known[worker].tenants_ns : 0;
+    return worker < ledger.workers ? ledger.known[worker].tenants.ns : 0;
 }
 
 uint64_t ledger_worker_own_ns(unsigned worker) {
-    return worker < ledger.workers ? ledger.known[worker].own_ns : 0;
+    return worker < ledger.workers ? ledger.known[worker].own.ns : 0;
 }

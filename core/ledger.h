@@ -49,6 +49,7 @@ struct ledger_worker {
     uint64_t lag_ns_max;    /* in this window */
     uint64_t buffers_short; /* since it began */
     uint64_t buffers, buffers_most;
+    struct account_worker *listed; /* taken from its list */
 };
 struct ledger_moment {
     int64_t now_ns;
@@ -62,7 +63,7 @@ void ledger_close_window(const struct ledger_moment *);
 void ledger_fini(void);
 
 /* ---- for account.c ---- */
-struct account_fold *ledger_fold_new(unsigned workers); /* NULL: no memory */
-void ledger_fold_free(struct account_fold *);
+bool ledger_know(struct account *, unsigned workers); /* false: no memory */
+void ledger_forget(struct account *);
 /* `from` is no more; what it had cost stays in the sum of `to`. */
-void ledger_fold_move(struct account_fold *from, struct account_fold *to);
+void ledger_move(const struct account *from, struct account *to);

@@ -30,7 +30,8 @@ void op_complete(struct op *op, const struct completion *c) {
     if (last)
         o->inflight--;
     /* Whose it is may have turned out just now. */
-    ACCOUNT_ADD(o->account->w[o->worker->id].kernel, cost);
+    if (!o->worker->uncounted)
+        ACCOUNT_ADD(o->account->w[o->worker->id].kernel, cost);
     if (o->dying)
         owner_bury(o);
 }

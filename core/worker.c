@@ -114,6 +114,7 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret, struct err 
     }
     w->id = conf->id;
     w->nobody = w->payer = conf->nobody;
+    w->uncounted = conf->uncounted;
     w->flush_last = &w->flush_first;
     w->now_ns = w->tick_base_ns = sys_now_ns();
     w->charge_mark = sys_cycles();

@@ -95,9 +95,12 @@ struct worker {
     struct account *nobody; /* pays until a tenant is known */
     struct account *payer;  /* of what has passed since charge_mark */
     uint64_t charge_mark;
+    bool
+        uncounted; /* loop time and the kernel's weights are not: to measure what counting them costs */
     uint64_t lag_ns_max, window_lag_ns; /* the longest turn since the last look, of two who look */
     uint64_t buffers_short;             /* turns without a buffer to give the kernel */
     struct turn turn;
+    struct account_worker *listed; /* rows that something was counted in since the ledger looked */
 
     uint64_t random[2];
     void **module_state; /* by module index */
@@ -109,6 +112,7 @@ struct worker_conf {
     unsigned id;
     size_t buffer_memory; /* 0: all that ids allow */
     struct account *nobody;
+    bool uncounted;
     uint64_t seed;
     unsigned popular; /* how many hosts are to be told by name; 0: none */
 };
@@ -158,10 +162,12 @@ void segs_drop(struct worker *, struct segs *);
 /* Loop time: from now on this account pays. What one tenant causes several times in a row is looked at as one piece; what nobody is
  * charged for may turn out to be a tenant's, so that is a piece each time. */
 static inline void worker_pays(struct worker *w, struct account *a) {
-    if (a == w->payer && a != w->nobody)
+    if ((a == w->payer && a != w->nobody) || w->uncounted)
         return;
+    struct account_worker *row = &w->payer->w[w->id];
     uint64_t now = sys_cycles();
-    ACCOUNT_ADD(w->payer->w[w->id].loop_cycles, now - w->charge_mark);
+    ACCOUNT_ADD(row->loop_cycles, now - w->charge_mark);
+    account_list(&w->listed, row);
     w->charge_mark = now;
     w->payer = a;
 }

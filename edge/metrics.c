@@ -41,7 +41,17 @@ static const struct series {
     {"bytes_out_total", "counter", "Bytes to clients.", "bytesOut"},
     {"failures_total", "counter", "Answers the edge made itself: 502, 503, 504.", "failures"},
     {"buffers", "gauge", "Buffers held in queues now.", "buffers"},
-    {"loop_cycles_total", "counter", "Processor cycles spent in the workers' loops.", "loopCycles"},
+    {"accepted_total", "counter", "Client connections that came for the tenant, let in or not.",
+     "accepted"},
+    {"silent_connections", "gauge", "Client connections open now that have not sent a byte yet.",
+     "silent"},
+    {"resets_total", "counter", "Client connections ended by the client's RST.", "resets"},
+    {"handshakes_total", "counter", "TLS handshakes with clients begun.", "handshakes"},
+    {"pod_bytes_in_total", "counter", "Bytes from pods.", "podBytesIn"},
+    {"pod_bytes_out_total", "counter", "Bytes to pods.", "podBytesOut"},
+    {"descriptors", "gauge", "Sockets open now, of clients and to pods.", "descriptors"},
+    {"loop_seconds_total", "counter", "Processor time of the workers that the tenant caused.",
+     "loopSeconds"},
 };
 
 static void series_print(FILE *out, const json_t *tenants, const struct series *s) {
@@ -51,8 +61,11 @@ static void series_print(FILE *out, const json_t *tenants, const struct series *
     json_array_foreach((json_t *)tenants, i, row) {
         fprintf(out, "ringress_%s{tenant=\"", s->name);
         label_print(out, json_string_value(json_object_get(row, "tenant")));
-        fprintf(out, "\"} %" JSON_INTEGER_FORMAT "\n",
-                json_integer_value(json_object_get(row, s->key)));
+        const json_t *value = json_object_get(row, s->key);
+        if (json_is_real(value))
+            fprintf(out, "\"} %.9f\n", json_real_value(value));
+        else
+            fprintf(out, "\"} %" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
     }
 }
 
@@ -98,6 +111,8 @@ FIGURE(buffers_in_use, (double)f->buffers_in_use)
 FIGURE(buffers_max, (double)f->buffers_max)
 FIGURE(cpu, f->cpu_seconds)
 FIGURE(lag, (double)f->loop_lag_ns_max / 1e9)
+FIGURE(tenants, f->tenants_seconds)
+FIGURE(own, f->own_seconds)
 #undef FIGURE
 
 static const struct worker_figure {
@@ -109,6 +124,8 @@ static const struct worker_figure {
     {"buffers_in_use", "gauge", "Buffers that hold bytes.", worker_buffers_in_use},
     {"buffers_max", "gauge", "Buffers there may be.", worker_buffers_max},
     {"cpu_seconds_total", "counter", "Processor time of the thread.", worker_cpu},
+    {"tenants_seconds_total", "counter", "Of it, what tenants caused.", worker_tenants},
+    {"own_seconds_total", "counter", "Of it, what no tenant caused.", worker_own},
     {"loop_lag_max_seconds", "gauge", "The longest turn of the loop since the last look.",
      worker_lag},
 };

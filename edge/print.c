@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 16, GAP = 3 };
+enum { COLUMNS_MAX = 20, GAP = 3 };
 
 static void controls_blank(char *text, bool keep_lines) {
     for (; *text; text++)
@@ -36,6 +36,8 @@ static char *cell_text(const json_t *value) {
         text = strdup(json_string_value(value));
     else if (json_is_integer(value) &&
              asprintf(&text, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) < 0)
+        text = NULL;
+    else if (json_is_real(value) && asprintf(&text, "%.3f", json_real_value(value)) < 0)
         text = NULL;
     else if (json_is_boolean(value))
         text = strdup(json_is_true(value) ? "true" : "false");

@@ -2,6 +2,7 @@
  * views.c - what tenants/ knows, with the figures of this moment: connections, requests, bytes, failures, ports that could
  * not be opened, the operator's certificates, the modules.
  */
+#include "core/ledger.h"
 #include "core/limit.h"
 #include "edge/address.h"
 #include "edge/admin.h"
@@ -47,24 +48,42 @@ static void limits_enliven(json_t *row, const struct version *v) {
                                   limit_json(limits->request_size)));
 }
 
-struct account_worker tenant_sum(const json_t *row) {
+static const struct account *account_of(const json_t *row) {
     const struct version *v = published(text_of(row, "tenant"));
-    const struct account *account = v ? v->account : account_find(text_of(row, "uid"));
+    return v ? v->account : account_find(text_of(row, "uid"));
+}
+
+struct account_worker tenant_sum(const json_t *row) {
+    const struct account *account = account_of(row);
     return account ? account_tree_sum(account) : (struct account_worker){0};
+}
+
+/* What a tenant or a raw port has cost, and holds: docs/accounts.md. */
+static void account_enliven(json_t *row, const struct account_worker *sum, uint64_t loop_ns) {
+    set_integer(row, "connections", sum->connections);
+    set_integer(row, "connectionsTotal", (int64_t)sum->connections_total);
+    set_integer(row, "accepted", (int64_t)sum->accepted);
+    set_integer(row, "silent", sum->silent);
+    set_integer(row, "resets", (int64_t)sum->resets);
+    set_integer(row, "bytesIn", (int64_t)sum->bytes_in);
+    set_integer(row, "bytesOut", (int64_t)sum->bytes_out);
+    set_integer(row, "podBytesIn", (int64_t)sum->pod_bytes_in);
+    set_integer(row, "podBytesOut", (int64_t)sum->pod_bytes_out);
+    set_integer(row, "podFailures", (int64_t)sum->pod_failures);
+    set_integer(row, "failures", (int64_t)sum->failures);
+    set_integer(row, "descriptors", sum->descriptors);
+    set_integer(row, "buffers", sum->buffers);
+    json_object_set_new(row, "loopSeconds", json_real((double)loop_ns / 1e9));
 }
 
 static void tenant_enliven(json_t *row) {
     const struct version *v = published(text_of(row, "tenant"));
+    const struct account *account = account_of(row);
     struct account_worker sum = tenant_sum(row);
-    set_integer(row, "connections", sum.connections);
+    account_enliven(row, &sum, account ? ledger_loop_ns(account) : 0);
     set_integer(row, "requests", (int64_t)sum.requests);
-    set_integer(row, "connectionsTotal", (int64_t)sum.connections_total);
-    set_integer(row, "bytesIn", (int64_t)sum.bytes_in);
-    set_integer(row, "bytesOut", (int64_t)sum.bytes_out);
-    set_integer(row, "failures", (int64_t)sum.failures);
+    set_integer(row, "handshakes", (int64_t)sum.handshakes);
     set_integer(row, "retries", (int64_t)sum.retries);
-    set_integer(row, "buffers", sum.buffers);
-    set_integer(row, "loopCycles", (int64_t)sum.loop_cycles);
     set_integer(row, "http2Wasted", (int64_t)sum.wasted);
     set_integer(row, "http2Calmed", (int64_t)sum.calmed);
     limits_enliven(row, v);
@@ -173,11 +192,20 @@ static const char *port_error(const struct edge *e, const json_t *row) {
     return ports_error(&e->ports, (unsigned)port);
 }
 
+static void port_enliven(json_t *row) {
+    const struct version *v = published(text_of(row, "tenant"));
+    json_int_t number = json_integer_value(json_object_get(row, "publicPort"));
+    const struct account *a = v && number ? account_port_find(v->account, (uint16_t)number) : NULL;
+    struct account_worker sum = a ? account_sum(a) : (struct account_worker){0};
+    account_enliven(row, &sum, a ? ledger_loop_ns(a) : 0);
+}
+
 static json_t *ports_view(struct edge *e, const char *tenant) {
     json_t *rows = view_ports(e->registry, tenant), *row;
     size_t i;
     json_array_foreach(rows, i, row) {
         const char *error = port_error(e, row);
+        port_enliven(row);
         if (!error)
             continue;
         json_object_set_new(row, "state", json_string("shut"));

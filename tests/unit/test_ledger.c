@@ -20,13 +20,25 @@ static struct {
     struct ledger_moment moment;
 } t;
 
+static void list_all(void) {
+    for (struct account *a = account_first(); a; a = a->next)
+        for (unsigned i = 0; i < WORKERS; i++)
+            account_list(&t.worker[i].listed, &a->w[i]);
+}
+
 /* A nanosecond is two cycles here, and a window is over. */
-static void window(int64_t cpu_ns_0, int64_t cpu_ns_1) {
+static void window_as_listed(int64_t cpu_ns_0, int64_t cpu_ns_1) {
     t.moment.now_ns += 100 * MS;
     t.moment.cycles += 200 * MS;
     t.worker[0].cpu_ns += cpu_ns_0;
     t.worker[1].cpu_ns += cpu_ns_1;
     ledger_close_window(&t.moment);
+    t.worker[0].listed = t.worker[1].listed = NULL;
+}
+
+static void window(int64_t cpu_ns_0, int64_t cpu_ns_1) {
+    list_all();
+    window_as_listed(cpu_ns_0, cpu_ns_1);
 }
 
 static int setup(void **state) {
@@ -38,7 +50,8 @@ static int setup(void **state) {
     t.moment = (struct ledger_moment){
         .now_ns = 5 * MS, .workers = WORKERS, .worker = t.worker, .descriptors_most = 1000};
     ledger_close_window(&t.moment);
-    window(0, 0);
+    for (int i = 0; i < 4; i++)
+        window_as_listed(0, 0);
     return 0;
 }
 
@@ -128,7 +141,7 @@ static void a_thread_that_was_not_running_all_the_time_charges_no_more_than_it_h
 
 static void time_without_any_work_is_nobodys(void **state) {
     (void)state;
-    window(3 * MS, 4 * MS);
+    window_as_listed(3 * MS, 4 * MS);
     about(ledger_all()->own_ns, 7 * MS);
     assert_int_equal(rows_of("ann", 0), 0);
 }
@@ -169,11 +182,68 @@ static void counters_are_differences_and_gauges_are_values(void **state) {
     assert_int_equal(use.silent, 2);
     assert_int_equal(use.pod_bytes_in, 100);
     assert_int_equal(use.pod_bytes_out, 0);
-    window(0, 0);
-    use = use_of("ann", 0);
-    assert_int_equal(use.accepted, 0);
-    assert_int_equal(use.connections, 2);
+    for (int i = 0; i < 5; i++) { /* at rest, but they are held still */
+        window_as_listed(0, 0);
+        use = use_of("ann", 0);
+        assert_int_equal(use.accepted, 0);
+        assert_int_equal(use.connections, 2);
+    }
     assert_int_equal(rows_of("bob", 0), 0);
+    t.ann->w[0].connections = t.ann->w[1].connections = t.ann->w[0].silent = 0;
+    window(0, 0);
+    assert_int_equal(use_of("ann", 0).connections, 0);
+    for (int i = 0; i < 3; i++)
+        window_as_listed(0, 0);
+    assert_int_equal(rows_of("ann", 0), 0);
+}
+
+/* ---- what is looked at ---- */
+
+static void only_what_a_worker_has_listed_is_looked_at(void **state) {
+    (void)state;
+    t.ann->w[0].accepted += 1;
+    window_as_listed(0, 0);
+    assert_int_equal(rows_of("ann", 0), 0);
+    account_list(&t.worker[0].listed, &t.ann->w[0]);
+    account_list(&t.worker[0].listed, &t.ann->w[0]); /* once is enough */
+    window_as_listed(0, 0);
+    assert_int_equal(use_of("ann", 0).accepted, 1);
+    assert_int_equal(t.ann->w[0].listed, 0);
+}
+
+/* The worker saw the mark, which the ledger was about to take off, and the ledger did not see the count. */
+static void what_is_counted_while_its_mark_is_taken_off_is_seen_a_window_later(void **state) {
+    (void)state;
+    account_list(&t.worker[1].listed, &t.ann->w[1]);
+    window_as_listed(0, 0);
+    t.ann->w[1].connections += 1;
+    window_as_listed(0, 0);
+    assert_int_equal(use_of("ann", 0).connections, 1);
+}
+
+static void a_port_wakes_its_tenant(void **state) {
+    (void)state;
+    struct account *port = account_port(t.ann, PORT);
+    port->w[0].resets += 4;
+    account_list(&t.worker[0].listed, &port->w[0]);
+    window_as_listed(0, 0);
+    assert_int_equal(use_of("ann", 0).resets, 4);
+    assert_int_equal(use_of("ann", PORT).resets, 4);
+    account_unref(port);
+}
+
+static void a_listed_account_is_not_freed_under_the_list(void **state) {
+    (void)state;
+    struct account *port = account_port(t.ann, PORT);
+    account_list(&t.worker[0].listed, &port->w[0]);
+    account_unref(port);
+    for (int i = 0; i < 3; i++)
+        retired_free();
+    assert_ptr_equal(account_port_find(t.ann, PORT), port);
+    window_as_listed(0, 0);
+    for (int i = 0; i < 3; i++)
+        retired_free();
+    assert_null(account_port_find(t.ann, PORT));
 }
 
 static void the_edge_itself_adds_up_workers_and_descriptors(void **state) {
@@ -323,6 +393,10 @@ int main(void) {
         STORY(time_without_any_work_is_nobodys),
         STORY(what_turns_out_to_be_a_tenants_moves_and_is_counted_once),
         STORY(counters_are_differences_and_gauges_are_values),
+        STORY(only_what_a_worker_has_listed_is_looked_at),
+        STORY(what_is_counted_while_its_mark_is_taken_off_is_seen_a_window_later),
+        STORY(a_port_wakes_its_tenant),
+        STORY(a_listed_account_is_not_freed_under_the_list),
         STORY(the_edge_itself_adds_up_workers_and_descriptors),
         STORY(a_tenants_figures_are_its_own_and_its_ports),
         STORY(a_port_that_ends_leaves_what_it_counted_to_its_tenant),
