@@ -53,8 +53,19 @@ struct account_worker tenant_sum(const json_t *row) {
     return account ? account_tree_sum(account) : (struct account_worker){0};
 }
 
+/* Only of those who have a network of their own. */
+static void network_enliven(json_t *row, const struct version *v) {
+    char why[NETWORK_WHY_MAX];
+    if (!v || (!v->tenant->network.netns && !v->tenant->network.device))
+        return;
+    const char *missing = network_missing(v, why);
+    json_object_set_new(row, "network", json_string(missing ? "missing" : "ok"));
+    json_object_set_new(row, "networkReason", missing ? json_string(missing) : json_null());
+}
+
 static void tenant_enliven(json_t *row) {
     const struct version *v = published(text_of(row, "tenant"));
+    network_enliven(row, v);
     struct account_worker sum = tenant_sum(row);
     set_integer(row, "connections", sum.connections);
     set_integer(row, "requests", (int64_t)sum.requests);
@@ -136,8 +147,13 @@ const char *pod_state(const struct edge *e, const struct upstream *up, struct po
 
 static void backend_enliven(const struct edge *e, json_t *row) {
     const struct upstream *up = upstream_find(row);
+    const struct version *v = up ? published(text_of(row, "tenant")) : NULL;
     struct pod_facts facts = {0};
-    if (up) {
+    char why[NETWORK_WHY_MAX];
+    if (v && network_missing(v, why)) {
+        json_object_set_new(row, "state", json_string("notReady"));
+        json_object_set_new(row, "reason", json_string(why));
+    } else if (up) {
         json_object_set_new(row, "state", json_string(pod_state(e, up, &facts)));
         if (*facts.why)
             json_object_set_new(row, "reason", json_string(facts.why));
