@@ -576,11 +576,21 @@ static bool endpoints_turn(const struct tenant *tenant, const struct own *before
     return false;
 }
 
+static bool own_same(const struct own *a, const struct own *b) {
+    return a->address_count == b->address_count && a->listener_count == b->listener_count &&
+           (!a->address_count ||
+            !memcmp(a->address, b->address, a->address_count * sizeof *a->address)) &&
+           (!a->listener_count ||
+            !memcmp(a->listener, b->listener, a->listener_count * sizeof *a->listener));
+}
+
 void registry_own(struct registry *registry, const struct own *own, int64_t now,
                   struct change *ret) {
     struct own before = registry->own;
     struct entry *entry;
     change_begin(registry, ret, now);
+    if (own_same(&before, own))
+        return;
     own_copy(&registry->own, own);
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));)
         if (entry->live && entry->compiled &&
