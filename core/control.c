@@ -5,6 +5,7 @@
 #include "core/directory.h"
 #include "core/identity.h"
 #include "core/ledger.h"
+#include "core/own.h"
 #include "core/process.h"
 #include "core/tls.h"
 #include <errno.h>
@@ -205,6 +206,7 @@ static bool process_init(const struct core_conf *conf, struct err *err) {
 bool core_start(const struct core_conf *conf, struct err *err) {
     struct ring_conf rc = {.entries = 256};
     files_raise();
+    sys_begin();
     if (!process_init(conf, err) || !ring_new(&rc, &process.control, err) ||
         !certificates_start(process.workers, conf->tls_cache ? conf->tls_cache : TLS_CACHE, err)) {
         process.workers = 0;
@@ -357,6 +359,7 @@ void core_stop(void) {
     certificates_fini();
     challenges_fini();
     publish_fini();
+    own_publish(NULL);
     for (unsigned i = 0; i < process.workers; i++)
         worker_end(process.worker[i]);
     ring_free(process.control);

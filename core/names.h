@@ -12,6 +12,7 @@
 
 struct worker;
 struct tenant; /* tenants/compiled.h */
+struct place;  /* core/sys.h */
 struct host;
 
 /* One published state of one tenant. Lives until it is replaced and no worker pins it. */
@@ -19,6 +20,7 @@ struct version {
     const struct tenant *tenant;
     struct account *account; /* outlives versions */
     uint32_t *pins;          /* one per worker, a cache line apart; written by that worker only */
+    const struct place *place; /* what its network's names meant when it was published */
 };
 
 struct name_entry {

@@ -44,7 +44,10 @@ _Static_assert(offsetof(struct upstream_slot, failures) == 64, "one line");
 struct upstream {
     union address addr;
     char *key, *netns, *device;
+    struct place place;      /* where these names led; another place is another upstream */
     char name[ADDRESS_TEXT_MAX];
+    uint8_t named;           /* told: `allow` means this very address */
+    uint8_t barred;          /* told: the tenant's network does not allow it any more */
     struct account *account; /* a reference */
     unsigned refs;           /* control thread: versions that hold it */
     unsigned listed;         /* control thread: live versions' sets that it is in */
@@ -83,13 +86,17 @@ static inline void upstream_unhold(struct upstream *up) {
 }
 
 struct upstream *upstream_new(const char *key, const union address *, const struct network *,
-                              struct account *, struct pool *, unsigned workers);
+                              const struct place *, struct account *, struct pool *,
+                              unsigned workers);
+/* A version of its tenant has been published, with this network (NULL: none is left): may it be dialled from now on? */
+void upstream_judge(struct upstream *, const struct network *);
 /* A live version lists it (again). */
 void upstream_stay(struct upstream *);
 /* No live version lists it: idle connections close now, new ones are not made while there is another pod. */
 void upstream_leave(struct upstream *, struct worker *const *workers, struct ring *from);
-/* May a stream of upstream_open go on under this network, whatever layers lie above it? True when it is none. */
-bool upstream_allowed(const struct stream *, const struct network *);
+bool place_same(const struct place *, const struct place *);
+/* May a stream of upstream_open go on under this version, whatever layers lie above it? True when it is none. */
+bool upstream_allowed(const struct stream *, const struct version *);
 /* No version holds it any more: idle connections close now, busy ones when they are given back. */
 void upstream_retire(struct upstream *, struct worker *const *workers, struct ring *from);
 bool upstream_unused(

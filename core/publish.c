@@ -27,6 +27,7 @@
 struct published { /* a version and what it holds */
     struct version version;
     struct tenant *tenant;
+    struct place place; /* of its network, now */
     struct name_node **node;
     size_t node_count;
     struct version *now; /* what it was replaced by; NULL: nothing */
@@ -87,11 +88,12 @@ struct account *account_find(const char *tenant_uid) {
 enum { POOL_KEY_MOST = 1400, UPSTREAM_KEY_MOST = POOL_KEY_MOST + 80 };
 
 /* Who is verified otherwise, or speaks otherwise, is another: no connection that was judged by other rules goes on. */
-static void pool_key(const struct tenant *t, const struct backend *b, const struct trust *trust,
+static void pool_key(const struct published *p, const struct backend *b, const struct trust *trust,
                      char *out) {
-    const struct network *n = &t->network;
-    snprintf(out, POOL_KEY_MOST, "%s|%s|%u|%d|%s|%s|%llu|%s|%d", t->uid, b->service, b->port,
-             b->protocol, n->netns ? n->netns : "", n->device ? n->device : "",
+    const struct network *n = &p->tenant->network;
+    snprintf(out, POOL_KEY_MOST, "%s|%s|%u|%d|%s|%llu|%s|%d|%llu|%s|%d", p->tenant->uid, b->service,
+             b->port, b->protocol, n->netns ? n->netns : "", (unsigned long long)p->place.space,
+             n->device ? n->device : "", p->place.device,
              trust ? (unsigned long long)trust->serial : 0, trust ? b->tls.server_name : "",
              b->tls.http2);
 }
@@ -114,13 +116,13 @@ static struct pool *pool_make(const char *key, const struct backend *b, struct t
 }
 
 /* With a reference for the caller. */
-static struct pool *pool_get(const struct tenant *t, const struct backend *b) {
+static struct pool *pool_get(const struct published *p, const struct backend *b) {
     char key[POOL_KEY_MOST];
     bool secure = b->protocol == APP_HTTPS && !b->tls.refusal;
     struct trust *trust = secure ? trust_get(b->tls.ca_pem, process.workers) : NULL;
     if (secure && !trust)
         return NULL;
-    pool_key(t, b, trust, key);
+    pool_key(p, b, trust, key);
     struct pool *pool = map_get(&pools, key);
     if (!pool)
         return pool_make(key, b, trust);
@@ -141,8 +143,9 @@ static void upstream_end(struct upstream *up) {
     pool_put(pool);
 }
 
-static struct upstream *upstream_get(const struct tenant *t, const struct endpoint *e,
-                                     struct account *account, struct pool *pool) {
+static struct upstream *upstream_get(const struct published *of, const struct endpoint *e,
+                                     struct pool *pool) {
+    const struct network *network = &of->tenant->network;
     char key[UPSTREAM_KEY_MOST], address[80] = "";
     const uint8_t *p = (const uint8_t *)&e->addr;
     size_t n = e->addr.any.sa_family == AF_INET6 ? sizeof e->addr.v6 : sizeof e->addr.v4;
@@ -151,20 +154,23 @@ static struct upstream *upstream_get(const struct tenant *t, const struct endpoi
     snprintf(key, sizeof key, "%s|%s", pool->key, address);
     struct upstream *up = map_get(&upstreams, key);
     if (!up) {
-        up = upstream_new(key, &e->addr, &t->network, account, pool, process.workers);
+        up = upstream_new(key, &e->addr, network, &of->place, of->version.account, pool,
+                          process.workers);
         if (up && !map_put(&upstreams, key, up)) {
             upstream_end(up);
             up = NULL;
         }
     }
-    if (up)
+    if (up) {
         up->refs++;
+        upstream_judge(up, network);
+    }
     return up;
 }
 
 /* Without memory it has no set: 503 until the next drop. */
-static void backend_fill(const struct tenant *t, struct backend *b, struct account *account) {
-    struct pool *pool = b->ready_count ? pool_get(t, b) : NULL;
+static void backend_fill(const struct published *p, struct backend *b) {
+    struct pool *pool = b->ready_count ? pool_get(p, b) : NULL;
     struct upstream_set *set = pool ? upstream_set_new(pool, &b->policy, b->ready_count) : NULL;
     if (!set) {
         if (pool)
@@ -173,7 +179,7 @@ static void backend_fill(const struct tenant *t, struct backend *b, struct accou
     }
     for (unsigned i = 0; i < b->endpoint_count; i++) {
         struct endpoint *e = &b->endpoint[i];
-        e->host_upstream = e->ready ? upstream_get(t, e, account, pool) : NULL;
+        e->host_upstream = e->ready ? upstream_get(p, e, pool) : NULL;
         if (e->host_upstream && set->count < b->ready_count)
             set->member[set->count++] = e->host_upstream;
     }
@@ -260,7 +266,19 @@ static void sets_unlist(const struct tenant *t) {
     messages_send();
 }
 
+/* A request that still runs on the old version may dial once more. */
+static void upstreams_judge(const struct tenant *t, const struct network *now) {
+    for (size_t i = 0; i < t->backend_count; i++)
+        for (unsigned j = 0; j < t->backend[i].endpoint_count; j++)
+            if (t->backend[i].endpoint[j].host_upstream)
+                upstream_judge(t->backend[i].endpoint[j].host_upstream, now);
+}
+
+/* By what its tenant may reach now. */
 static void published_bury(struct published *p) {
+    const struct published *now = map_get(&current, p->tenant->name);
+    bool stays = now && !strcmp(now->tenant->uid, p->tenant->uid);
+    upstreams_judge(p->tenant, stays ? &now->tenant->network : NULL);
     sets_unlist(p->tenant);
     for (size_t i = 0; i < p->node_count; i++)
         directory_delete(p->node[i]);
@@ -344,9 +362,11 @@ static struct published *published_new(struct tenant *t, const struct tenant *be
     p->tenant = t;
     p->version.tenant = t;
     p->version.account = account;
+    p->place = sys_place(t->network.netns, t->network.device);
+    p->version.place = &p->place;
     popular_keys_set(t);
     for (size_t i = 0; i < t->backend_count; i++)
-        backend_fill(t, &t->backend[i], account);
+        backend_fill(p, &t->backend[i]);
     ports_fill(t, account);
     for (size_t i = 0; i < t->certificate_count; i++)
         certificate_fill(&t->certificate[i], t, before);

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,50 +19,123 @@
 #include <x86intrin.h>
 #endif
 
-/* A socket belongs to the namespace its maker was in: enter, make, leave. A thread that can't come back would reach
- * other tenants' pods through this one's network, so it must not go on. */
-static int socket_in(int family, const char *netns) {
+/* ---- sockets in other networks ---- */
+
+#ifndef SO_NETNS_COOKIE /* Linux 5.14; the C library's headers may be older */
+#define SO_NETNS_COOKIE 71
+#endif
+#ifndef SO_BINDTOIFINDEX /* 5.1 */
+#define SO_BINDTOIFINDEX 62
+#endif
+
+static int home =
+    -1; /* the network that all threads live in; open, so that coming back needs no descriptor */
+static uint64_t home_cookie;
+
+static uint64_t cookie_of(int fd) {
+    uint64_t cookie = 0;
+    socklen_t length = sizeof cookie;
+    return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) ? 0 : cookie;
+}
+
+void sys_begin(void) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    home_cookie = fd < 0 ? 0 : cookie_of(fd);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* What is there but no namespace is one that `ip netns add` has not mounted yet. */
+static int namespace_open(const char *netns) {
     char path[300];
     snprintf(path, sizeof path, "/run/netns/%s", netns);
-    int target = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = strchr(netns, '/') ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        return fd;
+    return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ENOENT;
+}
+
+/* A socket belongs to the namespace its maker was in: enter, make, leave. A thread that can't come back would reach
+ * other tenants' pods through this one's network, so it must not go on. */
+static int socket_in(int family, int type, const char *netns) {
+    int target = home < 0 ? -EBADF : namespace_open(netns);
     if (target < 0)
-        return -ENODEV;
-    int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (home < 0) {
-        close(target);
-        return -errno;
-    }
+        return target;
     int fd = setns(target, CLONE_NEWNET) ? -errno : 0;
     close(target);
-    if (fd == 0) {
-        fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-        fd = fd < 0 ? -errno : fd;
-        if (setns(home, CLONE_NEWNET))
-            abort();
-    }
-    close(home);
+    if (fd < 0)
+        return fd == -EINVAL ? -ENOENT : fd;
+    fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = fd < 0 ? -errno : fd;
+    if (setns(home, CLONE_NEWNET))
+        abort();
     return fd;
 }
 
-int sys_socket(int family, const char *netns, const char *device) {
-    int fd, one = 1;
-    if (netns) {
-        fd = socket_in(family, netns);
-    } else {
-        fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-        fd = fd < 0 ? -errno : fd;
+static int socket_at(int family, int type, const char *netns) {
+    if (netns)
+        return socket_in(family, type, netns);
+    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+static void device_look(int fd, const char *device, struct place *place) {
+    struct ifreq request = {0};
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device);
+    if (strlen(device) >= sizeof request.ifr_name || ioctl(fd, SIOCGIFINDEX, &request))
+        place->error = -ENODEV;
+    else
+        place->device = request.ifr_ifindex;
+}
+
+struct place sys_place(const char *netns, const char *device) {
+    struct place place = {0};
+    if (!netns && !device)
+        return place;
+    int fd = socket_at(AF_INET, SOCK_DGRAM, netns);
+    if (fd < 0) {
+        place.error = fd;
+        return place;
     }
+    if (netns)
+        place.space = cookie_of(fd);
+    if (netns && place.space == home_cookie)
+        place.error = -ELOOP;
+    else if (device)
+        device_look(fd, device, &place);
+    close(fd);
+    return place;
+}
+
+/* Bound by its name it may be another by now than the one that was looked at. */
+static int device_bind(int fd, const char *device, const struct place *place) {
+    int index = 0;
+    socklen_t length = sizeof index;
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) ||
+        getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, &length))
+        return -errno;
+    return index == place->device ? 0 : -ESTALE;
+}
+
+static int place_check(int fd, const char *netns, const char *device, const struct place *place) {
+    if (netns && cookie_of(fd) != place->space)
+        return -ESTALE;
+    return device ? device_bind(fd, device, place) : 0;
+}
+
+int sys_socket(int family, const char *netns, const char *device, const struct place *place) {
+    int one = 1, fd = place->error ? place->error : socket_at(family, SOCK_STREAM, netns);
     if (fd < 0)
         return fd;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one,
                sizeof one); /* a relay may be silent for long; a dead pod must not be */
-    if (device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device))) {
-        int error = -errno;
-        close(fd);
-        return error;
-    }
-    return fd;
+    int error = place_check(fd, netns, device, place);
+    if (!error)
+        return fd;
+    close(fd);
+    return error;
 }
 
 int sys_dup(int fd) {

@@ -8,9 +8,21 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+/* What the names of a namespace and a device meant when they were looked at: either may go, and come back as another. Both NULL:
+ * the edge's own network, all zero. */
+struct place {
+    uint64_t space; /* the namespace's cookie, which no other ever gets */
+    int device;     /* its index */
+    int error;      /* what hinders: -ENOENT, the namespace is not there; -ENODEV, the device; -EPERM, it may not be entered;
+                     * -ELOOP, it is the edge's own; or what the look itself lacked, as -EMFILE */
+};
+/* Once, on a thread that is in the edge's own network. */
+void sys_begin(void);
+struct place sys_place(const char *netns, const char *device);
 /* A non-inheritable TCP socket for reaching a pod, with TCP_NODELAY; made inside the named network namespace when
- * `netns` is not NULL (failing to come back aborts the process), bound to `device` when not NULL. */
-int sys_socket(int family, const char *netns, const char *device);
+ * `netns` is not NULL (failing to come back aborts the process), bound to `device` when not NULL. -ESTALE: the names do not
+ * mean `place` any more; its `error`, when it has one. */
+int sys_socket(int family, const char *netns, const char *device, const struct place *);
 int sys_dup(int fd); /* non-inheritable */
 int sys_shutdown_write(int fd);
 /* The coming close sends RST instead of FIN. */

@@ -5,6 +5,7 @@
  */
 #include "core/control.h"
 #include "core/module.h"
+#include "core/own.h"
 #include "core/pick.h"
 #include "core/pool.h"
 #include "core/sys.h"
@@ -217,9 +218,21 @@ static bool conn_secure(struct upstream_conn *c) {
     return c->tls;
 }
 
+/* Compiled is not dialled: meanwhile the tenant may have lost that part of its network, or the machine got the address. */
+static bool may_dial(const struct upstream *up) {
+    return !__atomic_load_n(&up->barred, __ATOMIC_RELAXED) &&
+           !own_refuses(up->netns, __atomic_load_n(&up->named, __ATOMIC_RELAXED), &up->addr);
+}
+
+int upstream_socket(const struct upstream *up) {
+    if (!may_dial(up))
+        return -EACCES;
+    return sys_socket(up->addr.any.sa_family, up->netns, up->device, &up->place);
+}
+
 struct stream *upstream_connect(struct upstream *up, struct worker *w, bool raw,
                                 struct account *payer, int *ret_error) {
-    int fd = sys_socket(up->addr.any.sa_family, up->netns, up->device);
+    int fd = upstream_socket(up);
     if (fd < 0) {
         *ret_error = fd;
         return NULL;
@@ -279,16 +292,21 @@ static bool same(const char *a, const char *b) {
     return a && b ? !strcmp(a, b) : a == b;
 }
 
-bool upstream_allowed(const struct stream *s, const struct network *network) {
+bool place_same(const struct place *a, const struct place *b) {
+    return a->space == b->space && a->device == b->device;
+}
+
+bool upstream_allowed(const struct stream *s, const struct version *now) {
     if (stream_base(s)->ops != &sock_ops)
         return true;
     const struct upstream *up = conn_of(s)->up;
+    const struct network *network = &now->tenant->network;
     return network_allows(network, &up->addr) && same(up->netns, network->netns) &&
-           same(up->device, network->device);
+           same(up->device, network->device) && place_same(&up->place, now->place);
 }
 
 bool upstream_stays(const struct stream *s, const struct version *now) {
-    return now && upstream_allowed(s, &now->tenant->network);
+    return now && upstream_allowed(s, now);
 }
 
 const char *upstream_name(const struct upstream *up) {
@@ -324,10 +342,6 @@ void upstream_report(struct upstream *up, struct worker *w, int error) {
     const struct upstream_set *set = __atomic_load_n(&up->pool->set, __ATOMIC_ACQUIRE);
     if (set && ejection_failed(&up->ejection, set->policy, now))
         pool_eject(up->pool, up, now, worker_random(w));
-}
-
-int upstream_socket(const struct upstream *up) {
-    return sys_socket(up->addr.any.sa_family, up->netns, up->device);
 }
 
 int upstream_connect_fd(const struct upstream *up, int fd) {
@@ -388,8 +402,8 @@ bool upstream_may_keep(const struct upstream *up, const struct worker *w) {
 /* ---- life ---- */
 
 struct upstream *upstream_new(const char *key, const union address *addr,
-                              const struct network *network, struct account *account,
-                              struct pool *pool, unsigned workers) {
+                              const struct network *network, const struct place *place,
+                              struct account *account, struct pool *pool, unsigned workers) {
     size_t size = sizeof(struct upstream) + workers * sizeof(struct upstream_slot);
     struct upstream *up = aligned_alloc(64, (size + 63) & ~(size_t)63);
     if (!up)
@@ -400,6 +414,7 @@ struct upstream *upstream_new(const char *key, const union address *addr,
     up->key = strdup(key);
     up->netns = network->netns ? strdup(network->netns) : NULL;
     up->device = network->device ? strdup(network->device) : NULL;
+    up->place = *place;
     up->account = account;
     account_ref(account);
     up->pool = pool;
@@ -413,6 +428,12 @@ struct upstream *upstream_new(const char *key, const union address *addr,
     }
     pool_ref(pool);
     return up;
+}
+
+void upstream_judge(struct upstream *up, const struct network *network) {
+    bool allowed = network && network_allows(network, &up->addr);
+    __atomic_store_n(&up->barred, !allowed, __ATOMIC_RELAXED);
+    __atomic_store_n(&up->named, allowed && network_names(network, &up->addr), __ATOMIC_RELAXED);
 }
 
 void upstream_free(struct upstream *up) {

@@ -7,6 +7,7 @@
  * change that takes nothing back, which is nearly every one, costs the workers nothing.
  */
 #include "core/conn.h"
+#include "core/pod.h"
 #include "core/process.h"
 #include <string.h>
 
@@ -48,7 +49,12 @@ static bool takes_back(const struct tenant *old, const struct tenant *now) {
     for (size_t i = 0; i < old->raw_port_count; i++)
         if (old->raw_port[i].public_port && !port_kept(&old->raw_port[i], now))
             return true;
-    return !network_same(&old->network, &now->network) || !passthroughs_kept(old, now);
+    return !passthroughs_kept(old, now);
+}
+
+static bool takes_network(const struct version *old, const struct version *now) {
+    return !network_same(&old->tenant->network, &now->tenant->network) ||
+           !place_same(old->place, now->place);
 }
 
 struct withdrawal {
@@ -64,6 +70,6 @@ static void withdraw_run(struct worker *w, void *user) {
 
 void withdraw(const struct version *old, struct version *now) {
     struct withdrawal x = {.account = old->account, .now = now};
-    if (!now || takes_back(old->tenant, now->tenant))
+    if (!now || takes_network(old, now) || takes_back(old->tenant, now->tenant))
         workers_call(withdraw_run, &x);
 }

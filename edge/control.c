@@ -7,6 +7,7 @@
  * Rows that can't be committed are kept and tried again; serving goes on.
  */
 #include "core/ledger.h"
+#include "core/own.h"
 #include "edge/drop.h"
 #include "edge/edge.h"
 #include "edge/proof.h"
@@ -104,7 +105,8 @@ static void queued_publish(struct edge *e, struct queued *q) {
     modules_tenant(q->name, v ? v->tenant : NULL);
     if (!v)
         events_forget(&e->events, q->name);
-    if (v && !network_is_there(&v->tenant->network, why))
+    networks_follow(&e->networks, q->name, v);
+    if (v && network_missing(v, why))
         log_write(1, "tenant %s: %s", q->name, why);
     health_follow(e->health, q->name, v ? v->tenant : NULL);
     log_write(e->serving ? 2 : 3, "tenant %s: %s", q->name, q->tenant ? "live" : "removed");
@@ -294,10 +296,31 @@ static void name_answered(void *user, const char *tenant, const char *name,
     control_flush(e);
 }
 
+/* --- the machine's own addresses -------------------------------------------------------------*/
+
+/* In this order: what is not to be dialled is not dialled any more before anyone is told. Without memory all stays as it is until
+ * the next news. */
+static void own_renew(struct edge *e) {
+    struct change change;
+    struct own *own = calloc(1, sizeof *own), copy;
+    if (!own || !own_look(e->conf, own)) {
+        free(own);
+        return;
+    }
+    copy = *own;
+    own_publish(own); /* the arrays are read until the next one */
+    registry_own(e->registry, &copy, time(NULL), &change);
+    control_take(e, &change);
+    control_flush(e);
+}
+
 void control_beat(struct edge *e) {
     struct change change = {0};
     publish_reap();
     ledger_fold(loop_now_ns());
+    if (own_watch_due(&e->own))
+        own_renew(e);
+    networks_beat(e);
     health_beat(e->health);
     e->beats++;
     if (e->beats % 10 == 0)
@@ -325,8 +348,11 @@ static void row_load(void *user, const char *key, const char *value) {
 
 static bool registry_start(struct edge *e, const uint8_t secret[SECRET_LENGTH], struct err *err) {
     const struct edge_conf *c = e->conf;
-    size_t own_count;
-    union address *own = own_addresses(c, &own_count);
+    struct own *own = calloc(1, sizeof *own);
+    if (!own || !own_look(c, own)) {
+        free(own);
+        return err_set(err, "out of memory");
+    }
     e->registry = registry_new(&(struct registry_conf){
         .zones = c->zones.item,
         .zone_count = c->zones.count,
@@ -336,12 +362,11 @@ static bool registry_start(struct edge *e, const uint8_t secret[SECRET_LENGTH], 
         .port_high = c->port_high,
         .ports_per_tenant = (unsigned)c->raw_tcp.per_tenant,
         .own = own,
-        .own_count = own_count,
         .secret = secret,
         .secret_length = SECRET_LENGTH,
         .recheck_s = c->dns.recheck_ms / 1000,
     });
-    free(own);
+    own_publish(own);
     return e->registry || err_set(err, "out of memory");
 }
 
@@ -385,6 +410,8 @@ bool control_start(struct edge *e, struct err *err) {
     e->last = &e->first;
     e->lookups = lookups_new(&e->loop, c->dns.servers.item, c->dns.servers.count, name_answered, e);
     e->health = health_new(&e->loop);
+    networks_init(&e->networks, &e->loop);
+    own_watch_init(&e->own, &e->loop); /* before they are first looked at */
     if (!e->lookups || !e->health ||
         !ports_init(&e->ports, &c->raw_address, c->port_low, c->port_high))
         return err_set(err, "out of memory");
@@ -417,6 +444,8 @@ void control_fini(struct edge *e) {
     store_close(&e->store);
     ports_fini(&e->ports);
     health_free(e->health);
+    networks_fini(&e->networks, &e->loop);
+    own_watch_fini(&e->own, &e->loop);
     for (size_t i = 0; i < e->tenants.room; i++)
         free(e->tenants.slot[i].value);
     map_fini(&e->tenants);

@@ -10,6 +10,8 @@
 #include "edge/events.h"
 #include "edge/health.h"
 #include "edge/lookup.h"
+#include "edge/network.h"
+#include "edge/own.h"
 #include "edge/ports.h"
 #include "edge/store.h"
 #include "edge/watch.h"
@@ -32,6 +34,8 @@ struct edge {
     struct proofs *proofs;
     struct ports ports;
     struct health *health;
+    struct networks networks;
+    struct own_watch own;
     struct listener **listener; /* http and https */
     size_t listener_count;
     struct map tenants; /* name -> struct known *, of conf.d */
@@ -83,16 +87,7 @@ bool listeners_bind(const struct edge_conf *, struct err *);
 bool listeners_open(struct edge *, struct err *);
 void listeners_start(struct edge *);
 void listeners_close(struct edge *);
-/* Every address the edge itself answers on, for registry_conf.own; malloc'd. */
-union address *own_addresses(const struct edge_conf *, size_t *ret_count);
 
 /* ---- memory.c ---- */
 /* Now and then: what was freed long ago goes back, also that of threads that do nothing at present. */
 void memory_tidy(void);
-
-/* ---- network.c ---- */
-enum { NETWORK_WHY_MAX = 320 };
-/* False: why its pods can't be reached, whatever their state. */
-bool network_is_there(const struct network *, char why[NETWORK_WHY_MAX]);
-/* An event for each of these tenants whose network is not there. */
-void network_events_add(json_t *events, json_t *tenants);

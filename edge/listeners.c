@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * listeners.c - the http and https listeners, and every address the edge itself answers on.
+ * listeners.c - the http and https listeners.
  */
-#include "edge/address.h"
 #include "edge/edge.h"
 #include <errno.h>
-#include <ifaddrs.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum { BUSY_TRIES = 40, BUSY_PAUSE_MS = 50 };
@@ -67,56 +64,4 @@ void listeners_close(struct edge *e) {
     free(e->listener);
     e->listener = NULL;
     ports_fini(&e->ports);
-}
-
-/* --- our own addresses -----------------------------------------------------------------------*/
-
-struct own {
-    union address *item;
-    size_t count;
-};
-
-static void own_add(struct own *o, const union address *a) {
-    union address *more = realloc(o->item, (o->count + 1) * sizeof *more);
-    if (!more)
-        return;
-    o->item = more;
-    more[o->count++] = *a;
-}
-
-static bool covers(const union address *any, const struct sockaddr *local) {
-    return local && (local->sa_family == AF_INET ||
-                     (local->sa_family == AF_INET6 && any->any.sa_family == AF_INET6));
-}
-
-/* A listener on 0.0.0.0 answers on each address of the machine; one on [::] on those of both families. */
-static void own_add_all(struct own *o, const union address *listener,
-                        const struct ifaddrs *interfaces) {
-    own_add(o, listener);
-    if (!address_is_any(listener))
-        return;
-    for (const struct ifaddrs *i = interfaces; i; i = i->ifa_next) {
-        union address a = {0};
-        if (!covers(listener, i->ifa_addr))
-            continue;
-        memcpy(&a, i->ifa_addr, i->ifa_addr->sa_family == AF_INET ? sizeof a.v4 : sizeof a.v6);
-        address_set_port(&a, address_port(listener));
-        own_add(o, &a);
-    }
-}
-
-union address *own_addresses(const struct edge_conf *c, size_t *ret_count) {
-    const struct address_list *list[] = {&c->http, &c->https, &c->admin_http};
-    struct ifaddrs *interfaces = NULL;
-    struct own own = {0};
-    if (getifaddrs(&interfaces))
-        log_write(1, "the machine's own addresses are unknown: pods are checked against the "
-                     "listeners' as written");
-    for (size_t i = 0; i < 3; i++)
-        for (size_t k = 0; k < list[i]->count; k++)
-            own_add_all(&own, &list[i]->item[k], interfaces);
-    if (interfaces)
-        freeifaddrs(interfaces);
-    *ret_count = own.count;
-    return own.item;
 }

@@ -24,6 +24,7 @@ struct lookup {
     char *tenant, *name, *dns, *netns;
     int64_t due_ns, wait_ms;
     bool busy, gone, stale, fresh, told;
+    bool past; /* what is being asked is of no use any more */
     union address address[LOOKUP_ADDRESSES_MAX];
     size_t count;
 };
@@ -138,7 +139,9 @@ static void lookup_run(struct lookups *ls, struct lookup *l) {
     pthread_mutex_lock(&ls->lock);
     l->busy = false;
     running_swap(ls, l, NULL);
-    answer_keep(ls, l, answer, address, count);
+    if (!l->past)
+        answer_keep(ls, l, answer, address, count);
+    l->past = false;
     sweep(ls);
     pthread_cond_broadcast(&ls->changed); /* its tenant's next one may go */
 }
@@ -281,6 +284,19 @@ void lookups_end(struct lookups *ls, const char *tenant) {
     for (struct lookup *l = ls->first; l; l = l->next)
         l->gone |= l->stale && !strcmp(l->tenant, tenant);
     sweep(ls);
+    pthread_mutex_unlock(&ls->lock);
+}
+
+/* The answer of one that is under way comes from the network that was. */
+void lookups_again(struct lookups *ls, const char *tenant) {
+    pthread_mutex_lock(&ls->lock);
+    for (struct lookup *l = ls->first; l; l = l->next)
+        if (!strcmp(l->tenant, tenant)) {
+            l->told = l->fresh = false;
+            l->past = l->busy;
+            l->due_ns = l->wait_ms = 0;
+        }
+    pthread_cond_broadcast(&ls->changed);
     pthread_mutex_unlock(&ls->lock);
 }
 

@@ -31,5 +31,7 @@ void lookups_begin(struct lookups *, const char *tenant);
 void lookups_add(struct lookups *, const char *tenant, const char *name, const char *dns,
                  const char *netns);
 void lookups_end(struct lookups *, const char *tenant);
+/* The tenant's network is another: what is known is forgotten, and all of its names are asked for now. */
+void lookups_again(struct lookups *, const char *tenant);
 /* Waits for the threads, up to LOOKUP_PATIENCE_MS. */
 void lookups_free(struct lookups *);

@@ -44,9 +44,26 @@ static char *ingress_describe(struct edge *e, const char *tenant, const char *na
     return text;
 }
 
+/* With what is live: events, and whether its network is there. */
+static char *tenant_describe(struct edge *e, const char *name) {
+    char *text = describe_tenant(e->registry, name), *object = NULL, why[NETWORK_WHY_MAX];
+    const struct version *v = text ? published(name) : NULL;
+    struct events now = {0};
+    if (!text || asprintf(&object, "Tenant %s", name) < 0)
+        return text;
+    if (v && network_missing(v, why))
+        events_add(&now, name, object, true, "NetworkMissing", why, time(NULL));
+    if (now.list)
+        text = events_describe(&now, name, object, text);
+    events_fini(&now);
+    text = events_describe(&e->events, name, object, text);
+    free(object);
+    return text;
+}
+
 static char *describe_one(struct edge *e, const char *kind, const char *tenant, const char *name) {
     if (!strcmp(kind, "tenant"))
-        return describe_tenant(e->registry, name);
+        return tenant_describe(e, name);
     if (!strcmp(kind, "domain"))
         return describe_domain(e->registry, tenant, name);
     if (!strcmp(kind, "ingress"))

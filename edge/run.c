@@ -287,6 +287,8 @@ static bool edge_start(struct err *err) {
 
 static void serve(void) {
     edge.started = time(NULL);
+    edge.networks.hurry = true; /* another user may not enter what root may */
+    networks_beat(&edge);
     listeners_start(&edge);
     edge.beat = (struct loop_timer){.due_ns = loop_now_ns(), .fire = beat};
     loop_add_timer(&edge.loop, &edge.beat);

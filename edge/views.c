@@ -76,9 +76,20 @@ static void account_enliven(json_t *row, const struct account_worker *sum, uint6
     json_object_set_new(row, "loopSeconds", json_real((double)loop_ns / 1e9));
 }
 
+/* Only of those who have a network of their own. */
+static void network_enliven(json_t *row, const struct version *v) {
+    char why[NETWORK_WHY_MAX];
+    if (!v || (!v->tenant->network.netns && !v->tenant->network.device))
+        return;
+    const char *missing = network_missing(v, why);
+    json_object_set_new(row, "network", json_string(missing ? "missing" : "ok"));
+    json_object_set_new(row, "networkReason", missing ? json_string(missing) : json_null());
+}
+
 static void tenant_enliven(json_t *row) {
     const struct version *v = published(text_of(row, "tenant"));
     const struct account *account = account_of(row);
+    network_enliven(row, v);
     struct account_worker sum = tenant_sum(row);
     account_enliven(row, &sum, account ? ledger_loop_ns(account) : 0);
     set_integer(row, "requests", (int64_t)sum.requests);
@@ -155,8 +166,13 @@ const char *pod_state(const struct edge *e, const struct upstream *up, struct po
 
 static void backend_enliven(const struct edge *e, json_t *row) {
     const struct upstream *up = upstream_find(row);
+    const struct version *v = up ? published(text_of(row, "tenant")) : NULL;
     struct pod_facts facts = {0};
-    if (up) {
+    char why[NETWORK_WHY_MAX];
+    if (v && network_missing(v, why)) {
+        json_object_set_new(row, "state", json_string("notReady"));
+        json_object_set_new(row, "reason", json_string(why));
+    } else if (up) {
         json_object_set_new(row, "state", json_string(pod_state(e, up, &facts)));
         if (*facts.why)
             json_object_set_new(row, "reason", json_string(facts.why));

@@ -9,6 +9,7 @@
  */
 #pragma once
 #include "tenants/objects.h"
+#include "tenants/network.h"
 #include "tenants/registry.h"
 #include "tenants/standing.h"
 #include "tenants/table.h"
@@ -153,8 +154,7 @@ struct registry {
     size_t zone_count;
     char **address;
     size_t address_count;
-    union address *own;
-    size_t own_count;
+    struct own own;
     uint16_t port_low, port_high;
     unsigned ports_per_tenant;
     uint64_t (*random)(void *);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * network.c - may a pod at this address be dialled? An address is unfolded first (IPv4 inside
  * IPv6), then:
- *   metadata, unspecified, multicast: never -> own listener: never -> loopback, link-local: only
- * when `allow` means exactly
- *   that range -> inside a prefix of `allow`
+ *
+ *   no host, multicast, metadata, IPv4 in disguise: never
+ *   a listener of the edge: never
+ *   loopback, link-local: only when a prefix of `allow` lies inside that range
+ *   an address of the machine: only when `allow` names it, alone
+ *   any other: inside a prefix of `allow`
  */
 #include "tenants/network.h"
 #include <arpa/inet.h>
@@ -31,9 +34,7 @@ uint16_t address_port(const union address *address) {
     return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port);
 }
 
-/* The bare address in the form of a prefix: ::ffff:10.0.0.1 is 10.0.0.1, or it would slip past the
- * rules for IPv4. */
-static struct prefix address_bare(const union address *address) {
+struct prefix address_bare(const union address *address) {
     struct prefix bare = {.family = AF_INET, .bits = 32};
     if (address->any.sa_family == AF_INET) {
         memcpy(bare.addr, &address->v4.sin_addr, 4);
@@ -115,27 +116,37 @@ bool prefix_parse(const char *text, struct prefix *ret) {
         }               \
     }
 
-/* What clouds answer secrets on, what is no host, and IPv6 that carries an IPv4 address we would
- * not see. */
+/* What clouds answer secrets on, what is no host, and IPv6 that carries an IPv4 address past the rules
+ * for it: 6to4, NAT64 (RFC 6052, RFC 8215), Teredo, SIIT, and what was once called IPv4-compatible. */
 static const struct prefix never[] = {
-    V4(169, 254, 169, 254, 32),
-    V4(169, 254, 170, 2, 32),
+    V4(169, 254, 169, 254, 32), /* nearly everybody */
+    V4(169, 254, 170, 2, 32),   /* AWS: tasks, pods, time, DNS */
     V4(169, 254, 170, 23, 32),
     V4(169, 254, 169, 123, 32),
     V4(169, 254, 169, 253, 32),
-    V4(100, 100, 100, 200, 32),
-    V4(192, 0, 0, 192, 32),
-    V4(168, 63, 129, 16, 32),
+    V4(169, 254, 42, 42, 32),   /* Scaleway */
+    V4(169, 254, 0, 23, 32),    /* Tencent */
+    V4(100, 100, 100, 200, 32), /* Alibaba */
+    V4(192, 0, 0, 192, 32),     /* Oracle */
+    V4(168, 63, 129, 16, 32),   /* Azure */
     V4(0, 0, 0, 0, 8),
     V4(224, 0, 0, 0, 3),
-    V6(32, 0xfd, 0x00, 0x0e, 0xc2),
-    V6(8, 0xff),
-    V6(128, 0),
-    V6(96, 0x00, 0x64, 0xff, 0x9b),
-    V6(16, 0x20, 0x02),
-    V6(128, 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe),
-    V6(128, 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54),
+    V6(32, 0xfd, 0x00, 0x0e, 0xc2),                          /* AWS */
+    V6(128, 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54),      /* Google */
+    V6(128, 0xfd, 0x00, 0x00, 0x42, [15] = 0x42),            /* Scaleway */
+    V6(128, 0xfd, 0x00, 0xa9, 0xfe, 0xa9, 0xfe, [15] = 1),   /* Linode */
+    V6(128, 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe),      /* OpenStack */
+    V6(8, 0xff),                                             /* multicast */
+    V6(128, 0),                                              /* none */
+    V6(96, 0x00, 0x64, 0xff, 0x9b),                          /* NAT64 */
+    V6(48, 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01),              /* NAT64, local */
+    V6(16, 0x20, 0x02),                                      /* 6to4 */
+    V6(32, 0x20, 0x01, 0x00, 0x00),                          /* Teredo */
+    V6(96, [8] = 0xff, 0xff),                                /* SIIT */
 };
+/* IPv4-compatible: all of ::/96 but ::1. */
+static const struct prefix compatible = V6(96, 0);
+static const struct prefix loopback_six = V6(128, [15] = 1);
 /* Reachable only when the operator wrote a prefix inside that range: 0.0.0.0/0 does not mean them.
  * */
 static const struct prefix delicate[] = {
@@ -155,10 +166,21 @@ static bool listed(const struct prefix *list, size_t count, const struct prefix 
     return false;
 }
 
+static bool is_never(const struct prefix *bare) {
+    const struct prefix *match;
+    return listed(never, sizeof never / sizeof *never, bare, &match) ||
+           (prefix_holds(&compatible, bare) && !prefix_holds(&loopback_six, bare));
+}
+
+static bool is_loopback(const struct prefix *bare) {
+    return prefix_holds(&delicate[0], bare) || prefix_holds(&loopback_six, bare);
+}
+
 static const char *range_refusal(const struct network *network, const struct prefix *bare) {
-    const struct prefix *range = NULL, *match;
-    if (listed(never, sizeof never / sizeof *never, bare, &match))
-        return "the address is never dialled (metadata service, multicast or no host)";
+    const struct prefix *range = NULL;
+    if (is_never(bare))
+        return "the address is never dialled (metadata service, multicast, no host, or IPv4 inside "
+               "IPv6)";
     if (!network->allow_count)
         return "the tenant has no network.allow";
     listed(delicate, sizeof delicate / sizeof *delicate, bare, &range);
@@ -175,31 +197,73 @@ bool network_allows(const struct network *network, const union address *address)
     return !range_refusal(network, &bare);
 }
 
+bool network_names(const struct network *network, const union address *address) {
+    struct prefix bare = address_bare(address);
+    for (size_t i = 0; i < network->allow_count; i++)
+        if (!memcmp(&network->allow[i], &bare, sizeof bare))
+            return true;
+    return false;
+}
+
+/* ---- what the edge itself is ---- */
+
+static int prefix_order(const void *a, const void *b) {
+    return memcmp(a, b, sizeof(struct prefix));
+}
+
+void own_sort(struct own *own) {
+    if (own->address_count)
+        qsort(own->address, own->address_count, sizeof *own->address, prefix_order);
+}
+
+bool own_has(const struct own *own, const struct prefix *bare) {
+    return own->address_count &&
+           bsearch(bare, own->address, own->address_count, sizeof *own->address, prefix_order);
+}
+
 static bool bare_is_any(const struct prefix *bare) {
     static const uint8_t zero[16];
     return !memcmp(bare->addr, zero, sizeof zero);
 }
 
-/* A listener on 0.0.0.0 or [::] answers on every address of the machine; which those are is not
- * known here but for
- * loopback, so the edge names its others one by one. [::] takes IPv4 as well. */
-static bool own_matches(const union address *own, const union address *address) {
-    struct prefix listener = address_bare(own), bare = address_bare(address);
-    const struct prefix *range;
-    if (address_port(own) != address_port(address))
-        return false;
-    if (!bare_is_any(&listener))
-        return !memcmp(&listener, &bare, sizeof bare);
-    bool loopback = listed(delicate, sizeof delicate / sizeof *delicate, &bare, &range) &&
-                    bare.addr[0] != 169 && bare.addr[0] != 0xfe;
-    return loopback && (listener.family == bare.family || listener.family == AF_INET6);
+/* A listener on 0.0.0.0 answers on each address of the machine, one on [::] on those of both families. All of 127/8 is the
+ * machine's, whatever its interfaces say. */
+static bool listener_answers(const struct own_listener *l, const struct own *own,
+                             const struct prefix *bare) {
+    if (!bare_is_any(&l->at))
+        return !memcmp(&l->at, bare, sizeof *bare);
+    return (l->at.family == bare->family || l->at.family == AF_INET6) &&
+           (is_loopback(bare) || own_has(own, bare));
 }
 
-const char *network_refusal(const struct network *network, const union address *own,
-                            size_t own_count, const union address *address) {
+bool own_listens(const struct own *own, const struct prefix *bare, uint16_t port) {
+    for (size_t i = 0; i < own->listener_count; i++) {
+        const struct own_listener *l = &own->listener[i];
+        if (port >= l->low && port <= l->high && listener_answers(l, own, bare))
+            return true;
+    }
+    return false;
+}
+
+/* In a namespace of its own, loopback is that namespace's; other addresses of this machine may still be reached from there, and
+ * its listeners with them, but who else has such an address there is not known here. */
+const char *own_refusal(const struct own *own, bool elsewhere, bool named,
+                        const union address *address) {
     struct prefix bare = address_bare(address);
-    for (size_t i = 0; i < own_count; i++)
-        if (own_matches(&own[i], address))
-            return "the address is one of the edge's own listeners";
-    return range_refusal(network, &bare);
+    bool loopback = is_loopback(&bare);
+    if (elsewhere && loopback)
+        return NULL;
+    if (own_listens(own, &bare, address_port(address)))
+        return "the address is one of the edge's own listeners";
+    if (!elsewhere && !named && !loopback && own_has(own, &bare))
+        return "the address is the edge's own: network.allow has to name it, alone";
+    return NULL;
+}
+
+const char *network_refusal(const struct network *network, const struct own *own,
+                            const union address *address) {
+    struct prefix bare = address_bare(address);
+    const char *refusal =
+        own ? own_refusal(own, network->netns, network_names(network, address), address) : NULL;
+    return refusal ? refusal : range_refusal(network, &bare);
 }

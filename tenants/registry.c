@@ -127,6 +127,18 @@ static void edge_addresses_keep(struct registry *registry) {
             address_parse(registry->address[i], 0, &registry->edge[registry->edge_count]);
 }
 
+static void own_copy(struct own *to, const struct own *from) {
+    *to = *from;
+    to->listener = calloc(from->listener_count + 1, sizeof *to->listener);
+    to->address = calloc(from->address_count + 1, sizeof *to->address);
+    if (!to->listener || !to->address)
+        abort();
+    if (from->listener_count)
+        memcpy(to->listener, from->listener, from->listener_count * sizeof *to->listener);
+    if (from->address_count)
+        memcpy(to->address, from->address, from->address_count * sizeof *to->address);
+}
+
 struct registry *registry_new(const struct registry_conf *conf) {
     struct registry *registry = calloc(1, sizeof *registry);
     size_t pool = conf->port_low ? (size_t)(conf->port_high - conf->port_low) + 1 : 0;
@@ -136,13 +148,11 @@ struct registry *registry_new(const struct registry_conf *conf) {
     registry->zone_count = conf->zone_count;
     registry->address = texts_copied(conf->addresses, conf->address_count);
     registry->address_count = conf->address_count;
-    registry->own = calloc(conf->own_count + 1, sizeof *registry->own);
     registry->port = pool ? calloc(pool, sizeof(struct port *)) : NULL;
-    if (!registry->own || (pool && !registry->port))
+    if (pool && !registry->port)
         abort();
-    if (conf->own_count)
-        memcpy(registry->own, conf->own, conf->own_count * sizeof *conf->own);
-    registry->own_count = conf->own_count;
+    if (conf->own)
+        own_copy(&registry->own, conf->own);
     registry->port_low = conf->port_low;
     registry->port_high = conf->port_high;
     registry->ports_per_tenant = conf->ports_per_tenant;
@@ -206,7 +216,8 @@ void registry_free(struct registry *registry) {
         free(registry->address[i]);
     free(registry->zone_name);
     free(registry->address);
-    free(registry->own);
+    free(registry->own.listener);
+    free(registry->own.address);
     free(registry->edge);
     explicit_bzero(registry->secret, registry->secret_length);
     free(registry->secret);
@@ -287,6 +298,14 @@ void touched_compile(struct registry *registry, int64_t now, struct change *chan
 
 /* ---- names of compose services that need an address ---- */
 
+static void resolved_forget(struct entry *entry) {
+    for (struct resolved *resolved = entry->resolved; resolved; resolved = resolved->next) {
+        free(resolved->address);
+        resolved->address = NULL;
+        resolved->count = 0;
+    }
+}
+
 static struct resolved *resolved_find(const struct entry *entry, const char *name) {
     struct resolved *resolved = entry->resolved;
     while (resolved && strcmp(resolved->name, name))
@@ -330,6 +349,22 @@ static void lookups_renew(struct entry *entry, struct change *change) {
     }
 }
 
+static const char *text_or_none(const struct word *word) {
+    return word->text ? word->text : "";
+}
+
+/* Do names mean the same in both? */
+static bool network_spec_same(const struct model *a, const struct model *b) {
+    static const struct network_spec none;
+    const struct tenant_spec *x = a->tenant ? a->tenant->spec : NULL;
+    const struct tenant_spec *y = b->tenant ? b->tenant->spec : NULL;
+    const struct network_spec *m = x && x->network ? x->network : &none;
+    const struct network_spec *n = y && y->network ? y->network : &none;
+    return !strcmp(text_or_none(&m->netns), text_or_none(&n->netns)) &&
+           !strcmp(text_or_none(&m->device), text_or_none(&n->device)) &&
+           !strcmp(text_or_none(&m->dns), text_or_none(&n->dns));
+}
+
 /* ---- put ---- */
 
 static void domain_renew(struct registry *registry, struct entry *entry, struct change *change) {
@@ -354,6 +389,8 @@ static void entry_adopt(struct registry *registry, struct entry *entry, struct m
                         int64_t now, struct change *change) {
     struct model *before = entry->model;
     entry->model = model;
+    if (before && !network_spec_same(before, model))
+        resolved_forget(entry);
     entry->live = true;
     if (!entry->stored)
         row_tenant(change, entry, now);
@@ -520,6 +557,57 @@ void registry_resolved(struct registry *registry, const char *tenant, const char
     if (count)
         memcpy(resolved->address, address, count * sizeof *address);
     resolved->count = count;
+    entry_touch(registry, entry);
+    touched_compile(registry, now, ret);
+}
+
+/* ---- the networks around ---- */
+
+/* Is some pod of it to be judged otherwise than it was? */
+static bool endpoints_turn(const struct tenant *tenant, const struct own *before,
+                           const struct own *now) {
+    for (size_t i = 0; i < tenant->backend_count; i++)
+        for (unsigned k = 0; k < tenant->backend[i].endpoint_count; k++) {
+            const union address *address = &tenant->backend[i].endpoint[k].addr;
+            if (address->any.sa_family && network_refusal(&tenant->network, before, address) !=
+                                              network_refusal(&tenant->network, now, address))
+                return true;
+        }
+    return false;
+}
+
+static bool own_same(const struct own *a, const struct own *b) {
+    return a->address_count == b->address_count && a->listener_count == b->listener_count &&
+           (!a->address_count ||
+            !memcmp(a->address, b->address, a->address_count * sizeof *a->address)) &&
+           (!a->listener_count ||
+            !memcmp(a->listener, b->listener, a->listener_count * sizeof *a->listener));
+}
+
+void registry_own(struct registry *registry, const struct own *own, int64_t now,
+                  struct change *ret) {
+    struct own before = registry->own;
+    struct entry *entry;
+    change_begin(registry, ret, now);
+    if (own_same(&before, own))
+        return;
+    own_copy(&registry->own, own);
+    for (size_t at = 0; (entry = table_next(&registry->entries, &at));)
+        if (entry->live && entry->compiled &&
+            endpoints_turn(&entry->compiled->tenant, &before, &registry->own))
+            entry_touch(registry, entry);
+    free(before.listener);
+    free(before.address);
+    touched_compile(registry, now, ret);
+}
+
+void registry_moved(struct registry *registry, const char *tenant, int64_t now,
+                    struct change *ret) {
+    change_begin(registry, ret, now);
+    struct entry *entry = entry_find(registry, tenant);
+    if (!entry || !entry->live)
+        return;
+    resolved_forget(entry);
     entry_touch(registry, entry);
     touched_compile(registry, now, ret);
 }

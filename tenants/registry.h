@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 struct registry;
+struct own;
 
 struct registry_conf {
     const char *const *zones; /* the platform's own zones, lower case */
@@ -21,8 +22,7 @@ struct registry_conf {
     size_t address_count;
     uint16_t port_low, port_high; /* raw_tcp.ports; both 0: no raw ports */
     unsigned ports_per_tenant;    /* quota when a Tenant says nothing */
-    const union address *own;     /* the edge's own listeners: never a pod, whatever `allow` says */
-    size_t own_count;
+    const struct own *own; /* what the edge itself is here (tenants/network.h); NULL: nothing yet */
     const uint8_t *
         secret; /* the edge's own, for the tokens of proofs by TXT; NULL: one for this life, for tests */
     size_t secret_length;
@@ -86,6 +86,10 @@ bool registry_put(struct registry *, const struct drop *, int64_t now, struct di
                   struct change *ret);
 /* The tenant's files are gone. */
 void registry_remove(struct registry *, const char *tenant, int64_t now, struct change *ret);
+/* The machine has other addresses now. Tenants for whose pods that changes something are compiled. */
+void registry_own(struct registry *, const struct own *, int64_t now, struct change *ret);
+/* The tenant's network is another, under the same name: it is compiled anew, and what was looked up there is forgotten. */
+void registry_moved(struct registry *, const char *tenant, int64_t now, struct change *ret);
 /* Something outside the YAML is wrong (both NAME.yaml and NAME/): shown, changes nothing. */
 void registry_error(struct registry *, const char *tenant, const char *message);
 /* Addresses of a name asked for in change.lookup; none: unknown name. Also again when they changed. */

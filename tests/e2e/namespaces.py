@@ -66,6 +66,20 @@ class Namespaces:
             ip("-n", name, "addr", "add", f"{address}/32", "dev", "lo")
         return name
 
+    def again(self, word, *addresses):
+        """The same name, another namespace."""
+        name = self.name(word)
+        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+        if name in self.made:
+            self.made.remove(name)
+        return self.add(word, *addresses)
+
+    @staticmethod
+    def run(name, *words):
+        done = subprocess.run(["ip", "netns", "exec", name, *map(str, words)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def cable(self, near, device, near_address, far, far_address):
         """A veth pair: `device` in `near`, eth0 in `far`, both in the /24 of their addresses."""
         ip("-n", near, "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", far)
@@ -87,7 +101,7 @@ class Namespaces:
 
 
 class Names:
-    """A name server for A records: {name: address}. Anything else does not exist."""
+    """A name server for A records: {name: address or list of them}. Anything else does not exist."""
 
     def __init__(self, address, names):
         self.names, self.asked = names, []
@@ -115,9 +129,8 @@ class Names:
         question, kind = query[12:at + 5], struct.unpack(">H", query[at + 1:at + 3])[0]
         name = ".".join(labels).lower()
         self.asked.append(name)
-        known = name in self.names
-        record = b""
-        if known and kind == 1:
-            record = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(self.names[name])
+        known = self.names.get(name, ())
+        addresses = ([known] if isinstance(known, str) else known) if kind == 1 else ()
+        records = [b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(a) for a in addresses]
         flags = 0x8580 | (0 if known else 3)
-        return query[:2] + struct.pack(">HHHHH", flags, 1, bool(record), 0, 0) + question + record
+        return query[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0, 0) + question + b"".join(records)

@@ -506,10 +506,20 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
 
 /* ---- sys.h ---- */
 
-int sys_socket(int family, const char *netns, const char *device) {
+void sys_begin(void) {
+}
+
+struct place sys_place(const char *netns, const char *device) {
+    (void)netns;
+    (void)device;
+    return (struct place){0};
+}
+
+int sys_socket(int family, const char *netns, const char *device, const struct place *place) {
     (void)family;
     (void)netns;
     (void)device;
+    (void)place;
     return fails_now() ? -EMFILE : peer_new(true);
 }
 

@@ -96,6 +96,7 @@ static void accept_released(struct owner *o) {
 static unsigned cap; /* connections to one pod; 0: as many as they like */
 
 static bool world_pods(struct tenant *t) {
+    const struct place place = {0};
     world.policy = policy_default;
     world.policy.pod_connections = cap;
     world.policy.queue_most = 12;
@@ -105,7 +106,8 @@ static bool world_pods(struct tenant *t) {
         return false;
     for (unsigned i = 0; i < PODS; i++) {
         union address a = {.v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(80 + i))}};
-        world.pod[i] = upstream_new("pod", &a, &t->network, process.nobody, world.pool, 1);
+        world.pod[i] = upstream_new("pod", &a, &t->network, &place, process.nobody,
+                                    world.pool, 1);
         if (!world.pod[i])
             return false;
         world.set->member[world.set->count++] = world.pod[i];

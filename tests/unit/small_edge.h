@@ -34,9 +34,10 @@ static inline uint64_t roll(void *context) {
 
 static inline void registry_begin(struct edge *edge) {
     static const char *const zones[] = {"1d.pt"};
-    static union address own[2];
-    assert_true(address_parse("127.0.0.1", 9180, &own[0]));
-    assert_true(address_parse("0.0.0.0", 8443, &own[1]));
+    static struct own_listener listener[] = {{.low = 9180, .high = 9180}, {.low = 8443, .high = 8443}};
+    static const struct own own = {.listener = listener, .listener_count = 2};
+    assert_true(prefix_parse("127.0.0.1", &listener[0].at));
+    assert_true(prefix_parse("0.0.0.0", &listener[1].at));
     static const char *const addresses[] = {"203.0.113.7", "2001:db8::7"};
     const char *secret = edge->secret ? edge->secret : "the same after every restart";
     struct registry_conf conf = {.zones = zones,
@@ -48,8 +49,7 @@ static inline void registry_begin(struct edge *edge) {
                                  .port_low = 28000,
                                  .port_high = 28009,
                                  .ports_per_tenant = 4,
-                                 .own = own,
-                                 .own_count = 2,
+                                 .own = &own,
                                  .random = roll,
                                  .random_context = edge};
     edge->registry = registry_new(&conf);
