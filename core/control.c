@@ -3,6 +3,7 @@
  */
 #include "core/conn.h"
 #include "core/directory.h"
+#include "core/door.h"
 #include "core/identity.h"
 #include "core/ledger.h"
 #include "core/process.h"
@@ -347,6 +348,7 @@ void core_stop(void) {
     urcu_qsbr_thread_online();
     certificates_fini();
     challenges_fini();
+    doors_fini();
     publish_fini();
     for (unsigned i = 0; i < process.workers; i++)
         worker_end(process.worker[i]);

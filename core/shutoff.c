@@ -14,28 +14,37 @@
 
 enum resource { CPU, DESCRIPTORS, BUFFERS, RESOURCES };
 
-enum cause { CAUSE_NONE, CAUSE_LAG, CAUSE_WAIT, CAUSE_DROPS, CAUSE_P99, CAUSE_ERRORS,
-             CAUSE_DESCRIPTORS, CAUSE_BUFFERS };
+enum cause {
+    CAUSE_NONE,
+    CAUSE_LAG,
+    CAUSE_WAIT,
+    CAUSE_DROPS,
+    CAUSE_P99,
+    CAUSE_ERRORS,
+    CAUSE_DESCRIPTORS,
+    CAUSE_BUFFERS
+};
 
 enum {
-    ACTIVE_MS = 10000,        /* a tenant that did something so recently can be harmed, and has a share */
-    GONE_MS = 600000,         /* one that did nothing for so long is forgotten */
-    RELAPSE_MS = 30000,       /* harm again so soon: the step was taken back too early */
+    ACTIVE_MS = 10000,  /* a tenant that did something so recently can be harmed, and has a share */
+    GONE_MS = 600000,   /* one that did nothing for so long is forgotten */
+    RELAPSE_MS = 30000, /* harm again so soon: the step was taken back too early */
     RELAX_MOST_MS = 60000,
-    SHUT_AFTER_MS = 500,      /* limited at least so long before it is shut: budgets need a moment to show */
-    RECENT = 3,               /* windows that a p99 and a rate of errors are of */
-    ACCEPT_COST_NS = 20000,   /* what the kernel spends on a connection before any loop sees it */
-    FARE_LEAST = 30,          /* requests that a rate or a p99 is believed of */
+    SHUT_AFTER_MS =
+        500,    /* limited at least so long before it is shut: budgets need a moment to show */
+    RECENT = 3, /* windows that a p99 and a rate of errors are of */
+    ACCEPT_COST_NS = 20000, /* what the kernel spends on a connection before any loop sees it */
+    FARE_LEAST = 30,        /* requests that a rate or a p99 is believed of */
     ERRORS_LEAST = 3,
     OFFENCES_MOST = 64,
-    CALM_LEAST = 200,         /* the same of what is usual */
+    CALM_LEAST = 200, /* the same of what is usual */
 };
-static const double ABOVE = 1.05; /* fair shares, to be above one */
-static const double LEVEL = 0.8;  /* so much of the top contributor's share is as much */
-static const double HALF = 0.5;   /* of the limit: where harm is over */
-static const double HELPED = 0.7; /* of what it was: the step helps, it gets another turn */
+static const double ABOVE = 1.05;      /* fair shares, to be above one */
+static const double LEVEL = 0.8;       /* so much of the top contributor's share is as much */
+static const double HALF = 0.5;        /* of the limit: where harm is over */
+static const double HELPED = 0.7;      /* of what it was: the step helps, it gets another turn */
 static const double CALM_FADE = 0.995; /* of sums, from window to window */
-static const double BUSY = 0.4;   /* of all workers' time */
+static const double BUSY = 0.4;        /* of all workers' time */
 
 struct fare { /* sums; those of what is usual fade */
     double requests, failures, duration[ACCOUNT_BUCKETS];
@@ -322,8 +331,8 @@ static double p99_ms(const struct fare *f, double least) {
     return low / 1000;
 }
 
-static double error_rate(const struct fare *f) { /* of 10,000 */
-    return f->requests > 0 ? 10000 * f->failures / f->requests : 0;
+static double error_rate(const struct fare *f) { /* of 1,000 */
+    return f->requests > 0 ? 1000 * f->failures / f->requests : 0;
 }
 
 /* What those who are not `own` suffer beside what is short. */
@@ -339,7 +348,7 @@ static void fare_judge(const struct shutoff *s, const struct fared *own, struct 
                      p99, false);
     double rise = error_rate(&others) - error_rate(&usual);
     if (others.requests >= FARE_LEAST && others.failures >= ERRORS_LEAST && rise > 0)
-        strain_raise(cpu, rise / (double)s->conf.errors, CAUSE_ERRORS, rise / 100,
+        strain_raise(cpu, rise / (double)s->conf.errors, CAUSE_ERRORS, rise / 10,
                      rise > (double)s->conf.severe_errors);
 }
 
@@ -402,8 +411,8 @@ static void cause_print(const struct shutoff *s, const struct strain *h, char *o
                  (long long)c->lag_ms);
         break;
     case CAUSE_WAIT:
-        snprintf(out, room, "new connections wait %.0f ms to be accepted (limit %lld ms)",
-                 h->value, (long long)c->wait_ms);
+        snprintf(out, room, "new connections wait %.0f ms to be accepted (limit %lld ms)", h->value,
+                 (long long)c->wait_ms);
         break;
     case CAUSE_DROPS:
         snprintf(out, room, "%.0f new connections found no room in the queue", h->value);
@@ -509,15 +518,14 @@ static bool harmed_twice(const struct shutoff_unit *u) {
 static void relapse_judge(struct shutoff *s, struct shutoff_unit *u) {
     int64_t now = s->edge.now_ms;
     bool soon = u->relaxed_ms && now - u->relaxed_ms < RELAPSE_MS + u->relax_ms;
-    u->relax_ms = !soon                           ? s->conf.relax_ms
+    u->relax_ms = !soon                             ? s->conf.relax_ms
                   : u->relax_ms < RELAX_MOST_MS / 2 ? 2 * u->relax_ms
-                                                  : RELAX_MOST_MS;
+                                                    : RELAX_MOST_MS;
 }
 
 static void unit_climb(struct shutoff *s, struct shutoff_unit *u, const struct strain *h) {
-    enum shutoff_step next = u->state == SHUTOFF_OPEN
-                                 ? (h->severe ? STEP_ACCEPTS : STEP_SOURCES)
-                                 : (enum shutoff_step)(u->step + 1);
+    enum shutoff_step next = u->state == SHUTOFF_OPEN ? (h->severe ? STEP_ACCEPTS : STEP_SOURCES)
+                                                      : (enum shutoff_step)(u->step + 1);
     u->harm_at_step = h->harm;
     evidence(s, u, h);
     relapse_judge(s, u);
@@ -579,7 +587,7 @@ static void unit_judge(struct shutoff *s, struct shutoff_unit *u) {
     u->harm = h.harm;
     u->blamed = (uint8_t)(u->blamed << 1 | (h.harm >= 1));
     u->cooled = (uint8_t)(u->cooled << 1 | (h.harm >= HALF));
-    if (u->hand || s->conf.off)
+    if (u->hand || !s->conf.on)
         return;
     switch ((enum shutoff_state)u->state) {
     case SHUTOFF_OPEN:

@@ -41,20 +41,20 @@ enum shutoff_step {
 };
 
 struct shutoff_conf {
-    bool off;           /* nothing is ever done; the operator's hand still works */
+    bool on;            /* else nothing is ever done but by the operator's hand */
     int64_t lag_ms;     /* harm: a turn of a worker's loop that took so long */
     int64_t severe_ms;  /* severe */
     int64_t wait_ms;    /* harm: so long in the shared listeners' queues */
     int64_t p99_factor; /* harm: others' p99 so many times what it is when all is calm */
-    int64_t errors;     /* harm: so many of 10,000 requests of others fail, above what is usual */
+    int64_t errors;     /* harm: so many of 1,000 requests of others fail, above what is usual */
     int64_t severe_errors;
-    int64_t headroom;   /* harm: less than so many percent of descriptors or buffers are left */
-    int64_t step_ms;    /* a step that has not helped by then gives way to the next */
-    int64_t shut_ms;    /* the first offence; doubles with each */
+    int64_t headroom; /* harm: less than so many percent of descriptors or buffers are left */
+    int64_t step_ms;  /* a step that has not helped by then gives way to the next */
+    int64_t shut_ms;  /* the first offence; doubles with each */
     int64_t shut_most_ms;
     int64_t probation_ms;
-    int64_t quiet_ms;   /* so long without offence and one is forgotten */
-    int64_t relax_ms;   /* so long calm and one step is taken back; doubles when that was too early */
+    int64_t quiet_ms; /* so long without offence and one is forgotten */
+    int64_t relax_ms; /* so long calm and one step is taken back; doubles when that was too early */
 };
 
 /* What one unit did in one window; gauges are values at its end. */
@@ -66,7 +66,8 @@ struct shutoff_use {
 };
 /* How one tenant's requests fared, its ports included. */
 struct shutoff_fare {
-    uint64_t requests, failures; /* answers the edge made itself, but for pods that could not be reached */
+    uint64_t requests,
+        failures; /* answers the edge made itself, but for pods that could not be reached */
     uint64_t duration[ACCOUNT_BUCKETS];
     int64_t connections;
 };
@@ -87,18 +88,18 @@ struct shutoff_unit {
     char tenant[SHUTOFF_TENANT];
     uint16_t port; /* 0: the tenant's names */
     uint8_t state, step;
-    bool hand;           /* shut by the operator, until he opens it */
-    unsigned offences;   /* n: how often it was shut and that is not forgotten */
-    int64_t since_ms;    /* in this state */
-    int64_t until_ms;    /* SHUT, PROBATION: it ends; 0: not known */
+    bool hand;             /* shut by the operator, until he opens it */
+    unsigned offences;     /* n: how often it was shut and that is not forgotten */
+    int64_t since_ms;      /* in this state */
+    int64_t until_ms;      /* SHUT, PROBATION: it ends; 0: not known */
     int64_t shut_total_ms; /* of ended times; see shutoff_shut_ms */
-    uint64_t moves;      /* transitions so far */
+    uint64_t moves;        /* transitions so far */
     char why[SHUTOFF_WHY]; /* the evidence of the latest transition */
-    double calm_accepts; /* accepts a second when all is calm, for its budget */
+    double calm_accepts;   /* accepts a second when all is calm, for its budget */
 
     /* its own */
     struct shutoff_use use;
-    double smooth[4]; /* of each resource, over the latest windows */
+    double smooth[4];       /* of each resource, over the latest windows */
     uint8_t blamed, cooled; /* latest windows as bits: harm by it; harm at half the limit by it */
     double share, fair, harm, harm_at_step;
     int64_t stepped_ms, calm_since_ms, relax_ms, quiet_since_ms, seen_ms, relaxed_ms;
@@ -114,8 +115,8 @@ void shutoff_free(struct shutoff *);
 void shutoff_window(struct shutoff *, const struct shutoff_edge *);
 void shutoff_fared(struct shutoff *, const char *tenant, const struct shutoff_fare *);
 void shutoff_used(struct shutoff *, const char *tenant, uint16_t port, const struct shutoff_use *);
-typedef void shutoff_moved_fn(void *user, const struct shutoff_unit *, enum shutoff_state from_state,
-                              enum shutoff_step from_step);
+typedef void shutoff_moved_fn(void *user, const struct shutoff_unit *,
+                              enum shutoff_state from_state, enum shutoff_step from_step);
 void shutoff_judge(struct shutoff *, shutoff_moved_fn *, void *user);
 
 /* The operator's hand: shut until it is opened; open at once, whatever it was shut for, and forgiven. False: no memory. */
