@@ -14,9 +14,20 @@
 enum { WINDOW = 100, PORT = 28001, MINUTE = 60000, HOUR = 60 * MINUTE };
 
 static const struct shutoff_conf DEFAULTS = {
-    .lag_ms = 10, .severe_ms = 50, .wait_ms = 50, .p99_factor = 4, .errors = 50,
-    .severe_errors = 100, .headroom = 10, .step_ms = 100, .shut_ms = 30000,
-    .shut_most_ms = 30 * MINUTE, .probation_ms = 10000, .quiet_ms = HOUR, .relax_ms = 2000,
+    .lag_ms = 10,
+    .severe_ms = 50,
+    .wait_ms = 50,
+    .p99_factor = 4,
+    .errors = 5,
+    .severe_errors = 10,
+    .on = true,
+    .headroom = 10,
+    .step_ms = 100,
+    .shut_ms = 30000,
+    .shut_most_ms = 30 * MINUTE,
+    .probation_ms = 10000,
+    .quiet_ms = HOUR,
+    .relax_ms = 2000,
 };
 
 /* ---- a world: one edge, an attacked port, victims ---- */
@@ -24,10 +35,10 @@ static const struct shutoff_conf DEFAULTS = {
 struct world {
     struct shutoff *shutoff;
     int64_t now;
-    struct shutoff_edge edge;      /* of the next window */
-    struct shutoff_use attacked;   /* evil:28001 */
-    struct shutoff_use victims;    /* each */
-    struct shutoff_fare fare;      /* each victim */
+    struct shutoff_edge edge;    /* of the next window */
+    struct shutoff_use attacked; /* evil:28001 */
+    struct shutoff_use victims;  /* each */
+    struct shutoff_fare fare;    /* each victim */
     unsigned victim_count, moves;
     enum shutoff_step highest;
 };
@@ -52,8 +63,8 @@ static struct world world_new(const struct shutoff_conf *conf, unsigned victims,
                                    .descriptors_most = 20000,
                                    .buffers = 10,
                                    .buffers_most = 60000};
-    w.victims = (struct shutoff_use){.loop_ns = 1000000, .requests = 3, .accepted = 1,
-                                     .connections = 4, .descriptors = 8};
+    w.victims = (struct shutoff_use){
+        .loop_ns = 1000000, .requests = 3, .accepted = 1, .connections = 4, .descriptors = 8};
     w.fare = (struct shutoff_fare){.requests = 3, .connections = 4, .duration = {3}};
     return w;
 }
@@ -90,16 +101,19 @@ static const struct shutoff_unit *evil(const struct world *w) {
 
 /* The port takes nearly all of the loop. */
 static void attack(struct world *w, int64_t lag_ms) {
-    w->attacked = (struct shutoff_use){.loop_ns = 150000000, .accepted = 2000, .connections = 500,
-                                       .silent = 400, .descriptors = 500};
+    w->attacked = (struct shutoff_use){.loop_ns = 150000000,
+                                       .accepted = 2000,
+                                       .connections = 500,
+                                       .silent = 400,
+                                       .descriptors = 500};
     w->edge.loop_ns = 190000000;
     w->edge.lag_ns = (uint64_t)lag_ms * 1000000;
 }
 
 /* As it is when the door holds him, or he has gone. */
 static void calm(struct world *w) {
-    w->attacked = (struct shutoff_use){.loop_ns = 1000000, .accepted = 1, .connections = 5,
-                                       .descriptors = 10};
+    w->attacked = (struct shutoff_use){
+        .loop_ns = 1000000, .accepted = 1, .connections = 5, .descriptors = 10};
     w->edge.loop_ns = 20000000;
     w->edge.lag_ns = 500000;
 }
@@ -232,8 +246,8 @@ static void two_attackers_at_once_are_both_held(void **unused) {
 static void descriptors_that_run_out_are_blamed_on_who_holds_them(void **unused) {
     struct world w = world_new(&DEFAULTS, 20, 1);
     (void)unused;
-    w.attacked = (struct shutoff_use){.loop_ns = 1000, .connections = 9000, .silent = 9000,
-                                      .descriptors = 18500};
+    w.attacked = (struct shutoff_use){
+        .loop_ns = 1000, .connections = 9000, .silent = 9000, .descriptors = 18500};
     w.edge.descriptors = 18900;
     windows(&w, 2);
     assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
@@ -540,7 +554,7 @@ static void the_operator_opens_what_was_shut_and_it_is_judged_afresh(void **unus
 
 static void switched_off_it_does_nothing_but_what_the_operator_says(void **unused) {
     struct shutoff_conf conf = DEFAULTS;
-    conf.off = true;
+    conf.on = false;
     struct world w = world_new(&conf, 5, 3);
     (void)unused;
     attack(&w, 200);
