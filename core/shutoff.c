@@ -238,14 +238,21 @@ static void strain_raise(struct strain *s, double harm, enum cause cause, double
     }
 }
 
-/* 1 when only `headroom` percent are left, 1/2 when twice that are. */
-static double scarcity(int64_t used, int64_t most, int64_t headroom) {
-    double left = most > 0 ? 100.0 * (double)(most - used) / (double)most : 100;
-    return left <= 0 ? 100 : (double)headroom / left;
-}
-
 static double percent_left(int64_t used, int64_t most) {
     return most > 0 ? 100.0 * (double)(most - used) / (double)most : 100;
+}
+
+/* 1 when only `headroom` percent are left; over (HALF) when twice that are, or half of what is beyond it. */
+static double scarcity(int64_t used, int64_t most, int64_t headroom) {
+    double left = percent_left(used, most), least = (double)headroom;
+    double over = 2 * least < (100 + least) / 2 ? 2 * least : (100 + least) / 2;
+    if (left <= 0)
+        return 100;
+    if (left <= least)
+        return least / left;
+    if (left < over)
+        return 1 - HALF * (left - least) / (over - least);
+    return HALF * 0.99 * (100 - left) / (100 - over);
 }
 
 static void strains_take(struct shutoff *s) {

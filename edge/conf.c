@@ -52,7 +52,7 @@ static const struct conf_field shutoff_fields[] = {
     SHUTOFF("errors", shutoff.errors, CONF_INT, 1, 1000, "5",
             "harm: so many of 1,000 requests of others fail above what is usual"),
     SHUTOFF("severe_errors", shutoff.severe_errors, CONF_INT, 1, 1000, "10", "severe harm"),
-    SHUTOFF("headroom", shutoff.headroom, CONF_INT, 1, 50, "10",
+    SHUTOFF("headroom", shutoff.headroom, CONF_INT, 1, 90, "10",
             "harm: less than so many percent of descriptors or buffers are left"),
     SHUTOFF("step", shutoff.step_ms, CONF_DURATION, 100, 60000, "100ms",
             "a step that has not helped by then gives way to the next"),

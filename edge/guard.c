@@ -14,6 +14,7 @@
 #include "core/shutoff.h"
 #include "edge/admin.h"
 #include "edge/edge.h"
+#include "edge/guard_feed.h"
 #include "edge/store_read.h"
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 struct guard {
     struct edge *edge;
     struct shutoff *shutoff;
+    struct feed *feed;
     struct map rows;   /* key -> text, as in the store */
     struct map served; /* tenant -> struct served * */
 };
@@ -210,8 +212,7 @@ static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state f
 /* --- the beat --------------------------------------------------------------------------------*/
 
 void guard_beat(struct guard *g) {
-    struct shutoff_edge edge = {.now_ms = now_ms()};
-    shutoff_window(g->shutoff, &edge);
+    feed_window(g->feed, g->shutoff, now_ms());
     shutoff_judge(g->shutoff, moved, g);
 }
 
@@ -270,6 +271,7 @@ void guard_follow(struct guard *g, const char *name, const struct tenant *t) {
     if (before && (!t || published(name)->account != before->account)) {
         door_remove(&(struct door_at){.names = before->account});
         shutoff_forget(g->shutoff, name, 0);
+        feed_forget(g->feed, name);
     }
     served_keep(g, name, t);
     for (size_t i = 0; t && i < t->raw_port_count; i++)
@@ -452,7 +454,8 @@ void guard_metrics(const struct guard *g, FILE *out) {
 bool guard_start(struct edge *e, struct err *err) {
     struct guard *g = e->guard = calloc(1, sizeof *g);
     uint64_t seed = (uint64_t)loop_now_ns();
-    if (!g || !(g->shutoff = shutoff_new(&e->conf->raw_tcp.shutoff, seed)))
+    if (!g || !(g->shutoff = shutoff_new(&e->conf->raw_tcp.shutoff, seed)) ||
+        !(g->feed = feed_new(e)))
         return err_set(err, "out of memory");
     g->edge = e;
     doors_start(&e->conf->raw_tcp.door, core_workers());
@@ -472,6 +475,7 @@ void guard_end(struct edge *e) {
     if (!g)
         return;
     shutoff_free(g->shutoff);
+    feed_free(g->feed);
     map_end(&g->rows);
     map_end(&g->served);
     free(g);
