@@ -409,6 +409,7 @@ static void relay_start(struct conn *c, struct stream *far) {
     timer_stop(&c->sock.timer);
     if (c->kind == LISTENER_RAW)
         relay_guard(c->relay);
+    conn_watch(c);
     if (c->introduce)
         stream_write_copy(far, header, conn_introduction(c, c->introduce, header));
     while (c->relay && segs_take(c->sock.owner.worker, &c->peek, &s))
@@ -605,7 +606,7 @@ static void conn_gone(struct sock *s) {
 
 /* ---- draining ---- */
 
-static void conn_drain(struct conn *c) {
+void conn_drain(struct conn *c) {
     if (c->state <= CONN_TLS) {
         conn_close(c, false);
         return;
@@ -851,8 +852,8 @@ bool conn_charge_port(struct conn *c, struct version *v, const struct raw_port *
 bool conn_takes_request(struct conn *c) {
     struct worker *w = c->sock.owner.worker;
     struct limiter *l = account_limiter(c->sock.owner.account);
-    return !l || limiter_spend(l, w->id, LIMIT_REQUESTS, w->now_ns) ||
-           refuse_for(c, LIMIT_REQUESTS);
+    bool good = conn_may_ask(c) && (!l || limiter_spend(l, w->id, LIMIT_REQUESTS, w->now_ns));
+    return good || refuse_for(c, LIMIT_REQUESTS);
 }
 
 enum limit conn_refusal(const struct conn *c) {

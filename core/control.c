@@ -3,6 +3,7 @@
  */
 #include "core/conn.h"
 #include "core/directory.h"
+#include "core/door.h"
 #include "core/identity.h"
 #include "core/ledger.h"
 #include "core/own.h"
@@ -358,6 +359,7 @@ void core_stop(void) {
     urcu_qsbr_thread_online();
     certificates_fini();
     challenges_fini();
+    doors_fini();
     publish_fini();
     own_publish(NULL);
     for (unsigned i = 0; i < process.workers; i++)

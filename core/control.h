@@ -80,6 +80,13 @@ struct listener *listener_open(enum listener_kind, const union address *, struct
 void listener_start(struct listener *);
 /* No more accepts; the sockets are closed. Connections that were accepted live on. Frees. */
 void listener_close(struct listener *);
+/* A short queue for those who are not accepted yet, or the usual one. */
+void listener_hold(struct listener *, bool held);
+struct listener_queue {
+    uint64_t waiting; /* to be accepted, now */
+    uint64_t dropped; /* since it was opened: found no room there */
+};
+struct listener_queue listener_queue(const struct listener *);
 
 /* ---- identities ---- */
 struct identity *identity_new(const char *chain_pem, const char *key_pem, struct err *);

@@ -3,18 +3,23 @@
  *
  *   [bind ahead] -> open (control thread: bind, listen) -> start (each worker arms) -> close (each worker cancels; the last frees)
  *
+ * A raw port with a budget of accepts (core/door.h) has them one by one; the kernel keeps who is not asked for, in a short queue, and
+ * drops who finds no room there.
+ *
  * An accept that ended for want of descriptors starts again ACCEPT_RETRY_MS later, so that nothing spins.
  */
 #include "core/conn.h"
+#include "core/door.h"
 #include "core/process.h"
 #include "tenants/network.h"
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/sock_diag.h>
+#include <linux/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, ACCEPT_RETRY_MS = 100 };
+enum { BACKLOG = 4096, BACKLOG_HELD = 64, ACCEPT_RETRY_MS = 100 };
 
 struct listener_slot { /* one worker's share */
     struct owner owner;
@@ -24,6 +29,7 @@ struct listener_slot { /* one worker's share */
     struct lane lane; /* where its accepts wait when there is much else to do */
     struct listener *listener;
     int fd;
+    bool cancelling; /* the multishot accept has been asked to end */
 };
 
 struct listener {
@@ -243,12 +249,49 @@ void listener_close(struct listener *l) {
     slots_post(l, false);
 }
 
+void listener_hold(struct listener *l, bool held) {
+    for (unsigned i = 0; i < l->count; i++)
+        listen(l->slot[i].fd, held ? BACKLOG_HELD : BACKLOG);
+}
+
+struct listener_queue listener_queue(const struct listener *l) {
+    struct listener_queue q = {0};
+    for (unsigned i = 0; i < l->count; i++) {
+        struct tcp_info info;
+        uint32_t memory[SK_MEMINFO_VARS];
+        socklen_t length = sizeof info, size = sizeof memory;
+        if (!getsockopt(l->slot[i].fd, IPPROTO_TCP, TCP_INFO, &info, &length))
+            q.waiting += info.tcpi_unacked;
+        if (!getsockopt(l->slot[i].fd, SOL_SOCKET, SO_MEMINFO, memory, &size))
+            q.dropped += memory[SK_MEMINFO_DROPS];
+    }
+    return q;
+}
+
 /* ---- workers ---- */
+
+static struct door *slot_door(const struct listener_slot *s) {
+    struct door *d = s->listener->kind == LISTENER_RAW ? door_of_port(s->listener->port) : NULL;
+    return d && door_counts_accepts(d) ? d : NULL;
+}
+
+/* All that come, or one when the budget has one. */
+static void slot_arm(struct listener_slot *s) {
+    struct worker *w = s->owner.worker;
+    struct door *d = slot_door(s);
+    int64_t wait = d ? door_accept_wait_ms(d, w->now_ns) : 0;
+    if (wait)
+        timer_set(w, &s->retry, wait);
+    else if (d)
+        ring_accept_once(w->ring, &s->accept, s->fd);
+    else
+        ring_accept(w->ring, &s->accept, s->fd);
+}
 
 static void slot_start(struct message *m) {
     struct listener_slot *s = container_of(m, struct listener_slot, start);
     if (!s->owner.dying)
-        ring_accept(s->owner.worker->ring, &s->accept, s->fd);
+        slot_arm(s);
 }
 
 static void slot_close(struct message *m) {
@@ -264,7 +307,7 @@ static void slot_close(struct message *m) {
 static void accept_retry(struct timer *t) {
     struct listener_slot *s = container_of(t, struct listener_slot, retry);
     if (!s->owner.dying && !s->accept.armed)
-        ring_accept(s->owner.worker->ring, &s->accept, s->fd);
+        slot_arm(s);
 }
 
 static void accept_done(struct op *op, const struct completion *c) {
@@ -276,13 +319,19 @@ static void accept_done(struct op *op, const struct completion *c) {
         else
             conn_new(w, c->res, s->listener->kind, s->listener->port);
     }
+    if (op->armed && !s->cancelling &&
+        slot_door(s)) { /* it brings all there are: no more of that */
+        s->cancelling = true;
+        ring_cancel(w->ring, &s->accept);
+    }
     if (op->armed || s->owner.dying)
         return;
+    s->cancelling = false;
     bool exhausted =
         c->res == -EMFILE || c->res == -ENFILE || c->res == -ENOBUFS || c->res == -ENOMEM;
     if (exhausted || (c->res < 0 && c->res != -ECONNABORTED && c->res != -EINTR &&
                       c->res != -EAGAIN && c->res != -ECANCELED))
         timer_set(w, &s->retry, ACCEPT_RETRY_MS);
     else
-        ring_accept(w->ring, &s->accept, s->fd);
+        slot_arm(s);
 }

@@ -9,6 +9,7 @@
 #include "core/relay.h"
 #include "core/module.h"
 #include "core/proxy.h"
+#include "core/worker.h"
 #include <stddef.h>
 
 struct relay {
@@ -18,6 +19,7 @@ struct relay {
     struct relay_tally *tally; /* NULL: nobody counts */
     bool near_done, far_done;  /* EOF seen */
     bool guarded;              /* `watch` looks at what `near` begins with */
+    int64_t moved_ns;          /* when a byte last came from either side */
     struct proxy_watch watch;
 };
 
@@ -54,6 +56,7 @@ static void relay_count(struct relay *r, const struct stream *s, uint32_t bytes)
 
 static void relay_data(struct stream *s, void *user, struct slice slice) {
     struct relay *r = user;
+    r->moved_ns = s->worker->now_ns;
     if (r->guarded && s == r->near && begins_badly(r, &slice)) {
         slice_drop(s->worker, &slice);
         relay_end(r, true);
@@ -103,7 +106,12 @@ struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(v
     struct relay *r = worker_alloc(near->worker, sizeof *r);
     if (!r)
         return NULL;
-    *r = (struct relay){.near = near, .far = far, .ended = ended, .user = user, .tally = tally};
+    *r = (struct relay){.near = near,
+                        .far = far,
+                        .ended = ended,
+                        .user = user,
+                        .tally = tally,
+                        .moved_ns = near->worker->now_ns};
     stream_consume(near, &relay_events, r);
     stream_consume(far, &relay_events, r);
     return r;
@@ -111,6 +119,10 @@ struct relay *relay_new(struct stream *near, struct stream *far, void (*ended)(v
 
 struct stream *relay_far(const struct relay *r) {
     return r->far;
+}
+
+int64_t relay_moved_ns(const struct relay *r) {
+    return r->moved_ns;
 }
 
 void relay_guard(struct relay *r) {

@@ -20,6 +20,8 @@ struct relay *relay_new(struct stream *near, struct stream *far,
                         void (*ended)(void *user, bool reset), void *user,
                         struct relay_tally *tally);
 struct stream *relay_far(const struct relay *);
+/* When a byte last came from either side, else when they were joined; of the clock of worker_now_us. */
+int64_t relay_moved_ns(const struct relay *);
 /* `near` may not begin with a PROXY header: the pod could take it for ours. Such a one ends both with a reset. */
 void relay_guard(struct relay *);
 /* Before the caller closes `near` by itself: closes `far`. */

@@ -243,6 +243,12 @@ void ring_accept(struct ring *r, struct op *op, int fd) {
     arm(sqe, op, KERNEL_ACCEPT);
 }
 
+void ring_accept_once(struct ring *r, struct op *op, int fd) {
+    struct io_uring_sqe *sqe = sqe_get(r);
+    io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+    arm(sqe, op, KERNEL_ACCEPT);
+}
+
 void ring_recv(struct ring *r, struct op *op, int fd) {
     struct io_uring_sqe *sqe = sqe_get(r);
     io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);

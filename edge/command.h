@@ -27,5 +27,6 @@ int command_get(const struct args *);
 int command_describe(const struct args *);
 int command_explain(const struct args *);
 int command_domain(const struct args *);
+int command_port(const struct args *);
 int command_reload(const struct args *);
 int command_drain(const struct args *);

@@ -161,6 +161,14 @@ int command_domain(const struct args *args) {
     return ask_and_show(args, "domain");
 }
 
+int command_port(const struct args *args) {
+    bool known =
+        args->words == 2 && (!strcmp(args->word[0], "open") || !strcmp(args->word[0], "shut"));
+    if (!known || !args->tenant)
+        return usage_error("port wants open or shut, SERVICE[:CONTAINERPORT] and -n TENANT");
+    return ask_and_show(args, "port");
+}
+
 int command_reload(const struct args *args) {
     int code;
     size_t i;

@@ -38,13 +38,66 @@ static const struct conf_field admin_fields[] = {
     {"listen", CONF_STRING, AT(admin.listen), .doc = "read-only HTTP: /metrics and the rest"},
     {"group", CONF_STRING, AT(admin.group), .doc = "whose members may give commands, too"},
     CONF_END};
-static const struct conf_field shutoff_fields[] = {CONF_END};
+#define SHUTOFF(key, member, type, low, high, value, text) \
+    { key, type, AT(raw_tcp.member), low, high, value, .doc = text }
+static const char *const shutoff_drops[] = {"auto", "off", NULL};
+static const struct conf_field shutoff_fields[] = {
+    {"enabled", CONF_BOOL, AT(raw_tcp.shutoff.on), .fallback = "true",
+     .doc = "hold who harms others; false: only the operator's hand shuts a port"},
+    SHUTOFF("lag", shutoff.lag_ms, CONF_DURATION, 1, 10000, "10ms",
+            "harm: a turn of a worker's loop that takes so long"),
+    SHUTOFF("severe_lag", shutoff.severe_ms, CONF_DURATION, 1, 60000, "50ms",
+            "severe harm, which skips the first steps"),
+    SHUTOFF("accept_wait", shutoff.wait_ms, CONF_DURATION, 1, 10000, "50ms",
+            "harm: new connections wait so long at the http and https listeners"),
+    SHUTOFF("p99", shutoff.p99_factor, CONF_INT, 2, 1000, "4",
+            "harm: others' p99 is so many times what it is when all is calm"),
+    SHUTOFF("errors", shutoff.errors, CONF_INT, 1, 1000, "5",
+            "harm: so many of 1,000 requests of others fail above what is usual"),
+    SHUTOFF("severe_errors", shutoff.severe_errors, CONF_INT, 1, 1000, "10", "severe harm"),
+    SHUTOFF("headroom", shutoff.headroom, CONF_INT, 1, 90, "10",
+            "harm: less than so many percent of descriptors or buffers are left"),
+    SHUTOFF("step", shutoff.step_ms, CONF_DURATION, 100, 60000, "100ms",
+            "a step that has not helped by then gives way to the next"),
+    SHUTOFF("shut", shutoff.shut_ms, CONF_DURATION, 100, 86400000, "30s",
+            "the first time; twice as long each further time, give or take a fifth"),
+    SHUTOFF("shut_most", shutoff.shut_most_ms, CONF_DURATION, 100, 86400000, "30m", "at most"),
+    SHUTOFF("probation", shutoff.probation_ms, CONF_DURATION, 100, 86400000, "10s",
+            "then so long with a small budget of connections"),
+    SHUTOFF("quiet", shutoff.quiet_ms, CONF_DURATION, 1000, 30 * 86400000ll, "1h",
+            "so long without offence and one is forgotten"),
+    SHUTOFF("relax", shutoff.relax_ms, CONF_DURATION, 100, 3600000, "2s",
+            "so long without harm and one step is taken back"),
+    SHUTOFF("source_rate", door.source_rate, CONF_INT, 1, 1000000, "20",
+            "held: new connections a second from one address (IPv6: /64)"),
+    SHUTOFF("source_open", door.source_open, CONF_INT, 1, 1000000, "64",
+            "held: connections to a port that one address has open"),
+    SHUTOFF("source_requests", door.source_requests, CONF_INT, 1, 1000000, "100",
+            "held: requests a second from one address"),
+    SHUTOFF("network_rate", door.network_rate, CONF_INT, 1, 1000000, "80",
+            "the same of a /24 (IPv6: /48), from the second step on"),
+    SHUTOFF("network_open", door.network_open, CONF_INT, 1, 1000000, "256", "the same"),
+    SHUTOFF("first_byte", door.first_byte_ms, CONF_DURATION, 50, 3600000, "2s",
+            "from the second step on: the client's first byte comes within so long"),
+    SHUTOFF("idle", door.idle_ms, CONF_DURATION, 50, 86400000, "10s",
+            "from the second step on: of a connection on which nothing moves"),
+    SHUTOFF("accepts", door.accepts, CONF_INT, 1, 1000000, "100",
+            "from the third step on: new connections (or handshakes) a second; or twice as many as "
+            "usual"),
+    SHUTOFF("requests", door.requests, CONF_INT, 1, 10000000, "1000",
+            "from the third step on: requests a second to a tenant's names"),
+    SHUTOFF("probation_accepts", door.probation, CONF_INT, 1, 1000000, "20",
+            "on probation: new connections a second"),
+    {"drop", CONF_ENUM, AT(raw_tcp.drop), .fallback = "auto", .values = shutoff_drops,
+     .doc = "packets to a shut port: dropped by nftables where the process may, or never"},
+    CONF_END};
 static const struct conf_field raw_tcp_fields[] = {
     {"address", CONF_STRING, AT(raw_tcp.address), .fallback = "0.0.0.0",
      .doc = "where raw ports listen"},
     {"ports", CONF_STRING, AT(raw_tcp.ports), .doc = "the pool, LOW-HIGH; none: no raw ports"},
     {"per_tenant", CONF_INT, AT(raw_tcp.per_tenant), 0, 65535, "4", .doc = "quota of a tenant"},
-    {"shutoff", CONF_MAP, .fields = shutoff_fields, .doc = "thresholds"},
+    {"shutoff", CONF_MAP, .fields = shutoff_fields,
+     .doc = "when a port that harms others is held, and how"},
     CONF_END};
 #define TIMEOUT(key, member, value, text) \
     { key, CONF_DURATION, AT(timeouts.member), 1, 86400000, value, .doc = text }
@@ -167,17 +220,6 @@ static const struct yaml_node *item_at(const struct yaml_node *list, size_t i) {
 
 static bool is_empty(const struct yaml_node *node) {
     return !node || node->kind == YAML_NULL || (node->kind != YAML_SCALAR && !node->count);
-}
-
-/* --- what is not in this build ---------------------------------------------------------------*/
-
-static void lacking_judge(const struct reading *r) {
-    struct yaml_node *shutoff = (struct yaml_node *)node_at(r, "raw_tcp", "shutoff");
-    if (!is_empty(shutoff)) {
-        complain(r, DIAG_WARNING, shutoff, "shutoff: this build does not shut ports yet");
-        if (shutoff->kind == YAML_MAP)
-            shutoff->count = 0; /* said once, not again for every key in it */
-    }
 }
 
 /* --- modules ---------------------------------------------------------------------------------*/
@@ -403,6 +445,26 @@ static void raw_make(const struct reading *r) {
                  "`%s` is not a range of ports like 28000-31999", c->raw_tcp.ports);
 }
 
+static void pair_judge(const struct reading *r, const struct yaml_node *section, const char *key,
+                       int64_t least, const char *than, int64_t value) {
+    const struct yaml_node *node =
+        section && section->kind == YAML_MAP ? yaml_get(section, key) : NULL;
+    if (value < least)
+        complain(r, DIAG_ERROR, node ? node : section, "%s: less than %s", key, than);
+}
+
+static void shutoff_judge_conf(const struct reading *r) {
+    const struct edge_conf *c = r->conf;
+    const struct yaml_node *section = node_at(r, "raw_tcp", "shutoff");
+    const struct shutoff_conf *s = &c->raw_tcp.shutoff;
+    const struct door_conf *d = &c->raw_tcp.door;
+    pair_judge(r, section, "severe_lag", s->lag_ms, "lag", s->severe_ms);
+    pair_judge(r, section, "severe_errors", s->errors, "errors", s->severe_errors);
+    pair_judge(r, section, "shut_most", s->shut_ms, "shut", s->shut_most_ms);
+    pair_judge(r, section, "network_rate", d->source_rate, "source_rate", d->network_rate);
+    pair_judge(r, section, "network_open", d->source_open, "source_open", d->network_open);
+}
+
 /* Not in the pool: a listener of ours there would take a tenant's port. */
 static void pool_judge(const struct reading *r, const char *key, const struct address_list *list) {
     const struct edge_conf *c = r->conf;
@@ -568,6 +630,7 @@ static void conf_make(const struct reading *r) {
     admin_make(r);
     prefixes_make(r);
     raw_make(r);
+    shutoff_judge_conf(r);
     pool_judge(r, "http", &c->http);
     pool_judge(r, "https", &c->https);
     numbers_judge(r, "addresses", NULL, &c->addresses, false);
@@ -594,7 +657,6 @@ static bool root_find(struct reading *r, struct yaml_docs *docs) {
 static void root_read(struct reading *r, bool with_modules) {
     struct folders folders = {.count = 0};
     size_t size, modules = 0;
-    lacking_judge(r);
     if (with_modules) {
         folders_find(r, &folders);
         modules_look(r, &folders);

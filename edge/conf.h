@@ -3,7 +3,9 @@
  */
 #pragma once
 #include "core/conf.h"
+#include "core/door.h"
 #include "core/module.h"
+#include "core/shutoff.h"
 #include "tenants/compiled.h"
 
 struct address_list {
@@ -37,6 +39,9 @@ struct edge_conf {
     struct {
         char *address, *ports;
         int64_t per_tenant;
+        struct shutoff_conf shutoff;
+        struct door_conf door;
+        int drop; /* 0: as the process may, 1: never */
     } raw_tcp;
     struct timeouts timeouts;
     struct {

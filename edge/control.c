@@ -101,6 +101,7 @@ static void queued_publish(struct edge *e, struct queued *q) {
         unpublish(q->name);
     struct version *v = q->tenant ? published(q->name) : NULL;
     char why[NETWORK_WHY_MAX];
+    guard_follow(e->guard, q->name, v ? v->tenant : NULL);
     ports_follow(&e->ports, q->name, v ? v->tenant : NULL);
     modules_tenant(q->name, v ? v->tenant : NULL);
     if (!v)
@@ -321,6 +322,7 @@ void control_beat(struct edge *e) {
     if (own_watch_due(&e->own))
         own_renew(e);
     networks_beat(e);
+    guard_beat(e->guard);
     health_beat(e->health);
     e->beats++;
     if (e->beats % 10 == 0)
@@ -415,7 +417,7 @@ bool control_start(struct edge *e, struct err *err) {
     if (!e->lookups || !e->health ||
         !ports_init(&e->ports, &c->raw_address, c->port_low, c->port_high))
         return err_set(err, "out of memory");
-    if (!state_start(e, err) || !proofs_start(e, err))
+    if (!state_start(e, err) || !guard_start(e, err) || !proofs_start(e, err))
         return false;
     watch_init(&e->watch, &e->loop, c->conf_d, &events, e);
     struct reload_result r = {.diags = DIAGS_INIT};
@@ -443,6 +445,7 @@ void control_fini(struct edge *e) {
         log_write(0, "%s; %zu rows are lost", err.text, store_pending(&e->store));
     store_close(&e->store);
     ports_fini(&e->ports);
+    guard_end(e);
     health_free(e->health);
     networks_fini(&e->networks, &e->loop);
     own_watch_fini(&e->own, &e->loop);

@@ -8,6 +8,7 @@
 #include "core/control.h"
 #include "edge/conf.h"
 #include "edge/events.h"
+#include "edge/guard.h"
 #include "edge/health.h"
 #include "edge/lookup.h"
 #include "edge/network.h"
@@ -33,6 +34,7 @@ struct edge {
     struct lookups *lookups;
     struct proofs *proofs;
     struct ports ports;
+    struct guard *guard;
     struct health *health;
     struct networks networks;
     struct own_watch own;

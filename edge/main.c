@@ -26,13 +26,15 @@ static const struct command {
     {"explain", command_explain, "URL", "who answers this URL and why, or why nobody does"},
     {"domain", command_domain, "recheck [NAME] [-n TENANT]",
      "look at a name's DNS again, now; without NAME, at all of the tenant's"},
+    {"port", command_port, "open|shut SERVICE[:PORT] -n TENANT",
+     "the operator's hand on raw ports; PORT is the container's"},
     {"reload", command_reload, "", "read conf.d again, now"},
     {"drain", command_drain, "", "stop accepting, finish what is running, exit"},
     {"version", command_version, "", "of this program, its libraries and what the kernel gives"},
     {NULL, NULL, NULL, NULL},
 };
 
-static const char *const not_yet[] = {"upgrade", "port", "kubeconfig", NULL};
+static const char *const not_yet[] = {"upgrade", "kubeconfig", NULL};
 
 static void usage_print(FILE *out) {
     fputs("usage: ringress COMMAND\n\n", out);

@@ -217,6 +217,7 @@ void metrics_print(struct edge *e, FILE *out) {
     access_print(out);
     certificates_print(out);
     process_print(e, out);
+    guard_metrics(e->guard, out);
     memory_print(out);
     host_metrics(out);
     json_decref(tenants);

@@ -30,6 +30,8 @@ static void slot_open(struct ports *p, struct port_slot *s) {
     s->listener = listener_open(LISTENER_RAW, &a, &err);
     if (s->listener) {
         error_clear(p, s);
+        if (s->held)
+            listener_hold(s->listener, true);
         if (p->serving)
             listener_start(s->listener);
         return;
@@ -62,8 +64,32 @@ static void slot_give(struct ports *p, struct port_slot *s, const char *name) {
         free(s->tenant);
         s->tenant = strdup(name);
     }
-    if (!s->listener && s->tenant)
+    if (!s->listener && s->tenant && !s->shut)
         slot_open(p, s);
+}
+
+void ports_shut(struct ports *p, unsigned port, bool shut) {
+    struct port_slot *s = slot_of(p, port);
+    if (!s || s->shut == shut)
+        return;
+    s->shut = shut;
+    if (!shut && s->tenant) {
+        slot_open(p, s);
+    } else if (shut) {
+        if (s->listener)
+            listener_close(s->listener);
+        s->listener = NULL;
+        error_clear(p, s);
+    }
+}
+
+void ports_hold(struct ports *p, unsigned port, bool held) {
+    struct port_slot *s = slot_of(p, port);
+    if (!s || s->held == held)
+        return;
+    s->held = held;
+    if (s->listener)
+        listener_hold(s->listener, held);
 }
 
 void ports_follow(struct ports *p, const char *name, const struct tenant *t) {

@@ -68,7 +68,7 @@ static char *describe_one(struct edge *e, const char *kind, const char *tenant, 
         return describe_domain(e->registry, tenant, name);
     if (!strcmp(kind, "ingress"))
         return ingress_describe(e, tenant, name);
-    return describe_port(e->registry, tenant, name);
+    return guard_port_describe(e->guard, tenant, name, describe_port(e->registry, tenant, name));
 }
 
 /* Without -n: of every tenant that has one of that name. */
@@ -182,6 +182,23 @@ static json_t *domain(struct edge *e, const struct request *r) {
     return answer;
 }
 
+/* --- port open, shut -------------------------------------------------------------------------*/
+
+static json_t *port(struct edge *e, const struct request *r) {
+    bool shut = !strcmp(r->word[0], "shut");
+    struct err err;
+    if ((!shut && strcmp(r->word[0], "open") != 0) || !*r->word[1] || !r->tenant)
+        return answer_error(EXIT_USAGE, "port wants open or shut, a service and a tenant");
+    unsigned count = guard_hand(e->guard, r->tenant, r->word[1], shut, &err);
+    if (!count)
+        return answer_error(EXIT_BAD_NEWS, "%s", err.text);
+    return json_pack("{s:i s:o s:o}", "exit", EXIT_GOOD, "data",
+                     described_rows(e, "port", r->tenant, r->word[1]), "text",
+                     json_sprintf("%s of tenant %s: %s%s\n", r->word[1], r->tenant,
+                                  shut ? "shut until it is opened by hand" : "open",
+                                  count > 1 ? ", all of its ports" : ""));
+}
+
 /* --- reload, drain ---------------------------------------------------------------------------*/
 
 static void broken_list(struct edge *e, json_t *broken) {
@@ -242,8 +259,8 @@ static const struct {
     const char *command;
     json_t *(*answer)(struct edge *, const struct request *);
 } commands[] = {
-    {"get", get},       {"describe", describe}, {"explain", explain},
-    {"domain", domain}, {"reload", reload},     {"drain", drain},
+    {"get", get},       {"describe", describe}, {"explain", explain}, {"domain", domain},
+    {"reload", reload}, {"drain", drain},       {"port", port},
 };
 
 json_t *request_answer(struct edge *e, const json_t *json) {

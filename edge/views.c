@@ -222,6 +222,7 @@ static json_t *ports_view(struct edge *e, const char *tenant) {
     json_array_foreach(rows, i, row) {
         const char *error = port_error(e, row);
         port_enliven(row);
+        guard_port_enliven(e->guard, row);
         if (!error)
             continue;
         json_object_set_new(row, "state", json_string("shut"));

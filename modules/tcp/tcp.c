@@ -6,12 +6,14 @@
  * A raw port has no name and no protocol of ours, so there is nobody to explain an error to: when no pod is ready the client
  * gets what it would get from the pod's own machine, a reset. Never reads a byte.
  */
+#include "core/door.h"
 #include "core/module.h"
 #include "tenants/compiled.h"
 #include <string.h>
 
 struct tcp_conn {
     const struct raw_port *port; /* of the version that the connection pins */
+    uint32_t ticket;             /* of the door, while its port is held */
 };
 
 static void tcp_note(struct conn *conn, const struct raw_port *port, enum access_error error) {
@@ -28,6 +30,18 @@ static void tcp_note(struct conn *conn, const struct raw_port *port, enum access
 static enum verdict tcp_refuse(struct conn *conn, const struct raw_port *port) {
     ACCOUNT_ADD(conn_account(conn)->failures, 1);
     tcp_note(conn, port, ACCESS_NO_POD);
+    conn_close(conn, true);
+    return VERDICT_REJECT;
+}
+
+/* Its port is held, because others were harmed by it (core/shutoff.h). */
+static enum verdict tcp_turn_away(struct conn *conn, const struct version *version,
+                                  const struct raw_port *port) {
+    access_write_refused(conn, &(struct access_record){.size = sizeof(struct access_record),
+                                                       .error = ACCESS_LIMITED,
+                                                       .detail = "shutoff",
+                                                       .tenant = version->tenant->name,
+                                                       .service = port->service});
     conn_close(conn, true);
     return VERDICT_REJECT;
 }
@@ -63,6 +77,8 @@ static enum verdict tcp_on_accept(struct conn *conn, void *state) {
         return VERDICT_REJECT;
     }
     const struct raw_port *port = entry->object;
+    if (!conn_enters(conn, port, &tcp->ticket))
+        return tcp_turn_away(conn, entry->version, port);
     if (!conn_charge_port(conn, entry->version, port) || !tcp_admits(conn, port->gate))
         return tcp_drop(conn, entry->version, port);
     if (port->state != RAW_PORT_OPEN || !port->backend || !port->backend->host_set)
@@ -84,7 +100,12 @@ static enum verdict tcp_on_change(struct conn *conn, void *state, struct version
     return same ? VERDICT_PASS : VERDICT_REJECT;
 }
 
+static void tcp_on_close(struct conn *conn, void *state) {
+    const struct tcp_conn *tcp = state;
+    conn_leaves(conn, tcp->ticket);
+}
+
 RINGRESS_MODULE(.name = "tcp", .version = "1",
                 .summary = "raw TCP ports, each joined to the pods of one service",
                 .listeners = LISTENER_RAW, .conn_size = sizeof(struct tcp_conn),
-                .on_accept = tcp_on_accept, .on_change = tcp_on_change);
+                .on_accept = tcp_on_accept, .on_close = tcp_on_close, .on_change = tcp_on_change);

@@ -270,6 +270,11 @@ void ring_accept(struct ring *r, struct op *op, int fd) {
     pend_add(ACCEPT, op, fd)->multishot = true;
 }
 
+void ring_accept_once(struct ring *r, struct op *op, int fd) {
+    (void)r;
+    pend_add(ACCEPT, op, fd);
+}
+
 void ring_recv(struct ring *r, struct op *op, int fd) {
     (void)r;
     struct pend *p = pend_add(RECV, op, fd);

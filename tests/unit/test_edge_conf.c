@@ -131,14 +131,30 @@ static void logs_know_where_they_were_named(void **state) {
 }
 
 static void what_this_build_lacks_is_not_ignored(void **state) {
-    struct diags diags;
     (void)state;
     expect_error(LEAST "acme: {email: x}\n", 4, 1, "acme");
-    struct edge_conf *c = parse(LEAST "raw_tcp: {shutoff: {lag: 1}}\n", &diags);
+}
+
+static void thresholds_of_the_shutoff_are_read_and_judged(void **state) {
+    struct diags diags;
+    (void)state;
+    struct edge_conf *c =
+        parse(LEAST "raw_tcp: {shutoff: {lag: 20ms, idle: 3s, drop: off}}\n", &diags);
     assert_non_null(c);
-    assert_int_equal(diags.count, 1); /* a warning */
+    assert_true(c->raw_tcp.shutoff.on);
+    assert_int_equal(c->raw_tcp.shutoff.lag_ms, 20);
+    assert_int_equal(c->raw_tcp.shutoff.severe_ms, 50);
+    assert_int_equal(c->raw_tcp.shutoff.shut_most_ms, 1800000);
+    assert_int_equal(c->raw_tcp.door.idle_ms, 3000);
+    assert_int_equal(c->raw_tcp.drop, 1);
     edge_conf_free(c);
     diags_fini(&diags);
+    expect_error(LEAST "raw_tcp: {shutoff: {lag: soon}}\n", 4, 26, "a time");
+    expect_error(LEAST "raw_tcp: {shutoff: {lags: 1s}}\n", 4, 21, "lags");
+    expect_error(LEAST "raw_tcp: {shutoff: {p99: 1}}\n", 4, 26, "1");
+    expect_error(LEAST "raw_tcp:\n  shutoff:\n    shut: 1h\n    shut_most: 1m\n", 7, 16,
+                 "shut_most");
+    expect_error(LEAST "raw_tcp:\n  shutoff:\n    lag: 1s\n", 6, 5, "severe_lag");
 }
 
 /* "| `timeouts.header` | `10s` |" for each row; the rows of modules are in their own pages. */
@@ -188,6 +204,7 @@ int main(void) {
         cmocka_unit_test(every_row_is_on_the_operators_page),
         cmocka_unit_test(logs_know_where_they_were_named),
         cmocka_unit_test(what_this_build_lacks_is_not_ignored),
+        cmocka_unit_test(thresholds_of_the_shutoff_are_read_and_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

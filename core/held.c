@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * held.c - connections at a door that is held: turned away, watched, shed, reset. What door.c says of sources, said of connections.
+ *
+ *   accepted ─▶ conn_enters ─▶ joined to its pod ─▶ watched: first byte soon, then never idle for long
+ *   those that were there before: each worker walks its list when the control thread says so
+ */
+#include "core/conn.h"
+#include "core/door.h"
+#include "core/process.h"
+#include "core/relay.h"
+#include "core/shutoff.h"
+#include "tenants/compiled.h"
+
+/* ---- who comes ---- */
+
+/* Who is turned away has cost something, and they pay whom it came for. */
+static bool turn_away(struct conn *c, struct account *from) {
+    if (!c->version && from)
+        sock_charge(&c->sock, from);
+    return false;
+}
+
+bool conn_enters(struct conn *c, const struct raw_port *port, uint32_t *ret_ticket) {
+    union address peer, local;
+    struct door *d = door_of_port(c->local_port);
+    *ret_ticket = TICKET_UNCOUNTED;
+    if (!d)
+        return true;
+    conn_addresses(c, &peer, &local);
+    *ret_ticket = door_enter(d, c->sock.owner.worker, &peer);
+    return *ret_ticket != TICKET_NONE || turn_away(c, port->host_account);
+}
+
+void conn_leaves(struct conn *c, uint32_t ticket) {
+    door_leave(c->local_port, c->sock.owner.worker, ticket);
+}
+
+bool conn_may_shake(struct conn *c, const struct version *v) {
+    union address peer, local;
+    struct door *d = door_of_names(v->account);
+    if (!d)
+        return true;
+    conn_addresses(c, &peer, &local);
+    return door_handshake(d, c->sock.owner.worker, &peer) || turn_away(c, v->account);
+}
+
+bool conn_may_ask(struct conn *c) {
+    union address peer, local;
+    struct door *d = c->version ? door_of_names(c->version->account) : NULL;
+    if (!d)
+        return true;
+    conn_addresses(c, &peer, &local);
+    return door_request(d, c->sock.owner.worker, &peer);
+}
+
+/* ---- who is there ---- */
+
+static int64_t quiet_ms(const struct conn *c) {
+    int64_t since = c->relay && c->state == CONN_RELAY ? relay_moved_ns(c->relay) : 0;
+    return since ? (c->sock.owner.worker->now_ns - since) / 1000000 : 0;
+}
+
+static void watch_fire(struct timer *t) {
+    struct conn *c = container_of(container_of(t, struct sock, timer), struct conn, sock);
+    const struct door *d = door_of_port(c->local_port);
+    int64_t first, idle;
+    if (!d || c->state != CONN_RELAY)
+        return;
+    door_idle_limits(d, &first, &idle);
+    if (!idle)
+        return; /* no longer so strict */
+    if (!c->sock.heard || quiet_ms(c) >= idle)
+        conn_close(c, true);
+    else
+        timer_set(c->sock.owner.worker, t, idle);
+}
+
+void conn_watch(struct conn *c) {
+    const struct door *d = c->kind == LISTENER_RAW ? door_of_port(c->local_port) : NULL;
+    int64_t first = 0, idle;
+    if (d)
+        door_idle_limits(d, &first, &idle);
+    if (!first)
+        return;
+    timer_stop(&c->sock.timer);
+    timer_init(&c->sock.timer, watch_fire);
+    timer_set(c->sock.owner.worker, &c->sock.timer, c->sock.heard ? idle : first);
+}
+
+struct sweep {
+    struct door_at at;
+    int64_t idle_ms;
+};
+
+static bool is_there(const struct conn *c, const struct door_at *at) {
+    if (c->state == CONN_CLOSE)
+        return false;
+    return at->port ? c->kind == LISTENER_RAW && c->local_port == at->port
+                    : c->kind != LISTENER_RAW && c->version && c->version->account == at->names;
+}
+
+static void sweep(struct worker *w, void (*each)(struct conn *, const struct sweep *),
+                  const struct sweep *s) {
+    for (struct conn *c = w->conns, *next; c; c = next) {
+        next = c->next; /* closing frees only at the end of the turn */
+        if (is_there(c, &s->at))
+            each(c, s);
+    }
+}
+
+static void watch_one(struct conn *c, const struct sweep *s) {
+    (void)s;
+    if (c->state == CONN_RELAY)
+        conn_watch(c);
+}
+
+/* Of names: what is idle ends, what runs is finished, as when the edge drains. */
+static void shed_one(struct conn *c, const struct sweep *s) {
+    if (!s->at.port)
+        conn_drain(c);
+    else if (!c->sock.heard || quiet_ms(c) >= s->idle_ms)
+        conn_close(c, true);
+}
+
+static void reset_one(struct conn *c, const struct sweep *s) {
+    (void)s;
+    conn_close(c, true);
+}
+
+static void watch_run(struct worker *w, void *user) {
+    sweep(w, watch_one, user);
+}
+
+static void shed_run(struct worker *w, void *user) {
+    sweep(w, shed_one, user);
+}
+
+static void reset_run(struct worker *w, void *user) {
+    sweep(w, reset_one, user);
+}
+
+void door_watch(const struct door_at *at) {
+    workers_call(watch_run, &(struct sweep){.at = *at});
+}
+
+void door_shed(const struct door_at *at, int64_t idle_ms) {
+    workers_call(shed_run, &(struct sweep){.at = *at, .idle_ms = idle_ms});
+}
+
+void door_reset(const struct door_at *at) {
+    workers_call(reset_run, &(struct sweep){.at = *at});
+}

@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * shutoff.c - see shutoff.h. One judgement reads from top to bottom: what is short, who is harmed, who is to blame, what follows.
+ *
+ *   edge ──▶ strains (CPU, descriptors, buffers) ─┐
+ *   fares of the others against their calm ───────┴▶ harm ──▶ blame: above fair share, and the most ──▶ ladder, states
+ *
+ * A tenant's own trouble (slow or broken pods) looks like harm in his figures alone: his p99 and errors count only while the edge
+ * itself is strained.
+ */
+#include "core/shutoff.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum resource { CPU, DESCRIPTORS, BUFFERS, RESOURCES };
+
+enum cause {
+    CAUSE_NONE,
+    CAUSE_LAG,
+    CAUSE_WAIT,
+    CAUSE_DROPS,
+    CAUSE_P99,
+    CAUSE_ERRORS,
+    CAUSE_DESCRIPTORS,
+    CAUSE_BUFFERS
+};
+
+enum {
+    ACTIVE_MS = 10000,  /* a tenant that did something so recently can be harmed, and has a share */
+    GONE_MS = 600000,   /* one that did nothing for so long is forgotten */
+    RELAPSE_MS = 30000, /* harm again so soon: the step was taken back too early */
+    RELAX_MOST_MS = 60000,
+    SHUT_AFTER_MS =
+        500,    /* limited at least so long before it is shut: budgets need a moment to show */
+    RECENT = 3, /* windows that a p99 and a rate of errors are of */
+    ACCEPT_COST_NS = 20000, /* what the kernel spends on a connection before any loop sees it */
+    FARE_LEAST = 30,        /* requests that a rate or a p99 is believed of */
+    ERRORS_LEAST = 3,
+    OFFENCES_MOST = 64,
+    CALM_LEAST = 200, /* the same of what is usual */
+};
+static const double ABOVE = 1.05;      /* fair shares, to be above one */
+static const double LEVEL = 0.8;       /* so much of the top contributor's share is as much */
+static const double HALF = 0.5;        /* of the limit: where harm is over */
+static const double HELPED = 0.7;      /* of what it was: the step helps, it gets another turn */
+static const double CALM_FADE = 0.995; /* of sums, from window to window */
+static const double BUSY = 0.4;        /* of all workers' time */
+
+struct fare { /* sums; those of what is usual fade */
+    double requests, failures, duration[ACCOUNT_BUCKETS];
+};
+
+struct fared { /* a tenant */
+    char tenant[SHUTOFF_TENANT];
+    struct fare now, calm; /* of the recent windows; what is usual */
+    struct shutoff_fare recent[RECENT];
+    int64_t seen_ms;
+};
+
+struct strain { /* of one resource: 1 is the limit */
+    double harm;
+    enum cause cause;
+    double value; /* in the cause's unit */
+    bool severe;
+};
+
+struct shutoff {
+    struct shutoff_conf conf;
+    uint64_t random;
+    struct map units, tenants; /* the same ones by key */
+    struct shutoff_unit **unit;
+    size_t unit_count, unit_room;
+    struct fared **fared;
+    size_t fared_count, fared_room;
+
+    /* of the window that is judged */
+    unsigned windows;
+    struct shutoff_edge edge;
+    struct strain strain[RESOURCES];
+    struct fare all, calm;
+    double total[RESOURCES], top[RESOURCES];
+    unsigned active; /* tenants */
+    bool any_harm;
+    shutoff_moved_fn *moved;
+    void *user;
+};
+
+/* ---- life ---- */
+
+struct shutoff *shutoff_new(const struct shutoff_conf *conf, uint64_t seed) {
+    struct shutoff *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->conf = *conf;
+    s->random = seed;
+    return s;
+}
+
+void shutoff_free(struct shutoff *s) {
+    for (size_t i = 0; s && i < s->unit_count; i++)
+        free(s->unit[i]);
+    for (size_t i = 0; s && i < s->fared_count; i++)
+        free(s->fared[i]);
+    if (s) {
+        map_fini(&s->units);
+        map_fini(&s->tenants);
+        free(s->unit);
+        free(s->fared);
+    }
+    free(s);
+}
+
+enum { KEY = SHUTOFF_TENANT + 8 };
+
+static const char *key_of(const char *tenant, uint16_t port, char out[KEY]) {
+    snprintf(out, KEY, "%.*s#%u", SHUTOFF_TENANT - 1, tenant, port);
+    return out;
+}
+
+/* Room for one more pointer; false: no memory. */
+static bool room_make(void *array, size_t count, size_t *room) {
+    void **at = array;
+    if (count < *room)
+        return true;
+    size_t bigger = *room ? *room * 2 : 16;
+    void *moved = realloc(*at, bigger * sizeof(void *));
+    if (!moved)
+        return false;
+    *at = moved;
+    *room = bigger;
+    return true;
+}
+
+static struct shutoff_unit *unit_get(struct shutoff *s, const char *tenant, uint16_t port) {
+    char key[KEY];
+    struct shutoff_unit *u = map_get(&s->units, key_of(tenant, port, key));
+    if (u)
+        return u;
+    u = room_make(&s->unit, s->unit_count, &s->unit_room) ? calloc(1, sizeof *u) : NULL;
+    if (!u || !map_put(&s->units, key, u)) {
+        free(u);
+        return NULL;
+    }
+    snprintf(u->tenant, sizeof u->tenant, "%s", tenant);
+    u->port = port;
+    u->relax_ms = s->conf.relax_ms;
+    s->unit[s->unit_count++] = u;
+    return u;
+}
+
+static struct fared *fared_get(struct shutoff *s, const char *tenant) {
+    struct fared *f = map_get(&s->tenants, tenant);
+    if (f)
+        return f;
+    f = room_make(&s->fared, s->fared_count, &s->fared_room) ? calloc(1, sizeof *f) : NULL;
+    if (!f || !map_put(&s->tenants, tenant, f)) {
+        free(f);
+        return NULL;
+    }
+    snprintf(f->tenant, sizeof f->tenant, "%s", tenant);
+    s->fared[s->fared_count++] = f;
+    return f;
+}
+
+static void unit_drop(struct shutoff *s, size_t i) {
+    char key[KEY];
+    map_remove(&s->units, key_of(s->unit[i]->tenant, s->unit[i]->port, key));
+    free(s->unit[i]);
+    s->unit[i] = s->unit[--s->unit_count];
+}
+
+static void fared_drop(struct shutoff *s, size_t i) {
+    map_remove(&s->tenants, s->fared[i]->tenant);
+    free(s->fared[i]);
+    s->fared[i] = s->fared[--s->fared_count];
+}
+
+void shutoff_forget(struct shutoff *s, const char *tenant, uint16_t port) {
+    for (size_t i = s->unit_count; i-- > 0;)
+        if (!strcmp(s->unit[i]->tenant, tenant) && (!port || s->unit[i]->port == port))
+            unit_drop(s, i);
+    for (size_t i = s->fared_count; !port && i-- > 0;)
+        if (!strcmp(s->fared[i]->tenant, tenant))
+            fared_drop(s, i);
+}
+
+/* Who did nothing for long, and was never held, leaves nothing behind. */
+static void forget_old(struct shutoff *s) {
+    int64_t before = s->edge.now_ms - GONE_MS;
+    for (size_t i = s->unit_count; i-- > 0;) {
+        const struct shutoff_unit *u = s->unit[i];
+        if (!u->moves && !u->offences && u->seen_ms < before)
+            unit_drop(s, i);
+    }
+    for (size_t i = s->fared_count; i-- > 0;)
+        if (s->fared[i]->seen_ms < before)
+            fared_drop(s, i);
+}
+
+/* ---- a window comes in ---- */
+
+void shutoff_window(struct shutoff *s, const struct shutoff_edge *edge) {
+    s->edge = *edge;
+    s->windows++;
+    for (size_t i = 0; i < s->unit_count; i++)
+        s->unit[i]->use = (struct shutoff_use){0};
+    for (size_t i = 0; i < s->fared_count; i++)
+        s->fared[i]->recent[s->windows % RECENT] = (struct shutoff_fare){0};
+}
+
+void shutoff_fared(struct shutoff *s, const char *tenant, const struct shutoff_fare *fare) {
+    struct fared *f = fared_get(s, tenant);
+    if (!f)
+        return;
+    f->recent[s->windows % RECENT] = *fare;
+    if (fare->requests || fare->connections > 0)
+        f->seen_ms = s->edge.now_ms;
+}
+
+void shutoff_used(struct shutoff *s, const char *tenant, uint16_t port,
+                  const struct shutoff_use *use) {
+    struct shutoff_unit *u = unit_get(s, tenant, port);
+    if (!u)
+        return;
+    u->use = *use;
+    u->seen_ms = s->edge.now_ms;
+}
+
+/* ---- what is short ---- */
+
+static void strain_raise(struct strain *s, double harm, enum cause cause, double value,
+                         bool severe) {
+    s->severe |= severe;
+    if (harm > s->harm) {
+        s->harm = harm;
+        s->cause = cause;
+        s->value = value;
+    }
+}
+
+static double percent_left(int64_t used, int64_t most) {
+    return most > 0 ? 100.0 * (double)(most - used) / (double)most : 100;
+}
+
+/* 1 when only `headroom` percent are left; over (HALF) when twice that are, or half of what is beyond it. */
+static double scarcity(int64_t used, int64_t most, int64_t headroom) {
+    double left = percent_left(used, most), least = (double)headroom;
+    double over = 2 * least < (100 + least) / 2 ? 2 * least : (100 + least) / 2;
+    if (left <= 0)
+        return 100;
+    if (left <= least)
+        return least / left;
+    if (left < over)
+        return 1 - HALF * (left - least) / (over - least);
+    return HALF * 0.99 * (100 - left) / (100 - over);
+}
+
+static void strains_take(struct shutoff *s) {
+    const struct shutoff_edge *e = &s->edge;
+    const struct shutoff_conf *c = &s->conf;
+    struct strain *cpu = &s->strain[CPU];
+    double lag = (double)e->lag_ns / 1e6, wait = (double)e->wait_ns / 1e6;
+    memset(s->strain, 0, sizeof s->strain);
+    strain_raise(cpu, lag / (double)c->lag_ms, CAUSE_LAG, lag, lag > (double)c->severe_ms);
+    strain_raise(cpu, wait / (double)c->wait_ms, CAUSE_WAIT, wait, false);
+    if (e->dropped)
+        strain_raise(cpu, 2, CAUSE_DROPS, (double)e->dropped, true);
+    strain_raise(&s->strain[DESCRIPTORS],
+                 scarcity(e->descriptors, e->descriptors_most, c->headroom), CAUSE_DESCRIPTORS,
+                 percent_left(e->descriptors, e->descriptors_most), false);
+    strain_raise(&s->strain[BUFFERS], scarcity(e->buffers, e->buffers_most, c->headroom),
+                 CAUSE_BUFFERS, percent_left(e->buffers, e->buffers_most), false);
+    if (e->buffers_short)
+        strain_raise(&s->strain[BUFFERS], 2, CAUSE_BUFFERS, 0, false);
+}
+
+static bool edge_is_strained(const struct shutoff *s) {
+    for (int r = 0; r < RESOURCES; r++)
+        if (s->strain[r].harm >= HALF)
+            return true;
+    return (double)s->edge.loop_ns >= BUSY * (double)s->edge.capacity_ns;
+}
+
+/* ---- how the others fare ---- */
+
+static void fare_add(struct fare *sum, const struct fare *f, double sign) {
+    sum->requests += sign * f->requests;
+    sum->failures += sign * f->failures;
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
+        sum->duration[i] += sign * f->duration[i];
+}
+
+static void fare_fade(struct fare *f, double fade, const struct shutoff_fare *window) {
+    f->requests = f->requests * fade + (double)window->requests;
+    f->failures = f->failures * fade + (double)window->failures;
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
+        f->duration[i] = f->duration[i] * fade + (double)window->duration[i];
+}
+
+static void fares_take(struct shutoff *s) {
+    s->all = s->calm = (struct fare){0};
+    s->active = 0;
+    for (size_t i = 0; i < s->fared_count; i++) {
+        struct fared *f = s->fared[i];
+        f->now = (struct fare){0};
+        for (int k = 0; k < RECENT; k++)
+            fare_fade(&f->now, 1, &f->recent[k]);
+        fare_add(&s->all, &f->now, 1);
+        fare_add(&s->calm, &f->calm, 1);
+        s->active += s->edge.now_ms - f->seen_ms < ACTIVE_MS;
+    }
+}
+
+/* What is usual is learned while nothing is short and nobody is held. */
+static void calm_learn(struct shutoff *s) {
+    bool held = s->any_harm || edge_is_strained(s);
+    for (size_t i = 0; !held && i < s->unit_count; i++)
+        held = s->unit[i]->state != SHUTOFF_OPEN;
+    for (size_t i = 0; !held && i < s->fared_count; i++)
+        fare_fade(&s->fared[i]->calm, CALM_FADE, &s->fared[i]->recent[s->windows % RECENT]);
+}
+
+/* Milliseconds, within its bucket as if evenly spread. 0: too few to say. */
+static double p99_ms(const struct fare *f, double least) {
+    static const double bound[] = {ACCOUNT_BOUNDS};
+    double sum = 0, seen = 0, low = 0;
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
+        sum += f->duration[i];
+    if (sum < least)
+        return 0;
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++) {
+        double high = i < ACCOUNT_BUCKETS - 1 ? bound[i] : 2 * low;
+        if (seen + f->duration[i] >= 0.99 * sum && f->duration[i] > 0)
+            return (low + (high - low) * (0.99 * sum - seen) / f->duration[i]) / 1000;
+        seen += f->duration[i];
+        low = high;
+    }
+    return low / 1000;
+}
+
+static double error_rate(const struct fare *f) { /* of 1,000 */
+    return f->requests > 0 ? 1000 * f->failures / f->requests : 0;
+}
+
+/* What those who are not `own` suffer beside what is short. */
+static void fare_judge(const struct shutoff *s, const struct fared *own, struct strain *cpu) {
+    struct fare others = s->all, usual = s->calm;
+    if (own) {
+        fare_add(&others, &own->now, -1);
+        fare_add(&usual, &own->calm, -1);
+    }
+    double p99 = p99_ms(&others, FARE_LEAST), calm = p99_ms(&usual, CALM_LEAST);
+    if (p99 > 0 && calm > 0)
+        strain_raise(cpu, p99 / ((double)s->conf.p99_factor * (calm > 1 ? calm : 1)), CAUSE_P99,
+                     p99, false);
+    double rise = error_rate(&others) - error_rate(&usual);
+    if (others.requests >= FARE_LEAST && others.failures >= ERRORS_LEAST && rise > 0)
+        strain_raise(cpu, rise / (double)s->conf.errors, CAUSE_ERRORS, rise / 10,
+                     rise > (double)s->conf.severe_errors);
+}
+
+/* ---- who is to blame ---- */
+
+static void uses_take(struct shutoff *s) {
+    memset(s->total, 0, sizeof s->total);
+    memset(s->top, 0, sizeof s->top);
+    for (size_t i = 0; i < s->unit_count; i++) {
+        struct shutoff_unit *u = s->unit[i];
+        double cpu = (double)u->use.loop_ns + (double)u->use.accepted * ACCEPT_COST_NS;
+        u->smooth[CPU] = HALF * u->smooth[CPU] + cpu;
+        u->smooth[DESCRIPTORS] = (double)u->use.descriptors;
+        u->smooth[BUFFERS] = (double)u->use.buffers;
+        for (int r = 0; r < RESOURCES; r++) {
+            s->total[r] += u->smooth[r];
+            if (u->smooth[r] > s->top[r])
+                s->top[r] = u->smooth[r];
+        }
+    }
+}
+
+static double share_of(const struct shutoff *s, const struct shutoff_unit *u, int r) {
+    return s->total[r] > 0 ? u->smooth[r] / s->total[r] : 0;
+}
+
+static bool is_to_blame(const struct shutoff *s, const struct shutoff_unit *u, int r) {
+    return u->smooth[r] > 0 && u->smooth[r] >= LEVEL * s->top[r] &&
+           share_of(s, u, r) * s->active > ABOVE;
+}
+
+/* The harm that others suffer by this unit, its gravest cause first; none when there are no others. */
+static struct strain unit_harm(struct shutoff *s, const struct shutoff_unit *u, double *ret_share) {
+    const struct fared *own = map_get(&s->tenants, u->tenant);
+    bool own_active = own && s->edge.now_ms - own->seen_ms < ACTIVE_MS;
+    struct strain worst = {0};
+    *ret_share = share_of(s, u, CPU);
+    if (s->active <= own_active)
+        return worst;
+    for (int r = 0; r < RESOURCES; r++) {
+        struct strain one = s->strain[r];
+        if (r == CPU && edge_is_strained(s))
+            fare_judge(s, own, &one);
+        s->any_harm |= one.harm >= 1;
+        if (!is_to_blame(s, u, r) || one.harm <= worst.harm)
+            continue;
+        worst = one;
+        *ret_share = share_of(s, u, r);
+    }
+    return worst;
+}
+
+/* ---- evidence ---- */
+
+static void cause_print(const struct shutoff *s, const struct strain *h, char *out, size_t room) {
+    const struct shutoff_conf *c = &s->conf;
+    switch (h->cause) {
+    case CAUSE_LAG:
+        snprintf(out, room, "a worker's turn took %.0f ms (limit %lld ms)", h->value,
+                 (long long)c->lag_ms);
+        break;
+    case CAUSE_WAIT:
+        snprintf(out, room, "new connections wait %.0f ms to be accepted (limit %lld ms)", h->value,
+                 (long long)c->wait_ms);
+        break;
+    case CAUSE_DROPS:
+        snprintf(out, room, "%.0f new connections found no room in the queue", h->value);
+        break;
+    case CAUSE_P99:
+        snprintf(out, room, "their p99 is %.0f ms, more than %lld times its calm value", h->value,
+                 (long long)c->p99_factor);
+        break;
+    case CAUSE_ERRORS:
+        snprintf(out, room, "%.1f %% of their requests fail", h->value);
+        break;
+    case CAUSE_DESCRIPTORS:
+        snprintf(out, room, "%.0f %% of the descriptors are left", h->value);
+        break;
+    case CAUSE_BUFFERS:
+        snprintf(out, room, "%.0f %% of the buffers are left", h->value);
+        break;
+    case CAUSE_NONE:
+        snprintf(out, room, "nothing is short any more");
+        break;
+    }
+}
+
+static void evidence(const struct shutoff *s, struct shutoff_unit *u, const struct strain *h) {
+    char cause[100], sources[40] = "";
+    const struct shutoff_use *use = &u->use;
+    cause_print(s, h, cause, sizeof cause);
+    if (use->sources)
+        snprintf(sources, sizeof sources, " from %llu sources", (unsigned long long)use->sources);
+    snprintf(u->why, sizeof u->why,
+             "others: %s; this %s: %.0f %% (fair: %.0f %%), %llu connections a second%s, %lld open "
+             "(%lld silent), %llu requests a second",
+             cause, u->port ? "port" : "tenant's names", 100 * u->share, 100 * u->fair,
+             (unsigned long long)use->accepted * 10, sources, (long long)use->connections,
+             (long long)use->silent, (unsigned long long)use->requests * 10);
+}
+
+/* ---- states: one mover ---- */
+
+/* 0..1, by splitmix64: any seed will do. */
+static double draw(struct shutoff *s) {
+    uint64_t z = s->random += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return (double)((z ^ (z >> 31)) >> 11) / (double)(1ull << 53);
+}
+
+static void unit_move(struct shutoff *s, struct shutoff_unit *u, enum shutoff_state state,
+                      enum shutoff_step step, int64_t now) {
+    enum shutoff_state from = u->state;
+    enum shutoff_step from_step = u->step;
+    u->moves++;
+    u->state = (uint8_t)state;
+    u->step = (uint8_t)step;
+    u->stepped_ms = now;
+    u->calm_since_ms = 0;
+    if (state != from) {
+        if (from == SHUTOFF_SHUT)
+            u->shut_total_ms += now - u->since_ms;
+        u->since_ms = u->quiet_since_ms = now;
+        u->until_ms = 0;
+    }
+    if (s->moved)
+        s->moved(s->user, u, from, from_step);
+}
+
+/* min(first * 2^n, most), give or take a fifth. */
+static int64_t shut_length(struct shutoff *s, unsigned offences) {
+    int64_t ms = s->conf.shut_ms;
+    for (unsigned i = 0; i < offences && ms < s->conf.shut_most_ms; i++)
+        ms *= 2;
+    if (ms > s->conf.shut_most_ms)
+        ms = s->conf.shut_most_ms;
+    return (int64_t)((double)ms * (0.8 + 0.4 * draw(s)));
+}
+
+static void unit_shut(struct shutoff *s, struct shutoff_unit *u) {
+    int64_t now = s->edge.now_ms, length = shut_length(s, u->offences++);
+    shutoff_moved_fn *moved = s->moved;
+    enum shutoff_state from = u->state;
+    enum shutoff_step from_step = u->step;
+    s->moved = NULL; /* told when its end is known */
+    unit_move(s, u, SHUTOFF_SHUT, STEP_SHUT, now);
+    s->moved = moved;
+    u->until_ms = now + length;
+    if (moved)
+        moved(s->user, u, from, from_step);
+}
+
+static void unit_probation(struct shutoff *s, struct shutoff_unit *u) {
+    int64_t now = s->edge.now_ms;
+    u->blamed = u->cooled = 0;
+    snprintf(u->why, sizeof u->why, "its time is over; a small budget of connections is let in");
+    unit_move(s, u, SHUTOFF_PROBATION, STEP_ACCEPTS, now);
+    u->until_ms = now + s->conf.probation_ms;
+}
+
+static bool harmed_twice(const struct shutoff_unit *u) {
+    return __builtin_popcount(u->blamed & 7) >= 2;
+}
+
+/* Harm again soon after a step was taken back: the next time that is done later. */
+static void relapse_judge(struct shutoff *s, struct shutoff_unit *u) {
+    int64_t now = s->edge.now_ms;
+    bool soon = u->relaxed_ms && now - u->relaxed_ms < RELAPSE_MS + u->relax_ms;
+    u->relax_ms = !soon                             ? s->conf.relax_ms
+                  : u->relax_ms < RELAX_MOST_MS / 2 ? 2 * u->relax_ms
+                                                    : RELAX_MOST_MS;
+}
+
+static void unit_climb(struct shutoff *s, struct shutoff_unit *u, const struct strain *h) {
+    enum shutoff_step next = u->state == SHUTOFF_OPEN ? (h->severe ? STEP_ACCEPTS : STEP_SOURCES)
+                                                      : (enum shutoff_step)(u->step + 1);
+    u->harm_at_step = h->harm;
+    evidence(s, u, h);
+    relapse_judge(s, u);
+    if (next == STEP_SHUT)
+        unit_shut(s, u);
+    else
+        unit_move(s, u, SHUTOFF_LIMITED, next, s->edge.now_ms);
+}
+
+static void unit_relax(struct shutoff *s, struct shutoff_unit *u) {
+    int64_t now = s->edge.now_ms;
+    enum shutoff_step next = (enum shutoff_step)(u->step - 1);
+    u->relaxed_ms = now;
+    snprintf(u->why, sizeof u->why, "others were not harmed for %lld ms", (long long)u->relax_ms);
+    unit_move(s, u, next ? SHUTOFF_LIMITED : SHUTOFF_OPEN, next, now);
+}
+
+static void limited_judge(struct shutoff *s, struct shutoff_unit *u, const struct strain *h) {
+    int64_t now = s->edge.now_ms;
+    if (h->harm >= 1) {
+        bool helped = !h->severe && h->harm < HELPED * u->harm_at_step;
+        bool early = u->step + 1 == STEP_SHUT && now - u->since_ms < SHUT_AFTER_MS;
+        u->calm_since_ms = 0;
+        if (now - u->stepped_ms < s->conf.step_ms || early)
+            return;
+        if (!helped) {
+            unit_climb(s, u, h);
+            return;
+        }
+        u->harm_at_step = h->harm;
+        u->stepped_ms = now;
+    } else if (h->harm >= HALF) {
+        u->calm_since_ms = 0;
+    } else if (!u->calm_since_ms) {
+        u->calm_since_ms = now;
+    } else if (now - u->calm_since_ms >= u->relax_ms) {
+        unit_relax(s, u);
+    }
+}
+
+static void open_judge(struct shutoff *s, struct shutoff_unit *u, const struct strain *h) {
+    int64_t now = s->edge.now_ms;
+    if (harmed_twice(u) && h->harm >= 1) {
+        unit_climb(s, u, h);
+        return;
+    }
+    if (u->offences && now - u->quiet_since_ms >= s->conf.quiet_ms) {
+        u->offences--;
+        u->quiet_since_ms += s->conf.quiet_ms;
+    }
+    if (!h->harm) /* what is usual for its budget, over half a minute */
+        u->calm_accepts += ((double)u->use.accepted * 10 - u->calm_accepts) / 300;
+}
+
+static void unit_judge(struct shutoff *s, struct shutoff_unit *u) {
+    struct strain h = unit_harm(s, u, &u->share);
+    int64_t now = s->edge.now_ms;
+    u->fair = s->active ? 1.0 / s->active : 1;
+    u->harm = h.harm;
+    u->blamed = (uint8_t)(u->blamed << 1 | (h.harm >= 1));
+    u->cooled = (uint8_t)(u->cooled << 1 | (h.harm >= HALF));
+    if (u->hand || !s->conf.on)
+        return;
+    switch ((enum shutoff_state)u->state) {
+    case SHUTOFF_OPEN:
+        open_judge(s, u, &h);
+        break;
+    case SHUTOFF_LIMITED:
+        limited_judge(s, u, &h);
+        break;
+    case SHUTOFF_SHUT:
+        if (now >= u->until_ms)
+            unit_probation(s, u);
+        break;
+    case SHUTOFF_PROBATION:
+        if (harmed_twice(u) && h.harm >= 1) {
+            evidence(s, u, &h);
+            unit_shut(s, u);
+        } else if (now >= u->until_ms && !(u->cooled & 7)) {
+            snprintf(u->why, sizeof u->why, "nobody was harmed during its probation");
+            unit_move(s, u, SHUTOFF_OPEN, STEP_NONE, now);
+        }
+        break;
+    }
+}
+
+void shutoff_judge(struct shutoff *s, shutoff_moved_fn *moved, void *user) {
+    s->moved = moved;
+    s->user = user;
+    s->any_harm = false;
+    strains_take(s);
+    fares_take(s);
+    uses_take(s);
+    for (size_t i = 0; i < s->unit_count; i++)
+        unit_judge(s, s->unit[i]);
+    calm_learn(s);
+    forget_old(s);
+    s->moved = NULL;
+}
+
+/* ---- the operator's hand, and what was known before ---- */
+
+bool shutoff_hand(struct shutoff *s, const char *tenant, uint16_t port, bool shut, int64_t now,
+                  shutoff_moved_fn *moved, void *user) {
+    struct shutoff_unit *u = unit_get(s, tenant, port);
+    if (!u)
+        return false;
+    s->moved = moved;
+    s->user = user;
+    u->hand = shut;
+    u->seen_ms = now;
+    if (!shut)
+        u->offences = 0;
+    snprintf(u->why, sizeof u->why, shut ? "shut by the operator" : "opened by the operator");
+    unit_move(s, u, shut ? SHUTOFF_SHUT : SHUTOFF_OPEN, shut ? STEP_SHUT : STEP_NONE, now);
+    u->until_ms = 0;
+    s->moved = NULL;
+    return true;
+}
+
+void shutoff_remember(struct shutoff *s, const char *tenant, uint16_t port, unsigned offences,
+                      int64_t now) {
+    struct shutoff_unit *u = unit_get(s, tenant, port);
+    if (!u)
+        return;
+    u->offences = offences < OFFENCES_MOST ? offences : OFFENCES_MOST;
+    u->quiet_since_ms = u->seen_ms = now;
+}
+
+/* ---- reading ---- */
+
+const struct shutoff_unit *shutoff_find(const struct shutoff *s, const char *tenant,
+                                        uint16_t port) {
+    char key[KEY];
+    return map_get(&s->units, key_of(tenant, port, key));
+}
+
+void shutoff_each(const struct shutoff *s, void (*each)(void *, const struct shutoff_unit *),
+                  void *user) {
+    for (size_t i = 0; i < s->unit_count; i++)
+        each(user, s->unit[i]);
+}
+
+int64_t shutoff_shut_ms(const struct shutoff_unit *u, int64_t now) {
+    return u->shut_total_ms + (u->state == SHUTOFF_SHUT ? now - u->since_ms : 0);
+}
+
+const char *shutoff_state_name(enum shutoff_state state) {
+    static const char *const names[] = {
+#define X(upper, lower) [SHUTOFF_##upper] = lower,
+        SHUTOFF_STATES(X)
+#undef X
+    };
+    return names[state];
+}
+
+const char *shutoff_step_text(enum shutoff_step step, bool port) {
+    static const char *const of_port[] = {
+        "nothing",
+        "caps per source",
+        "caps per network, first data in time",
+        "a budget of connections",
+        "those that say nothing are ended",
+        "shut",
+    };
+    static const char *const of_names[] = {
+        "nothing",
+        "caps per source",
+        "caps per network",
+        "a budget of handshakes and requests",
+        "idle connections are ended",
+        "refused by name",
+    };
+    return port ? of_port[step] : of_names[step];
+}

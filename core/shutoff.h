@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * shutoff.h - who hurts the others, and how hard he is held: the rule book as a machine of values, without clock, thread or socket.
+ *
+ *             harm by him, 2 of 3 windows            step 5                    time is over
+ *   OPEN ───────────────────────────────▶ LIMITED ─────────▶ SHUT ───────────────────────────▶ PROBATION
+ *    ▲                 calm, rung by rung     │                ▲        harm by him again            │
+ *    ├────────────────────────────────────────┘                └────────────────────────────────────┤
+ *    └───────────────────────────────────────────────── calm to the end ─────────────────────────────┘
+ *
+ * A unit is a (tenant, raw port), or the names of a tenant on the shared listeners (port 0). Nothing is done to a unit unless others
+ * are harmed AND it uses the resource that is short above its fair share AND more of it than anybody else; how much it does is never a
+ * reason. Fed every window by edge/guard.c; what follows from a step is enforced by core/door.c.
+ */
+#pragma once
+#include "core/account.h"
+#include "core/map.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHUTOFF_STATES(X) \
+    X(OPEN, "open")       \
+    X(LIMITED, "limited") \
+    X(SHUT, "shut")       \
+    X(PROBATION, "probation")
+
+enum shutoff_state {
+#define X(upper, lower) SHUTOFF_##upper,
+    SHUTOFF_STATES(X)
+#undef X
+};
+
+/* The ladder. Each holds what those below it hold. */
+enum shutoff_step {
+    STEP_NONE,
+    STEP_SOURCES,    /* caps per /32 and /64 */
+    STEP_FIRST_DATA, /* also per /24 and /48; the first byte soon, short idle time */
+    STEP_ACCEPTS,    /* a budget of connections, over all sources */
+    STEP_SHED,       /* those that never sent a byte end, then the idlest */
+    STEP_SHUT,
+};
+
+struct shutoff_conf {
+    bool on;            /* else nothing is ever done but by the operator's hand */
+    int64_t lag_ms;     /* harm: a turn of a worker's loop that took so long */
+    int64_t severe_ms;  /* severe */
+    int64_t wait_ms;    /* harm: so long in the shared listeners' queues */
+    int64_t p99_factor; /* harm: others' p99 so many times what it is when all is calm */
+    int64_t errors;     /* harm: so many of 1,000 requests of others fail, above what is usual */
+    int64_t severe_errors;
+    int64_t headroom; /* harm: less than so many percent of descriptors or buffers are left */
+    int64_t step_ms;  /* a step that has not helped by then gives way to the next */
+    int64_t shut_ms;  /* the first offence; doubles with each */
+    int64_t shut_most_ms;
+    int64_t probation_ms;
+    int64_t quiet_ms; /* so long without offence and one is forgotten */
+    int64_t relax_ms; /* so long calm and one step is taken back; doubles when that was too early */
+};
+
+/* What one unit did in one window; gauges are values at its end. */
+struct shutoff_use {
+    uint64_t loop_ns, accepted, handshakes, requests, bytes_in, bytes_out, resets, pod_failures;
+    int64_t connections, silent, descriptors, buffers;
+    uint64_t sources; /* distinct ones; 0: not known */
+    uint64_t refused; /* turned away by its door */
+};
+/* How one tenant's requests fared, its ports included. */
+struct shutoff_fare {
+    uint64_t requests,
+        failures; /* answers the edge made itself, but for pods that could not be reached */
+    uint64_t duration[ACCOUNT_BUCKETS];
+    int64_t connections;
+};
+/* The edge as a whole in one window. */
+struct shutoff_edge {
+    int64_t now_ms;                /* any clock that never goes back */
+    uint64_t loop_ns, capacity_ns; /* of all workers */
+    uint64_t lag_ns;               /* the longest turn that was work, not waiting for a CPU */
+    uint64_t wait_ns;              /* a new connection's time in the shared listeners' queues */
+    uint64_t dropped;              /* connections that those had no room for */
+    uint64_t buffers_short;
+    int64_t descriptors, descriptors_most, buffers, buffers_most;
+};
+
+enum { SHUTOFF_WHY = 320, SHUTOFF_TENANT = 64 };
+
+struct shutoff_unit {
+    char tenant[SHUTOFF_TENANT];
+    uint16_t port; /* 0: the tenant's names */
+    uint8_t state, step;
+    bool hand;             /* shut by the operator, until he opens it */
+    unsigned offences;     /* n: how often it was shut and that is not forgotten */
+    int64_t since_ms;      /* in this state */
+    int64_t until_ms;      /* SHUT, PROBATION: it ends; 0: not known */
+    int64_t shut_total_ms; /* of ended times; see shutoff_shut_ms */
+    uint64_t moves;        /* transitions so far */
+    char why[SHUTOFF_WHY]; /* the evidence of the latest transition */
+    double calm_accepts;   /* accepts a second when all is calm, for its budget */
+
+    /* its own */
+    struct shutoff_use use;
+    double smooth[4];       /* of each resource, over the latest windows */
+    uint8_t blamed, cooled; /* latest windows as bits: harm by it; harm at half the limit by it */
+    double share, fair, harm, harm_at_step;
+    int64_t stepped_ms, calm_since_ms, relax_ms, quiet_since_ms, seen_ms, relaxed_ms;
+};
+
+struct shutoff;
+/* Draws for the spread of times come from `seed`. NULL: no memory. */
+struct shutoff *shutoff_new(const struct shutoff_conf *, uint64_t seed);
+void shutoff_free(struct shutoff *);
+
+/* One window: the edge, then what each tenant and unit did, in any order, then the judgement, which calls `moved` for each unit whose
+ * state or step is another now (`from_state`, `from_step` before). Who is not named did nothing. */
+void shutoff_window(struct shutoff *, const struct shutoff_edge *);
+void shutoff_fared(struct shutoff *, const char *tenant, const struct shutoff_fare *);
+void shutoff_used(struct shutoff *, const char *tenant, uint16_t port, const struct shutoff_use *);
+typedef void shutoff_moved_fn(void *user, const struct shutoff_unit *,
+                              enum shutoff_state from_state, enum shutoff_step from_step);
+void shutoff_judge(struct shutoff *, shutoff_moved_fn *, void *user);
+
+/* The operator's hand: shut until it is opened; open at once, whatever it was shut for, and forgiven. False: no memory. */
+bool shutoff_hand(struct shutoff *, const char *tenant, uint16_t port, bool shut, int64_t now_ms,
+                  shutoff_moved_fn *, void *user);
+/* What was known of it before a restart. */
+void shutoff_remember(struct shutoff *, const char *tenant, uint16_t port, unsigned offences,
+                      int64_t now_ms);
+/* The port was given back, or the tenant is gone (port 0: with all of its ports). */
+void shutoff_forget(struct shutoff *, const char *tenant, uint16_t port);
+
+const struct shutoff_unit *shutoff_find(const struct shutoff *, const char *tenant, uint16_t port);
+void shutoff_each(const struct shutoff *, void (*)(void *user, const struct shutoff_unit *),
+                  void *user);
+int64_t shutoff_shut_ms(const struct shutoff_unit *, int64_t now_ms); /* so far */
+const char *shutoff_state_name(enum shutoff_state);
+const char *shutoff_step_text(enum shutoff_step, bool port); /* "caps per source" */

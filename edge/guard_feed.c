@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * guard_feed.c - the ledger's window as the machine wants it, with what the ledger does not know: how long new connections wait at the
+ * shared listeners, how requests of each tenant fared, how many sources a held port has.
+ *
+ *   row of a tenant (ports included) ──▶ fare; minus its ports' rows ──▶ use of its names        row of a port ──▶ use of the port
+ */
+#include "edge/guard_feed.h"
+#include "core/door.h"
+#include "core/ledger.h"
+#include "edge/edge.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct worker_wait { /* how long a worker's thread was ready to run and had no CPU */
+    int fd;          /* its schedstat; <0: the kernel does not say */
+    uint64_t before_ns;
+};
+
+struct feed {
+    struct edge *edge;
+    struct worker_wait *waits; /* of each worker */
+    struct map before; /* tenant -> struct seen * */
+    uint64_t dropped;
+    unsigned windows;
+};
+
+struct seen { /* of a tenant, at the end of the last window that it did something in */
+    const struct account *account;
+    uint64_t duration[ACCOUNT_BUCKETS];
+    struct ledger_use ports; /* of this window: what its ports' rows said */
+    unsigned window;
+};
+
+/* --- what a worker waited for a CPU ----------------------------------------------------------*/
+
+static ssize_t file_take(const char *path, char *out, size_t room) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, out, room - 1);
+    if (fd >= 0)
+        close(fd);
+    out[n > 0 ? n : 0] = 0;
+    return n;
+}
+
+/* Workers are known by their threads' names (core/control.c). */
+static void waits_open(struct feed *f) {
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    while (tasks && (task = readdir(tasks))) {
+        char path[300], name[32];
+        unsigned worker;
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        if (file_take(path, name, sizeof name) <= 0 || sscanf(name, "worker %u", &worker) != 1 ||
+            worker >= core_workers())
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", task->d_name);
+        f->waits[worker].fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    if (tasks)
+        closedir(tasks);
+}
+
+/* The longest that one of them waited since the last call. */
+static uint64_t waits_most_ns(struct feed *f) {
+    uint64_t most = 0;
+    for (unsigned i = 0; i < core_workers(); i++) {
+        char text[96];
+        unsigned long long ran, waited;
+        ssize_t n = f->waits[i].fd < 0 ? -1 : pread(f->waits[i].fd, text, sizeof text - 1, 0);
+        text[n > 0 ? n : 0] = 0;
+        if (n <= 0 || sscanf(text, "%llu %llu", &ran, &waited) != 2)
+            continue;
+        if (waited - f->waits[i].before_ns > most)
+            most = waited - f->waits[i].before_ns;
+        f->waits[i].before_ns = waited;
+    }
+    return most;
+}
+
+/* --- life ------------------------------------------------------------------------------------*/
+
+struct feed *feed_new(struct edge *e) {
+    struct feed *f = calloc(1, sizeof *f);
+    if (!f || !(f->waits = calloc(core_workers() + 1, sizeof *f->waits))) {
+        free(f);
+        return NULL;
+    }
+    f->edge = e;
+    for (unsigned i = 0; i < core_workers(); i++)
+        f->waits[i].fd = -1;
+    waits_open(f);
+    waits_most_ns(f);
+    return f;
+}
+
+void feed_free(struct feed *f) {
+    for (size_t i = 0; f && i < f->before.room; i++)
+        if (f->before.slot[i].key)
+            free(f->before.slot[i].value);
+    for (unsigned i = 0; f && i < core_workers(); i++)
+        if (f->waits[i].fd >= 0)
+            close(f->waits[i].fd);
+    if (f) {
+        map_fini(&f->before);
+        free(f->waits);
+    }
+    free(f);
+}
+
+void feed_forget(struct feed *f, const char *tenant) {
+    free(map_remove(&f->before, tenant));
+}
+
+static struct seen *seen_get(struct feed *f, const char *tenant) {
+    struct seen *s = map_get(&f->before, tenant);
+    if (s)
+        return s;
+    s = calloc(1, sizeof *s);
+    if (s && map_put(&f->before, tenant, s))
+        return s;
+    free(s);
+    return NULL;
+}
+
+/* --- the edge as a whole ---------------------------------------------------------------------*/
+
+/* A turn that lasted while its thread had no CPU is the machine's doing, not a tenant's. */
+static uint64_t lag_of_work(const struct ledger_all *all, uint64_t waited_ns) {
+    uint64_t lag = all->lag_ns_max > waited_ns ? all->lag_ns_max - waited_ns : 0;
+    return lag < all->loop_ns ? lag : all->loop_ns;
+}
+
+/* By Little's law: who is in the queue, over how many leave it. */
+static uint64_t wait_ns(uint64_t waiting, uint64_t accepted) {
+    const uint64_t window = LEDGER_WINDOW_MS * 1000000ull;
+    return waiting * window / (accepted ? accepted : 1);
+}
+
+static void queues_take(struct feed *f, struct shutoff_edge *ret) {
+    struct listener_queue sum = {0};
+    for (size_t i = 0; i < f->edge->listener_count; i++) {
+        struct listener_queue q = listener_queue(f->edge->listener[i]);
+        sum.waiting += q.waiting;
+        sum.dropped += q.dropped;
+    }
+    ret->dropped = f->windows > 1 && sum.dropped > f->dropped ? sum.dropped - f->dropped : 0;
+    f->dropped = sum.dropped;
+    ret->wait_ns = sum.waiting;
+}
+
+struct accepted {
+    uint64_t count;
+};
+
+static void accepted_add(void *user, const struct ledger_row *row) {
+    struct accepted *sum = user;
+    if (!row->port)
+        sum->count += row->now.accepted;
+    else
+        sum->count -= row->now.accepted < sum->count ? row->now.accepted : sum->count;
+}
+
+static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) {
+    const struct ledger_all *all = ledger_all();
+    struct accepted names = {0};
+    *ret = (struct shutoff_edge){
+        .now_ms = now_ms,
+        .loop_ns = all->loop_ns,
+        .capacity_ns = all->capacity_ns,
+        .lag_ns = lag_of_work(all, waits_most_ns(f)),
+        .buffers_short = all->buffers_short,
+        .descriptors = all->descriptors,
+        .descriptors_most = all->descriptors_most,
+        .buffers = all->buffers,
+        .buffers_most = all->buffers_most,
+    };
+    queues_take(f, ret);
+    ledger_rows(accepted_add, &names);
+    ret->wait_ns = wait_ns(ret->wait_ns, names.count);
+}
+
+/* --- rows ------------------------------------------------------------------------------------*/
+
+static struct shutoff_use use_of(const struct ledger_use *now) {
+    return (struct shutoff_use){
+        .loop_ns = now->loop_ns,
+        .accepted = now->accepted,
+        .handshakes = now->handshakes,
+        .requests = now->requests,
+        .bytes_in = now->bytes_in,
+        .bytes_out = now->bytes_out,
+        .resets = now->resets,
+        .pod_failures = now->pod_failures,
+        .connections = now->connections,
+        .silent = now->silent,
+        .descriptors = now->descriptors,
+        .buffers = now->buffers,
+    };
+}
+
+struct feeding {
+    struct feed *feed;
+    struct shutoff *shutoff;
+};
+
+static void door_add(struct shutoff_use *use, const struct door_at *at) {
+    struct door_figures f = door_figures(at);
+    use->sources = f.sources;
+    use->refused = f.refused;
+}
+
+/* Ports first, so that they can be taken from their tenant's. */
+static void port_take(void *user, const struct ledger_row *row) {
+    struct feeding *x = user;
+    struct seen *s = row->port ? seen_get(x->feed, row->tenant) : NULL;
+    if (!s)
+        return;
+    if (s->window != x->feed->windows)
+        s->ports = (struct ledger_use){0};
+    s->window = x->feed->windows;
+    s->ports.loop_ns += row->now.loop_ns;
+    s->ports.accepted += row->now.accepted;
+    s->ports.bytes_in += row->now.bytes_in;
+    s->ports.bytes_out += row->now.bytes_out;
+    s->ports.resets += row->now.resets;
+    s->ports.pod_failures += row->now.pod_failures;
+    s->ports.connections += row->now.connections;
+    s->ports.silent += row->now.silent;
+    s->ports.descriptors += row->now.descriptors;
+    s->ports.buffers += row->now.buffers;
+    struct shutoff_use use = use_of(&row->now);
+    door_add(&use, &(struct door_at){.port = row->port});
+    shutoff_used(x->shutoff, row->tenant, row->port, &use);
+}
+
+/* What a port moved within this window may be folded a moment later than its tenant: never below nothing. */
+#define LESS(member) \
+    (use.member = use.member > s->ports.member ? use.member - s->ports.member : 0)
+
+static struct shutoff_use names_use(const struct feed *f, const struct seen *s,
+                                    const struct ledger_row *row) {
+    struct shutoff_use use = use_of(&row->now);
+    if (s->window != f->windows)
+        return use;
+    LESS(loop_ns);
+    LESS(accepted);
+    LESS(bytes_in);
+    LESS(bytes_out);
+    LESS(resets);
+    LESS(pod_failures);
+    LESS(connections);
+    LESS(silent);
+    LESS(descriptors);
+    LESS(buffers);
+    return use;
+}
+
+/* The histogram is asked for only where requests were. */
+static void fare_take(struct seen *s, const struct ledger_row *row, struct shutoff_fare *ret) {
+    const struct version *v = published(row->tenant);
+    const struct ledger_use *now = &row->now;
+    uint64_t own = now->failures > now->pod_failures ? now->failures - now->pod_failures : 0;
+    *ret = (struct shutoff_fare){
+        .requests = now->requests, .failures = own, .connections = now->connections};
+    if (!v || (!now->requests && s->account == v->account))
+        return;
+    struct account_worker sum = account_sum(v->account);
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++) {
+        if (s->account == v->account)
+            ret->duration[i] = sum.duration[i] - s->duration[i];
+        s->duration[i] = sum.duration[i];
+    }
+    s->account = v->account;
+}
+
+static void tenant_take(void *user, const struct ledger_row *row) {
+    struct feeding *x = user;
+    struct seen *s = row->port || !*row->tenant ? NULL : seen_get(x->feed, row->tenant);
+    struct shutoff_fare fare;
+    if (!s)
+        return;
+    const struct version *v = published(row->tenant);
+    struct shutoff_use use = names_use(x->feed, s, row);
+    fare_take(s, row, &fare);
+    if (v)
+        door_add(&use, &(struct door_at){.names = v->account});
+    shutoff_fared(x->shutoff, row->tenant, &fare);
+    shutoff_used(x->shutoff, row->tenant, 0, &use);
+}
+
+void feed_window(struct feed *f, struct shutoff *shutoff, int64_t now_ms) {
+    struct feeding x = {f, shutoff};
+    struct shutoff_edge all;
+    f->windows++;
+    edge_take(f, now_ms, &all);
+    shutoff_window(shutoff, &all);
+    ledger_rows(port_take, &x);
+    ledger_rows(tenant_take, &x);
+}

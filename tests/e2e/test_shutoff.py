@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who harms the others is held, step by step, and let in again; and the operator's hand on raw ports. No story measures a
+time: each waits for what must come."""
+import concurrent.futures
+import json
+import re
+import ssl
+import threading
+import time
+
+import pytest
+
+from edge import BINARY, Edge, eventually
+from objects import ACME, GLOBEX, node_port, plain_ingress, pod, rule, service, tenant
+from pod import EchoPod, TcpEchoPod
+from wire import Closed
+
+
+def port_row(e, tenant_name="acme", name=None):
+    return next(p for p in e.get("ports") if p["tenant"] == tenant_name and name in (None, p["service"]))
+
+
+def events_of(e, tenant_name="acme"):
+    return [(v["object"], v["reason"], v["message"]) for v in e.get("events", "-n", tenant_name)]
+
+
+def answers(e, port, data=b"ping"):
+    """Does somebody echo there?"""
+    try:
+        with e.connect(port) as wire:
+            wire.send(data)
+            return wire.need(len(data)) == data
+    except OSError:
+        return False
+
+
+def is_refused(e, port):
+    try:
+        with e.connect(port):
+            return False
+    except ConnectionRefusedError:
+        return True
+
+
+def hand(e, word, name, tenant_name="acme"):
+    done = e.run("port", word, name, "-n", tenant_name)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def metric(e, name, **labels):
+    with e.connect(e.admin_port) as wire:
+        wire.send("GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
+        text = wire.read_response().text
+    inside = ",".join(f'{k}="{v}"' for k, v in labels.items())
+    found = re.search(rf"^{name}{re.escape('{' + inside + '}')} (\S+)$", text, re.M)
+    return float(found[1]) if found else None
+
+
+def raw_and_names(tcp, web, **spec):
+    """One tenant with a raw port and a name."""
+    return tenant("acme", pod(tcp), node_port(tcp.name, target=tcp.port), pod(web), service(web.name, target=web.port),
+                  plain_ingress(rule(f"web.{ACME}", web.name)), **spec)
+
+
+# ---- the operator's hand ----
+@pytest.fixture(scope="module")
+def both(workers):
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, Edge({"acme.yaml": raw_and_names(tcp, web)}, workers) as e:
+        yield e, tcp
+
+
+def test_the_operators_hand_shuts_a_port_resets_what_was_open_and_leaves_names_alone(both):
+    e, _ = both
+    port = e.raw_port("acme")
+    with e.connect(port) as wire, e.connect() as kept:
+        wire.send(b"x")
+        assert wire.need(1) == b"x"
+        kept.send(f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n")
+        assert kept.read_response().status == 200
+        assert "shut" in hand(e, "shut", "db")
+        with pytest.raises(ConnectionResetError):
+            wire.need(1)
+        kept.send(f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n")
+        assert kept.read_response().status == 200
+    assert is_refused(e, port)
+    row = port_row(e)
+    assert (row["state"], row["reason"], row["until"]) == ("shut", "shut by the operator", None)
+    assert ("Service/db", "PortShut") in [v[:2] for v in events_of(e)]
+    assert metric(e, "ringress_port_state", tenant="acme", port=port) == 2
+    assert metric(e, "ringress_port_shut_seconds_total", tenant="acme", port=port) >= 0
+    assert e.status(f"http://web.{ACME}/") == 200
+    told = e.run("describe", "port", "db", "-n", "acme").stdout
+    assert re.search(r"State: +shut\nReason: +shut by the operator\n", told) and "PortShut" in told, told
+    assert "open" in hand(e, "open", "db")
+    eventually(lambda: answers(e, port))
+    row = port_row(e)
+    assert (row["state"], row["reason"], row["until"]) == ("open", None, None)
+    assert metric(e, "ringress_port_state", tenant="acme", port=port) == 0
+
+
+def test_what_the_operator_shut_stays_shut_over_a_restart_and_a_new_drop(both):
+    e, tcp = both
+    port = e.raw_port("acme")
+    hand(e, "shut", f"db:{tcp.port}")
+    e.restart()
+    assert port_row(e)["state"] == "shut" and is_refused(e, port)
+    text = (e.conf_d / "acme.yaml").read_text()
+    e.drop("acme.yaml", text + "# the same\n")
+    assert e.run("reload").returncode == 0
+    assert port_row(e)["state"] == "shut" and is_refused(e, port)
+    e.kill()
+    e.start()
+    assert port_row(e)["state"] == "shut" and is_refused(e, port)
+    hand(e, "open", "db")
+    eventually(lambda: answers(e, port))
+    e.restart()
+    assert port_row(e)["state"] == "open"
+    eventually(lambda: answers(e, port))
+
+
+def test_the_hand_says_what_it_can_not_do(both):
+    e, _ = both
+    for words, code, part in ((("shut", "db"), 2, "-n TENANT"), (("shut",), 2, "SERVICE"), (("close", "db", "-n", "acme"), 2, "open or shut"),
+                              (("shut", "nothing", "-n", "acme"), 1, "no raw port of nothing"),
+                              (("shut", "web", "-n", "acme"), 1, "no raw port of web"),
+                              (("shut", "db:1", "-n", "acme"), 1, "no raw port"), (("shut", "db", "-n", "nobody"), 1, "no tenant nobody")):
+        done = e.run("port", *words)
+        assert done.returncode == code and part in done.stderr, (words, done)
+    assert port_row(e)["state"] == "open"
+
+
+def test_the_hand_answers_in_json(both):
+    e, _ = both
+    done = e.run("port", "shut", "db", "-n", "acme", "-o", "json")
+    assert json.loads(done.stdout)[0]["state"] == "shut"
+    done = e.run("port", "open", "db", "-n", "acme", "-o", "json")
+    assert json.loads(done.stdout)[0]["state"] == "open"
+
+
+# ---- who harms others ----
+# Descriptors are what is short in these stories: they are counted, so that nothing depends on how fast the machine is.
+FILES, HELD = 1000, 260
+SHORT = {"headroom": 75, "shut": "1s", "probation": "500ms", "relax": "300ms", "drop": "off"}
+
+
+@pytest.fixture(scope="module")
+def few_files(tmp_path_factory):
+    """The program with room for about 400 connections."""
+    script = tmp_path_factory.mktemp("bin") / "ringress"
+    script.write_text(f'#!/bin/sh\nulimit -n {FILES}\nexec {BINARY} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+def shutoff_edge(workers, binary, tcp, web, other, shutoff, **options):
+    e = Edge({"acme.yaml": raw_and_names(tcp, web),
+              "globex.yaml": tenant("globex", pod(other), service(other.name, target=other.port),
+                                    plain_ingress(rule(f"web.{GLOBEX}", other.name)))}, workers, binary=binary, **options)
+    e.content["raw_tcp"]["shutoff"] = shutoff
+    e.write_yaml(e.content)
+    return e
+
+
+class Neighbour:
+    """A tenant that goes on asking, and counts what it gets."""
+
+    def __init__(self, e):
+        self.edge, self.good, self.bad, self.over = e, 0, [], False
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.over:
+            status = self.edge.status(f"http://web.{GLOBEX}/")
+            self.good += status == 200
+            if status != 200:
+                self.bad.append(status)
+            time.sleep(0.01)
+
+    def __enter__(self):
+        self.thread.start()
+        eventually(lambda: self.good)
+        return self
+
+    def __exit__(self, *_):
+        self.over = True
+        self.thread.join()
+
+
+class Crowd:
+    """Many connections to one port, kept; closed at the end."""
+
+    def __init__(self, e, port, count, first=b""):
+        self.wires = []
+        for _ in range(count):
+            try:
+                wire = e.connect(port)
+                wire.send(first)
+            except OSError:
+                break  # already held
+            self.wires.append(wire)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for wire in self.wires:
+            wire.sock.close()
+
+    def ended(self):
+        """How many the edge has ended."""
+        count = 0
+        for wire in self.wires:
+            wire.sock.setblocking(False)
+            try:
+                while data := wire.sock.recv(100):
+                    pass
+                count += not data
+            except BlockingIOError:
+                pass
+            except OSError:
+                count += 1
+        return count
+
+
+def reasons(e, tenant_name="acme"):
+    return [v[1] for v in events_of(e, tenant_name)]
+
+
+def test_a_port_whose_connections_say_nothing_is_shed_and_the_active_stay(workers, few_files):
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "step": "1s"}) as e, Neighbour(e) as victim:
+            port = e.raw_port("acme")
+            with e.connect(port) as active:
+                active.send(b"x")
+                assert active.need(1) == b"x"
+                with Crowd(e, port, HELD) as crowd:
+                    eventually(lambda: "PortLimited" in reasons(e))
+                    eventually(lambda: crowd.ended() == len(crowd.wires))
+                    active.send(b"y")
+                    assert active.need(1) == b"y"
+                assert "PortShut" not in reasons(e)
+                told = next(v for v in events_of(e) if v[1] == "PortLimited")
+                assert told[0] == "Service/db" and "descriptors are left" in told[2] and "silent" in told[2]
+                eventually(lambda: port_row(e)["state"] == "open")
+                active.send(b"z")
+                assert active.need(1) == b"z"
+            assert answers(e, port)
+        assert not victim.bad
+
+
+def test_a_port_that_nothing_else_helps_against_is_shut_and_opened_again(workers, few_files):
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "shut": "3s"}) as e, Neighbour(e) as victim:
+            port = e.raw_port("acme")
+            with Crowd(e, port, HELD, b"x") as crowd:
+                row = eventually(lambda: (r := port_row(e))["state"] == "shut" and r)
+                assert row["until"] and "descriptors" in row["reason"]
+                assert e.status(f"http://web.{ACME}/") == 200  # its names go on
+                eventually(lambda: crowd.ended() == len(crowd.wires))
+            steps = [v[2] for v in events_of(e) if v[1] == "PortLimited"]
+            assert any("step 1" in s for s in steps) and any("step 4" in s for s in steps), steps
+            eventually(lambda: "PortProbation" in reasons(e))
+            eventually(lambda: port_row(e)["state"] == "open")
+            eventually(lambda: answers(e, port))
+            assert port_row(e)["offences"] == 1
+            assert metric(e, "ringress_port_shut_seconds_total", tenant="acme", port=port) > 1
+            e.restart()  # what it has done is not forgotten
+            eventually(lambda: port_row(e).get("offences") == 1)
+        assert not victim.bad
+
+
+def test_a_flash_crowd_that_harms_nobody_is_served(workers):
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, BINARY, tcp, web, other, {}) as e, Neighbour(e) as victim:
+            port = e.raw_port("acme")
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                assert all(pool.map(lambda _: answers(e, port), range(400)))
+            assert port_row(e)["state"] == "open" and not {"PortLimited", "PortShut"} & set(reasons(e))
+        assert not victim.bad
+
+
+# ---- names ----
+def client_hello(name):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+def alert_of(e, hello):
+    """The alert that answers it, 0: something else does."""
+    try:
+        with e.connect(e.https_port) as wire:
+            wire.send(hello)
+            record = wire.need(7)
+    except (OSError, Closed):
+        return 0
+    return record[6] if record[0] == 21 else 0
+
+
+def test_hellos_that_flood_one_name_are_refused_before_any_cryptography(workers, few_files, authority):
+    names = (f"*.{ACME}", f"*.{GLOBEX}")
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "shut": "3s"}, authority=authority,
+                          certificates=[names]) as e, Neighbour(e) as victim:
+            port, hello = e.raw_port("acme"), client_hello(f"web.{ACME}")
+            assert e.status(f"https://web.{ACME}/") == 200
+            with Crowd(e, e.https_port, HELD + 100, hello):
+                eventually(lambda: "NamesRefused" in reasons(e))
+                eventually(lambda: alert_of(e, hello) == 49)
+                assert e.status(f"http://web.{ACME}/") == 429
+                assert e.status(f"https://web.{GLOBEX}/") == 200
+                assert answers(e, port)
+            assert metric(e, "ringress_names_turned_away_total", tenant="acme") > 0
+            told = next(v for v in events_of(e) if v[1] == "NamesRefused")
+            assert told[0] == "Tenant/acme" and "this tenant's names" in told[2]
+            eventually(lambda: "NamesProbation" in reasons(e))
+            eventually(lambda: metric(e, "ringress_names_state", tenant="acme") == 0)
+            assert e.status(f"https://web.{ACME}/") == 200
+        assert not victim.bad

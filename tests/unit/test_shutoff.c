@@ -1,0 +1,749 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * test_shutoff.c - the rule book of shutoff.h, with time made up: one window is 100 ms. Every state and step is left in each of its
+ * ways; then random worlds try to have somebody held who harms nobody.
+ */
+#include "core/shutoff.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WINDOW = 100, PORT = 28001, MINUTE = 60000, HOUR = 60 * MINUTE };
+
+static const struct shutoff_conf DEFAULTS = {
+    .lag_ms = 10,
+    .severe_ms = 50,
+    .wait_ms = 50,
+    .p99_factor = 4,
+    .errors = 5,
+    .severe_errors = 10,
+    .on = true,
+    .headroom = 10,
+    .step_ms = 100,
+    .shut_ms = 30000,
+    .shut_most_ms = 30 * MINUTE,
+    .probation_ms = 10000,
+    .quiet_ms = HOUR,
+    .relax_ms = 2000,
+};
+
+/* ---- a world: one edge, an attacked port, victims ---- */
+
+struct world {
+    struct shutoff *shutoff;
+    int64_t now;
+    struct shutoff_edge edge;    /* of the next window */
+    struct shutoff_use attacked; /* evil:28001 */
+    struct shutoff_use victims;  /* each */
+    struct shutoff_fare fare;    /* each victim */
+    unsigned victim_count, moves;
+    enum shutoff_step highest;
+};
+
+static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state from,
+                  enum shutoff_step from_step) {
+    struct world *w = user;
+    assert_true(u->state != from || u->step != from_step || u->hand || u->moves);
+    assert_true(strlen(u->why) > 0);
+    w->moves++;
+    if (u->step > w->highest)
+        w->highest = u->step;
+}
+
+static struct world world_new(const struct shutoff_conf *conf, unsigned victims, uint64_t seed) {
+    struct world w = {.shutoff = shutoff_new(conf, seed), .now = 1000000, .victim_count = victims};
+    assert_non_null(w.shutoff);
+    w.edge = (struct shutoff_edge){.loop_ns = 20000000,
+                                   .capacity_ns = 200000000,
+                                   .lag_ns = 500000,
+                                   .descriptors = 200,
+                                   .descriptors_most = 20000,
+                                   .buffers = 10,
+                                   .buffers_most = 60000};
+    w.victims = (struct shutoff_use){
+        .loop_ns = 1000000, .requests = 3, .accepted = 1, .connections = 4, .descriptors = 8};
+    w.fare = (struct shutoff_fare){.requests = 3, .connections = 4, .duration = {3}};
+    return w;
+}
+
+static void window(struct world *w) {
+    struct shutoff_fare own = {.connections = w->attacked.connections,
+                               .requests = w->attacked.requests};
+    char name[32];
+    w->now += WINDOW;
+    w->edge.now_ms = w->now;
+    shutoff_window(w->shutoff, &w->edge);
+    for (unsigned i = 0; i < w->victim_count; i++) {
+        snprintf(name, sizeof name, "victim%u", i);
+        shutoff_fared(w->shutoff, name, &w->fare);
+        shutoff_used(w->shutoff, name, 0, &w->victims);
+    }
+    if (w->attacked.connections || w->attacked.accepted) {
+        shutoff_fared(w->shutoff, "evil", &own);
+        shutoff_used(w->shutoff, "evil", PORT, &w->attacked);
+    }
+    shutoff_judge(w->shutoff, moved, w);
+}
+
+static void windows(struct world *w, unsigned count) {
+    while (count--)
+        window(w);
+}
+
+static const struct shutoff_unit *evil(const struct world *w) {
+    static const struct shutoff_unit none;
+    const struct shutoff_unit *u = shutoff_find(w->shutoff, "evil", PORT);
+    return u ? u : &none;
+}
+
+/* The port takes nearly all of the loop. */
+static void attack(struct world *w, int64_t lag_ms) {
+    w->attacked = (struct shutoff_use){.loop_ns = 150000000,
+                                       .accepted = 2000,
+                                       .connections = 500,
+                                       .silent = 400,
+                                       .descriptors = 500};
+    w->edge.loop_ns = 190000000;
+    w->edge.lag_ns = (uint64_t)lag_ms * 1000000;
+}
+
+/* As it is when the door holds him, or he has gone. */
+static void calm(struct world *w) {
+    w->attacked = (struct shutoff_use){
+        .loop_ns = 1000000, .accepted = 1, .connections = 5, .descriptors = 10};
+    w->edge.loop_ns = 20000000;
+    w->edge.lag_ns = 500000;
+}
+
+static void until_state(struct world *w, enum shutoff_state state, unsigned most) {
+    while (evil(w)->state != state && most--)
+        window(w);
+    assert_int_equal(evil(w)->state, state);
+}
+
+/* ---- entering ---- */
+
+static void one_bad_window_is_not_enough(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    for (int i = 0; i < 20; i++) {
+        attack(&w, 30);
+        window(&w);
+        calm(&w);
+        windows(&w, 2);
+    }
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    assert_int_equal(w.moves, 0);
+    shutoff_free(w.shutoff);
+}
+
+static void two_of_three_bad_windows_are_noticed(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    calm(&w);
+    windows(&w, 20);
+    attack(&w, 30);
+    window(&w);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    calm(&w);
+    window(&w);
+    attack(&w, 30);
+    window(&w);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    assert_int_equal(evil(&w)->step, STEP_SOURCES);
+    shutoff_free(w.shutoff);
+}
+
+static void severe_harm_skips_the_first_steps(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 80);
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->step, STEP_ACCEPTS);
+    shutoff_free(w.shutoff);
+}
+
+static void a_busy_port_that_harms_nobody_is_a_customer(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 3);
+    w.attacked.accepted = 100000;
+    windows(&w, 1000);
+    assert_int_equal(w.moves, 0);
+    shutoff_free(w.shutoff);
+}
+
+static void without_others_nobody_is_harmed(void **unused) {
+    struct world w = world_new(&DEFAULTS, 0, 1);
+    (void)unused;
+    attack(&w, 500);
+    w.edge.descriptors = 19999;
+    w.edge.dropped = 100;
+    windows(&w, 100);
+    assert_int_equal(w.moves, 0);
+    shutoff_free(w.shutoff);
+}
+
+static void who_uses_no_more_than_his_share_is_not_to_blame(void **unused) {
+    struct world w = world_new(&DEFAULTS, 4, 1);
+    (void)unused;
+    attack(&w, 80);
+    w.attacked = w.victims; /* the loop is slow for another reason */
+    windows(&w, 50);
+    assert_int_equal(w.moves, 0);
+    shutoff_free(w.shutoff);
+}
+
+static void only_the_top_contributor_is_held(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 80);
+    for (int i = 0; i < 3; i++) {
+        w.edge.now_ms = w.now += WINDOW;
+        shutoff_window(w.shutoff, &w.edge);
+        shutoff_fared(w.shutoff, "evil", &w.fare);
+        shutoff_fared(w.shutoff, "big", &w.fare);
+        shutoff_fared(w.shutoff, "victim0", &w.fare);
+        shutoff_used(w.shutoff, "evil", PORT, &w.attacked);
+        shutoff_used(w.shutoff, "victim0", 0, &w.victims);
+        struct shutoff_use big = {.loop_ns = 90000000, .requests = 900, .connections = 100};
+        shutoff_used(w.shutoff, "big", 0, &big);
+        shutoff_judge(w.shutoff, moved, &w);
+    }
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    assert_int_equal(shutoff_find(w.shutoff, "big", 0)->state, SHUTOFF_OPEN);
+    shutoff_free(w.shutoff);
+}
+
+static void two_attackers_at_once_are_both_held(void **unused) {
+    struct world w = world_new(&DEFAULTS, 0, 1);
+    (void)unused;
+    attack(&w, 80);
+    for (int i = 0; i < 10; i++) {
+        w.edge.now_ms = w.now += WINDOW;
+        shutoff_window(w.shutoff, &w.edge);
+        shutoff_fared(w.shutoff, "evil", &w.fare);
+        shutoff_fared(w.shutoff, "worse", &w.fare);
+        shutoff_fared(w.shutoff, "victim0", &w.fare);
+        shutoff_fared(w.shutoff, "victim1", &w.fare);
+        shutoff_used(w.shutoff, "evil", PORT, &w.attacked);
+        struct shutoff_use other = w.attacked;
+        other.loop_ns = other.loop_ns * 11 / 10;
+        shutoff_used(w.shutoff, "worse", 28002, &other);
+        shutoff_used(w.shutoff, "victim0", 0, &w.victims);
+        shutoff_judge(w.shutoff, moved, &w);
+    }
+    assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
+    assert_int_equal(shutoff_find(w.shutoff, "worse", 28002)->state, SHUTOFF_SHUT);
+    shutoff_free(w.shutoff);
+}
+
+/* ---- what counts as harm ---- */
+
+static void descriptors_that_run_out_are_blamed_on_who_holds_them(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    w.attacked = (struct shutoff_use){
+        .loop_ns = 1000, .connections = 9000, .silent = 9000, .descriptors = 18500};
+    w.edge.descriptors = 18900;
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    assert_non_null(strstr(evil(&w)->why, "descriptors"));
+    assert_non_null(strstr(evil(&w)->why, "9000 silent"));
+    shutoff_free(w.shutoff);
+}
+
+static void buffers_that_run_out_are_blamed_on_who_holds_them(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    w.attacked = (struct shutoff_use){.loop_ns = 1000, .connections = 64, .buffers = 50000};
+    w.edge.buffers_short = 3;
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    assert_non_null(strstr(evil(&w)->why, "buffers"));
+    shutoff_free(w.shutoff);
+}
+
+static void connections_that_find_no_room_are_severe(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 1);
+    w.edge.dropped = 12;
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->step, STEP_ACCEPTS);
+    assert_non_null(strstr(evil(&w)->why, "12 new connections"));
+    shutoff_free(w.shutoff);
+}
+
+static void a_p99_far_above_its_calm_value_is_harm(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    calm(&w);
+    windows(&w, 50);
+    attack(&w, 2);
+    w.fare = (struct shutoff_fare){.requests = 3, .connections = 4, .duration = {1, 0, 2}};
+    windows(&w, 4);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    assert_non_null(strstr(evil(&w)->why, "p99"));
+    shutoff_free(w.shutoff);
+}
+
+static void a_p99_that_was_always_so_is_no_harm(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    w.fare = (struct shutoff_fare){.requests = 3, .connections = 4, .duration = {1, 0, 2}};
+    calm(&w);
+    windows(&w, 50);
+    attack(&w, 2);
+    windows(&w, 50);
+    assert_int_equal(w.moves, 0);
+    shutoff_free(w.shutoff);
+}
+
+static void slow_pods_of_others_are_no_harm_on_an_idle_edge(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    calm(&w);
+    w.attacked.loop_ns = 20000000; /* the top contributor, but of next to nothing */
+    windows(&w, 50);
+    w.fare = (struct shutoff_fare){.requests = 3, .failures = 1, .duration = {0, 0, 0, 3}};
+    windows(&w, 100);
+    assert_int_equal(w.moves, 0);
+    shutoff_free(w.shutoff);
+}
+
+static void errors_of_others_beyond_one_percent_are_severe(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    calm(&w);
+    windows(&w, 50);
+    attack(&w, 2);
+    w.fare.requests = 10;
+    w.fare.failures = 1;
+    windows(&w, 3);
+    assert_true(evil(&w)->step >= STEP_ACCEPTS);
+    assert_non_null(strstr(evil(&w)->why, "requests fail"));
+    shutoff_free(w.shutoff);
+}
+
+/* ---- the ladder ---- */
+
+static void each_step_that_does_not_help_gives_way_to_the_next(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 30);
+    windows(&w, 2);
+    for (enum shutoff_step step = STEP_SOURCES; step < STEP_SHED; step++) {
+        assert_int_equal(evil(&w)->step, step);
+        window(&w);
+    }
+    assert_int_equal(evil(&w)->step, STEP_SHED);
+    until_state(&w, SHUTOFF_SHUT, 4);
+    assert_true(w.now <= 1000000 + 1000);
+    shutoff_free(w.shutoff);
+}
+
+static void a_step_that_helps_is_not_left(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 40);
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->step, STEP_SOURCES);
+    attack(&w, 22);
+    window(&w);
+    attack(&w, 13);
+    window(&w);
+    assert_int_equal(evil(&w)->step, STEP_SOURCES);
+    attack(&w, 7); /* between half the limit and the limit: neither up nor down */
+    windows(&w, 100);
+    assert_int_equal(evil(&w)->step, STEP_SOURCES);
+    shutoff_free(w.shutoff);
+}
+
+static void steps_are_taken_back_one_by_one_when_all_is_calm(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 80);
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->step, STEP_ACCEPTS);
+    calm(&w);
+    for (int step = STEP_ACCEPTS; step > STEP_NONE; step--) {
+        windows(&w, 15);
+        assert_int_equal(evil(&w)->step, step);
+        windows(&w, 6);
+        assert_int_equal(evil(&w)->step, step - 1);
+    }
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    shutoff_free(w.shutoff);
+}
+
+static void a_step_that_was_taken_back_too_early_stays_longer_the_next_time(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    unsigned waits[4];
+    (void)unused;
+    for (int i = 0; i < 4; i++) {
+        attack(&w, 30);
+        until_state(&w, SHUTOFF_LIMITED, 3);
+        calm(&w);
+        for (waits[i] = 0; evil(&w)->state == SHUTOFF_LIMITED; waits[i]++)
+            window(&w);
+    }
+    for (int i = 1; i < 4; i++)
+        assert_true(waits[i] > waits[i - 1] * 3 / 2);
+    calm(&w); /* and not for ever */
+    windows(&w, 3 * MINUTE / WINDOW);
+    attack(&w, 30);
+    until_state(&w, SHUTOFF_LIMITED, 3);
+    assert_int_equal(evil(&w)->relax_ms, DEFAULTS.relax_ms);
+    shutoff_free(w.shutoff);
+}
+
+/* ---- shut, probation, offences ---- */
+
+static void shut_it(struct world *w) {
+    attack(w, 80);
+    until_state(w, SHUTOFF_SHUT, 10);
+    w->attacked = (struct shutoff_use){0};
+    w->edge.lag_ns = 500000;
+    w->edge.loop_ns = 20000000;
+}
+
+static void it_is_shut_for_thirty_seconds_give_or_take_a_fifth(void **unused) {
+    int64_t least = HOUR, most = 0;
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct world w = world_new(&DEFAULTS, 5, seed * 7919);
+        shut_it(&w);
+        int64_t length = evil(&w)->until_ms - w.now;
+        assert_in_range(length, 24000, 36000);
+        least = length < least ? length : least;
+        most = length > most ? length : most;
+        shutoff_free(w.shutoff);
+    }
+    assert_true(least < 25500 && most > 34500); /* it is spread */
+}
+
+static void each_offence_doubles_the_time_up_to_half_an_hour(void **unused) {
+    struct world w = world_new(&DEFAULTS, 1, 3);
+    (void)unused;
+    for (unsigned n = 0; n < 9; n++) {
+        int64_t length = n < 6 ? 30000ll << n : 30 * MINUTE;
+        shut_it(&w);
+        assert_int_equal(evil(&w)->offences, n + 1);
+        assert_in_range(evil(&w)->until_ms - w.now, length * 8 / 10, length * 12 / 10);
+        until_state(&w, SHUTOFF_OPEN, 40 * MINUTE / WINDOW);
+    }
+    shutoff_free(w.shutoff);
+}
+
+static void one_offence_is_forgotten_each_quiet_hour(void **unused) {
+    struct world w = world_new(&DEFAULTS, 1, 3);
+    (void)unused;
+    for (int i = 0; i < 3; i++) {
+        shut_it(&w);
+        until_state(&w, SHUTOFF_OPEN, 40 * MINUTE / WINDOW);
+    }
+    for (unsigned n = 3; n > 0; n--) {
+        assert_int_equal(evil(&w)->offences, n);
+        windows(&w, HOUR / WINDOW + 1);
+    }
+    assert_int_equal(evil(&w)->offences, 0);
+    shut_it(&w);
+    assert_in_range(evil(&w)->until_ms - w.now, 24000, 36000);
+    shutoff_free(w.shutoff);
+}
+
+static void probation_without_harm_ends_in_open(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    (void)unused;
+    shut_it(&w);
+    until_state(&w, SHUTOFF_PROBATION, 400);
+    assert_int_equal(evil(&w)->until_ms - w.now, DEFAULTS.probation_ms);
+    calm(&w);
+    windows(&w, 99);
+    assert_int_equal(evil(&w)->state, SHUTOFF_PROBATION);
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    assert_int_equal(evil(&w)->step, STEP_NONE);
+    shutoff_free(w.shutoff);
+}
+
+static void harm_during_probation_shuts_it_again_for_longer(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    (void)unused;
+    shut_it(&w);
+    until_state(&w, SHUTOFF_PROBATION, 400);
+    attack(&w, 30);
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
+    assert_in_range(evil(&w)->until_ms - w.now, 48000, 72000);
+    shutoff_free(w.shutoff);
+}
+
+static void probation_goes_on_while_harm_is_above_half_the_limit(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    (void)unused;
+    shut_it(&w);
+    until_state(&w, SHUTOFF_PROBATION, 400);
+    attack(&w, 7);
+    windows(&w, 300);
+    assert_int_equal(evil(&w)->state, SHUTOFF_PROBATION);
+    calm(&w);
+    windows(&w, 4);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    shutoff_free(w.shutoff);
+}
+
+static void harm_by_another_during_probation_is_not_held_against_it(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    (void)unused;
+    shut_it(&w);
+    until_state(&w, SHUTOFF_PROBATION, 400);
+    calm(&w);
+    w.victims.loop_ns = 30000000;
+    w.edge.lag_ns = 7000000;
+    windows(&w, 110);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    shutoff_free(w.shutoff);
+}
+
+static void how_long_it_was_shut_is_counted(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    (void)unused;
+    shut_it(&w);
+    int64_t begun = w.now;
+    windows(&w, 50);
+    assert_int_equal(shutoff_shut_ms(evil(&w), w.now), w.now - begun);
+    until_state(&w, SHUTOFF_PROBATION, 400);
+    int64_t whole = w.now - begun;
+    windows(&w, 10);
+    assert_int_equal(shutoff_shut_ms(evil(&w), w.now), whole);
+    shutoff_free(w.shutoff);
+}
+
+/* ---- the operator, and what is known ---- */
+
+static void the_operators_hand_holds_until_he_takes_it_away(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    (void)unused;
+    assert_true(shutoff_hand(w.shutoff, "evil", PORT, true, w.now, moved, &w));
+    calm(&w);
+    windows(&w, HOUR / WINDOW);
+    assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
+    assert_int_equal(evil(&w)->until_ms, 0);
+    assert_true(shutoff_hand(w.shutoff, "evil", PORT, false, w.now, moved, &w));
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    assert_int_equal(evil(&w)->offences, 0);
+    shutoff_free(w.shutoff);
+}
+
+static void the_operator_opens_what_was_shut_and_it_is_judged_afresh(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    (void)unused;
+    shut_it(&w);
+    assert_true(shutoff_hand(w.shutoff, "evil", PORT, false, w.now, moved, &w));
+    window(&w);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    shut_it(&w);
+    assert_in_range(evil(&w)->until_ms - w.now, 24000, 36000);
+    shutoff_free(w.shutoff);
+}
+
+static void switched_off_it_does_nothing_but_what_the_operator_says(void **unused) {
+    struct shutoff_conf conf = DEFAULTS;
+    conf.on = false;
+    struct world w = world_new(&conf, 5, 3);
+    (void)unused;
+    attack(&w, 200);
+    windows(&w, 100);
+    assert_int_equal(w.moves, 0);
+    assert_true(shutoff_hand(w.shutoff, "evil", PORT, true, w.now, moved, &w));
+    window(&w);
+    assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
+    shutoff_free(w.shutoff);
+}
+
+static void offences_are_remembered_over_a_restart(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    (void)unused;
+    shutoff_remember(w.shutoff, "evil", PORT, 2, w.now);
+    shut_it(&w);
+    assert_in_range(evil(&w)->until_ms - w.now, 96000, 144000);
+    shutoff_free(w.shutoff);
+}
+
+static void what_is_given_back_is_forgotten(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    (void)unused;
+    shut_it(&w);
+    shutoff_forget(w.shutoff, "evil", PORT);
+    assert_null(shutoff_find(w.shutoff, "evil", PORT));
+    shut_it(&w);
+    shutoff_forget(w.shutoff, "evil", 0);
+    assert_null(shutoff_find(w.shutoff, "evil", PORT));
+    shutoff_free(w.shutoff);
+}
+
+static size_t counted;
+static void count(void *user, const struct shutoff_unit *u) {
+    (void)user;
+    (void)u;
+    counted++;
+}
+
+static void who_is_silent_for_long_costs_nothing(void **unused) {
+    struct world w = world_new(&DEFAULTS, 1, 3);
+    (void)unused;
+    for (unsigned i = 0; i < 2000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "passer-by-%u", i);
+        w.edge.now_ms = w.now += WINDOW;
+        shutoff_window(w.shutoff, &w.edge);
+        shutoff_fared(w.shutoff, name, &w.fare);
+        shutoff_used(w.shutoff, name, 0, &w.victims);
+        shutoff_judge(w.shutoff, moved, &w);
+    }
+    windows(&w, 11 * MINUTE / WINDOW);
+    counted = 0;
+    shutoff_each(w.shutoff, count, NULL);
+    assert_int_equal(counted, 1); /* the victim */
+    shutoff_free(w.shutoff);
+}
+
+/* ---- random worlds ---- */
+
+static uint64_t random_state = 88172645463325252ull;
+
+static uint64_t roll(uint64_t below) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state % below;
+}
+
+/* Whatever a crowd does: as long as the others fare as they did, no step is taken. */
+static void a_flash_crowd_that_harms_nobody_is_never_held(void **unused) {
+    (void)unused;
+    for (int try = 0; try < 100; try++) {
+        struct world w = world_new(&DEFAULTS, (unsigned)roll(10), roll(1u << 30));
+        calm(&w);
+        windows(&w, (unsigned)roll(40));
+        for (int i = 0; i < 300; i++) {
+            w.attacked = (struct shutoff_use){.loop_ns = roll(200000000),
+                                              .accepted = roll(20000),
+                                              .requests = roll(30000),
+                                              .handshakes = roll(5000),
+                                              .bytes_out = roll(1u << 30),
+                                              .resets = roll(20000),
+                                              .connections = (int64_t)roll(8000) + 1,
+                                              .silent = (int64_t)roll(8000),
+                                              .descriptors = (int64_t)roll(9000),
+                                              .buffers = (int64_t)roll(30000)};
+            w.edge.loop_ns = w.attacked.loop_ns;
+            w.edge.lag_ns = roll(9900000);
+            w.edge.wait_ns = roll(49000000);
+            w.edge.descriptors = (int64_t)roll(17900);
+            w.edge.buffers = (int64_t)roll(53000);
+            w.fare.failures = 0;
+            w.fare.duration[0] = 3;
+            window(&w);
+        }
+        assert_int_equal(w.moves, 0);
+        shutoff_free(w.shutoff);
+    }
+}
+
+/* Random harm, but never by a unit above its fair share. */
+static void nobody_below_his_fair_share_is_ever_held(void **unused) {
+    (void)unused;
+    for (int try = 0; try < 50; try++) {
+        struct world w = world_new(&DEFAULTS, 3 + (unsigned)roll(10), roll(1u << 30));
+        uint64_t each = 1000000 + roll(20000000);
+        for (int i = 0; i < 300; i++) {
+            w.victims.loop_ns = each;
+            w.victims.descriptors = 50;
+            w.victims.buffers = 5;
+            w.attacked = w.victims;
+            w.edge.lag_ns = roll(200000000);
+            w.edge.dropped = roll(3);
+            w.edge.descriptors = (int64_t)roll(20000);
+            w.edge.buffers_short = roll(2);
+            w.fare.failures = roll(2);
+            window(&w);
+        }
+        assert_int_equal(w.moves, 0);
+        shutoff_free(w.shutoff);
+    }
+}
+
+static void severe_harm_is_shut_within_a_second_and_opened_after(void **unused) {
+    struct shutoff_conf conf = DEFAULTS;
+    conf.quiet_ms = MINUTE;
+    (void)unused;
+    for (int try = 0; try < 100; try++) {
+        struct world w = world_new(&conf, 1 + (unsigned)roll(6), roll(1u << 30));
+        calm(&w);
+        windows(&w, (unsigned)roll(60));
+        int64_t begun = w.now;
+        while (evil(&w)->state != SHUTOFF_SHUT) {
+            attack(&w, 51 + (int64_t)roll(300));
+            w.attacked.accepted = roll(3000) + 1;
+            window(&w);
+            assert_true(w.now - begun <= 1000);
+        }
+        int64_t first_step = begun + 200;
+        assert_true(evil(&w)->since_ms > first_step);
+        w.attacked = (struct shutoff_use){0};
+        w.edge.lag_ns = 500000;
+        until_state(&w, SHUTOFF_OPEN, 460);
+        assert_int_equal(evil(&w)->offences, 1);
+        windows(&w, MINUTE / WINDOW + 2);
+        assert_int_equal(evil(&w)->offences, 0);
+        shutoff_free(w.shutoff);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_bad_window_is_not_enough),
+        cmocka_unit_test(two_of_three_bad_windows_are_noticed),
+        cmocka_unit_test(severe_harm_skips_the_first_steps),
+        cmocka_unit_test(a_busy_port_that_harms_nobody_is_a_customer),
+        cmocka_unit_test(without_others_nobody_is_harmed),
+        cmocka_unit_test(who_uses_no_more_than_his_share_is_not_to_blame),
+        cmocka_unit_test(only_the_top_contributor_is_held),
+        cmocka_unit_test(two_attackers_at_once_are_both_held),
+        cmocka_unit_test(descriptors_that_run_out_are_blamed_on_who_holds_them),
+        cmocka_unit_test(buffers_that_run_out_are_blamed_on_who_holds_them),
+        cmocka_unit_test(connections_that_find_no_room_are_severe),
+        cmocka_unit_test(a_p99_far_above_its_calm_value_is_harm),
+        cmocka_unit_test(a_p99_that_was_always_so_is_no_harm),
+        cmocka_unit_test(slow_pods_of_others_are_no_harm_on_an_idle_edge),
+        cmocka_unit_test(errors_of_others_beyond_one_percent_are_severe),
+        cmocka_unit_test(each_step_that_does_not_help_gives_way_to_the_next),
+        cmocka_unit_test(a_step_that_helps_is_not_left),
+        cmocka_unit_test(steps_are_taken_back_one_by_one_when_all_is_calm),
+        cmocka_unit_test(a_step_that_was_taken_back_too_early_stays_longer_the_next_time),
+        cmocka_unit_test(it_is_shut_for_thirty_seconds_give_or_take_a_fifth),
+        cmocka_unit_test(each_offence_doubles_the_time_up_to_half_an_hour),
+        cmocka_unit_test(one_offence_is_forgotten_each_quiet_hour),
+        cmocka_unit_test(probation_without_harm_ends_in_open),
+        cmocka_unit_test(harm_during_probation_shuts_it_again_for_longer),
+        cmocka_unit_test(probation_goes_on_while_harm_is_above_half_the_limit),
+        cmocka_unit_test(harm_by_another_during_probation_is_not_held_against_it),
+        cmocka_unit_test(how_long_it_was_shut_is_counted),
+        cmocka_unit_test(the_operators_hand_holds_until_he_takes_it_away),
+        cmocka_unit_test(the_operator_opens_what_was_shut_and_it_is_judged_afresh),
+        cmocka_unit_test(switched_off_it_does_nothing_but_what_the_operator_says),
+        cmocka_unit_test(offences_are_remembered_over_a_restart),
+        cmocka_unit_test(what_is_given_back_is_forgotten),
+        cmocka_unit_test(who_is_silent_for_long_costs_nothing),
+        cmocka_unit_test(a_flash_crowd_that_harms_nobody_is_never_held),
+        cmocka_unit_test(nobody_below_his_fair_share_is_ever_held),
+        cmocka_unit_test(severe_harm_is_shut_within_a_second_and_opened_after),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
