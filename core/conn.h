@@ -53,8 +53,10 @@ struct conn {
 _Static_assert(sizeof(struct conn) <= 384, "with what HTTP keeps, nine steps of the slab");
 
 /* A socket just accepted; takes the descriptor also on failure (no memory). */
-void conn_new(struct worker *, int fd, enum listener_kind, uint16_t local_port);
+bool conn_new(struct worker *, int fd, enum listener_kind, uint16_t local_port);
 /* The worker is draining: idle ones close, busy ones finish. */
+/* It is idle or silent: it is told to go. Is it gone? One that is being served is, once that is over. */
+bool conn_shed(struct conn *);
 void conns_drain(struct worker *);
 void conns_reset(struct worker *);
 /* Something of the tenant that pays to `account` was taken back; `now`: what is left of it, NULL: nothing. Connections that are

@@ -7,6 +7,7 @@
  */
 #include "core/conn.h"
 #include "core/process.h"
+#include "core/room.h"
 #include "tenants/network.h"
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -23,6 +24,7 @@ struct listener_slot { /* one worker's share */
     struct message start, close;
     struct listener *listener;
     int fd;
+    bool full; /* there was no room for who came: accepting pauses */
 };
 
 struct listener {
@@ -121,6 +123,7 @@ struct listener *listener_open(enum listener_kind kind, const union address *a, 
         errno = -error;
         return NULL;
     }
+    room_shift((int)n);
     l->kind = kind;
     l->port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
     l->count = n;
@@ -144,6 +147,7 @@ void listener_start(struct listener *l) {
 }
 
 void listener_close(struct listener *l) {
+    room_shift(-(int)l->count);
     slots_post(l, false);
 }
 
@@ -167,8 +171,19 @@ static void slot_close(struct message *m) {
 
 static void accept_retry(struct timer *t) {
     struct listener_slot *s = container_of(t, struct listener_slot, retry);
+    s->full = false;
     if (!s->owner.dying && !s->accept.armed)
         ring_accept(s->owner.worker->ring, &s->accept, s->fd);
+}
+
+/* Who comes now waits in the kernel's queue, until there is room. */
+static void accept_taken(struct listener_slot *s, int fd) {
+    struct worker *w = s->owner.worker;
+    if (conn_new(w, fd, s->listener->kind, s->listener->port) || s->full)
+        return;
+    s->full = true;
+    if (s->accept.armed)
+        ring_cancel(w->ring, &s->accept);
 }
 
 static void accept_done(struct op *op, const struct completion *c) {
@@ -178,13 +193,15 @@ static void accept_done(struct op *op, const struct completion *c) {
         if (s->owner.dying)
             ring_close(w->ring, c->res); /* it came after we had asked to end */
         else
-            conn_new(w, c->res, s->listener->kind, s->listener->port);
+            accept_taken(s, c->res);
     }
     if (op->armed || s->owner.dying)
         return;
     bool exhausted =
         c->res == -EMFILE || c->res == -ENFILE || c->res == -ENOBUFS || c->res == -ENOMEM;
-    if (exhausted ||
+    if (exhausted)
+        room_short(w);
+    if (exhausted || s->full ||
         (c->res < 0 && c->res != -ECONNABORTED && c->res != -EINTR && c->res != -EAGAIN))
         timer_set(w, &s->retry, ACCEPT_RETRY_MS);
     else

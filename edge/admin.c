@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SILENT_MS = 5000 };
+enum { SILENT_MS = 5000, ACCEPT_RETRY_MS = 100 };
 
 struct client {
     struct loop_source source;
@@ -300,8 +300,16 @@ static void client_new(struct admin *a, int fd, bool http) {
         client_close(c);
 }
 
+/* Who waits makes the socket readable: without a pause the loop would spin until a descriptor is free. */
+static void accept_pause(struct admin *a) {
+    a->socket.events = a->http.events = 0;
+    a->timer.due_ns = loop_now_ns() + ACCEPT_RETRY_MS * 1000000ll;
+}
+
 static void accept_from(struct admin *a, int listener, bool http) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+        accept_pause(a);
     if (fd < 0)
         return;
     bool full = a->clients >= ADMIN_CLIENTS_MAX || (http && a->http_clients >= ADMIN_HTTP_MAX);
@@ -331,6 +339,7 @@ static void patience_check(struct loop_timer *timer) {
         if (c->until_ns <= now)
             client_close(c);
     }
+    a->socket.events = a->http.events = POLLIN;
     timer->due_ns = now + 1000000000ll;
 }
 

@@ -8,6 +8,7 @@
 #include "core/control.h"
 #include "edge/conf.h"
 #include "edge/events.h"
+#include "edge/exhausted.h"
 #include "edge/health.h"
 #include "edge/lookup.h"
 #include "edge/network.h"
@@ -35,6 +36,7 @@ struct edge {
     struct ports ports;
     struct health *health;
     struct networks networks;
+    struct exhausted exhausted;
     struct own_watch own;
     struct listener **listener; /* http and https */
     size_t listener_count;
@@ -48,7 +50,8 @@ struct edge {
     time_t started;
     bool serving;       /* listeners accept */
     bool store_failed;  /* said once, not with every commit */
-    bool rescan_failed; /* the same */
+    bool rescan_failed; /* the same; it is tried again */
+    bool rescan_due;    /* something could not be read for want of descriptors or memory */
     bool drain;         /* the loop ended to drain */
     bool stop_now;
 };

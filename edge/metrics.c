@@ -172,6 +172,7 @@ void metrics_print(struct edge *e, FILE *out) {
     workers_print(out);
     access_print(out);
     process_print(e, out);
+    exhausted_print(out);
     memory_print(out);
     host_metrics(out);
     json_decref(tenants);
