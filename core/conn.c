@@ -16,6 +16,7 @@
 #include "core/process.h"
 #include "core/records.h"
 #include "core/relay.h"
+#include "core/room.h"
 #include "core/tls.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -89,13 +90,12 @@ static void conn_link(struct conn *c, struct worker *w) {
 
 static bool is_proxy(struct conn *c);
 
-void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_port) {
-    struct conn *c = w->draining || w->conn_count >= process.connections_max / process.workers
-                         ? NULL
-                         : worker_alloc(w, conn_size(kind));
+bool conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_port) {
+    bool full = !w->draining && !room_for_client(w);
+    struct conn *c = w->draining || full ? NULL : worker_alloc(w, conn_size(kind));
     if (!c) {
         ring_close(w->ring, fd);
-        return;
+        return !full;
     }
     sock_init(&c->sock, w, fd, true, w->nobody, conn_gone);
     c->stream = &c->sock.stream;
@@ -111,6 +111,7 @@ void conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_
     sock_start(&c->sock);
     conn_advance(c);
     sock_owes(&c->sock);
+    return true;
 }
 
 /* ---- the chain ---- */
@@ -616,6 +617,14 @@ void conn_drain(struct conn *c) {
         c->stage < chain->count ? module_at(chain->module[c->stage]) : NULL;
     if (c->state == CONN_TAKEN && m && m->on_drain)
         m->on_drain(c, state_of(c, c->stage));
+}
+
+bool conn_shed(struct conn *c) {
+    if (c->state == CONN_RELAY)
+        conn_close(c, true);
+    else
+        conn_drain(c);
+    return c->state == CONN_CLOSE;
 }
 
 void conns_drain(struct worker *w) {

@@ -52,14 +52,16 @@ struct conn {
 
 _Static_assert(sizeof(struct conn) <= 384, "with what HTTP keeps, nine steps of the slab");
 
-/* A socket just accepted; takes the descriptor also on failure (no memory). */
-void conn_new(struct worker *, int fd, enum listener_kind, uint16_t local_port);
+/* A socket just accepted; takes the descriptor also on failure (no memory, no room: false). */
+bool conn_new(struct worker *, int fd, enum listener_kind, uint16_t local_port);
 /* Idle: closed. Busy: finished first. */
 void conn_drain(struct conn *);
 /* ---- held.c ---- */
 /* Joined to its pod at a port that is held: watched from now on. */
 void conn_watch(struct conn *);
 bool conn_may_ask(struct conn *); /* one more request, by the door before its tenant's names */
+/* It is idle or silent: it is told to go. Is it gone? One that is being served is, once that is over. */
+bool conn_shed(struct conn *);
 /* The worker is draining: idle ones close, busy ones finish. */
 void conns_drain(struct worker *);
 void conns_reset(struct worker *);

@@ -8,6 +8,7 @@
 #include "core/ledger.h"
 #include "core/own.h"
 #include "core/process.h"
+#include "core/room.h"
 #include "core/tls.h"
 #include <errno.h>
 #include <pthread.h>
@@ -163,6 +164,7 @@ static void files_raise(void) {
     r.rlim_cur = r.rlim_max;
     setrlimit(RLIMIT_NOFILE, &r);
     getrlimit(RLIMIT_NOFILE, &r);
+    process.files = (unsigned)(r.rlim_cur > 1u << 30 ? 1u << 30 : r.rlim_cur);
     /* A proxied connection takes two descriptors. */
     rlim_t usable = r.rlim_cur > FILES_RESERVED * 2 ? r.rlim_cur - FILES_RESERVED : r.rlim_cur / 2;
     process.connections_max = (unsigned)(usable / 2 > 1u << 30 ? 1u << 30 : usable / 2);
@@ -388,6 +390,10 @@ static int64_t cpu_ns_of(unsigned id) {
     if (!pthread_getcpuclockid(threads[id], &clock))
         clock_gettime(clock, &cpu);
     return cpu.tv_sec * 1000000000ll + cpu.tv_nsec;
+}
+
+unsigned core_descriptors_max(void) {
+    return room_most();
 }
 
 void core_worker_figures(unsigned id, struct core_figures *ret) {

@@ -44,6 +44,7 @@ void core_stop(void);
 /* A line about what was found: "io_uring: bundles, ...; files: 20000, about 9900 connections". */
 const char *core_features(void);
 unsigned core_connections_max(void);
+unsigned core_descriptors_max(void); /* that workers may use */
 
 /* ---- modules ---- */
 struct module_info {
@@ -128,6 +129,7 @@ struct upstream_figures {
     uint32_t waiting;
     uint64_t refused, late;
     uint64_t retries, retries_refused; /* of its service: that its budget paid for, and did not */
+    bool portless; /* of late no local port was left for another connection to it */
 };
 struct upstream_figures upstream_sum(const struct upstream *);
 /* ---- checks of pods (edge/health.c) ---- */

@@ -11,6 +11,7 @@
 #include "core/conn.h"
 #include "core/door.h"
 #include "core/process.h"
+#include "core/room.h"
 #include "tenants/network.h"
 #include <errno.h>
 #include <linux/sock_diag.h>
@@ -30,6 +31,7 @@ struct listener_slot { /* one worker's share */
     struct listener *listener;
     int fd;
     bool cancelling; /* the multishot accept has been asked to end */
+    bool full; /* there was no room for who came: accepting pauses */
 };
 
 struct listener {
@@ -223,6 +225,7 @@ struct listener *listener_open(enum listener_kind kind, const union address *a, 
         bind_blame(a, error, err);
         return NULL;
     }
+    room_shift((int)n);
     l->kind = kind;
     l->port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
     l->count = n;
@@ -246,6 +249,7 @@ void listener_start(struct listener *l) {
 }
 
 void listener_close(struct listener *l) {
+    room_shift(-(int)l->count);
     slots_post(l, false);
 }
 
@@ -306,8 +310,21 @@ static void slot_close(struct message *m) {
 
 static void accept_retry(struct timer *t) {
     struct listener_slot *s = container_of(t, struct listener_slot, retry);
+    s->full = false;
     if (!s->owner.dying && !s->accept.armed)
         slot_arm(s);
+}
+
+/* Who comes now waits in the kernel's queue, until there is room. */
+static void accept_taken(struct listener_slot *s, int fd) {
+    struct worker *w = s->owner.worker;
+    if (conn_new(w, fd, s->listener->kind, s->listener->port) || s->full)
+        return;
+    s->full = true;
+    if (s->accept.armed && !s->cancelling) {
+        s->cancelling = true;
+        ring_cancel(w->ring, &s->accept);
+    }
 }
 
 static void accept_done(struct op *op, const struct completion *c) {
@@ -317,7 +334,7 @@ static void accept_done(struct op *op, const struct completion *c) {
         if (s->owner.dying)
             ring_close(w->ring, c->res); /* it came after we had asked to end */
         else
-            conn_new(w, c->res, s->listener->kind, s->listener->port);
+            accept_taken(s, c->res);
     }
     if (op->armed && !s->cancelling &&
         slot_door(s)) { /* it brings all there are: no more of that */
@@ -329,8 +346,11 @@ static void accept_done(struct op *op, const struct completion *c) {
     s->cancelling = false;
     bool exhausted =
         c->res == -EMFILE || c->res == -ENFILE || c->res == -ENOBUFS || c->res == -ENOMEM;
-    if (exhausted || (c->res < 0 && c->res != -ECONNABORTED && c->res != -EINTR &&
-                      c->res != -EAGAIN && c->res != -ECANCELED))
+    if (exhausted)
+        room_short(w);
+    if (exhausted || s->full ||
+        (c->res < 0 && c->res != -ECONNABORTED && c->res != -EINTR && c->res != -EAGAIN &&
+         c->res != -ECANCELED))
         timer_set(w, &s->retry, ACCEPT_RETRY_MS);
     else
         slot_arm(s);

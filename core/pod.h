@@ -62,6 +62,7 @@ struct upstream {
     uint32_t opened; /* the sum of all slots' `open`, so that who looks for room need not add up */
     uint32_t held;   /* by who looks at it once more after its last connection */
     int32_t tls_error;        /* of the latest handshake; 0: none, or it was well (trust.h) */
+    int64_t portless_ms; /* when a connection last failed for want of a local port; 0: never */
     struct ejection ejection; /* written by whichever worker meets a failure */
     struct upstream_slot w[];
 };
@@ -94,6 +95,9 @@ void upstream_judge(struct upstream *, const struct network *);
 void upstream_stay(struct upstream *);
 /* No live version lists it: idle connections close now, new ones are not made while there is another pod. */
 void upstream_leave(struct upstream *, struct worker *const *workers, struct ring *from);
+/* Of one that is kept: who pays for it; it ends now. */
+const struct account *upstream_payer(const struct idle_link *);
+void upstream_idle_end(struct idle_link *);
 bool place_same(const struct place *, const struct place *);
 /* May a stream of upstream_open go on under this version, whatever layers lie above it? True when it is none. */
 bool upstream_allowed(const struct stream *, const struct version *);

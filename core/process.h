@@ -22,6 +22,7 @@ struct process {
     struct ring *control; /* the control thread's, for messages */
     struct account *nobody;
     unsigned connections_max;
+    unsigned files; /* RLIMIT_NOFILE */
 };
 extern struct process process;
 

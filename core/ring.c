@@ -316,6 +316,10 @@ void ring_close(struct ring *r, int fd) {
     io_uring_sqe_set_data64(sqe, 0);
 }
 
+void ring_submit(struct ring *r) {
+    ring_push(r);
+}
+
 void ring_message(struct ring *r, struct ring *to, struct message *m) {
     m->to = to;
     __atomic_store_n(&m->posted, 1, __ATOMIC_RELEASE);

@@ -75,6 +75,8 @@ void sock_init(struct sock *s, struct worker *w, int fd, bool client, struct acc
     s->gone = gone;
     s->fd = fd;
     s->client = client;
+    ACCOUNT_ADD(*(client ? &w->client_fds : &w->pod_fds), 1);
+    s->moved = sock_clock(w);
     ACCOUNT_ADD(sock_account(s)->descriptors, 1);
     if (!client)
         return;
@@ -248,6 +250,7 @@ static void client_bytes(struct sock *s, uint32_t bytes) {
 }
 
 static void recv_bytes(struct sock *s, const struct completion *c) {
+    s->moved = sock_clock(s->owner.worker);
     if (s->client)
         client_bytes(s, (uint32_t)c->res);
     else
@@ -453,6 +456,7 @@ static void sock_flush(struct flush *f) {
 
 static void send_sent(struct sock *s, uint32_t bytes) {
     struct worker *w = s->owner.worker;
+    s->moved = sock_clock(w);
     unsigned before = s->queue.count;
     segs_pop(w, &s->queue, bytes);
     ACCOUNT_ADD(sock_account(s)->buffers, (int64_t)s->queue.count - (int64_t)before);
@@ -555,6 +559,7 @@ static void sock_finish(struct sock *s, bool reset) {
         ring_cancel(ring, &s->send);
     ring_close(ring, s->fd);
     s->fd = -1;
+    ACCOUNT_ADD(*(s->client ? &s->owner.worker->client_fds : &s->owner.worker->pod_fds), -1);
     owner_end(&s->owner);
 }
 

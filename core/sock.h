@@ -30,8 +30,9 @@ struct sock {
     };
     uint32_t sending; /* bytes of the queue's front that a send is carrying */
     int fd;
-    uint8_t calm;     /* small receives in a row since the last full one */
     int16_t broken;   /* negative errno: neither read nor written any more */
+    uint16_t moved;   /* when bytes last came or went: sock_clock */
+    uint8_t calm : 4; /* small receives in a row since the last full one */
     bool client : 1;  /* else a pod's */
     bool heard : 1;   /* it has sent something */
     bool claimed : 1; /* somebody's: counted as accepted there */
@@ -50,6 +51,11 @@ struct sock {
     bool
         reset : 1; /* a send met the peer's RST: the end that a receive brings is that, not a FIN */
 };
+
+/* In steps of an eighth of a second or so; round in two hours. */
+static inline uint16_t sock_clock(const struct worker *w) {
+    return (uint16_t)((uint64_t)w->now_ns >> 27);
+}
 
 void sock_init(struct sock *, struct worker *, int fd, bool client, struct account *,
                void (*gone)(struct sock *));

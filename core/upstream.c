@@ -8,6 +8,7 @@
 #include "core/own.h"
 #include "core/pick.h"
 #include "core/pool.h"
+#include "core/room.h"
 #include "core/sys.h"
 #include "core/tls.h"
 #include "tenants/network.h"
@@ -17,13 +18,14 @@
 #include <string.h>
 
 /* Many servers close what was idle for 60 s: a request must not meet that close on its way. */
-enum { IDLE_MOST = 512, IDLE_MS = 55000, EARLY_MS = 1000, FAILED_MS = 1000 };
+enum { IDLE_MOST = 512, IDLE_MS = 55000, EARLY_MS = 1000, FAILED_MS = 1000, PORTLESS_MS = 60000 };
 
 struct upstream_conn {
     struct sock sock;
     struct tls *tls; /* above the sock; NULL: none */
     struct upstream *up;
     struct upstream_conn *next, **link; /* in the idle list; link NULL: not there */
+    struct idle_link idle;              /* while it is there: in its worker's */
     uint32_t idle_ms;                   /* how long it may be kept idle; 0: IDLE_MS */
     bool reused;
 };
@@ -43,9 +45,21 @@ static struct upstream_slot *slot_of(const struct upstream_conn *c) {
 
 /* ---- idle connections ---- */
 
+static void worker_idle_add(struct worker *w, struct idle_link *l) {
+    *l = (struct idle_link){.older = w->idle_first};
+    *(l->older ? &l->older->newer : &w->idle_last) = l;
+    w->idle_first = l;
+}
+
+static void worker_idle_remove(struct worker *w, struct idle_link *l) {
+    *(l->older ? &l->older->newer : &w->idle_last) = l->newer;
+    *(l->newer ? &l->newer->older : &w->idle_first) = l->older;
+}
+
 static void idle_remove(struct upstream_conn *c) {
     if (!c->link)
         return;
+    worker_idle_remove(c->sock.owner.worker, &c->idle);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
@@ -57,6 +71,14 @@ static void idle_remove(struct upstream_conn *c) {
 static void idle_close(struct upstream_conn *c) {
     idle_remove(c);
     stream_close(conn_stream(c), false);
+}
+
+const struct account *upstream_payer(const struct idle_link *l) {
+    return container_of(l, const struct upstream_conn, idle)->sock.owner.account;
+}
+
+void upstream_idle_end(struct idle_link *l) {
+    idle_close(container_of(l, struct upstream_conn, idle));
 }
 
 static void idle_expired(struct timer *t) {
@@ -113,6 +135,7 @@ void upstream_keep(struct stream *s) {
     if (c->next)
         c->next->link = &c->next;
     slot->idle = c;
+    worker_idle_add(w, &c->idle);
     ACCOUNT_ADD(slot->idle_count, 1);
     slot->busy--;
     if (c->sock.timer.fire != idle_expired)
@@ -232,7 +255,9 @@ int upstream_socket(const struct upstream *up) {
 
 struct stream *upstream_connect(struct upstream *up, struct worker *w, bool raw,
                                 struct account *payer, int *ret_error) {
-    int fd = upstream_socket(up);
+    int fd = room_for_pod(w) ? upstream_socket(up) : -EMFILE;
+    if (fd == -EMFILE || fd == -ENFILE)
+        room_short(w);
     if (fd < 0) {
         *ret_error = fd;
         return NULL;
@@ -321,7 +346,8 @@ static void success_note(struct upstream *up, struct upstream_slot *s, int64_t n
 
 /* Ours, not the pod's: what it would have answered is not known. */
 static bool is_own_fault(int error) {
-    return error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE;
+    return error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE ||
+           error == -EADDRNOTAVAIL;
 }
 
 void upstream_report(struct upstream *up, struct worker *w, int error) {
@@ -335,6 +361,8 @@ void upstream_report(struct upstream *up, struct worker *w, int error) {
     }
     ACCOUNT_ADD(s->failures, 1);
     s->failed_until_ms = now + FAILED_MS;
+    if (error == -EADDRNOTAVAIL)
+        __atomic_store_n(&up->portless_ms, now, __ATOMIC_RELAXED);
     if (is_own_fault(error))
         return;
     for (unsigned i = 0; i < up->workers; i++)
@@ -369,6 +397,8 @@ struct upstream_figures upstream_sum(const struct upstream *up) {
     };
     int tls_error = __atomic_load_n(&up->tls_error, __ATOMIC_RELAXED);
     f.tls_why = tls_error ? trust_why(tls_error) : NULL;
+    int64_t portless = __atomic_load_n(&up->portless_ms, __ATOMIC_RELAXED);
+    f.portless = portless && now - portless < PORTLESS_MS;
     if (ejection_is(&up->ejection, now))
         f.ejected_ms = __atomic_load_n(&up->ejection.until_ms, __ATOMIC_RELAXED) - now;
     for (unsigned i = 0; i < up->workers; i++) {

@@ -4,6 +4,7 @@
 #include "core/worker.h"
 #include "core/module.h"
 #include "core/pace.h"
+#include "core/room.h"
 #include "core/sock.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -255,6 +256,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
         ACCOUNT_ADD(w->buffers_short, 1);
     if (w->full && bufs_short(w))
         socks_yield(w);
+    if (w->room_wanted)
+        room_turn(w);
     starved_rearm(w);
     dead_release(w);
     worker_pays(w, w->nobody);

@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SILENT_MS = 5000, PEER_GROUPS_MAX = 1024, REFUSALS_QUIET_MS = 1000 };
+enum { SILENT_MS = 5000, ACCEPT_RETRY_MS = 100, PEER_GROUPS_MAX = 1024, REFUSALS_QUIET_MS = 1000 };
 
 struct client {
     struct loop_source source;
@@ -339,8 +339,16 @@ static void client_new(struct admin *a, int fd, bool http) {
         client_close(c);
 }
 
+/* Who waits makes the socket readable: without a pause the loop would spin until a descriptor is free. */
+static void accept_pause(struct admin *a) {
+    a->socket.events = a->http.events = 0;
+    a->timer.due_ns = loop_now_ns() + ACCEPT_RETRY_MS * 1000000ll;
+}
+
 static void accept_from(struct admin *a, int listener, bool http) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+        accept_pause(a);
     if (fd < 0)
         return;
     struct ucred peer;
@@ -374,6 +382,7 @@ static void patience_check(struct loop_timer *timer) {
         if (c->until_ns <= now)
             client_close(c);
     }
+    a->socket.events = a->http.events = POLLIN;
     timer->due_ns = now + 1000000000ll;
 }
 

@@ -12,6 +12,7 @@
 #include "edge/edge.h"
 #include "edge/proof.h"
 #include "edge/secret.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,10 @@ static void tenant_blame(struct edge *e, struct known *k, const char *tenant, co
     r->failed++;
 }
 
+static bool is_lack(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 void control_load(struct edge *e, const char *tenant, struct reload_result *r) {
     struct drop_files files;
     struct err err;
@@ -200,7 +205,11 @@ void control_load(struct edge *e, const char *tenant, struct reload_result *r) {
         return;
     }
     k = known_get(e, tenant);
-    if (k && found == DROP_FAILED) {
+    if (found == DROP_FAILED && is_lack(errno)) {
+        e->rescan_due = true; /* it says nothing of the tenant's files */
+        diags_add(&r->diags, DIAG_ERROR, "", 0, 0, "tenant %s: %s; tried again", tenant, err.text);
+        r->failed++;
+    } else if (k && found == DROP_FAILED) {
         tenant_blame(e, k, tenant, err.text, r);
     } else if (k && k->digest != files.digest) {
         k->digest = files.digest;
@@ -260,6 +269,7 @@ static bool rescan(struct edge *e, struct reload_result *r, struct err *err) {
 }
 
 bool control_rescan(struct edge *e, struct reload_result *ret, struct err *err) {
+    e->rescan_due = false;
     struct reload_result own = {.diags = DIAGS_INIT};
     struct reload_result *r = ret ? ret : &own;
     bool good = rescan(e, r, err);
@@ -317,16 +327,20 @@ static void own_renew(struct edge *e) {
 
 void control_beat(struct edge *e) {
     struct change change = {0};
+    struct err err;
     publish_reap();
     ledger_fold(loop_now_ns());
     if (own_watch_due(&e->own))
         own_renew(e);
+    exhausted_beat(e);
     networks_beat(e);
     guard_beat(e->guard);
     health_beat(e->health);
     e->beats++;
     if (e->beats % 10 == 0)
         core_pulse();
+    if (e->beats % 10 == 0 && (e->rescan_due || e->rescan_failed))
+        control_rescan(e, NULL, &err);
     if (++e->quiet_beats == QUIET_BEATS)
         store_tidy(&e->store);
     if (e->beats % 10 == 0 && store_pending(&e->store) && store_reachable(&e->store))
@@ -448,6 +462,7 @@ void control_fini(struct edge *e) {
     guard_end(e);
     health_free(e->health);
     networks_fini(&e->networks, &e->loop);
+    exhausted_fini(&e->exhausted);
     own_watch_fini(&e->own, &e->loop);
     for (size_t i = 0; i < e->tenants.room; i++)
         free(e->tenants.slot[i].value);

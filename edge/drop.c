@@ -84,18 +84,24 @@ static int entry_reads(const struct dirent *e) {
 static bool folder_read(struct drop_files *f, const char *folder, struct err *err) {
     struct dirent **entry;
     size_t bytes = 0;
-    int n = scandir(folder, &entry, entry_reads, alphasort);
-    if (n < 0)
-        return err_set(err, "%s: %s", folder, strerror(errno));
+    int n = scandir(folder, &entry, entry_reads, alphasort), why = errno;
+    if (n < 0) {
+        err_set(err, "%s: %s", folder, strerror(why));
+        errno = why;
+        return false;
+    }
     bool good =
         n <= DROP_FILES_MAX || err_set(err, "%s: more than %d files", folder, DROP_FILES_MAX);
     for (int i = 0; i < n; i++) {
         errno = 0;
-        if (good && !source_add(f, path_join(folder, entry[i]->d_name), &bytes, err))
+        if (good && !source_add(f, path_join(folder, entry[i]->d_name), &bytes, err)) {
             good = errno == ENOENT; /* it went meanwhile: then it isn't there */
+            why = errno;
+        }
         free(entry[i]);
     }
     free(entry);
+    errno = good ? 0 : why;
     return good;
 }
 
@@ -133,10 +139,12 @@ enum drop_found drop_read(const char *conf_d, const char *tenant, struct drop_fi
     if (asprintf(&file, "%s/%s.yaml", conf_d, tenant) < 0)
         file = NULL;
     enum drop_found found = found_read(ret, file, folder, err);
+    int why = errno;
     if (found != DROP_READ)
         drop_free(ret);
     free(file);
     free(folder);
+    errno = why;
     return found;
 }
 

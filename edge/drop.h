@@ -13,7 +13,7 @@ enum { DROP_FILE_MAX = 4 << 20, DROP_BYTES_MAX = 64 << 20, DROP_FILES_MAX = 1000
 enum drop_found {
     DROP_NONE,
     DROP_READ,
-    DROP_FAILED /* the error says why; nothing to be changed */
+    DROP_FAILED /* the error says why, and errno; nothing to be changed */
 };
 
 struct drop_files {

@@ -8,6 +8,7 @@
 #include "core/control.h"
 #include "edge/conf.h"
 #include "edge/events.h"
+#include "edge/exhausted.h"
 #include "edge/guard.h"
 #include "edge/health.h"
 #include "edge/lookup.h"
@@ -37,6 +38,7 @@ struct edge {
     struct guard *guard;
     struct health *health;
     struct networks networks;
+    struct exhausted exhausted;
     struct own_watch own;
     struct listener **listener; /* http and https */
     size_t listener_count;
@@ -50,7 +52,8 @@ struct edge {
     time_t started;
     bool serving;       /* listeners accept */
     bool store_failed;  /* said once, not with every commit */
-    bool rescan_failed; /* the same */
+    bool rescan_failed; /* the same; it is tried again */
+    bool rescan_due;    /* something could not be read for want of descriptors or memory */
     bool drain;         /* the loop ended to drain */
     bool stop_now;
 };

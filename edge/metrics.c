@@ -218,6 +218,7 @@ void metrics_print(struct edge *e, FILE *out) {
     certificates_print(out);
     process_print(e, out);
     guard_metrics(e->guard, out);
+    exhausted_print(out);
     memory_print(out);
     host_metrics(out);
     json_decref(tenants);

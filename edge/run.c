@@ -289,6 +289,7 @@ static void serve(void) {
     edge.started = time(NULL);
     edge.networks.hurry = true; /* another user may not enter what root may */
     networks_beat(&edge);
+    exhausted_init();
     listeners_start(&edge);
     edge.beat = (struct loop_timer){.due_ns = loop_now_ns(), .fire = beat};
     loop_add_timer(&edge.loop, &edge.beat);

@@ -95,6 +95,7 @@ static void tenant_enliven(json_t *row) {
     set_integer(row, "requests", (int64_t)sum.requests);
     set_integer(row, "handshakes", (int64_t)sum.handshakes);
     set_integer(row, "retries", (int64_t)sum.retries);
+    set_integer(row, "shed", (int64_t)sum.shed);
     set_integer(row, "http2Wasted", (int64_t)sum.wasted);
     set_integer(row, "http2Calmed", (int64_t)sum.calmed);
     limits_enliven(row, v);
@@ -231,14 +232,25 @@ static json_t *ports_view(struct edge *e, const char *tenant) {
     return rows;
 }
 
-/* Pods whose latest handshake failed. */
-static void tls_events_add(const struct edge *e, json_t *rows, const char *tenant) {
+/* Pods whose latest handshake failed, or that no more connections can be made to. */
+static void pod_events_add(const struct edge *e, json_t *rows, const char *tenant) {
     json_t *pods = view_backends(e->registry, tenant), *pod;
     size_t i;
     json_array_foreach(pods, i, pod) {
         const struct upstream *up = upstream_find(pod);
         const struct upstream_figures f =
             up ? upstream_sum(up) : (struct upstream_figures){.tls_why = NULL};
+        if (f.portless)
+            json_array_append_new(
+                rows,
+                json_pack("{s:O s:s s:o s:s s:o s:n}", "tenant", json_object_get(pod, "tenant"),
+                          "type", "Warning", "object",
+                          json_sprintf("Service %s", text_of(pod, "service")), "reason",
+                          "PortsExhausted", "message",
+                          json_sprintf("pod %s: no port was left for another connection to it "
+                                       "(net.ipv4.ip_local_port_range)",
+                                       upstream_name(up)),
+                          "since"));
         if (f.tls_why)
             json_array_append_new(
                 rows, json_pack("{s:O s:s s:o s:s s:o s:n}", "tenant",
@@ -252,7 +264,7 @@ static void tls_events_add(const struct edge *e, json_t *rows, const char *tenan
 
 static json_t *all_events_view(struct edge *e, const char *tenant) {
     json_t *rows = view_events(e->registry, tenant);
-    tls_events_add(e, rows, tenant);
+    pod_events_add(e, rows, tenant);
     json_t *ports = e->ports.failed ? view_ports(e->registry, tenant) : json_array(), *row;
     size_t i;
     json_array_foreach(ports, i, row) {

@@ -178,7 +178,7 @@ def test_what_was_known_of_pods_in_the_earlier_network_is_not_held_against_the_l
     with spaces.inside(a):
         gone = EchoPod("gone", address=ADDRESS)
     gone.stop()
-    text = web("acme", gone, ACME, netns=a, annotations={"health-path": "/", "health-check": "tcp", "health-interval": "1s"})
+    text = web("acme", gone, ACME, netns=a, annotations={"health-check": "tcp", "health-interval": "1s"})
     with Edge({"acme.yaml": text}) as e:
         eventually(lambda: e.get("backends")[0]["state"] == "notReady")
         ip("netns", "delete", a)

@@ -332,6 +332,10 @@ void ring_close(struct ring *r, int fd) {
     peer[fd].got_fin = true;
 }
 
+void ring_submit(struct ring *r) {
+    (void)r;
+}
+
 void ring_message(struct ring *r, struct ring *to, struct message *m) {
     (void)r;
     m->to = to;

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * room.c - see room.h.
+ *
+ *   no room --> who holds the most here? --> his kept connections to pods --> his clients, the longest idle first
+ *
+ * One look at all connections of the worker gives up a share of what that tenant holds, so that a flood of newcomers costs a look
+ * now and then, not one each. A worker that has nothing to give up, as others hold it all, says so, and is helped within a beat.
+ */
+#include "core/room.h"
+#include "core/conn.h"
+#include "core/pod.h"
+#include "core/process.h"
+
+enum { RESERVE_MOST = 200, SHARE = 32, AGES = 20, RESET_AFTER = 8 /* steps of sock_clock: a second */ };
+
+static struct {
+    int64_t limit, open; /* of the process; what the edge itself holds */
+    int64_t most;        /* 0: not known yet, nobody is turned away */
+} room;
+
+/* ---- how much there is ---- */
+
+static void room_count(void) {
+    int64_t left = room.limit - room.open;
+    int64_t reserve = left / 4 < RESERVE_MOST ? left / 4 : RESERVE_MOST;
+    int64_t most = left - (reserve ? reserve : 1);
+    __atomic_store_n(&room.most, most > 2 ? most : 2, __ATOMIC_RELAXED);
+    process.connections_max = (unsigned)(room.most / 2 > 1 << 30 ? 1 << 30 : room.most / 2);
+}
+
+void room_init(unsigned open) {
+    room.limit = process.files;
+    room.open = open;
+    room_count();
+}
+
+void room_shift(int more) {
+    if (!room.limit)
+        return;
+    room.open += more;
+    room_count();
+}
+
+unsigned room_most(void) {
+    return (unsigned)__atomic_load_n(&room.most, __ATOMIC_RELAXED);
+}
+
+unsigned room_clients_most(void) {
+    return room_most() / 2;
+}
+
+static unsigned all_used(bool clients) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < process.workers; i++) {
+        const struct worker *w = process.worker[i];
+        if (!w)
+            continue;
+        n += __atomic_load_n(&w->client_fds, __ATOMIC_RELAXED);
+        n += clients ? 0 : __atomic_load_n(&w->pod_fds, __ATOMIC_RELAXED);
+    }
+    return n;
+}
+
+static bool too_many_clients(void) {
+    return room_most() && all_used(true) >= room_most() / 2;
+}
+
+static bool has_room(bool client) {
+    unsigned most = room_most();
+    return !most || (all_used(false) < most && (!client || !too_many_clients()));
+}
+
+/* ---- who holds the most ---- */
+
+static int64_t held(const struct account *a, unsigned worker) {
+    int64_t n = a->w[worker].descriptors;
+    for (const struct account *p = account_ports(a); p; p = account_next_port(p))
+        n += p->w[worker].descriptors;
+    return n;
+}
+
+static void most_see(const struct account *payer, unsigned worker, const struct account **most,
+                     int64_t *ret_held) {
+    const struct account *a = account_tenant(payer);
+    if (a == *most)
+        return;
+    int64_t n = held(a, worker);
+    if (n > *ret_held) {
+        *most = a;
+        *ret_held = n;
+    }
+}
+
+/* Of those who have anything here that could be given up. */
+static const struct account *most_find(const struct worker *w, int64_t *ret_held) {
+    const struct account *most = NULL;
+    *ret_held = 0;
+    for (const struct conn *c = w->conns; c; c = c->next)
+        if (c->state != CONN_CLOSE)
+            most_see(c->sock.owner.account, w->id, &most, ret_held);
+    for (const struct idle_link *l = w->idle_last; l; l = l->newer)
+        most_see(upstream_payer(l), w->id, &most, ret_held);
+    return most;
+}
+
+/* ---- giving up ---- */
+
+static unsigned pods_shed(struct worker *w, const struct account *of, unsigned want) {
+    unsigned n = 0;
+    for (struct idle_link *l = w->idle_last, *next; l && n < want; l = next) {
+        next = l->newer;
+        if (account_tenant(upstream_payer(l)) == of) {
+            upstream_idle_end(l);
+            n++;
+        }
+    }
+    return n;
+}
+
+static uint16_t quiet(const struct conn *c) {
+    return (uint16_t)(sock_clock(c->sock.owner.worker) - c->sock.moved);
+}
+
+/* Doubles from step to step. Who has never said a word counts as idle for four times as long. */
+static unsigned age_of(const struct conn *c) {
+    unsigned steps = quiet(c), age = steps ? 32 - (unsigned)__builtin_clz(steps) : 0;
+    return age + (c->sock.heard ? 0 : 2);
+}
+
+/* One that is joined to a pod is cut, not told: where something was said, only after a pause. */
+static bool may_go(const struct conn *c, const struct account *of) {
+    bool joined = c->state == CONN_RELAY && c->sock.heard;
+    return c->state != CONN_CLOSE && c->state != CONN_DIAL &&
+           account_tenant(c->sock.owner.account) == of &&
+           (!joined || quiet(c) >= RESET_AFTER);
+}
+
+/* From which age on there are at least so many. */
+static unsigned age_limit(const struct worker *w, const struct account *of, unsigned want) {
+    unsigned count[AGES] = {0}, n = 0, age = AGES;
+    for (const struct conn *c = w->conns; c; c = c->next)
+        if (may_go(c, of))
+            count[age_of(c)]++;
+    while (age > 0 && n < want)
+        n += count[--age];
+    return age;
+}
+
+static unsigned clients_shed(struct worker *w, const struct account *of, unsigned want) {
+    unsigned from = age_limit(w, of, want), n = 0;
+    for (unsigned pass = 0; pass < 2 && n < want; pass++) /* the older ones first */
+        for (struct conn *c = w->conns, *next; c && n < want; c = next) {
+            next = c->next;
+            if (may_go(c, of) && (pass ? age_of(c) == from : age_of(c) > from))
+                n += conn_shed(c);
+        }
+    return n;
+}
+
+/* `clients` false: only what nobody can be in the midst of. */
+static unsigned shed(struct worker *w, bool clients) {
+    int64_t holds;
+    const struct account *of = most_find(w, &holds);
+    if (!of)
+        return 0;
+    unsigned want = holds > SHARE ? (unsigned)holds / SHARE : 1;
+    unsigned n = pods_shed(w, of, want);
+    if (clients && (n < want || too_many_clients()))
+        n += clients_shed(w, of, want);
+    struct account *payer = (struct account *)(uintptr_t)of;
+    ACCOUNT_ADD(payer->w[w->id].shed, n);
+    ACCOUNT_ADD(w->room_shed, n);
+    if (n)
+        ring_submit(w->ring); /* the descriptors are free from then on */
+    return n;
+}
+
+static bool refused(struct worker *w) {
+    ACCOUNT_ADD(w->room_refused, 1);
+    return false;
+}
+
+bool room_for_client(struct worker *w) {
+    if (has_room(true))
+        return true;
+    ACCOUNT_ADD(w->room_short, 1);
+    return shed(w, true) || refused(w);
+}
+
+/* Asked while a client is being served: other clients are told to go when the turn ends. */
+bool room_for_pod(struct worker *w) {
+    if (has_room(false))
+        return true;
+    room_short(w);
+    return shed(w, false) || refused(w);
+}
+
+void room_short(struct worker *w) {
+    ACCOUNT_ADD(w->room_short, 1);
+    w->room_wanted = true;
+}
+
+void room_turn(struct worker *w) {
+    w->room_wanted = false;
+    shed(w, true);
+}
+
+struct room_figures room_sum(void) {
+    struct room_figures f = {0};
+    for (unsigned i = 0; i < process.workers; i++) {
+        const struct worker *w = process.worker[i];
+        f.short_of += __atomic_load_n(&w->room_short, __ATOMIC_RELAXED);
+        f.shed += __atomic_load_n(&w->room_shed, __ATOMIC_RELAXED);
+        f.refused += __atomic_load_n(&w->room_refused, __ATOMIC_RELAXED);
+    }
+    return f;
+}
+
+/* ---- help for those who have nothing to give up ---- */
+
+static void help(struct worker *w, void *user) {
+    (void)user;
+    shed(w, true);
+}
+
+void room_beat(void) {
+    static uint64_t refused;
+    uint64_t now = room_sum().refused;
+    if (now != refused && !has_room(true))
+        workers_call(help, NULL);
+    refused = now;
+}

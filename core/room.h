@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * room.h - descriptors: how many the workers may use, and who gives some up when there are no more.
+ *
+ *   the process' limit = what the edge itself holds + a reserve for what it may need + what workers may use
+ *
+ * Workers stop before the kernel would stop them, so that the control thread can still accept an administrator, read a tenant's file,
+ * write a row. When all that workers may use is in use, the tenant that holds the most gives up what it needs least: connections kept to
+ * pods, then clients that are silent or idle, the longest first. Who is being served is left alone; if that is everybody, the newcomer
+ * waits in the kernel's queue.
+ */
+#pragma once
+#include "core/worker.h"
+
+/* Before listeners are started: `open` are those that the edge holds already. */
+void room_init(unsigned open);
+/* The edge itself holds so many more, or fewer. Control thread. */
+void room_shift(int more);
+unsigned room_most(void);        /* what workers may use */
+unsigned room_clients_most(void); /* of these, for clients: each may need one to a pod */
+/* Is there room for one more; is made if need be? On the worker. */
+bool room_for_client(struct worker *);
+bool room_for_pod(struct worker *);
+/* The kernel says that there are no more, whatever we had counted: some are given up when the turn ends. */
+void room_short(struct worker *);
+void room_turn(struct worker *); /* then */
+
+struct room_figures {
+    uint64_t short_of; /* how often there was no room */
+    uint64_t shed;     /* what was given up for that */
+    uint64_t refused;  /* clients and pods that found none all the same */
+};
+struct room_figures room_sum(void);
+/* Every beat, on the control thread: workers that hold much make room for those that found none. */
+void room_beat(void);

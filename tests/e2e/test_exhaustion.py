@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Holding on: descriptors run out. Whoever holds the most gives up what is idle, the others are served, nothing spins, and it ends by itself."""
+import contextlib
+import os
+import re
+import resource
+import time
+
+import pytest
+
+from edge import BINARY, Edge, eventually
+from objects import ACME, GLOBEX, node_port, pod, tenant, web_tenant
+from pod import EchoPod, TcpEchoPod
+
+WEB_OF_GLOBEX = f"http://web.{GLOBEX}/"
+
+
+def open_files(e):
+    return len(os.listdir(f"/proc/{e.pid}/fd"))
+
+
+def starved(free, files, workers):
+    """An edge that has so many descriptors left once it serves."""
+    with Edge(files, workers) as e:
+        limit = open_files(e) + free
+    e = Edge(files, workers)
+    e.limit, e.binary = limit, e.folder / "limited"
+    e.binary.write_text(f'#!/bin/sh\nulimit -n {limit}\nexec {BINARY} "$@"\n')
+    e.binary.chmod(0o755)
+    return e
+
+
+def processor_seconds(e):
+    fields = open(f"/proc/{e.pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def assert_does_not_spin(e, seconds=1.5):
+    """While nothing happens but that descriptors are short. A loop that spins takes all of one processor."""
+    before, begun = processor_seconds(e), time.monotonic()
+    time.sleep(seconds)
+    used, passed = processor_seconds(e) - before, time.monotonic() - begun
+    assert used < 0.5 * passed, f"{used} s of processor time in {passed} s"
+
+
+def metric(e, name):
+    text = e.run("get", "tenants")  # the admin socket, too, is to answer
+    assert text.returncode == 0, text.stderr
+    with e.connect(e.admin_port) as wire:
+        wire.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        body = wire.read_response().body.decode()
+    return int(re.search(rf"^ringress_{name} (\d+)$", body, re.M)[1])
+
+
+def hold(stack, e, port, count, first=b""):
+    wires = []
+    for _ in range(count):
+        with contextlib.suppress(OSError):
+            wire = stack.enter_context(e.connect(port))
+            wire.send(first)
+            wires.append(wire)
+    return wires
+
+
+@pytest.fixture
+def stack():
+    with contextlib.ExitStack() as s:
+        yield s
+
+
+def two_tenants(stack):
+    raw, web = stack.enter_context(TcpEchoPod("raw")), stack.enter_context(EchoPod("web"))
+    return {"acme.yaml": tenant("acme", pod(raw, app="raw"), node_port("raw", target=raw.port)),
+            "globex.yaml": web_tenant("globex", web)}
+
+
+def test_with_300_descriptors_an_idle_flood_on_one_port_costs_its_own_tenant(stack, workers):
+    with starved(300, two_tenants(stack), workers) as e:
+        port = e.raw_port("acme")
+        with e.connect() as kept:
+            def ask():
+                kept.send(f"GET / HTTP/1.1\r\nHost: web.{GLOBEX}\r\n\r\n".encode())
+                return kept.read_response().status
+            assert ask() == 200
+            with contextlib.ExitStack() as flood:
+                for _ in range(5):
+                    hold(flood, e, port, 100)
+                    # The neighbour neither waits nor loses the connection it keeps.
+                    assert ask() == 200
+                    assert e.status(WEB_OF_GLOBEX) == 200
+                assert open_files(e) <= e.limit - 3
+                assert metric(e, "descriptors_shed_total") > 100 and metric(e, "descriptors_refused_total") == 0
+                assert e.tenant("acme")["shed"] > 100 and e.tenant("globex")["shed"] == 0
+                assert [x for x in e.get("events", "-n", "acme") if x["reason"] == "Shed"]
+                assert "no descriptors left" in e.log_text()
+                assert_does_not_spin(e)
+            eventually(lambda: e.tenant("acme")["connections"] == 0)
+            with e.connect(port) as wire:
+                wire.send(b"x")
+                assert wire.need(1) == b"x"
+            eventually(lambda: "to be had again" in e.log_text())
+            assert ask() == 200
+
+
+def test_connections_that_are_used_stay_and_the_newcomer_waits(stack, workers):
+    with starved(60, two_tenants(stack), workers) as e:
+        port = e.raw_port("acme")
+        with contextlib.ExitStack() as flood:
+            busy = hold(flood, e, port, 10, b"x")
+            for wire in busy:
+                assert wire.need(1) == b"x"
+            for _ in range(6):
+                hold(flood, e, port, 20)
+                time.sleep(0.2)
+                for wire in busy:
+                    wire.send(b"y")
+                    assert wire.need(1) == b"y"
+                assert e.status(WEB_OF_GLOBEX) == 200
+
+
+def test_a_file_that_is_dropped_while_nothing_is_left_is_read_in_the_end(stack):
+    """The control thread, too, has a share: it answers, and reads a tenant's file, under a flood that holds all it can get."""
+    with starved(40, two_tenants(stack), 1) as e:
+        more = stack.enter_context(EchoPod("more"))
+        with contextlib.ExitStack() as flood:
+            hold(flood, e, e.raw_port("acme"), 60)
+            e.drop("hooli.yaml", web_tenant("hooli", more, host="web.hooli.1d.pt"))
+            eventually(lambda: e.tenant("hooli") and e.status("http://web.hooli.1d.pt/") == 200)
+            assert e.run("reload").returncode == 0
+            assert e.tenant("hooli")["state"] == "ok"
+
+
+def test_with_3_descriptors_one_after_the_other_is_served(stack):
+    with starved(3, two_tenants(stack), 1) as e:
+        assert [e.status(WEB_OF_GLOBEX) for _ in range(20)].count(200) >= 18
+        with contextlib.ExitStack() as flood:
+            hold(flood, e, e.http_port, 20)
+            assert_does_not_spin(e)
+            assert e.process.poll() is None
+        eventually(lambda: e.status(WEB_OF_GLOBEX) == 200)
+        assert e.tenant("globex")["state"] == "ok"
+
+
+def test_an_administrator_who_finds_no_descriptor_does_not_make_the_control_thread_spin(stack):
+    with Edge(two_tenants(stack)) as e:
+        # From outside: fewer than are open, so that no call that needs one succeeds.
+        resource.prlimit(e.pid, resource.RLIMIT_NOFILE, (5, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        waiting = hold(stack, e, e.admin_port, 3, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        hold(stack, e, e.http_port, 3)
+        e.drop("late.yaml", web_tenant("globex", stack.enter_context(EchoPod("late")), host="late.late.1d.pt"))
+        assert_does_not_spin(e)
+        resource.prlimit(e.pid, resource.RLIMIT_NOFILE, (1000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        assert [w.read_response().status for w in waiting] == [200, 200, 200]
+        eventually(lambda: e.tenant("late"))
+        assert e.status(WEB_OF_GLOBEX) == 200
