@@ -48,7 +48,8 @@ struct account_worker {
     uint64_t retries;                   /* further pods asked for the same request or connection */
     uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
     uint64_t calmed; /* of those, connections that were told ENHANCE_YOUR_CALM */
-    struct lane *lane; /* not a figure: where completions wait while this worker is crowded (core/turn.h); keeps the account */
+    struct lane *
+        lane; /* not a figure: where completions wait while this worker is crowded (core/turn.h); keeps the account */
 } __attribute__((aligned(64)));
 enum { ACCOUNT_WORDS = sizeof(struct account_worker) / sizeof(uint64_t) };
 
