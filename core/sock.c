@@ -202,6 +202,8 @@ void sock_rearm(struct sock *s) {
     size_t most = s->pacer ? pace_most(s->pacer, LIMIT_BYTES_IN) : RECV_CAP;
     if (!most)
         return; /* it is called */
+    if (s->owner.worker->turn.crowded && most > RECV_CROWDED)
+        most = RECV_CROWDED;
     if (s->one_shot || s->pacer)
         ring_recv_once(s->owner.worker->ring, &s->recv, s->fd, most);
     else

@@ -37,17 +37,18 @@ enum {
 struct lane {
     struct drr_line drr;
     struct account *account; /* a tenant's, that it keeps; NULL: a listener's */
-    uint64_t charged;        /* what the account had been charged when the turn before ended its service; 0: new */
-    struct lane *next;       /* of its worker, until nothing waits anywhere */
+    uint64_t
+        charged; /* what the account had been charged when the turn before ended its service; 0: new */
+    struct lane *next; /* of its worker, until nothing waits anywhere */
 };
 
 struct turn { /* of one worker */
     struct drr drr;
     struct lane *lanes;
-    bool crowded;                  /* completions are queued */
+    bool crowded;                    /* completions are queued */
     uint64_t began, slice_end, mark; /* cycles; the last look at them */
-    uint64_t cycles_us;            /* in a microsecond, as far as is known */
-    uint64_t first_cycles, crowds; /* when it was made; turns that were crowded, read by anyone */
+    uint64_t cycles_us;              /* in a microsecond, as far as is known */
+    uint64_t first_cycles, crowds;   /* when it was made; turns that were crowded, read by anyone */
     int64_t first_ns;
 };
 

@@ -31,6 +31,8 @@ enum {
     SLAB_STEP = 64,
     SLAB_CLASSES = 64,     /* up to 4 KiB; larger comes from malloc */
     RECV_CAP = 256 * 1024, /* bytes one receive in bundles may bring */
+    RECV_CROWDED =
+        32 * 1024, /* the same while tenants wait for each other: one turn of one is soon over */
 };
 
 struct seg { /* one link of a queue of slices */

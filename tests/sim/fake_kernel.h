@@ -19,6 +19,7 @@ struct fake_plan { /* what the world does */
     unsigned short_one_in;               /* of sends that end early */
     unsigned end_one_in;                 /* of multishot completions that are their last */
     bool bundles;
+    bool free_clock;      /* looking at the cycles takes no time */
     bool pods_never_read; /* a pod that takes nothing: backpressure must hold */
 };
 
