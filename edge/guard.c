@@ -14,6 +14,7 @@
 #include "core/shutoff.h"
 #include "edge/admin.h"
 #include "edge/edge.h"
+#include "edge/filter.h"
 #include "edge/guard_feed.h"
 #include "edge/store_read.h"
 #include <stdlib.h>
@@ -26,8 +27,10 @@ struct guard {
     struct edge *edge;
     struct shutoff *shutoff;
     struct feed *feed;
-    struct map rows;   /* key -> text, as in the store */
-    struct map served; /* tenant -> struct served * */
+    struct filter *filter; /* NULL: no port was shut yet, or this process may not */
+    bool unfiltered;       /* it was tried, and said */
+    struct map rows;       /* key -> text, as in the store */
+    struct map served;     /* tenant -> struct served * */
 };
 
 struct served { /* what a tenant had when it was last published: to see what it lost */
@@ -172,8 +175,25 @@ static void names_apply(const struct shutoff_unit *u, const struct door_at *at) 
         door_shed(at, 0);
 }
 
+/* Also what would be answered with resets is not heard any more; opened when the first port is shut. */
+static void packets_drop(struct guard *g, uint16_t port, bool drop) {
+    const struct edge_conf *c = g->edge->conf;
+    struct err err;
+    if (drop && !g->filter && !g->unfiltered && !c->raw_tcp.drop) {
+        g->filter = filter_open(&c->raw_address, &err);
+        g->unfiltered = !g->filter;
+        if (!g->filter)
+            log_write(2, "packets to shut ports are answered with resets, not dropped: %s",
+                      err.text);
+    }
+    if (g->filter && !filter_drop(g->filter, port, drop, &err))
+        log_write(1, "%s", err.text);
+}
+
 static void port_apply(struct guard *g, const struct shutoff_unit *u, const struct door_at *at) {
     bool shut = u->state == SHUTOFF_SHUT;
+    if (shut != ports_is_shut(&g->edge->ports, u->port))
+        packets_drop(g, u->port, shut);
     ports_shut(&g->edge->ports, u->port, shut);
     ports_hold(&g->edge->ports, u->port, u->step >= STEP_ACCEPTS);
     if (shut)
@@ -245,6 +265,8 @@ static void port_given(struct guard *g, const struct tenant *t, const struct raw
 static void port_lost(struct guard *g, const char *tenant, uint16_t port) {
     struct door_at at = {.port = port};
     door_remove(&at);
+    if (ports_is_shut(&g->edge->ports, port))
+        packets_drop(g, port, false);
     ports_shut(&g->edge->ports, port, false);
     shutoff_forget(g->shutoff, tenant, port);
 }
@@ -476,6 +498,7 @@ void guard_end(struct edge *e) {
         return;
     shutoff_free(g->shutoff);
     feed_free(g->feed);
+    filter_close(g->filter);
     map_end(&g->rows);
     map_end(&g->served);
     free(g);

@@ -22,7 +22,7 @@ struct worker_wait { /* how long a worker's thread was ready to run and had no C
 struct feed {
     struct edge *edge;
     struct worker_wait *waits; /* of each worker */
-    struct map before; /* tenant -> struct seen * */
+    struct map before;         /* tenant -> struct seen * */
     uint64_t dropped;
     unsigned windows;
 };
@@ -237,8 +237,7 @@ static void port_take(void *user, const struct ledger_row *row) {
 }
 
 /* What a port moved within this window may be folded a moment later than its tenant: never below nothing. */
-#define LESS(member) \
-    (use.member = use.member > s->ports.member ? use.member - s->ports.member : 0)
+#define LESS(member) (use.member = use.member > s->ports.member ? use.member - s->ports.member : 0)
 
 static struct shutoff_use names_use(const struct feed *f, const struct seen *s,
                                     const struct ledger_row *row) {

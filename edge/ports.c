@@ -83,6 +83,11 @@ void ports_shut(struct ports *p, unsigned port, bool shut) {
     }
 }
 
+bool ports_is_shut(const struct ports *p, unsigned port) {
+    const struct port_slot *s = slot_of(p, port);
+    return s && s->shut;
+}
+
 void ports_hold(struct ports *p, unsigned port, bool held) {
     struct port_slot *s = slot_of(p, port);
     if (!s || s->held == held)

@@ -24,6 +24,7 @@ bool ports_init(struct ports *, const union address *, uint16_t low, uint16_t hi
 void ports_follow(struct ports *, const char *name, const struct tenant *);
 /* Shut: its listener closes, whoever holds it. Not shut: it opens again, if somebody does. */
 void ports_shut(struct ports *, unsigned port, bool shut);
+bool ports_is_shut(const struct ports *, unsigned port);
 void ports_hold(struct ports *, unsigned port,
                 bool held);       /* a short queue for those to be accepted */
 void ports_serve(struct ports *); /* accept from now on */
