@@ -76,7 +76,7 @@ def share(e, small, large, seconds=4):
     return given[0] / sum(given)
 
 
-@pytest.mark.parametrize("workers,few,many", [(1, 4, 100), (2, 12, 300)])
+@pytest.mark.parametrize("workers,few,many", [(1, 4, 100), (2, 8, 120)])
 def test_a_few_busy_connections_get_as_much_as_many_of_another_tenant(workers, few, many):
     with EchoPod("web") as p, Edge({"acme.yaml": shop("acme", SMALL, p), "globex.yaml": shop("globex", LARGE, p)},
                                    workers) as e:
