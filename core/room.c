@@ -11,7 +11,7 @@
 #include "core/pod.h"
 #include "core/process.h"
 
-enum { RESERVE_MOST = 200, SHARE = 32, SHARE_LEAST = 8, AGES = 20, RESET_AFTER = 8 /* steps of sock_clock: a second */ };
+enum { RESERVE_MOST = 200, SHARE = 32, SHARE_LEAST = 8, BACKLOG = 4096, AGES = 20, RESET_AFTER = 8 /* steps of sock_clock: a second */ };
 
 static struct {
     int64_t limit, open; /* of the process; what the edge itself holds */
@@ -76,6 +76,12 @@ static bool has_room(const struct worker *w, bool client) {
     return !is_full(w, false) && (!client || !is_full(w, true));
 }
 
+/* One accept for many takes as many as wait, up to the listener's backlog. */
+bool room_is_tight(const struct worker *w) {
+    unsigned most = room_most(), share = most / 2 / process.workers;
+    return most && (most < BACKLOG || used(w, true) >= share - share / 4);
+}
+
 /* ---- who holds the most ---- */
 
 static int64_t held(const struct account *a, unsigned worker) {
@@ -135,10 +141,11 @@ static unsigned age_of(const struct conn *c) {
 
 /* One that is joined to a pod is cut, not told: where something was said, only after a pause. */
 static bool may_go(const struct conn *c, const struct account *of) {
-    bool joined = c->state == CONN_RELAY && c->sock.heard;
-    return c->state != CONN_CLOSE && c->state != CONN_DIAL &&
-           account_tenant(c->sock.owner.account) == of &&
-           (!joined || quiet(c) >= RESET_AFTER);
+    if (c->state == CONN_CLOSE || account_tenant(c->sock.owner.account) != of)
+        return false;
+    if (c->state == CONN_DIAL)
+        return !c->sock.heard;
+    return c->state != CONN_RELAY || !c->sock.heard || quiet(c) >= RESET_AFTER;
 }
 
 /* From which age on there are at least so many. */
