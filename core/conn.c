@@ -620,7 +620,7 @@ void conn_drain(struct conn *c) {
 }
 
 bool conn_shed(struct conn *c) {
-    if (c->state == CONN_RELAY)
+    if (c->state == CONN_RELAY || c->state == CONN_DIAL)
         conn_close(c, true);
     else
         conn_drain(c);

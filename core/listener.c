@@ -30,8 +30,8 @@ struct listener_slot { /* one worker's share */
     struct lane lane; /* where its accepts wait when there is much else to do */
     struct listener *listener;
     int fd;
-    bool cancelling; /* the multishot accept has been asked to end */
-    bool full; /* there was no room for who came: accepting pauses */
+    bool cancelling; /* the armed accept has been asked to end */
+    bool full;       /* there was no room for who came: accepting pauses */
 };
 
 struct listener {
@@ -207,7 +207,8 @@ static void slot_init(struct listener *l, unsigned i, int fd) {
 struct listener *listener_open(enum listener_kind kind, const union address *a, struct err *err) {
     unsigned n = process.workers;
     struct listener *l = calloc(1, sizeof *l + n * sizeof *l->slot);
-    int error = !l ? -ENOMEM : *ahead_find(a) ? 0 : port_probe(a);
+    bool bound = *ahead_find(a);
+    int error = !l ? -ENOMEM : bound ? 0 : port_probe(a);
     l = error && l ? (free(l), NULL) : l;
     for (unsigned i = 0; l && i < n; i++) {
         int fd = socket_listen(a);
@@ -225,7 +226,8 @@ struct listener *listener_open(enum listener_kind kind, const union address *a, 
         bind_blame(a, error, err);
         return NULL;
     }
-    room_shift((int)n);
+    if (!bound) /* else it has them already */
+        room_shift((int)n);
     l->kind = kind;
     l->port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
     l->count = n;
@@ -279,14 +281,15 @@ static struct door *slot_door(const struct listener_slot *s) {
     return d && door_counts_accepts(d) ? d : NULL;
 }
 
-/* All that come, or one when the budget has one. */
+/* All that come, or one when the budget has one. Armed for many it takes all who wait, at once, before anyone is asked whether
+ * there is room for them: where there is little, one as well. */
 static void slot_arm(struct listener_slot *s) {
     struct worker *w = s->owner.worker;
     struct door *d = slot_door(s);
     int64_t wait = d ? door_accept_wait_ms(d, w->now_ns) : 0;
     if (wait)
         timer_set(w, &s->retry, wait);
-    else if (d)
+    else if (d || room_is_tight(w))
         ring_accept_once(w->ring, &s->accept, s->fd);
     else
         ring_accept(w->ring, &s->accept, s->fd);
@@ -315,16 +318,19 @@ static void accept_retry(struct timer *t) {
         slot_arm(s);
 }
 
+static void accept_cancel(struct listener_slot *s) {
+    if (s->accept.armed && !s->cancelling) {
+        s->cancelling = true;
+        ring_cancel(s->owner.worker->ring, &s->accept);
+    }
+}
+
 /* Who comes now waits in the kernel's queue, until there is room. */
 static void accept_taken(struct listener_slot *s, int fd) {
     struct worker *w = s->owner.worker;
-    if (conn_new(w, fd, s->listener->kind, s->listener->port) || s->full)
-        return;
-    s->full = true;
-    if (s->accept.armed && !s->cancelling) {
-        s->cancelling = true;
-        ring_cancel(w->ring, &s->accept);
-    }
+    s->full |= !conn_new(w, fd, s->listener->kind, s->listener->port);
+    if (s->full || room_is_tight(w))
+        accept_cancel(s);
 }
 
 static void accept_done(struct op *op, const struct completion *c) {
@@ -336,11 +342,8 @@ static void accept_done(struct op *op, const struct completion *c) {
         else
             accept_taken(s, c->res);
     }
-    if (op->armed && !s->cancelling &&
-        slot_door(s)) { /* it brings all there are: no more of that */
-        s->cancelling = true;
-        ring_cancel(w->ring, &s->accept);
-    }
+    if (slot_door(s)) /* it brings all there are: no more of that */
+        accept_cancel(s);
     if (op->armed || s->owner.dying)
         return;
     s->cancelling = false;

@@ -34,7 +34,7 @@ unsigned ring_features(const struct ring *);
 int ring_fd(const struct ring *);
 
 void ring_accept(struct ring *, struct op *, int fd); /* multishot; res: the new descriptor */
-void ring_accept_once(struct ring *, struct op *, int fd);
+void ring_accept_once(struct ring *, struct op *, int fd); /* one connection */
 /* Multishot, one provided buffer a completion. */
 void ring_recv(struct ring *, struct op *, int fd);
 /* One completion of up to `cap` bytes: in several provided buffers where there are bundles, else in one. */

