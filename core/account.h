@@ -64,7 +64,7 @@ _Static_assert(offsetof(struct account_worker, connections) == 64, "one line");
 
 /* Something was counted in this row: the ledger will look at it. Everything before this is seen then, or the time after. */
 static inline void account_list(struct account_worker **list, struct account_worker *row) {
-    if (__atomic_load_n(&row->listed, __ATOMIC_RELAXED))
+    if (__atomic_load_n(&row->listed, __ATOMIC_ACQUIRE)) /* else the ledger has read next_listed */
         return;
     __atomic_store_n(&row->listed, 1, __ATOMIC_RELAXED);
     row->next_listed = __atomic_load_n(list, __ATOMIC_RELAXED);
