@@ -91,9 +91,8 @@ void sock_claim(struct sock *s, struct account *account) {
     s->claimed = true;
     ACCOUNT_ADD(w->nobody->w[w->id].accepted, -1);
     ACCOUNT_ADD(account->w[w->id].accepted, 1);
-    /* What has been spent on it since it was accepted, and runs now, is theirs. What the kernel weighs, too: all but what runs. */
-    uint64_t kernel = KERNEL_ACCEPT + s->early / KERNEL_BYTES;
-    MOVE(w->nobody, account, w->id, kernel, kernel);
+    /* What has been spent on it since it was accepted, and runs now, is theirs. */
+    MOVE(w->nobody, account, w->id, kernel, KERNEL_ACCEPT);
     if (!s->closing) {
         MOVE(w->nobody, account, w->id, loop_cycles, s->debt);
         s->debt = 0;
