@@ -46,7 +46,7 @@ struct op {
 };
 
 /* What the kernel does for an operation it does within io_uring_enter, where no one sees for whom: so its time is divided by these
- * weights (ledger.c). Only their proportions count; about nanoseconds, measured on loopback (docs/accounts.md). */
+ * weights (ledger.c). Only their proportions count; about nanoseconds, by judgement (docs/accounts.md). */
 enum kernel_cost {
     KERNEL_RECV = 900,
     KERNEL_SEND = 4500, /* the way through the stack to the peer, whom it wakes */

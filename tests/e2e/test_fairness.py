@@ -62,17 +62,17 @@ def asks(host):
     return f"GET /elsewhere HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() * 2000
 
 
-def cycles(e, name):
-    return e.tenant(name)["loopCycles"]
+def worked(e, name):
+    return e.tenant(name)["loopSeconds"]
 
 
 def share(e, small, large, seconds=4):
     """Of the time that both were given meanwhile, what the small one was."""
-    eventually(lambda: cycles(e, small) and cycles(e, large))
+    eventually(lambda: worked(e, small) and worked(e, large))
     time.sleep(1)  # until all of them have come
-    before = cycles(e, small), cycles(e, large)
+    before = worked(e, small), worked(e, large)
     time.sleep(seconds)
-    given = cycles(e, small) - before[0], cycles(e, large) - before[1]
+    given = worked(e, small) - before[0], worked(e, large) - before[1]
     return given[0] / sum(given)
 
 
