@@ -53,6 +53,8 @@ static int namespace_open(const char *netns) {
     int fd = strchr(netns, '/') ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
         return fd;
+    if (errno == EACCES) /* of the jail, or of the folder */
+        return -EPERM;
     return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ENOENT;
 }
 

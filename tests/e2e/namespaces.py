@@ -7,10 +7,13 @@ A socket belongs to the namespace its maker was in, so servers are made inside a
 import contextlib
 import ctypes
 import os
+import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
+import time
 
 import pytest
 
@@ -42,7 +45,7 @@ def enter(fd):
 
 class Namespaces:
     def __init__(self):
-        self.made = []
+        self.made, self.tunnels = [], []
 
     def __enter__(self):
         if reason := why_not():
@@ -50,6 +53,9 @@ class Namespaces:
         return self
 
     def __exit__(self, *_):
+        for process in self.tunnels:
+            process.terminate()
+            process.wait()
         for name in self.made:
             subprocess.run(["ip", "netns", "delete", name], check=False)
 
@@ -86,6 +92,31 @@ class Namespaces:
         for name, link, address in ((near, device, near_address), (far, "eth0", far_address)):
             ip("-n", name, "addr", "add", f"{address}/24", "dev", link)
             ip("-n", name, "link", "set", link, "up")
+
+    def tunnel(self, near, near_address, far, far_address):
+        """WireGuard in userspace between two namespaces, over a veth pair; the name of the device in `near`."""
+        if not shutil.which("wireguard-go") or not os.path.exists("/dev/net/tun"):
+            pytest.skip("no userspace WireGuard here")
+        number = len(self.tunnels)
+        self.cable(near, f"under{number}", "192.0.2.1", far, "192.0.2.2")
+        ends = ((near, f"wg{os.getpid()}n{number}"[:15], near_address), (far, f"wg{os.getpid()}f{number}"[:15], far_address))
+        keys = [subprocess.run(["wg", "genkey"], capture_output=True, text=True, check=True).stdout for _ in ends]
+        public = [subprocess.run(["wg", "pubkey"], input=k, capture_output=True, text=True, check=True).stdout.strip() for k in keys]
+        for i, (space, device, address) in enumerate(ends):
+            self.tunnels.append(subprocess.Popen(["ip", "netns", "exec", space, "wireguard-go", "-f", device],
+                                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            end = time.monotonic() + 20
+            while not os.path.exists(f"/var/run/wireguard/{device}.sock"):
+                assert time.monotonic() < end, "wireguard-go does not start"
+                time.sleep(0.02)
+            with tempfile.NamedTemporaryFile("w") as key:
+                key.write(keys[i])
+                key.flush()
+                self.run(space, "wg", "set", device, "private-key", key.name, "listen-port", 51820, "peer", public[1 - i],
+                         "allowed-ips", "10.11.0.0/16", "endpoint", f"192.0.2.{2 - i}:51820")
+            ip("-n", space, "addr", "add", f"{address}/24", "dev", device)
+            ip("-n", space, "link", "set", device, "up")
+        return ends[0][1]
 
     @contextlib.contextmanager
     def inside(self, name):

@@ -139,6 +139,26 @@ def test_a_check_that_is_redirected_goes_nowhere(workers):
                 assert not other.accepted
 
 
+def test_two_tenants_behind_wireguard_with_the_same_addresses_never_meet(spaces, stack):
+    """Each in its own namespace, one of them also bound to the tunnel's device; the tunnels end in processes, as containers have them."""
+    pods, files = {}, {}
+    for name, domain in (("acme", ACME), ("globex", GLOBEX)):
+        near, far = spaces.add(f"{name}-near"), spaces.add(f"{name}-far")
+        device = spaces.tunnel(near, OWN, far, ADDRESS)
+        pods[name] = pod_in(stack, spaces, far, EchoPod, f"of-{name}")
+        files[f"{name}.yaml"] = web(name, pods[name], domain, netns=near, **({"device": device} if name == "acme" else {}))
+    with Edge(files) as e:
+        for _ in range(10):
+            assert e.echo(f"http://web.{ACME}/")["pod"] == "of-acme"
+            assert e.echo(f"http://web.{GLOBEX}/")["pod"] == "of-globex"
+        # A tunnel whose process dies takes its device along: that tenant's trouble alone.
+        spaces.tunnels[0].terminate()
+        spaces.tunnels[0].wait()
+        eventually(lambda: reasons(e, "acme", "NetworkMissing"))
+        assert e.status(f"http://web.{ACME}/") == 503
+        assert e.echo(f"http://web.{GLOBEX}/")["pod"] == "of-globex"
+
+
 # ---- networks that go and come back ----
 
 def test_a_namespace_that_vanishes_and_returns_is_another_and_hurts_nobody_else(spaces, stack, workers):
