@@ -41,7 +41,7 @@ pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 add_library(ringress_libraries INTERFACE)
 target_link_libraries(ringress_libraries INTERFACE
     wolfssl uring PkgConfig::URCU PkgConfig::YAML PkgConfig::JANSSON ${UNBOUND_LIBRARY}
-    PkgConfig::PSL PkgConfig::SQLITE PkgConfig::SECCOMP PkgConfig::NGHTTP2 Threads::Threads m ${CMAKE_DL_LIBS})
+    PkgConfig::PSL PkgConfig::SQLITE PkgConfig::SECCOMP PkgConfig::NGHTTP2 Threads::Threads resolv m ${CMAKE_DL_LIBS})
 if(NOT RINGRESS_SANITIZE) # a sanitizer brings its own malloc
     pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
     target_link_libraries(ringress_libraries INTERFACE PkgConfig::JEMALLOC)

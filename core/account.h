@@ -49,12 +49,13 @@ struct account_worker {
     uint64_t pod_failures;              /* connections to pods that could not be made */
     uint64_t retries;                   /* further pods asked for the same request or connection */
     uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
-    uint64_t shed;   /* connections given up, to clients and pods: the edge had no descriptors left */
+    uint64_t shed; /* connections given up, to clients and pods: the edge had no descriptors left */
     uint64_t calmed; /* of those, connections that were told ENHANCE_YOUR_CALM */
     /* ---- no counters ---- */
     struct account *account;
     struct account_worker *next_listed;
-    struct lane *lane; /* where completions wait while this worker is crowded (core/turn.h); keeps the account */
+    struct lane *
+        lane; /* where completions wait while this worker is crowded (core/turn.h); keeps the account */
 } __attribute__((aligned(64)));
 enum { ACCOUNT_WORDS = offsetof(struct account_worker, account) / sizeof(uint64_t) };
 _Static_assert(offsetof(struct account_worker, connections) == 64, "one line");

@@ -18,8 +18,8 @@ struct host;
 /* One published state of one tenant. Lives until it is replaced and no worker pins it. */
 struct version {
     const struct tenant *tenant;
-    struct account *account; /* outlives versions */
-    uint32_t *pins;          /* one per worker, a cache line apart; written by that worker only */
+    struct account *account;   /* outlives versions */
+    uint32_t *pins;            /* one per worker, a cache line apart; written by that worker only */
     const struct place *place; /* what its network's names meant when it was published */
 };
 

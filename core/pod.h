@@ -44,7 +44,7 @@ _Static_assert(offsetof(struct upstream_slot, failures) == 64, "one line");
 struct upstream {
     union address addr;
     char *key, *netns, *device;
-    struct place place;      /* where these names led; another place is another upstream */
+    struct place place; /* where these names led; another place is another upstream */
     char name[ADDRESS_TEXT_MAX];
     uint8_t named;           /* told: `allow` means this very address */
     uint8_t barred;          /* told: the tenant's network does not allow it any more */
@@ -62,7 +62,7 @@ struct upstream {
     uint32_t opened; /* the sum of all slots' `open`, so that who looks for room need not add up */
     uint32_t held;   /* by who looks at it once more after its last connection */
     int32_t tls_error;        /* of the latest handshake; 0: none, or it was well (trust.h) */
-    int64_t portless_ms; /* when a connection last failed for want of a local port; 0: never */
+    int64_t portless_ms;      /* when a connection last failed for want of a local port; 0: never */
     struct ejection ejection; /* written by whichever worker meets a failure */
     struct upstream_slot w[];
 };

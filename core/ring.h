@@ -33,7 +33,7 @@ void ring_free(struct ring *);
 unsigned ring_features(const struct ring *);
 int ring_fd(const struct ring *);
 
-void ring_accept(struct ring *, struct op *, int fd); /* multishot; res: the new descriptor */
+void ring_accept(struct ring *, struct op *, int fd);      /* multishot; res: the new descriptor */
 void ring_accept_once(struct ring *, struct op *, int fd); /* one connection */
 /* Multishot, one provided buffer a completion. */
 void ring_recv(struct ring *, struct op *, int fd);
@@ -48,7 +48,8 @@ void ring_connect(struct ring *, struct op *, int fd, const struct sockaddr *, s
 void ring_cancel(struct ring *, struct op *target);
 /* Gives the descriptor back. Only when no op of ours is armed on it but cancelled ones. */
 void ring_close(struct ring *, int fd);
-void ring_submit(struct ring *); /* what has been asked for goes out now, not with the end of the turn */
+void ring_submit(
+    struct ring *); /* what has been asked for goes out now, not with the end of the turn */
 /* Runs message->run on the thread of `to`. Ownership of the message travels. A full queue there is retried from here. */
 struct message {
     void (*run)(struct message *);

@@ -11,7 +11,14 @@
 #include "core/pod.h"
 #include "core/process.h"
 
-enum { RESERVE_MOST = 200, SHARE = 32, SHARE_LEAST = 8, BACKLOG = 4096, AGES = 20, RESET_AFTER = 8 /* steps of sock_clock: a second */ };
+enum {
+    RESERVE_MOST = 200,
+    SHARE = 32,
+    SHARE_LEAST = 8,
+    BACKLOG = 4096,
+    AGES = 20,
+    RESET_AFTER = 8 /* steps of sock_clock: a second */
+};
 
 static struct {
     int64_t limit, open; /* of the process; what the edge itself holds */

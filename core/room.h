@@ -15,7 +15,7 @@
 void room_init(unsigned open);
 /* The edge itself holds so many more, or fewer. Control thread. */
 void room_shift(int more);
-unsigned room_most(void);        /* what workers may use */
+unsigned room_most(void);         /* what workers may use */
 unsigned room_clients_most(void); /* of these, for clients: each may need one to a pod */
 /* Is there room for one more; is made if need be? On the worker. */
 bool room_for_client(struct worker *);

@@ -13,7 +13,7 @@
 struct place {
     uint64_t space; /* the namespace's cookie, which no other ever gets */
     int device;     /* its index */
-    int error;      /* what hinders: -ENOENT, the namespace is not there; -ENODEV, the device; -EPERM, it may not be entered;
+    int error; /* what hinders: -ENOENT, the namespace is not there; -ENODEV, the device; -EPERM, it may not be entered;
                      * -ELOOP, it is the edge's own; or what the look itself lacked, as -EMFILE */
 };
 /* Once, on a thread that is in the edge's own network. */

@@ -59,8 +59,9 @@ static void lookups_take(struct edge *e, const struct change *c, const char *put
     if (put)
         lookups_begin(e->lookups, put);
     for (size_t i = 0; i < c->lookup_count; i++)
-        lookups_add(e->lookups, c->lookup[i].tenant, c->lookup[i].name, c->lookup[i].dns,
-                    c->lookup[i].netns);
+        lookups_add(
+            e->lookups, c->lookup[i].tenant, c->lookup[i].name,
+            &(struct lookup_place){c->lookup[i].dns, c->lookup[i].netns, c->lookup[i].device});
     if (put)
         lookups_end(e->lookups, put);
 }

@@ -42,10 +42,11 @@ static void say(struct exhausted *x, const struct room_figures *f, int64_t now) 
     if (x->said_ns && now - x->said_ns < SAY_EVERY_S * S)
         return;
     x->said_ns = now;
-    log_write(1,
-              "no descriptors left: connections may use %u (RLIMIT_NOFILE); whoever holds the most gives "
-              "up what is idle; so far %llu given up, %llu turned away",
-              core_descriptors_max(), (unsigned long long)f->shed, (unsigned long long)f->refused);
+    log_write(
+        1,
+        "no descriptors left: connections may use %u (RLIMIT_NOFILE); whoever holds the most gives "
+        "up what is idle; so far %llu given up, %llu turned away",
+        core_descriptors_max(), (unsigned long long)f->shed, (unsigned long long)f->refused);
 }
 
 void exhausted_beat(struct edge *e) {

@@ -21,7 +21,7 @@
 
 struct lookup {
     struct lookup *next;
-    char *tenant, *name, *dns, *netns;
+    char *tenant, *name, *dns, *netns, *device;
     int64_t due_ns, wait_ms;
     bool busy, gone, stale, fresh, told;
     bool past; /* what is being asked is of no use any more */
@@ -50,6 +50,7 @@ static void lookup_free(struct lookup *l) {
     free(l->name);
     free(l->dns);
     free(l->netns);
+    free(l->device);
     free(l);
 }
 
@@ -129,6 +130,7 @@ static void lookup_run(struct lookups *ls, struct lookup *l) {
     struct question q = {.name = l->name, /* names and networks of a busy lookup don't change */
                          .dns = l->dns,
                          .netns = l->netns,
+                         .device = l->device,
                          .servers = ls->servers,
                          .server_count = ls->server_count,
                          .patience_ms = LOOKUP_PATIENCE_MS};
@@ -181,7 +183,7 @@ static struct lookup *fresh_take(struct lookups *ls) {
         l->fresh = false;
         l->told = true;
         *copy = *l;
-        copy->dns = copy->netns = NULL;
+        copy->dns = copy->netns = copy->device = NULL;
         copy->tenant = strdup(l->tenant);
         copy->name = strdup(l->name);
     }
@@ -233,29 +235,33 @@ static bool same(const char *a, const char *b) {
 }
 
 static struct lookup *lookup_find(struct lookups *ls, const char *tenant, const char *name,
-                                  const char *dns, const char *netns, size_t *ret_count) {
+                                  const struct lookup_place *at, size_t *ret_count) {
     struct lookup *found = NULL;
     *ret_count = 0;
     for (struct lookup *l = ls->first; l; l = l->next) {
         if (l->gone || strcmp(l->tenant, tenant) != 0)
             continue;
         ++*ret_count;
-        if (!strcmp(l->name, name) && same(l->dns, dns) && same(l->netns, netns))
+        if (!strcmp(l->name, name) && same(l->dns, at->dns) && same(l->netns, at->netns) &&
+            same(l->device, at->device))
             found = l;
     }
     return found;
 }
 
-static void lookup_add(struct lookups *ls, const char *tenant, const char *name, const char *dns,
-                       const char *netns) {
+static bool copy_text(char **to, const char *from) {
+    *to = from ? strdup(from) : NULL;
+    return *to || !from;
+}
+
+static void lookup_add(struct lookups *ls, const char *tenant, const char *name,
+                       const struct lookup_place *at) {
     struct lookup *l = calloc(1, sizeof *l);
     if (!l)
         return;
-    l->tenant = strdup(tenant);
-    l->name = strdup(name);
-    l->dns = dns ? strdup(dns) : NULL;
-    l->netns = netns ? strdup(netns) : NULL;
-    if (!l->tenant || !l->name || (dns && !l->dns) || (netns && !l->netns)) {
+    if (!copy_text(&l->tenant, tenant) || !copy_text(&l->name, name) ||
+        !copy_text(&l->dns, at->dns) || !copy_text(&l->netns, at->netns) ||
+        !copy_text(&l->device, at->device)) {
         lookup_free(l);
         return;
     }
@@ -264,15 +270,15 @@ static void lookup_add(struct lookups *ls, const char *tenant, const char *name,
     pthread_cond_broadcast(&ls->changed);
 }
 
-void lookups_add(struct lookups *ls, const char *tenant, const char *name, const char *dns,
-                 const char *netns) {
+void lookups_add(struct lookups *ls, const char *tenant, const char *name,
+                 const struct lookup_place *at) {
     size_t count;
     pthread_mutex_lock(&ls->lock);
-    struct lookup *l = lookup_find(ls, tenant, name, dns, netns, &count);
+    struct lookup *l = lookup_find(ls, tenant, name, at, &count);
     if (l)
         l->stale = false;
     else if (count < LOOKUP_NAMES_MAX)
-        lookup_add(ls, tenant, name, dns, netns);
+        lookup_add(ls, tenant, name, at);
     bool start = !ls->threads;
     pthread_mutex_unlock(&ls->lock);
     if (start)

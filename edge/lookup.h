@@ -19,6 +19,9 @@ enum {
 };
 
 struct lookups;
+struct lookup_place { /* where a name is asked for; each NULL for ours */
+    const char *dns, *netns, *device;
+};
 /* `servers`: for tenants that name no resolver; none: the system's. `answered` is called from the loop, only when the
  * addresses are others than the last time. NULL: no memory. */
 typedef void lookup_answered_fn(void *user, const char *tenant, const char *name,
@@ -26,10 +29,10 @@ typedef void lookup_answered_fn(void *user, const char *tenant, const char *name
 struct lookups *lookups_new(struct loop *, char *const *servers, size_t server_count,
                             lookup_answered_fn *, void *user);
 /* A tenant's names, anew: lookups_begin, lookups_add for each, lookups_end; those not added again are forgotten. A name that
- * is new, or is to be asked for elsewhere, is asked for now. `dns`, `netns`: NULL for ours. */
+ * is new, or is to be asked for elsewhere, is asked for now. */
 void lookups_begin(struct lookups *, const char *tenant);
-void lookups_add(struct lookups *, const char *tenant, const char *name, const char *dns,
-                 const char *netns);
+void lookups_add(struct lookups *, const char *tenant, const char *name,
+                 const struct lookup_place *);
 void lookups_end(struct lookups *, const char *tenant);
 /* The tenant's network is another: what is known is forgotten, and all of its names are asked for now. */
 void lookups_again(struct lookups *, const char *tenant);

@@ -114,7 +114,9 @@ void loop_turn(struct loop *l, int64_t most_ns) {
     fds_make(l);
     size_t count = l->source_count; /* those added meanwhile are polled in the next turn */
     int ready = wait_for(l, most_ns);
-    if (ready < 0 && errno != EINTR) /* no memory, or a limit below what is open: not to be tried at once again */
+    if (ready < 0 &&
+        errno !=
+            EINTR) /* no memory, or a limit below what is open: not to be tried at once again */
         nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000}, NULL);
     for (size_t i = 0; ready > 0 && i < count && !l->stopped; i++)
         if (l->fds[i].revents && l->source[i])

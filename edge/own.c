@@ -71,8 +71,7 @@ static bool listeners_add(struct own *own, const struct edge_conf *c, const stru
     for (size_t i = 0; i < (at ? 2 : 3); i++)
         for (size_t k = 0; good && k < list[i]->count; k++) {
             unsigned port = address_port(&list[i]->item[k]);
-            good =
-                listener_add(own, at ? *at : address_bare(&list[i]->item[k]), port, port);
+            good = listener_add(own, at ? *at : address_bare(&list[i]->item[k]), port, port);
         }
     return good && (!c->port_low || listener_add(own, at ? *at : address_bare(&c->raw_address),
                                                  c->port_low, c->port_high));

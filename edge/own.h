@@ -8,7 +8,8 @@
 #include "tenants/network.h"
 
 struct own_watch {
-    struct loop_source source; /* the kernel's news of addresses; fd -1: none, it is looked now and then */
+    struct loop_source
+        source; /* the kernel's news of addresses; fd -1: none, it is looked now and then */
     bool changed;
     int64_t looked_ns;
 };

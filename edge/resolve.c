@@ -4,6 +4,7 @@
  */
 #include "edge/resolve.h"
 #include "core/resolver.h"
+#include "edge/ask.h"
 #include "edge/loop.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -113,7 +114,9 @@ enum resolve_answer resolve(const struct question *q, union address *ret, size_t
     int home = -1;
     if (q->netns && !namespace_enter(q->netns, &home))
         return RESOLVE_FAILED;
-    bool good = ask(q, &a);
+    bool good = q->device && q->dns
+                    ? ask_through(q->device, q->dns, q->name, q->patience_ms, ret, room, &a.count)
+                    : ask(q, &a);
     if (q->netns) {
         if (setns(home, CLONE_NEWNET))
             abort(); /* this thread would ask for others inside this tenant's network */

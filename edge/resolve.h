@@ -8,6 +8,7 @@ enum resolve_answer { RESOLVE_FAILED, RESOLVE_GOOD /* none: there is no such nam
 
 struct question {
     const char *name, *dns, *netns; /* dns, netns: NULL for ours */
+    const char *device;             /* that `dns` is asked through, or NULL */
     char *const *servers;           /* used without `dns`; none: the system's */
     size_t server_count;
     int64_t patience_ms;

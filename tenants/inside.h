@@ -8,8 +8,8 @@
  *     ports: one slot per number of the pool
  */
 #pragma once
-#include "tenants/objects.h"
 #include "tenants/network.h"
+#include "tenants/objects.h"
 #include "tenants/registry.h"
 #include "tenants/standing.h"
 #include "tenants/table.h"

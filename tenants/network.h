@@ -25,7 +25,8 @@ struct own_listener {
 struct own {
     struct own_listener *listener;
     size_t listener_count;
-    struct prefix *address; /* of its interfaces, and their broadcast addresses; of full length, sorted */
+    struct prefix
+        *address; /* of its interfaces, and their broadcast addresses; of full length, sorted */
     size_t address_count;
 };
 void own_sort(struct own *); /* after filling `address` */

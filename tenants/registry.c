@@ -61,6 +61,8 @@ static void change_lookup(struct change *change, const struct entry *entry, cons
     change->lookup[change->lookup_count].name = copied(name);
     change->lookup[change->lookup_count].dns =
         network && network->dns.text ? copied(network->dns.text) : NULL;
+    change->lookup[change->lookup_count].device =
+        network && network->device.text ? copied(network->device.text) : NULL;
     change->lookup[change->lookup_count++].netns =
         network && network->netns.text ? copied(network->netns.text) : NULL;
 }
@@ -79,6 +81,7 @@ void change_fini(struct change *change) {
         free(change->lookup[i].name);
         free(change->lookup[i].dns);
         free(change->lookup[i].netns);
+        free(change->lookup[i].device);
     }
     free(change->tenant);
     free(change->row);

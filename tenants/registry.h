@@ -59,8 +59,8 @@ struct change {
         const char *tenant;
         char *
             name; /* a service name that needs an address inside the tenant's network; answer with registry_resolved */
-        char *dns;   /* network.dns, or NULL: the system's resolver */
-        char *netns; /* or NULL */
+        char *dns;            /* network.dns, or NULL: the system's resolver */
+        char *netns, *device; /* or NULL */
     } * lookup;
     size_t lookup_count;
 };

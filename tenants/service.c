@@ -53,8 +53,8 @@ void endpoint_add(struct work *w, struct backend *backend, const char *ip,
     if (backend->endpoint_count >= ENDPOINTS_MAX ||
         endpoint_known(backend, &endpoint.addr, endpoint.pod))
         return;
-    const char *refusal = known ? network_refusal(&w->out->tenant.network, &registry->own, &endpoint.addr)
-                                : NULL;
+    const char *refusal =
+        known ? network_refusal(&w->out->tenant.network, &registry->own, &endpoint.addr) : NULL;
     if (refusal)
         endpoint.reason = refusal;
     endpoint.ready = known && !endpoint.reason;

@@ -159,6 +159,26 @@ def test_two_tenants_behind_wireguard_with_the_same_addresses_never_meet(spaces,
         assert e.echo(f"http://web.{GLOBEX}/")["pod"] == "of-globex"
 
 
+def test_names_behind_two_devices_of_one_namespace_are_asked_for_through_each(spaces, stack, workers):
+    """Both resolvers have one address, and the routing table knows only one of them."""
+    hub, files, names = spaces.add("hub"), {}, {}
+    for i, (name, domain) in enumerate((("acme", ACME), ("globex", GLOBEX))):
+        far = spaces.add(f"far-{name}", RESOLVER)
+        spaces.cable(hub, f"wg-{name}", f"10.11.0.{i + 1}", far, ADDRESS)
+        server = pod_in(stack, spaces, far, EchoPod, f"of-{name}")
+        with spaces.inside(far):
+            names[name] = stack.enter_context(Names(RESOLVER, {"web": ADDRESS}))
+        network = {"allow": PRIVATE, "netns": hub, "device": f"wg-{name}", "dns": RESOLVER}
+        files[f"{name}/tenant.yaml"] = documents(grant(name, network=network))
+        files[f"{name}/compose.yaml"] = yaml.safe_dump(
+            {"services": {"web": {"image": "x", "labels": {f"kr.ingress.{server.port}": "http://web.*"}}}})
+    with Edge(files, workers) as e:
+        for domain, name in ((ACME, "acme"), (GLOBEX, "globex")):
+            eventually(lambda: e.status(f"http://web.{domain}/") == 200)
+            assert e.echo(f"http://web.{domain}/")["pod"] == f"of-{name}"
+            assert names[name].asked
+
+
 # ---- networks that go and come back ----
 
 def test_a_namespace_that_vanishes_and_returns_is_another_and_hurts_nobody_else(spaces, stack, workers):

@@ -106,8 +106,7 @@ static bool world_pods(struct tenant *t) {
         return false;
     for (unsigned i = 0; i < PODS; i++) {
         union address a = {.v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(80 + i))}};
-        world.pod[i] = upstream_new("pod", &a, &t->network, &place, process.nobody,
-                                    world.pool, 1);
+        world.pod[i] = upstream_new("pod", &a, &t->network, &place, process.nobody, world.pool, 1);
         if (!world.pod[i])
             return false;
         world.set->member[world.set->count++] = world.pod[i];

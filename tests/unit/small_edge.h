@@ -34,7 +34,8 @@ static inline uint64_t roll(void *context) {
 
 static inline void registry_begin(struct edge *edge) {
     static const char *const zones[] = {"1d.pt"};
-    static struct own_listener listener[] = {{.low = 9180, .high = 9180}, {.low = 8443, .high = 8443}};
+    static struct own_listener listener[] = {{.low = 9180, .high = 9180},
+                                             {.low = 8443, .high = 8443}};
     static const struct own own = {.listener = listener, .listener_count = 2};
     assert_true(prefix_parse("127.0.0.1", &listener[0].at));
     assert_true(prefix_parse("0.0.0.0", &listener[1].at));

@@ -119,11 +119,10 @@ static void a_listener_of_the_edge_is_never_a_pod(void **state) {
         const char *ip;
         uint16_t port;
     } row[] = {
-        {"10.11.0.1", 80},    {"127.0.0.1", 80},        {"127.77.0.1", 80},
-        {"10.11.0.1", 28000}, {"10.11.0.1", 31999},     {"::ffff:10.11.0.1", 80},
-        {"fd00::1", 443},     {"::1", 443},             {"10.11.0.1", 443}, /* [::] takes both */
-        {"127.0.0.1", 9180},  {"::ffff:127.0.0.1", 80}, {"203.0.113.7", 80},
-        {"10.11.255.255", 80},
+        {"10.11.0.1", 80},    {"127.0.0.1", 80},        {"127.77.0.1", 80},  {"10.11.0.1", 28000},
+        {"10.11.0.1", 31999}, {"::ffff:10.11.0.1", 80}, {"fd00::1", 443},    {"::1", 443},
+        {"10.11.0.1", 443}, /* [::] takes both */
+        {"127.0.0.1", 9180},  {"::ffff:127.0.0.1", 80}, {"203.0.113.7", 80}, {"10.11.255.255", 80},
     };
     struct world w, exact;
     (void)state;
@@ -155,7 +154,8 @@ static void an_address_of_the_machine_needs_to_be_named(void **state) {
     assert_non_null(network_refusal(&w.network, machine(), &other));
 }
 
-static void in_a_namespace_the_same_address_is_somebody_elses_but_a_listener_may_be_reached(void **state) {
+static void
+in_a_namespace_the_same_address_is_somebody_elses_but_a_listener_may_be_reached(void **state) {
     struct world w;
     union address own = at("10.11.0.1", 8080), listener = at("10.11.0.1", 80);
     union address loopback = at("127.0.0.1", 80);
@@ -173,7 +173,8 @@ int main(void) {
         cmocka_unit_test(loopback_and_link_local_need_a_prefix_of_their_own),
         cmocka_unit_test(a_listener_of_the_edge_is_never_a_pod),
         cmocka_unit_test(an_address_of_the_machine_needs_to_be_named),
-        cmocka_unit_test(in_a_namespace_the_same_address_is_somebody_elses_but_a_listener_may_be_reached),
+        cmocka_unit_test(
+            in_a_namespace_the_same_address_is_somebody_elses_but_a_listener_may_be_reached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
