@@ -31,8 +31,10 @@ static void room_count(void) {
     int64_t left = room.limit - room.open;
     int64_t reserve = left / 4 < RESERVE_MOST ? left / 4 : RESERVE_MOST;
     int64_t most = left - (reserve ? reserve : 1);
-    __atomic_store_n(&room.most, most > 2 ? most : 2, __ATOMIC_RELAXED);
-    process.connections_max = (unsigned)(room.most / 2 > 1 << 30 ? 1 << 30 : room.most / 2);
+    most = !room.limit ? 0 : most > 2 ? most : 2;
+    __atomic_store_n(&room.most, most, __ATOMIC_RELAXED);
+    if (room.most)
+        process.connections_max = (unsigned)(room.most / 2 > 1 << 30 ? 1 << 30 : room.most / 2);
 }
 
 void room_init(unsigned open) {

@@ -13,6 +13,7 @@
 #include "core/pace.h"
 #include "core/pool.h"
 #include "core/process.h"
+#include "core/room.h"
 #include "fake_kernel.h"
 #include "fake_modules.h"
 #include <errno.h>
@@ -155,6 +156,8 @@ static void world_turns(unsigned most, bool until_done) {
         if (until_done && fake_clients_done() && !world.w->conn_count && !world.w->upstream_count)
             return;
         assert_int_equal(worker_turn(world.w, 1000000), 0);
+        assert_true(!room_most() || world.w->client_fds <= room_most() / 2);
+        assert_true(!room_most() || world.w->client_fds + world.w->pod_fds <= room_most());
         for (unsigned p = 0; p < PODS; p++) {
             assert_int_equal(world.pod[p]->opened, world.pod[p]->w[0].open);
             assert_true(!cap || upstream_taken(world.pod[p]) <= cap);
@@ -231,6 +234,24 @@ static void every_byte_and_fin_arrives_in_any_order_of_completions(void **unused
     stories(
         (struct fake_plan){.clients = 20, .stream_most = 400000, .end_one_in = 20, .bundles = true},
         60, 600);
+}
+
+/* Of 13 descriptors 3 are the control thread's, and 5 of the others for clients, of whom many more come: never is one more used than
+ * there are, whoever gave way is released once, and some are served to the end. */
+static void descriptors_that_run_out_are_never_passed_and_all_are_given_back(void **unused) {
+    struct fake_plan plan = {.clients = 40,
+                             .stream_most = 200000,
+                             .short_one_in = 5,
+                             .reset_one_in = 10,
+                             .bundles = true};
+    (void)unused;
+    process.files = 33;
+    room_init(20);
+    assert_int_equal(room_most(), 10);
+    stories(plan, 60, 100);
+    process.files = 0;
+    room_init(0);
+    assert_int_equal(room_most(), 0);
 }
 
 /* In the fake kernel's own time: what clients sent and got is no more than the rate, a burst and what came before a tenant was
@@ -678,6 +699,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_and_fin_arrives_in_any_order_of_completions),
         cmocka_unit_test(the_same_without_bundles),
+        cmocka_unit_test(descriptors_that_run_out_are_never_passed_and_all_are_given_back),
         cmocka_unit_test(a_bandwidth_is_kept_and_every_byte_arrives),
         cmocka_unit_test(a_worker_that_ends_while_sockets_wait_for_bandwidth_releases_them),
         cmocka_unit_test(short_sends_lose_and_repeat_nothing),
