@@ -95,7 +95,7 @@ static struct ahead_bound {
 
 static struct ahead_bound **ahead_find(const union address *a) {
     struct ahead_bound **link = &ahead_first;
-    while (*link && memcmp(&(*link)->address, a, sizeof *a) != 0)
+    while (*link && !address_same(&(*link)->address, a))
         link = &(*link)->next;
     return link;
 }
@@ -116,7 +116,7 @@ static bool ahead_overlaps(const union address *a) {
     for (const struct ahead_bound *b = ahead_first; b; b = b->next)
         if (b->address.any.sa_family == a->any.sa_family &&
             address_port(&b->address) == address_port(a) &&
-            (is_any(&b->address) || is_any(a) || !memcmp(&b->address, a, sizeof *a)))
+            (is_any(&b->address) || is_any(a) || address_same(&b->address, a)))
             return true;
     return false;
 }

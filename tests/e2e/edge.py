@@ -7,6 +7,7 @@
 Makes a temporary folder (edge.yaml, conf.d, state, admin socket, log), starts `ringress run`, waits until it answers, and at
 the end stops it by SIGTERM: it must exit 0 and no sanitizer may have complained. The log is printed when a story fails.
 The binary is that of RINGRESS_BUILD (default build/release)."""
+import collections
 import json
 import os
 import pathlib
@@ -43,11 +44,16 @@ def port_is_free(port):
     return True
 
 
+given = collections.deque(maxlen=500)  # ports may be chosen well before they are bound
+
+
 def free_ports(count):
     """That many free neighbours, below the range of outgoing connections."""
     while True:
         first = random.randrange(20000, 32000)
-        if all(map(port_is_free, range(first, first + count))):
+        wanted = range(first, first + count)
+        if all(p not in given and port_is_free(p) for p in wanted):
+            given.extend(wanted)
             return first
 
 
