@@ -33,6 +33,13 @@ static void hold_free(struct http_conn *hc) {
     hc->hold = NULL;
 }
 
+/* What has been taken from the front leaves room at the end. */
+static void hold_close_up(struct hold *hold) {
+    hold->end -= hold->first;
+    memmove(hold->item, hold->item + hold->first, hold->end * sizeof *hold->item);
+    hold->first = 0;
+}
+
 static bool hold_grow(struct http_conn *hc) {
     struct hold *old = hc->hold;
     uint32_t room = old ? old->room * 2 : 6;
@@ -58,6 +65,9 @@ static bool hold_put(struct http_conn *hc, struct slice slice, bool front) {
         hc->hold->item[--hc->hold->first] = slice;
         return true;
     }
+    /* One who always sends more before all is taken is never at the beginning again by itself. */
+    if (hc->hold && hc->hold->end == hc->hold->room && hc->hold->first >= hc->hold->room / 2)
+        hold_close_up(hc->hold);
     if ((!hc->hold || hc->hold->end == hc->hold->room) && !hold_grow(hc)) {
         slice_drop(worker_of(hc), &slice);
         return false;
