@@ -5,7 +5,7 @@
 #   tests/unit/test_X.c   label unit   core + tenants + kernel + cmocka
 #   tests/sim/test_X.c    label sim    core + tenants + tests/sim/fake_*.c instead of the kernel
 #   tests/fuzz/X.c        label fuzz   reruns tests/fuzz/corpus/X (libFuzzer with RINGRESS_FUZZ)
-#   tests/e2e/test_X.py   label e2e    pytest against the built program, one at a time
+#   tests/e2e/test_X.py   label e2e    pytest against the built program, one at a time (but for names and certificates)
 #   tests/vectors/        label e2e    the same; hostile bytes as data, both ways
 #
 # A C test that needs more says so in a comment line of its own:
@@ -125,7 +125,15 @@ if(NOT RINGRESS_FUZZ)
         get_filename_component(name ${file} NAME_WE)
         string(REGEX REPLACE "^test_" "e2e_" name ${name})
         test_register(${name} e2e 600 /usr/bin/python3 -m pytest -q -p no:cacheprovider ${file})
-        set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+        if(name MATCHES "^e2e_(acme|domains)") # they mostly wait: for DNS, and for authorities
+            string(REGEX MATCH "acme|domains" kind ${name})
+            set_tests_properties(${name} PROPERTIES RESOURCE_LOCK ${kind})
+        else()
+            set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+        endif()
+        if(name STREQUAL "e2e_domains") # none that the others could choose meanwhile
+            set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT "RINGRESS_PORTS=16000-19999")
+        endif()
     endforeach()
 
     file(GLOB files CONFIGURE_DEPENDS tests/vectors/test_*.py)

@@ -44,13 +44,14 @@ def port_is_free(port):
     return True
 
 
+PORTS = [int(end) for end in os.environ.get("RINGRESS_PORTS", "20000-31999").split("-")]
 given = collections.deque(maxlen=500)  # ports may be chosen well before they are bound
 
 
 def free_ports(count):
     """That many free neighbours, below the range of outgoing connections."""
     while True:
-        first = random.randrange(20000, 32000)
+        first = random.randint(PORTS[0], PORTS[1] - count)
         wanted = range(first, first + count)
         if all(p not in given and port_is_free(p) for p in wanted):
             given.extend(wanted)
