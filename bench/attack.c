@@ -12,23 +12,8 @@
  * Whoever is refused or thrown out comes again 20 ms later. Prints "START ns" (CLOCK_MONOTONIC) before the first connect and one JSON object at the end.
  *
  *   FREE --> DIAL --connected--> (SHAKE | ASK | STAY) --> ... --> FREE */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "client.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 enum kind { CHURN, HOLD, DRIP, BULK, UPLOAD, HELLO, SHAKE_, FLOOD, CROWD, KINDS };
 enum state { FREE, DIAL, SHAKE, STAY, ANSWER, PAUSE };
@@ -69,12 +54,6 @@ static unsigned address_next;
 static uint64_t start, born;
 static uint64_t connected, refused, thrown_out, bytes_in, bytes_out, good, bad, held, held_most;
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* ---- those that wait for a time ---- */
 static void line_join(struct line *l, struct conn *c, uint64_t at) {
     c->at = at;
@@ -97,11 +76,7 @@ static struct conn *line_due(struct line *l, uint64_t now) {
 
 /* ---- a connection ---- */
 static void conn_watch(struct conn *c, bool out) {
-    if (c->watches_out == out)
-        return;
-    c->watches_out = out;
-    struct epoll_event e = {.events = EPOLLIN | (out ? EPOLLOUT : 0), .data.ptr = c};
-    epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &e);
+    client_watch(ep, c->fd, c, &c->watches_out, out);
 }
 
 /* A reset leaves no TIME_WAIT behind, for either side. */
@@ -132,18 +107,7 @@ static void conn_lost(struct conn *c, uint64_t *counter) {
 
 static bool dial(struct conn *c) {
     unsigned n = address_next++ % (unsigned)address_count;
-    struct sockaddr_in from = {.sin_family = AF_INET},
-                       to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    from.sin_addr.s_addr = htonl(0x7f420001u + ((n % 250) << 8) + n / 250);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (c->fd < 0)
-        return false;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
-    if (bind(c->fd, (struct sockaddr *)&from, sizeof from))
-        return false;
-    return !connect(c->fd, (struct sockaddr *)&to, sizeof to) || errno == EINPROGRESS;
+    return client_dial(0x7f420001u + ((n % 250) << 8) + n / 250, port, &c->fd);
 }
 
 static void conn_dial(struct conn *c) {
@@ -156,8 +120,7 @@ static void conn_dial(struct conn *c) {
         conn_lost(c, &refused);
         return;
     }
-    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
-    epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
+    client_watch_new(ep, c->fd, c);
 }
 
 static void conn_again(struct conn *c) {
@@ -189,18 +152,8 @@ static void conn_ask(struct conn *c) {
     conn_send(c, request, request_length);
 }
 
-static void tls_begin(struct conn *c) {
-    c->ssl = SSL_new(tls);
-    SSL_set_fd(c->ssl, c->fd);
-    SSL_set_tlsext_host_name(c->ssl, host);
-    SSL_set_connect_state(c->ssl);
-    c->state = SHAKE;
-}
-
 static void conn_connected(struct conn *c) {
-    int error = 0;
-    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error});
-    if (error) {
+    if (client_dialled(c->fd)) {
         conn_lost(c, &refused);
         return;
     }
@@ -210,7 +163,8 @@ static void conn_connected(struct conn *c) {
         return;
     }
     if (kind == SHAKE_) {
-        tls_begin(c);
+        c->ssl = client_tls(tls, c->fd, host);
+        c->state = SHAKE;
         return;
     }
     conn_stay(c, kind == FLOOD || kind == CROWD ? ANSWER : STAY);
@@ -226,13 +180,13 @@ static void conn_connected(struct conn *c) {
 }
 
 static void conn_shake(struct conn *c) {
-    int r = SSL_do_handshake(c->ssl), e = r == 1 ? 0 : SSL_get_error(c->ssl, r);
-    ERR_clear_error();
+    int r = SSL_do_handshake(c->ssl);
+    bool out;
     if (r == 1) {
         good++;
         conn_again(c);
-    } else if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE)
-        conn_watch(c, e == SSL_ERROR_WANT_WRITE);
+    } else if (client_tls_waits(c->ssl, r, &out))
+        conn_watch(c, out);
     else
         conn_lost(c, &thrown_out);
 }
@@ -421,11 +375,7 @@ static bool arguments(int argc, char **argv) {
 }
 
 static void get_ready(void) {
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    signal(SIGPIPE, SIG_IGN);
+    client_prepare();
     alarm((unsigned)seconds + 10); /* whatever happens */
     ep = epoll_create1(0);
     again.last = &again.first;

@@ -89,7 +89,7 @@ def compile_tools(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for tool, libraries in (('backend', []), *((t, ['-lssl', '-lcrypto']) for t in ('load', 'gentle', 'attack'))):
         source, binary = ROOT / f'bench/{tool}.c', folder / tool
-        if binary.exists() and binary.stat().st_mtime > source.stat().st_mtime:
+        if binary.exists() and binary.stat().st_mtime > max(f.stat().st_mtime for f in (source, ROOT / 'bench/client.h')):
             continue
         subprocess.run(['cc', '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror', '-o', binary, source,
                         *libraries], check=True)

@@ -13,28 +13,12 @@
  * before the first and one JSON object at the end. With -f it runs at that SCHED_FIFO priority, so that an attacker on the same CPU does not delay it.
  *
  *   due --> DIAL --> (SHAKE) --> ASK --> ANSWER --complete--> closed, or kept for its tenant's next */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
+#include "client.h"
 #include <sched.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { CONTROL = 65535, TENANTS_MAX = 1000, HEAD_MAX = 1024, REQUEST_MAX = 256, SOURCES = 16 };
+enum { CONTROL = 65535, TENANTS_MAX = 1000, REQUEST_MAX = 256, SOURCES = 16 };
 enum { EVENTS_MAX = 256, SWEEP_NS = 10000000 };
 enum state { IDLE, DIAL, SHAKE, ASK, ANSWER };
 enum outcome { GOOD, LATE, REFUSED, BROKEN, NOT_200, OUTCOMES };
@@ -54,8 +38,9 @@ struct conn { /* one request at a time; in `busy` while it has one, else in its 
     bool wants_out, keep;
     SSL *ssl;
     struct record now;
-    size_t out_sent, out_length, got, need, head_length;
-    char out[REQUEST_MAX], head[HEAD_MAX + 1];
+    size_t out_sent, out_length, got, need;
+    char out[REQUEST_MAX];
+    struct head head;
 };
 
 struct
@@ -79,12 +64,6 @@ static SSL_CTX *tls;
 static FILE *records;
 static int ep, timer;
 static char scratch[1 << 16];
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- a connection's place ---- */
 static void conn_unlink(struct conn *c) {
@@ -135,11 +114,7 @@ static void conn_end(struct conn *c, enum outcome outcome) {
 }
 
 static void conn_watch(struct conn *c, bool out) {
-    if (c->wants_out == out)
-        return;
-    c->wants_out = out;
-    struct epoll_event e = {.events = EPOLLIN | (out ? EPOLLOUT : 0), .data.ptr = c};
-    epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &e);
+    client_watch(ep, c->fd, c, &c->wants_out, out);
 }
 
 /* ---- its request ---- */
@@ -150,25 +125,22 @@ static void conn_ask(struct conn *c) {
         snprintf(c->out, sizeof c->out, "GET /small HTTP/1.1\r\nHost: %s\r\n%s\r\n",
                  c->now.tenant == CONTROL ? suffix : host, c->keep ? "" : "Connection: close\r\n");
     c->out_length = (size_t)n;
-    c->out_sent = c->got = c->need = c->head_length = 0;
+    c->out_sent = c->got = c->need = c->head.length = 0;
     c->state = ASK;
 }
 
 /* True: TLS waits for the socket, which is now watched for it. */
 static bool tls_waits(struct conn *c, int result) {
-    int e = SSL_get_error(c->ssl, result);
-    ERR_clear_error();
-    if (e != SSL_ERROR_WANT_READ && e != SSL_ERROR_WANT_WRITE)
+    bool out;
+    if (!client_tls_waits(c->ssl, result, &out))
         return false;
-    conn_watch(c, e == SSL_ERROR_WANT_WRITE);
+    conn_watch(c, out);
     return true;
 }
 
 /* False: the request has ended. */
 static bool conn_connected(struct conn *c) {
-    int error = 0;
-    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error});
-    if (error) {
+    if (client_dialled(c->fd)) {
         conn_end(c, REFUSED);
         return false;
     }
@@ -178,10 +150,7 @@ static bool conn_connected(struct conn *c) {
     }
     char host[128];
     snprintf(host, sizeof host, "t%u.%s", c->now.tenant, suffix);
-    c->ssl = SSL_new(tls);
-    SSL_set_fd(c->ssl, c->fd);
-    SSL_set_tlsext_host_name(c->ssl, host);
-    SSL_set_connect_state(c->ssl);
+    c->ssl = client_tls(tls, c->fd, host);
     c->state = SHAKE;
     return true;
 }
@@ -239,20 +208,6 @@ static bool conn_send_request(struct conn *c) {
     return true;
 }
 
-/* Learns from the head how long the answer is. False: it is not a 200. */
-static bool head_feed(struct conn *c, const char *data, size_t length) {
-    size_t take = length < HEAD_MAX - c->head_length ? length : HEAD_MAX - c->head_length;
-    memcpy(c->head + c->head_length, data, take);
-    c->head_length += take;
-    c->head[c->head_length] = 0;
-    char *head_end = strstr(c->head, "\r\n\r\n");
-    if (!head_end)
-        return c->head_length < HEAD_MAX;
-    char *body = strcasestr(c->head, "\r\ncontent-length:");
-    c->need = (size_t)(head_end + 4 - c->head) + (body ? strtoul(body + 17, NULL, 10) : 0);
-    return !strncmp(c->head, "HTTP/1.1 200", 12) && body;
-}
-
 static void conn_receive(struct conn *c) {
     for (;;) { /* what OpenSSL holds, epoll does not tell */
         ssize_t n = conn_recv(c);
@@ -262,7 +217,7 @@ static void conn_receive(struct conn *c) {
             conn_end(c, BROKEN);
             return;
         }
-        if (!c->need && !head_feed(c, scratch, (size_t)n)) {
+        if (!c->need && !head_feed(&c->head, scratch, (size_t)n, &c->need)) {
             conn_end(c, NOT_200);
             return;
         }
@@ -302,19 +257,9 @@ static void conn_event(struct conn *c) {
 /* Each tenant's customers have 16 addresses, 127.1.TENANT.1 and on. */
 static bool dial(struct conn *c, int port) {
     unsigned slot = slot_of(c->now.tenant);
-    struct sockaddr_in from = {.sin_family = AF_INET},
-                       to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    from.sin_addr.s_addr =
-        htonl(0x7f010001u + ((slot % 250) << 8) + (slot / 250 << 5) + dialled[slot]++ % SOURCES);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (c->fd < 0)
-        return false;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
-    if (bind(c->fd, (struct sockaddr *)&from, sizeof from))
-        return false;
-    return !connect(c->fd, (struct sockaddr *)&to, sizeof to) || errno == EINPROGRESS;
+    return client_dial(0x7f010001u + ((slot % 250) << 8) + (slot / 250 << 5) +
+                           dialled[slot]++ % SOURCES,
+                       port, &c->fd);
 }
 
 static void ask_on_new(struct record r, bool keep, int port) {
@@ -327,8 +272,7 @@ static void ask_on_new(struct record r, bool keep, int port) {
         conn_end(c, REFUSED);
         return;
     }
-    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
-    epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
+    client_watch_new(ep, c->fd, c);
 }
 
 static void ask_on_kept(struct conn *c, struct record r) {
@@ -464,11 +408,7 @@ static bool arguments(int argc, char **argv) {
 }
 
 static bool get_ready(void) {
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    signal(SIGPIPE, SIG_IGN);
+    client_prepare();
     ep = epoll_create1(0);
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
     struct epoll_event e = {.events = EPOLLIN | EPOLLET};

@@ -12,29 +12,13 @@
  * at a time. Prints one JSON object.
  *
  *   DIAL --connected--> SHAKE --finished--> ASK --all sent--> ANSWER --complete--> (ASK | DIAL | PARKED) */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
+#include "client.h"
 #include <poll.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 enum mode { AGAIN, CONNECT, BULK, IDLE, MODES };
 enum state { FREE, DIAL, SHAKE, ASK, ANSWER, PARKED };
-enum { RAW_SIZE = 64, HEAD_MAX = 1024, EVENTS_MAX = 1024, IDLE_BATCH = 200, SOURCES = 16 };
+enum { RAW_SIZE = 64, EVENTS_MAX = 1024, IDLE_BATCH = 200, SOURCES = 16 };
 enum {
     DATA = 0,
     HEADERS = 1,
@@ -61,8 +45,7 @@ struct conn {
     SSL_SESSION *session; /* the newest ticket, for -t resume */
     const char *out;
     size_t out_length, got, need; /* need 0: not known yet */
-    size_t head_length;
-    char head[HEAD_MAX + 1]; /* of the answer; with HTTP/2 what is asked */
+    struct head head;             /* of the answer; with HTTP/2 its text is what is asked */
     struct h2 h2;
     uint64_t since; /* ns */
 };
@@ -92,12 +75,6 @@ static uint64_t done, bytes, failed_dial, failed_tls, failed_answer, resumed, pa
 enum { HALF = 16, BUCKETS = 40 * HALF };
 static uint64_t buckets[BUCKETS];
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void latency_add(uint64_t ns) {
     uint64_t us = ns / 1000;
     int shift = us < 2 * HALF ? 0 : 59 - __builtin_clzll(us);
@@ -119,11 +96,7 @@ static double latency_at(double part) {
 
 /* ---- a connection ---- */
 static void conn_watch(struct conn *c, bool out) {
-    if (c->wants_out == out)
-        return;
-    c->wants_out = out;
-    struct epoll_event e = {.events = EPOLLIN | (out ? EPOLLOUT : 0), .data.ptr = c};
-    epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &e);
+    client_watch(ep, c->fd, c, &c->wants_out, out);
 }
 
 static void conn_shut(struct conn *c) {
@@ -140,33 +113,17 @@ static void conn_shut(struct conn *c) {
     c->state = FREE;
 }
 
-static bool dial(struct conn *c) {
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (c->fd < 0)
-        return false;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
-    struct sockaddr_in from = {.sin_family = AF_INET},
-                       to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    from.sin_addr.s_addr = htonl(0x7f000101u + c->source);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(c->fd, (struct sockaddr *)&from, sizeof from))
-        return false;
-    return !connect(c->fd, (struct sockaddr *)&to, sizeof to) || errno == EINPROGRESS;
-}
-
 static void conn_dial(struct conn *c) {
     c->since = now_ns();
     c->h2 = (struct h2){0};
     c->state = DIAL;
     c->wants_out = true;
-    if (!dial(c)) {
+    if (!client_dial(0x7f000101u + c->source, port, &c->fd)) {
         failed_dial++;
         conn_shut(c);
         return;
     }
-    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
-    epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
+    client_watch_new(ep, c->fd, c);
 }
 
 /* ---- HTTP/2: no more of it than one request after the other takes ---- */
@@ -198,7 +155,7 @@ static char *text_put(char *out, int field, const char *text) {
 }
 
 static void h2_ask(struct conn *c) {
-    char block[300], *end = block, *out = c->head;
+    char block[300], *end = block, *out = c->head.text;
     *end++ = (char)0x82; /* :method GET */
     *end++ = (char)0x87; /* :scheme https */
     end = text_put(end, 0x04, path);
@@ -210,8 +167,8 @@ static void h2_ask(struct conn *c) {
     out = first ? h2_begin(out) : out;
     out = frame_put(out, length, HEADERS, END_STREAM | END_HEADERS, c->h2.stream);
     memcpy(out, block, length);
-    c->out = c->head;
-    c->out_length = (size_t)(out - c->head) + length;
+    c->out = c->head.text;
+    c->out_length = (size_t)(out - c->head.text) + length;
     c->state = ASK;
 }
 
@@ -273,7 +230,7 @@ static void conn_ask(struct conn *c) {
     request_next = (request_next + 1) % request_count;
     c->out = r->data;
     c->out_length = r->length;
-    c->got = c->head_length = 0;
+    c->got = c->head.length = 0;
     c->need = use_http ? 0 : mode == BULK ? SIZE_MAX : r->length;
     c->state = ASK;
 }
@@ -292,9 +249,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session) {
 }
 
 static void conn_connected(struct conn *c) {
-    int error = 0;
-    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error});
-    if (error) {
+    if (client_dialled(c->fd)) {
         conn_fail(c, &failed_dial);
         return;
     }
@@ -302,11 +257,8 @@ static void conn_connected(struct conn *c) {
         conn_ask(c);
         return;
     }
-    c->ssl = SSL_new(tls);
-    SSL_set_fd(c->ssl, c->fd);
+    c->ssl = client_tls(tls, c->fd, host);
     SSL_set_app_data(c->ssl, c);
-    SSL_set_tlsext_host_name(c->ssl, host);
-    SSL_set_connect_state(c->ssl);
     if (resume && c->session)
         SSL_set_session(c->ssl, c->session);
     c->state = SHAKE;
@@ -314,11 +266,10 @@ static void conn_connected(struct conn *c) {
 
 /* True: the operation wants the socket, which is now watched for it. */
 static bool tls_waits(struct conn *c, int result) {
-    int e = SSL_get_error(c->ssl, result);
-    ERR_clear_error();
-    if (e != SSL_ERROR_WANT_READ && e != SSL_ERROR_WANT_WRITE)
+    bool out;
+    if (!client_tls_waits(c->ssl, result, &out))
         return false;
-    conn_watch(c, e == SSL_ERROR_WANT_WRITE);
+    conn_watch(c, out);
     return true;
 }
 
@@ -372,20 +323,6 @@ static void conn_send_request(struct conn *c) {
     c->state = ANSWER;
 }
 
-/* Learns from the head how long the answer is. False: it is not a 200. */
-static bool head_feed(struct conn *c, const char *data, size_t length) {
-    size_t take = length < HEAD_MAX - c->head_length ? length : HEAD_MAX - c->head_length;
-    memcpy(c->head + c->head_length, data, take);
-    c->head_length += take;
-    c->head[c->head_length] = 0;
-    char *end = strstr(c->head, "\r\n\r\n");
-    if (!end)
-        return c->head_length < HEAD_MAX;
-    char *body = strcasestr(c->head, "\r\ncontent-length:");
-    c->need = (size_t)(end + 4 - c->head) + (body ? strtoul(body + 17, NULL, 10) : 0);
-    return !strncmp(c->head, "HTTP/1.1 200", 12) && body;
-}
-
 static void conn_answered(struct conn *c) {
     done++;
     latency_add(now_ns() - c->since);
@@ -436,7 +373,7 @@ static void conn_receive(struct conn *c) {
         h2_receive(c, n);
         return;
     }
-    if (n <= 0 || (use_http && !c->need && !head_feed(c, scratch, (size_t)n))) {
+    if (n <= 0 || (use_http && !c->need && !head_feed(&c->head, scratch, (size_t)n, &c->need))) {
         conn_fail(c, &failed_answer);
         return;
     }
@@ -618,11 +555,7 @@ static bool arguments(int argc, char **argv) {
 }
 
 static void conns_make(void) {
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    signal(SIGPIPE, SIG_IGN);
+    client_prepare();
     ep = epoll_create1(0);
     conns = calloc((size_t)conn_count, sizeof *conns);
     if (!conns)
