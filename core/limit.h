@@ -43,7 +43,7 @@ enum limit {
 
 static inline const char *limit_name(enum limit limit) {
     static const char *const names[] = {
-#define X(upper, key, label) [LIMIT_##upper] = label,
+#define X(upper, key, label) label,
         LIMITS(X)
 #undef X
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * ask.c - see ask.h. A stub: the resolver does the work, and its word is taken for what its tenant's names mean.
+ * ask.c - see ask.h. What RFC 1035 calls a stub resolver: the tenant's own does the work, and its word is taken for what its names mean.
  *
  *   question -> UDP, again each second --cut--> TCP -> the chain of CNAMEs is followed within the answer
  */
