@@ -148,10 +148,10 @@ void networks_beat(struct edge *e) {
     size_t most = n->hurry || n->count < LOOKS_MOST ? n->count : LOOKS_MOST;
     n->hurry = false;
     for (size_t k = 0; k < most && n->count; k++) {
+        struct network_item *i = &n->item[n->next++ % n->count];
         n->next %= n->count;
-        if (n->item[n->next].looked_ns > due)
-            continue;
-        look(e, &n->item[n->next++]);
+        if (i->looked_ns <= due)
+            look(e, i);
     }
 }
 
