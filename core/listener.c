@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, BACKLOG_HELD = 64, ACCEPT_RETRY_MS = 100 };
+enum { BACKLOG_HELD = 64, ACCEPT_RETRY_MS = 100 };
 
 struct listener_slot { /* one worker's share */
     struct owner owner;
@@ -173,7 +173,7 @@ static int socket_listen(const union address *a) {
         *link = b->next;
         free(b);
     }
-    if (fd >= 0 && listen(fd, BACKLOG)) {
+    if (fd >= 0 && listen(fd, LISTENER_BACKLOG)) {
         int error = -errno;
         close(fd);
         return error;
@@ -257,7 +257,7 @@ void listener_close(struct listener *l) {
 
 void listener_hold(struct listener *l, bool held) {
     for (unsigned i = 0; i < l->count; i++)
-        listen(l->slot[i].fd, held ? BACKLOG_HELD : BACKLOG);
+        listen(l->slot[i].fd, held ? BACKLOG_HELD : LISTENER_BACKLOG);
 }
 
 struct listener_queue listener_queue(const struct listener *l) {

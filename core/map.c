@@ -120,3 +120,10 @@ void map_fini(struct map *m) {
     free(m->slot);
     *m = (struct map){0};
 }
+
+void map_clear(struct map *m, void (*end)(void *value)) {
+    for (size_t i = 0; i < m->room; i++)
+        if (m->slot[i].key)
+            end(m->slot[i].value);
+    map_fini(m);
+}

@@ -7,6 +7,7 @@
 #include "core/worker.h"
 
 enum { MODULES_MOST = 16, KINDS = 3 };
+enum { LISTENER_BACKLOG = 4096 }; /* who may wait to be accepted, at each worker's socket */
 
 struct chain { /* the modules that take part in one kind of listener */
     unsigned count;

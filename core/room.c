@@ -15,7 +15,6 @@ enum {
     RESERVE_MOST = 200,
     SHARE = 32,
     SHARE_LEAST = 8,
-    BACKLOG = 4096,
     AGES = 20,
     RESET_AFTER = 8 /* steps of sock_clock: a second */
 };
@@ -88,7 +87,7 @@ static bool has_room(const struct worker *w, bool client) {
 /* One accept for many takes as many as wait, up to the listener's backlog. */
 bool room_is_tight(const struct worker *w) {
     unsigned most = room_most(), share = most / 2 / process.workers;
-    return most && (most < BACKLOG || used(w, true) >= share - share / 4);
+    return most && (most < LISTENER_BACKLOG || used(w, true) >= share - share / 4);
 }
 
 /* ---- who holds the most ---- */

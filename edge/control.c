@@ -465,9 +465,7 @@ void control_fini(struct edge *e) {
     networks_fini(&e->networks, &e->loop);
     exhausted_fini(&e->exhausted);
     own_watch_fini(&e->own, &e->loop);
-    for (size_t i = 0; i < e->tenants.room; i++)
-        free(e->tenants.slot[i].value);
-    map_fini(&e->tenants);
+    map_clear(&e->tenants, free);
     if (e->registry)
         registry_free(e->registry);
     json_decref(e->certificates);

@@ -5,6 +5,7 @@
  */
 #include "edge/exhausted.h"
 #include "core/room.h"
+#include "edge/admin.h"
 #include "edge/edge.h"
 #include <fcntl.h>
 #include <time.h>
@@ -71,8 +72,8 @@ void exhausted_beat(struct edge *e) {
 }
 
 static void line(FILE *out, const char *name, const char *type, const char *help, uint64_t value) {
-    fprintf(out, "# HELP ringress_%s %s\n# TYPE ringress_%s %s\nringress_%s %llu\n", name, help,
-            name, type, name, (unsigned long long)value);
+    metric_head(out, name, type, help);
+    fprintf(out, "ringress_%s %llu\n", name, (unsigned long long)value);
 }
 
 void exhausted_print(FILE *out) {

@@ -485,13 +485,6 @@ bool guard_start(struct edge *e, struct err *err) {
     return true;
 }
 
-static void map_end(struct map *m) {
-    for (size_t i = 0; i < m->room; i++)
-        if (m->slot[i].key)
-            free(m->slot[i].value);
-    map_fini(m);
-}
-
 void guard_end(struct edge *e) {
     struct guard *g = e->guard;
     if (!g)
@@ -499,8 +492,8 @@ void guard_end(struct edge *e) {
     shutoff_free(g->shutoff);
     feed_free(g->feed);
     filter_close(g->filter);
-    map_end(&g->rows);
-    map_end(&g->served);
+    map_clear(&g->rows, free);
+    map_clear(&g->served, free);
     free(g);
     e->guard = NULL;
 }

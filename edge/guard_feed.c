@@ -97,16 +97,13 @@ struct feed *feed_new(struct edge *e) {
 }
 
 void feed_free(struct feed *f) {
-    for (size_t i = 0; f && i < f->before.room; i++)
-        if (f->before.slot[i].key)
-            free(f->before.slot[i].value);
-    for (unsigned i = 0; f && i < core_workers(); i++)
+    if (!f)
+        return;
+    for (unsigned i = 0; i < core_workers(); i++)
         if (f->waits[i].fd >= 0)
             close(f->waits[i].fd);
-    if (f) {
-        map_fini(&f->before);
-        free(f->waits);
-    }
+    map_clear(&f->before, free);
+    free(f->waits);
     free(f);
 }
 
@@ -184,21 +181,25 @@ static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) 
 
 /* --- rows ------------------------------------------------------------------------------------*/
 
+/* What a window says of a tenant and of a raw port alike. */
+#define USE(X)      \
+    X(loop_ns)      \
+    X(accepted)     \
+    X(handshakes)   \
+    X(requests)     \
+    X(bytes_in)     \
+    X(bytes_out)    \
+    X(resets)       \
+    X(pod_failures) \
+    X(connections)  \
+    X(silent)       \
+    X(descriptors)  \
+    X(buffers)
+
 static struct shutoff_use use_of(const struct ledger_use *now) {
-    return (struct shutoff_use){
-        .loop_ns = now->loop_ns,
-        .accepted = now->accepted,
-        .handshakes = now->handshakes,
-        .requests = now->requests,
-        .bytes_in = now->bytes_in,
-        .bytes_out = now->bytes_out,
-        .resets = now->resets,
-        .pod_failures = now->pod_failures,
-        .connections = now->connections,
-        .silent = now->silent,
-        .descriptors = now->descriptors,
-        .buffers = now->buffers,
-    };
+#define X(member) .member = now->member,
+    return (struct shutoff_use){USE(X)};
+#undef X
 }
 
 struct feeding {
@@ -221,39 +222,23 @@ static void port_take(void *user, const struct ledger_row *row) {
     if (s->window != x->feed->windows)
         s->ports = (struct ledger_use){0};
     s->window = x->feed->windows;
-    s->ports.loop_ns += row->now.loop_ns;
-    s->ports.accepted += row->now.accepted;
-    s->ports.bytes_in += row->now.bytes_in;
-    s->ports.bytes_out += row->now.bytes_out;
-    s->ports.resets += row->now.resets;
-    s->ports.pod_failures += row->now.pod_failures;
-    s->ports.connections += row->now.connections;
-    s->ports.silent += row->now.silent;
-    s->ports.descriptors += row->now.descriptors;
-    s->ports.buffers += row->now.buffers;
+#define X(member) s->ports.member += row->now.member;
+    USE(X)
+#undef X
     struct shutoff_use use = use_of(&row->now);
     door_add(&use, &(struct door_at){.port = row->port});
     shutoff_used(x->shutoff, row->tenant, row->port, &use);
 }
 
 /* What a port moved within this window may be folded a moment later than its tenant: never below nothing. */
-#define LESS(member) (use.member = use.member > s->ports.member ? use.member - s->ports.member : 0)
-
 static struct shutoff_use names_use(const struct feed *f, const struct seen *s,
                                     const struct ledger_row *row) {
     struct shutoff_use use = use_of(&row->now);
     if (s->window != f->windows)
         return use;
-    LESS(loop_ns);
-    LESS(accepted);
-    LESS(bytes_in);
-    LESS(bytes_out);
-    LESS(resets);
-    LESS(pod_failures);
-    LESS(connections);
-    LESS(silent);
-    LESS(descriptors);
-    LESS(buffers);
+#define X(member) use.member = use.member > s->ports.member ? use.member - s->ports.member : 0;
+    USE(X)
+#undef X
     return use;
 }
 

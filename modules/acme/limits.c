@@ -77,17 +77,9 @@ void limits_init(const struct acme_conf *c, int64_t now) {
     control_rows(prefix, row_take, &now);
 }
 
-static void values_free(struct map *m) {
-    for (size_t i = 0; i < m->room; i++)
-        if (m->slot[i].key)
-            free(m->slot[i].value);
-    map_fini(m);
-    *m = (struct map){0};
-}
-
 void limits_fini(void) {
-    values_free(&buckets);
-    values_free(&blocks);
+    map_clear(&buckets, free);
+    map_clear(&blocks, free);
 }
 
 /* ---- taking ---- */
