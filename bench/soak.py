@@ -9,7 +9,6 @@ goes, at most 16 MiB a worker, only as it is received into. Under the strain, th
 first: highest and median of windows are compared, not single samples. Where memory is (buffers, slabs, malloc) is taken from
 the edge's own /metrics with every sample, so that growth has a name. Everything random comes from one seed, which is printed."""
 import http.client
-import os
 import random
 import re
 import signal

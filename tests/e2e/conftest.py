@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""conftest.py - what every story may ask for: a throw-away certificate authority, and a number of workers."""
+"""conftest.py - what every story may ask for: a throw-away certificate authority, a number of workers, namespaces, and a stack of what is to end with it."""
+import contextlib
 import pathlib
 import subprocess
 
 import pytest
 
 from edge import BINARY
+from namespaces import Namespaces
 
 
 def pytest_collection_modifyitems(items):
@@ -16,6 +18,18 @@ def pytest_collection_modifyitems(items):
 def workers(request):
     """Every story runs with one worker and with several."""
     return request.param
+
+
+@pytest.fixture
+def spaces():
+    with Namespaces() as n:
+        yield n
+
+
+@pytest.fixture
+def stack():
+    with contextlib.ExitStack() as s:
+        yield s
 
 
 class Authority:

@@ -6,10 +6,8 @@ import re
 import resource
 import time
 
-import pytest
-
 from edge import BINARY, Edge, eventually
-from objects import ACME, GLOBEX, node_port, pod, tenant, web_tenant
+from objects import GLOBEX, node_port, pod, tenant, web_tenant
 from pod import EchoPod, TcpEchoPod
 
 WEB_OF_GLOBEX = f"http://web.{GLOBEX}/"
@@ -62,12 +60,6 @@ def hold(stack, e, port, count, first=b""):
             wire.send(first)
             wires.append(wire)
     return wires
-
-
-@pytest.fixture
-def stack():
-    with contextlib.ExitStack() as s:
-        yield s
 
 
 def two_tenants(stack):

@@ -9,7 +9,7 @@ import pytest
 
 import h2
 from edge import PATIENCE, Edge, eventually
-from h2 import DATA, END_HEADERS, END_STREAM, GOAWAY, H2, HEADERS, RST, block, frame
+from h2 import END_HEADERS, END_STREAM, GOAWAY, H2, frame
 from node import NodePod, node
 from objects import ACME, plain_ingress, pod, rule, service, tenant
 from pod import Pod

@@ -1,30 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private networks: tenants whose pods have the same addresses, in namespaces and behind devices of their own, never meet."""
-import contextlib
 import os
 
 import pytest
 import yaml
 
 from edge import Edge, eventually
-from namespaces import Names, Namespaces, ip
+from namespaces import Names, ip
 from objects import ACME, GLOBEX, documents, grant, node_port, plain_ingress, pod, rule, service, tenant
 from pod import EchoPod, TcpEchoPod
 
 ADDRESS, RESOLVER = "10.11.0.5", "10.11.0.53"
 PRIVATE = ["10.11.0.0/16"]
-
-
-@pytest.fixture
-def spaces():
-    with Namespaces() as n:
-        yield n
-
-
-@pytest.fixture
-def stack():
-    with contextlib.ExitStack() as s:
-        yield s
 
 
 def pod_in(stack, spaces, space, kind, name):

@@ -8,7 +8,7 @@ import pytest
 
 from edge import Edge, eventually
 from node import NodePod, node
-from objects import ACME, annotation_is_refused, documents, grant, ingress, plain_ingress, pod, rule, service, tenant
+from objects import ACME, annotation_is_refused, ingress, plain_ingress, pod, rule, service, tenant
 from pod import EchoPod, Pod, TcpEchoPod, answering
 from test_grpc import H2Pod, OK, reply
 from wire import Closed

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from edge import BUILD, ROOT, Edge, eventually
-from objects import ACME, GLOBEX, ingress, plain_ingress, pod, rule, secret, service, tenant
+from objects import ACME, GLOBEX, ingress, pod, rule, secret, service, tenant
 from pod import EchoPod
 from tls import alert_of, hello
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from edge import Edge, eventually
-from objects import ACME, GLOBEX, ingress, plain_ingress, pod, rule, secret, service, tenant
+from objects import ACME, GLOBEX, ingress, plain_ingress, pod, rule, service, tenant
 from pod import EchoPod
 from tls import alert_of, hello
 
