@@ -21,9 +21,7 @@ def starved(free, files, workers):
     """An edge that has so many descriptors left once it serves."""
     with Edge(files, workers) as e:
         limit = open_files(e) + free
-    e = Edge(files, workers)
-    # Who harms others so is held as well (docs/shutoff.md), up to a shut port: not what these stories are about.
-    e.write_yaml({**e.content, "raw_tcp": {**e.content["raw_tcp"], "shutoff": {"enabled": False}}})
+    e = Edge(files, workers).hold_nobody()
     e.limit, e.binary = limit, e.folder / "limited"
     e.binary.write_text(f'#!/bin/sh\nulimit -n {limit}\nexec {BINARY} "$@"\n')
     e.binary.chmod(0o755)

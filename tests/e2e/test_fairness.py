@@ -80,7 +80,5 @@ def share(e, small, large, seconds=4):
 def test_a_few_busy_connections_get_as_much_as_many_of_another_tenant(workers, few, many):
     with EchoPod("web") as p:
         e = Edge({"acme.yaml": shop("acme", SMALL, p), "globex.yaml": shop("globex", LARGE, p)}, workers)
-        # Who harms others so is held as well (docs/shutoff.md): not what this story is about.
-        e.write_yaml({**e.content, "raw_tcp": {**e.content["raw_tcp"], "shutoff": {"enabled": False}}})
-        with e, crowds((e.http_port, asks(SMALL), few), (e.http_port, asks(LARGE), many)):
+        with e.hold_nobody(), crowds((e.http_port, asks(SMALL), few), (e.http_port, asks(LARGE), many)):
             assert share(e, "acme", "globex") > 0.2

@@ -297,7 +297,7 @@ def run_all(vectors, **sections):
     runs = [Run(v, cut, n) for n, (v, cut) in enumerate((v, cut) for v in vectors for cut in v.cuts)]
     pods = Pods(runs)
     async def story():
-        with Edge(dict(tenants_of(runs, pods.port)), 1, **sections) as e:
+        with Edge(dict(tenants_of(runs, pods.port)), 1, **sections).hold_nobody() as e:
             await play_all(runs, pods, e.http_port)
             # the pods must go on listening while the edge ends in order
             await asyncio.to_thread(e.stop)
