@@ -378,12 +378,14 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     if (timeout_ns < 0)
         ts = (struct __kernel_timespec){
             .tv_sec = LONG_S}; /* without one liburing drops the gathering time: all or nothing */
-    if (expected > 1 && timeout_ns && r->features & RING_MIN_WAIT)
+    if (!timeout_ns) /* also what only a look for events brings: the kernel defers that until then */
+        error = io_uring_submit_and_get_events(&r->uring);
+    else if (expected > 1 && r->features & RING_MIN_WAIT)
         error =
             io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, &ts, GATHER_US, NULL);
     else
-        error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, timeout_ns ? 1 : 0,
-                                                 timeout_ns < 0 ? NULL : &ts, NULL);
+        error =
+            io_uring_submit_and_wait_timeout(&r->uring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
     r->scratch_used = 0;
     if (error < 0 && error != -ETIME && error != -EINTR && error != -EBUSY && error != -EAGAIN)
         return error;

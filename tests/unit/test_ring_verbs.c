@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * What a ring does past every seccomp filter is only what the edge asks of rings: no verb beside those of core/ring.h.
+ * What a ring does past every seccomp filter is only what the edge asks of rings: no verb beside those of core/ring.h. And what a
+ * look brings that does not wait.
  * link: no-kernel core/sys.c
  */
 #include "core/buf.h"
@@ -77,6 +78,43 @@ static void nothing_is_registered_any_more(void **state) {
     assert_int_equal(io_uring_register_eventfd(&r->uring, 0), -EACCES);
 }
 
+/* Whether the op's completion is there; others are let go. */
+static bool has_come(struct ring *r, const struct op *op) {
+    struct io_uring_cqe *cqe;
+    bool found = false;
+    while (!io_uring_peek_cqe(&r->uring, &cqe)) {
+        found |= io_uring_cqe_get_data(cqe) == op;
+        io_uring_cqe_seen(&r->uring, cqe);
+    }
+    return found;
+}
+
+/* A worker that always has something to do never waits, and always has something to submit: it must hear of others all the same. */
+static void who_never_waits_hears_of_what_came(void **state) {
+    struct ring *r = *state;
+    uint8_t buffer[BUF_SIZE];
+    struct owner owner = {0};
+    struct op recv;
+    int fd[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+    ring_buffer_add(r, buffer, sizeof buffer, 0);
+    ring_buffers_publish(r);
+    op_init(&recv, &owner, NULL);
+    ring_recv(r, &recv, fd[0]);
+    assert_int_equal(ring_wait(r, 0, 1), 0);
+    assert_false(has_come(r, &recv));
+    assert_int_equal(write(fd[1], "x", 1), 1);
+    bool came = false;
+    for (unsigned turns = 0; turns < 10 && !came; turns++) {
+        io_uring_prep_close(io_uring_get_sqe(&r->uring), -1);
+        assert_int_equal(ring_wait(r, 0, 1), 0);
+        came = has_come(r, &recv);
+    }
+    assert_true(came);
+    close(fd[0]);
+    close(fd[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_is_not_opened_by_a_ring, ring_begin, ring_end),
@@ -85,6 +123,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_flag_that_is_not_used_is_refused, ring_begin, ring_end),
         cmocka_unit_test_setup_teardown(what_is_on_the_list_passes, ring_begin, ring_end),
         cmocka_unit_test_setup_teardown(nothing_is_registered_any_more, ring_begin, ring_end),
+        cmocka_unit_test_setup_teardown(who_never_waits_hears_of_what_came, ring_begin, ring_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
