@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * drr.h - deficit round robin: lines of items are served in turn, each for a quantum of time. Pure: who serves says what it cost.
  *
- *   drr_put -> line -> drr_take: the head of the round, while it has credit -> serve -> drr_paid: credit - cost
- *                            no credit left: to the end of the round, and a quantum is granted for the next visit
+ *   drr_put -> a line that was in no round: fresh, before the round, for one quantum; then one of the round
+ *              drr_take: the head, while it has credit -> serve -> drr_paid: credit - cost
+ *                        no credit left: to the end of the round, and a quantum is granted for the next visit
+ *
+ * Fresh lines come first, so that who asks for little waits for one item, not for a round of those who always ask for more. A line
+ * that runs empty keeps its place until the round comes to it: only then can it be fresh again, so nobody is fresh twice a round.
  *
  * What an item costs is known only when it has been served, so a line may come to owe: it then misses visits until it has paid.
  * From the moment two lines both have something waiting, and as long as they do, what they were given differs by at most a quantum
@@ -24,30 +28,35 @@ struct drr_item {
 
 struct drr_line { /* weight > 0, all else zeroed */
     struct drr_line *next;
-    struct drr_item *first, *last; /* none: it is not in the round */
+    struct drr_item *first, *last;
     unsigned count, weight;
+    bool in; /* among the fresh or in the round, perhaps with nothing left */
     int64_t credit;
 };
 
-struct drr { /* quantum > 0, all else zeroed */
+struct drr_lines {
     struct drr_line *first, *last;
+};
+
+struct drr { /* quantum > 0, all else zeroed */
+    struct drr_lines fresh, round;
     unsigned count; /* items of all lines */
     int64_t quantum;
 };
 
-static inline void drr_append(struct drr *d, struct drr_line *l) {
+static inline void drr_append(struct drr_lines *of, struct drr_line *l) {
     l->next = NULL;
-    if (d->last)
-        d->last->next = l;
+    if (of->last)
+        of->last->next = l;
     else
-        d->first = l;
-    d->last = l;
+        of->first = l;
+    of->last = l;
 }
 
-static inline void drr_pop(struct drr *d) {
-    d->first = d->first->next;
-    if (!d->first)
-        d->last = NULL;
+static inline void drr_pop(struct drr_lines *of) {
+    of->first = of->first->next;
+    if (!of->first)
+        of->last = NULL;
 }
 
 static inline void drr_grant(struct drr *d, struct drr_line *l) {
@@ -56,20 +65,23 @@ static inline void drr_grant(struct drr *d, struct drr_line *l) {
 
 static inline void drr_put(struct drr *d, struct drr_line *l, struct drr_item *i) {
     i->next = NULL;
-    if (l->first) {
+    if (l->first)
         l->last->next = i;
-    } else {
+    else
         l->first = i;
-        l->credit = l->credit < 0 ? l->credit : 0;
-        drr_grant(d, l);
-        drr_append(d, l);
-    }
     l->last = i;
     l->count++;
     d->count++;
+    if (l->in)
+        return;
+    l->in = true;
+    bool owes = l->credit < 0;
+    l->credit = owes ? l->credit : 0;
+    drr_grant(d, l);
+    drr_append(owes ? &d->round : &d->fresh, l);
 }
 
-/* The first item of a line that is in the round. */
+/* The first item of a line that has one. */
 static inline struct drr_item *drr_line_take(struct drr *d, struct drr_line *l) {
     struct drr_item *i = l->first;
     l->first = i->next;
@@ -78,43 +90,71 @@ static inline struct drr_item *drr_line_take(struct drr *d, struct drr_line *l) 
     return i;
 }
 
+/* Whoever was fresh is one of the round from now on; one of the round with nothing left is out of it. */
+static inline void drr_pass(struct drr *d, struct drr_line *l, bool fresh) {
+    drr_pop(fresh ? &d->fresh : &d->round);
+    if (!fresh && !l->first) {
+        l->in = false;
+        return;
+    }
+    if (l->credit <= 0)
+        drr_grant(d, l);
+    drr_append(&d->round, l);
+}
+
 /* The next to be served, of *ret_line; NULL: nothing waits. */
 static inline struct drr_item *drr_take(struct drr *d, struct drr_line **ret_line) {
-    struct drr_line *l;
-    while ((l = d->first) && l->credit <= 0) {
-        drr_pop(d);
-        drr_grant(d, l);
-        drr_append(d, l);
+    while (d->count) {
+        bool fresh = d->fresh.first;
+        struct drr_line *l = fresh ? d->fresh.first : d->round.first;
+        if (l->first && l->credit > 0) {
+            *ret_line = l;
+            return drr_line_take(d, l);
+        }
+        drr_pass(d, l, fresh);
     }
-    if (!l)
-        return NULL;
-    struct drr_item *i = drr_line_take(d, l);
-    if (!l->first)
-        drr_pop(d);
-    *ret_line = l;
-    return i;
+    return NULL;
 }
 
 /* Out of turn: the first item of this line. NULL: it has none. */
 static inline struct drr_item *drr_take_of(struct drr *d, struct drr_line *l) {
-    if (!l->first)
-        return NULL;
-    struct drr_item *i = drr_line_take(d, l);
-    if (l->first)
-        return i;
-    struct drr_line *before = NULL;
-    for (struct drr_line *at = d->first; at != l; at = at->next)
-        before = at;
-    if (before)
-        before->next = l->next;
-    else
-        d->first = l->next;
-    if (d->last == l)
-        d->last = before;
-    return i;
+    return l->first ? drr_line_take(d, l) : NULL;
 }
 
 static inline void drr_paid(struct drr *d, struct drr_line *l, int64_t cost) {
     int64_t least = -DRR_DEBT_MOST * d->quantum;
     l->credit = l->credit - cost < least ? least : l->credit - cost;
+}
+
+static inline void drr_leave(struct drr_lines *of) {
+    while (of->first) {
+        of->first->in = false;
+        drr_pop(of);
+    }
+}
+
+/* Its memory ends; what waits in it is lost. */
+static inline void drr_remove(struct drr *d, struct drr_line *l) {
+    struct drr_lines *of[] = {&d->fresh, &d->round};
+    for (int i = 0; l->in && i < 2; i++) {
+        struct drr_line *before = NULL, *at = of[i]->first;
+        while (at && at != l) {
+            before = at;
+            at = at->next;
+        }
+        if (!at)
+            continue;
+        *(before ? &before->next : &of[i]->first) = l->next;
+        of[i]->last = of[i]->last == l ? before : of[i]->last;
+        l->in = false;
+    }
+    d->count -= l->count;
+    l->count = 0;
+    l->first = NULL;
+}
+
+/* Nothing waits: every line is out of the round, and its memory is its owner's again. */
+static inline void drr_rest(struct drr *d) {
+    drr_leave(&d->fresh);
+    drr_leave(&d->round);
 }

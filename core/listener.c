@@ -182,7 +182,9 @@ static int socket_listen(const union address *a) {
 }
 
 static void listener_release(struct owner *o) {
-    struct listener *l = container_of(o, struct listener_slot, owner)->listener;
+    struct listener_slot *s = container_of(o, struct listener_slot, owner);
+    struct listener *l = s->listener;
+    lane_end_own(o->worker, &s->lane);
     if (atomic_fetch_sub(&l->left, 1) == 1)
         free(l);
 }

@@ -30,8 +30,7 @@ void op_complete(struct op *op, const struct completion *c) {
     if (last)
         o->inflight--;
     /* Whose it is may have turned out just now. */
-    if (!o->worker->uncounted)
-        ACCOUNT_ADD(o->account->w[o->worker->id].kernel, cost);
+    kernel_pays(o->worker, o->account, cost);
     if (o->dying)
         owner_bury(o);
 }

@@ -7,7 +7,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { CALM = 8, LAST_BYTES_MS = 30000, IOV_MOST = 512, SEND_MOST = 1024 * 1024 };
+enum {
+    CALM = 8,
+    LAST_BYTES_MS = 30000,
+    IOV_MOST = 512,
+    SEND_MOST = 1024 * 1024,
+    SEND_CROWDED = 64 * 1024
+};
 
 #define MOVE(from, to, id, counter, n)                                      \
     (ACCOUNT_ADD((from)->w[id].counter, -(typeof((to)->w[id].counter))(n)), \
@@ -201,7 +207,7 @@ void sock_rearm(struct sock *s) {
     size_t most = s->pacer ? pace_most(s->pacer, LIMIT_BYTES_IN) : RECV_CAP;
     if (!most)
         return; /* it is called */
-    if (s->owner.worker->turn.crowded && most > RECV_CROWDED)
+    if (most > RECV_CROWDED && turn_is_tight(s->owner.worker))
         most = RECV_CROWDED;
     if (s->one_shot || s->pacer)
         ring_recv_once(s->owner.worker->ring, &s->recv, s->fd, most);
@@ -388,6 +394,8 @@ static void send_arm(struct sock *s) {
     size_t most = s->pacer ? pace_most(s->pacer, LIMIT_BYTES_OUT) : SEND_MOST;
     if (!most)
         return; /* it is called */
+    if (most > SEND_CROWDED && turn_is_tight(s->owner.worker))
+        most = SEND_CROWDED;
     if (!g->next || g->slice.length >= most) {
         s->sending = g->slice.length < most ? g->slice.length : (uint32_t)most;
         send_paid(s);
@@ -401,7 +409,7 @@ static void send_arm(struct sock *s) {
         iov[n++] = (struct iovec){(void *)(uintptr_t)g->slice.data, g->slice.length};
         bytes += g->slice.length;
     }
-    if (s->pacer && bytes > most) {
+    if (bytes > most) {
         iov[n - 1].iov_len -= bytes - most;
         bytes = most;
     }
@@ -551,7 +559,7 @@ static void sock_finish(struct sock *s, bool reset) {
     timer_stop(&s->timer);
     pace_end(s);
     ACCOUNT_ADD(sock_account(s)->buffers, -(int64_t)s->queue.count);
-    ACCOUNT_ADD(sock_account(s)->kernel, KERNEL_CLOSE);
+    kernel_pays(s->owner.worker, s->owner.account, KERNEL_CLOSE);
     if (reset)
         sys_linger_reset(s->fd);
     if (s->recv.armed)

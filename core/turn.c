@@ -47,16 +47,22 @@ void turn_begin(struct worker *w) {
     t->began = w->charge_mark;
     t->slice_end = t->began + TURN_SLICE_US * t->cycles_us;
     t->mark = t->began;
+    t->kernel = 0;
     t->crowded = turn_waits(t); /* who waits already is not to be overtaken */
 }
 
 void turn_crowd(struct turn *t, bool several) {
     if (several) {
         t->crowded = true;
+        t->small_until_ns = worker_of(t)->now_ns + TURN_SMALL_US * 1000ll;
         ACCOUNT_ADD(t->crowds, 1);
     } else {
-        t->slice_end = t->mark + TURN_SLICE_US * t->cycles_us;
+        t->slice_end = t->mark + turn_kernel_cycles(t, t->kernel) + TURN_SLICE_US * t->cycles_us;
     }
+}
+
+bool turn_is_tight(const struct worker *w) {
+    return w->turn.crowded || w->now_ns < w->turn.small_until_ns;
 }
 
 /* ---- lanes ---- */
@@ -65,6 +71,10 @@ void lane_init_own(struct lane *l, struct owner *o) {
     *l = (struct lane){.drr = {.weight = 1}};
     o->lane = l;
     o->own_lane = true;
+}
+
+void lane_end_own(struct worker *w, struct lane *l) {
+    drr_remove(&w->turn.drr, &l->drr);
 }
 
 const void *turn_payer(const struct op *op) {
@@ -87,6 +97,7 @@ static struct lane *lane_of(struct worker *w, struct account *a) {
 /* Nothing waits: what lanes owe is forgotten, since nobody had to wait for it. */
 static void lanes_free(struct worker *w) {
     struct lane *l;
+    drr_rest(&w->turn.drr);
     while ((l = w->turn.lanes)) {
         w->turn.lanes = l->next;
         __atomic_store_n(&l->account->w[w->id].lane, NULL, __ATOMIC_RELAXED);
@@ -135,10 +146,12 @@ static void serve(struct worker *w, struct drr_line *line, struct drr_item *item
     worker_free(w, i, sizeof *i);
     op->owner->queued--;
     lane_charge(w, l, -(int64_t)buffers_of(&c));
+    struct turn *t = &w->turn;
+    uint64_t kernel = t->kernel;
     op_complete(op, &c);
     uint64_t now = sys_cycles();
-    drr_paid(&w->turn.drr, line, (int64_t)(now - w->turn.mark));
-    w->turn.mark = now;
+    drr_paid(&t->drr, line, (int64_t)(now - t->mark + turn_kernel_cycles(t, t->kernel - kernel)));
+    t->mark = now;
 }
 
 /* What came before it, first. */
@@ -177,7 +190,7 @@ void turn_run(struct worker *w) {
     struct drr_item *item;
     lanes_settle(w);
     t->mark = sys_cycles();
-    while (t->mark < until && (item = drr_take(&t->drr, &line)))
+    while (t->mark + turn_kernel_cycles(t, t->kernel) < until && (item = drr_take(&t->drr, &line)))
         serve(w, line, item);
     if (turn_waits(t))
         lanes_note(w);

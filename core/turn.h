@@ -8,6 +8,9 @@
  * ring, so that the kernel's queue stays empty, and each tenant is given TURN_QUANTUM_US in turn. After TURN_MOST_US the turn
  * ends and what is left goes on in the next, which is crowded from its beginning.
  *
+ * Time is what callbacks took, by the clock, and what the kernel took for their completions, by weights (op.h): it is spent within one
+ * io_uring_enter for everybody, where no clock tells whose it is, and it is most of what a bulk transfer costs.
+ *
  * Lanes: one for each tenant, one for those of whom no tenant is known yet, and one for each listener's accepts. All completions
  * of one owner are in one lane, so they keep their order. What messages between threads bring is never queued. A lane that
  * is LANE_LONG puts the brake on what fills it: its multishot operations are cancelled, and begin again when their last completion has
@@ -29,7 +32,8 @@ struct completion;
 enum {
     TURN_SLICE_US = 200,
     TURN_QUANTUM_US = 100,
-    TURN_MOST_US = 1500,
+    TURN_MOST_US = 250,
+    TURN_SMALL_US = 10000, /* so long after a crowded turn what is armed stays small */
     LANE_LONG = 64,
     LANE_STRANGERS = 4, /* weight: everybody's new connections come through it */
 };
@@ -47,8 +51,10 @@ struct turn { /* of one worker */
     struct lane *lanes;
     bool crowded;                    /* completions are queued */
     uint64_t began, slice_end, mark; /* cycles; the last look at them */
-    uint64_t cycles_us;              /* in a microsecond, as far as is known */
-    uint64_t first_cycles, crowds;   /* when it was made; turns that were crowded, read by anyone */
+    uint64_t kernel;                 /* weights of the completions that were worked off */
+    int64_t small_until_ns;
+    uint64_t cycles_us;            /* in a microsecond, as far as is known */
+    uint64_t first_cycles, crowds; /* when it was made; turns that were crowded, read by anyone */
     int64_t first_ns;
 };
 
@@ -56,13 +62,17 @@ void turn_init(struct worker *);
 void turn_begin(struct worker *);
 /* The slice is over (turn_is_long): is what comes next to be queued? `several`: it is of more than one tenant. */
 void turn_crowd(struct turn *, bool several);
+/* Weights are about nanoseconds. */
+static inline uint64_t turn_kernel_cycles(const struct turn *t, uint64_t weight) {
+    return weight * t->cycles_us / 1000;
+}
 /* Asked after each completion that was dispatched, the `count`th; looks at the clock now and then. */
 static inline bool turn_is_long(struct turn *t, unsigned count) {
     enum { LOOK = 4 };
     if (count % LOOK)
         return false;
     t->mark = sys_cycles();
-    return t->mark >= t->slice_end;
+    return t->mark + turn_kernel_cycles(t, t->kernel) >= t->slice_end;
 }
 /* Who would be given the time: equal for all completions of one lane. */
 const void *turn_payer(const struct op *);
@@ -77,3 +87,7 @@ static inline bool turn_waits(const struct turn *t) {
 }
 /* The lane that an owner's completions wait in whoever pays for them; it must outlive the owner. */
 void lane_init_own(struct lane *, struct owner *);
+/* Before that memory ends. */
+void lane_end_own(struct worker *, struct lane *);
+/* Tenants wait for each other, or did a moment ago: what one of them is read and sent at a time is little. */
+bool turn_is_tight(const struct worker *);

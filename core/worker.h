@@ -52,6 +52,7 @@ struct idle_link { /* of a connection to a pod that is kept, among all of its wo
 
 struct sock;
 struct conn;
+struct sweep;
 struct limit_slot;
 
 struct worker {
@@ -89,6 +90,7 @@ struct worker {
 
     /* connections */
     struct conn *conns;
+    struct sweep *sweeps; /* core/held.c */
     unsigned conn_count, upstream_count;
     unsigned wait_count; /* requests that wait for a connection to a pod, or are being lent one */
     struct idle_link *idle_first,
@@ -181,6 +183,12 @@ static inline void worker_pays(struct worker *w, struct account *a) {
     account_list(&w->listed, row);
     w->charge_mark = now;
     w->payer = a;
+}
+/* The kernel's work (op.h): this account's, and this turn's. */
+static inline void kernel_pays(struct worker *w, struct account *a, uint64_t cost) {
+    w->turn.kernel += cost;
+    if (!w->uncounted)
+        ACCOUNT_ADD(a->w[w->id].kernel, cost);
 }
 void *worker_alloc(struct worker *, size_t size);
 void worker_free(struct worker *, void *, size_t size);

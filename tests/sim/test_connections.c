@@ -328,7 +328,7 @@ static void resets_refusals_and_mute_pods_free_every_owner_once(void **unused) {
                                .short_one_in = 10,
                                .end_one_in = 5,
                                .bundles = true},
-            150, 100);
+            220, 100);
 }
 
 /* Every client is served, or refused because the line is full or its time is up; whoever leaves frees his place. */

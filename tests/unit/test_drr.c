@@ -63,7 +63,11 @@ static void drain(void) {
         assert_int_equal(load.put[i], load.taken[i]);
         assert_null(load.line[i].first);
     }
-    assert_null(load.d.first);
+    drr_rest(&load.d);
+    assert_null(load.d.fresh.first);
+    assert_null(load.d.round.first);
+    for (unsigned i = 0; i < LINES; i++)
+        assert_false(load.line[i].in);
 }
 
 static int64_t cost_of(unsigned line, int64_t most) {
@@ -88,7 +92,7 @@ whoever_waits_all_the_time_is_given_the_same_up_to_a_quantum_and_an_item(void **
             put(i);
         int64_t since[LINES] = {0};
         for (unsigned n = 0; n < ITEMS; n++) {
-            struct drr_line *next = load.d.first;
+            struct drr_line *next = load.d.fresh.first ? load.d.fresh.first : load.d.round.first;
             put((unsigned)(next - load.line)); /* never runs empty */
             for (unsigned i = 0; i < LINES; i++)
                 if (load.line[i].count < 2)
@@ -208,6 +212,60 @@ static void a_line_may_be_served_out_of_turn(void **unused) {
     }
 }
 
+/* Nine lines always have more; who asks for little, now and then, is not behind them. */
+static void who_asks_for_little_is_served_next(void **unused) {
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        start(seed, 1);
+        for (unsigned n = 0; n < 400; n++) {
+            for (unsigned i = 1; i < 10; i++)
+                while (load.line[i].count < 3)
+                    put(i);
+            if (n >= 40 && !load.line[0].in) { /* a round has passed it, empty */
+                put(0);
+                assert_int_equal(serve(QUANTUM / 4), 0);
+            }
+            serve(1 + (int64_t)draw(2 * QUANTUM));
+        }
+        drain();
+    }
+}
+
+/* Who is always back a moment after it ran empty is fresh once a round, not each time. */
+static void who_comes_again_at_once_does_not_pass_the_round(void **unused) {
+    (void)unused;
+    start(1, 1);
+    for (unsigned n = 0; n < 1000; n++) {
+        for (unsigned i = 0; i < 4; i++)
+            if (!load.line[i].count)
+                put(i); /* 0 has never two, the others always have more */
+        for (unsigned i = 1; i < 4; i++)
+            put(i);
+        serve(30);
+    }
+    for (unsigned i = 1; i < 4; i++)
+        assert_true(load.given[0] - load.given[i] <= QUANTUM + 30);
+    drain();
+}
+
+static void a_line_that_ends_is_in_no_round(void **unused) {
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        start(seed, 1);
+        for (unsigned n = 0; n < 60; n++) {
+            put((unsigned)draw(LINES));
+            if (draw(3) == 0)
+                serve((int64_t)draw(3 * QUANTUM));
+        }
+        unsigned gone = (unsigned)draw(LINES);
+        for (struct drr_item *i; (i = drr_take_of(&load.d, &load.line[gone])); free(i))
+            load.taken[gone]++;
+        drr_remove(&load.d, &load.line[gone]);
+        load.line[gone].next = (struct drr_line *)1; /* whoever follows it falls */
+        drain();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whoever_waits_all_the_time_is_given_the_same_up_to_a_quantum_and_an_item),
@@ -216,6 +274,9 @@ int main(void) {
         cmocka_unit_test(what_a_line_owes_is_not_forgotten_when_it_runs_empty),
         cmocka_unit_test(a_debt_has_an_end),
         cmocka_unit_test(a_line_may_be_served_out_of_turn),
+        cmocka_unit_test(who_asks_for_little_is_served_next),
+        cmocka_unit_test(who_comes_again_at_once_does_not_pass_the_round),
+        cmocka_unit_test(a_line_that_ends_is_in_no_round),
     };
     return cmocka_run_group_tests_name("drr", tests, NULL, NULL);
 }
