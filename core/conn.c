@@ -10,6 +10,7 @@
  */
 #include "core/conn.h"
 #include "core/client_auth.h"
+#include "core/door.h"
 #include "core/flow.h"
 #include "core/pace.h"
 #include "core/pod.h"
@@ -598,6 +599,8 @@ static void conn_gone(struct sock *s) {
     ACCOUNT_ADD(conn_counted(c)->w[w->id].connections, -1);
     if (c->version)
         version_unpin(c->version, w);
+    if (w->sweeps)
+        sweeps_leave(w, c);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;

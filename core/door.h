@@ -48,7 +48,7 @@ void doors_start(const struct door_conf *, unsigned workers);
 bool door_set(const struct door_at *, const struct door_rule *);
 void door_remove(const struct door_at *); /* everybody may come in again */
 struct door_figures door_figures(const struct door_at *);
-/* Connections that are there already, on all workers; they wait for their workers. */
+/* Connections that are there already, on all workers: a few in each turn, until all have been looked at. */
 void door_watch(const struct door_at *); /* first byte and idle time count for them, too */
 /* Ends those that never sent a byte, and those nothing has moved on for so long. */
 void door_shed(const struct door_at *, int64_t idle_ms);
@@ -56,6 +56,11 @@ void door_reset(const struct door_at *); /* ends all */
 void doors_fini(void);
 
 /* ---- workers ---- */
+/* What was asked for above goes on, for a while; the worker doesn't sleep before its end. */
+void sweeps_run(struct worker *);
+void sweeps_leave(struct worker *,
+                  const struct conn *); /* it is about to be no connection of the worker's */
+void sweeps_end(struct worker *);       /* with the worker */
 struct door;
 extern struct door *doors_by_port[65536];
 extern struct door *doors_of_names; /* a list; nearly always empty */

@@ -2,7 +2,7 @@
  * held.c - connections at a door that is held: turned away, watched, shed, reset. What door.c says of sources, said of connections.
  *
  *   accepted ─▶ conn_enters ─▶ joined to its pod ─▶ watched: first byte soon, then never idle for long
- *   those that were there before: each worker walks its list when the control thread says so
+ *   those that were there before: each worker goes through its list, a few each turn, when the control thread says so
  */
 #include "core/conn.h"
 #include "core/door.h"
@@ -10,6 +10,7 @@
 #include "core/relay.h"
 #include "core/shutoff.h"
 #include "tenants/compiled.h"
+#include <limits.h>
 
 /* ---- who comes ---- */
 
@@ -87,8 +88,17 @@ void conn_watch(struct conn *c) {
     timer_set(c->sock.owner.worker, &c->sock.timer, c->sock.heard ? idle : first);
 }
 
-struct sweep {
-    struct door_at at;
+/* ---- all who are there, a few at a time ---- */
+
+/* To end ten thousand connections takes a tenth of a second, and nobody else is to wait for that. Who comes meanwhile stands before
+ * the first and is judged by the door. */
+enum { SWEEP_LOOKS = 256, SWEEP_ENDS = 8 }; /* in one turn */
+
+struct sweep { /* one worker's way through its connections */
+    struct sweep *next;
+    struct conn *at; /* who is next; conn.c says when he goes (sweeps_leave) */
+    struct door_at door;
+    bool (*each)(struct conn *, const struct sweep *); /* true: it ends */
     int64_t idle_ms;
 };
 
@@ -99,54 +109,92 @@ static bool is_there(const struct conn *c, const struct door_at *at) {
                     : c->kind != LISTENER_RAW && c->version && c->version->account == at->names;
 }
 
-static void sweep(struct worker *w, void (*each)(struct conn *, const struct sweep *),
-                  const struct sweep *s) {
-    for (struct conn *c = w->conns, *next; c; c = next) {
-        next = c->next; /* closing frees only at the end of the turn */
-        if (is_there(c, &s->at))
-            each(c, s);
-    }
-}
-
-static void watch_one(struct conn *c, const struct sweep *s) {
+static bool watch_one(struct conn *c, const struct sweep *s) {
     (void)s;
     if (c->state == CONN_RELAY)
         conn_watch(c);
+    return false;
 }
 
 /* Of names: what is idle ends, what runs is finished, as when the edge drains. */
-static void shed_one(struct conn *c, const struct sweep *s) {
-    if (!s->at.port)
+static bool shed_one(struct conn *c, const struct sweep *s) {
+    if (!s->door.port)
         conn_drain(c);
     else if (!c->sock.heard || quiet_ms(c) >= s->idle_ms)
         conn_close(c, true);
+    return c->state == CONN_CLOSE;
 }
 
-static void reset_one(struct conn *c, const struct sweep *s) {
+static bool reset_one(struct conn *c, const struct sweep *s) {
     (void)s;
     conn_close(c, true);
+    return true;
 }
 
-static void watch_run(struct worker *w, void *user) {
-    sweep(w, watch_one, user);
+/* The account behind names may be gone, and its address another's: then nobody holds those names any more. */
+static bool sweep_stands(const struct sweep *s) {
+    return s->door.port || door_find_names(s->door.names);
 }
 
-static void shed_run(struct worker *w, void *user) {
-    sweep(w, shed_one, user);
+/* False: it has come to the end. */
+static bool sweep_goes(struct sweep *s, unsigned looks, unsigned ends) {
+    if (!sweep_stands(s))
+        return false;
+    while (s->at && looks-- && ends) {
+        struct conn *c = s->at;
+        s->at = c->next; /* closing frees only at the end of the turn */
+        if (is_there(c, &s->door))
+            ends -= s->each(c, s);
+    }
+    return s->at;
 }
 
-static void reset_run(struct worker *w, void *user) {
-    sweep(w, reset_one, user);
+void sweeps_run(struct worker *w) {
+    for (struct sweep **link = &w->sweeps, *s; (s = *link);) {
+        if (sweep_goes(s, SWEEP_LOOKS, SWEEP_ENDS)) {
+            link = &s->next;
+            continue;
+        }
+        *link = s->next;
+        worker_free(w, s, sizeof *s);
+    }
+    worker_pays(w, w->nobody);
+}
+
+void sweeps_leave(struct worker *w, const struct conn *c) {
+    for (struct sweep *s = w->sweeps; s; s = s->next)
+        if (s->at == c)
+            s->at = c->next;
+}
+
+void sweeps_end(struct worker *w) {
+    for (struct sweep *s; (s = w->sweeps);) {
+        w->sweeps = s->next;
+        worker_free(w, s, sizeof *s);
+    }
+}
+
+static void sweep_begin(struct worker *w, void *user) {
+    struct sweep *s = worker_alloc(w, sizeof *s);
+    struct sweep now = *(const struct sweep *)user;
+    now.at = w->conns;
+    now.next = w->sweeps;
+    if (!s) { /* at once, then */
+        sweep_goes(&now, UINT_MAX, UINT_MAX);
+        return;
+    }
+    *s = now;
+    w->sweeps = s;
 }
 
 void door_watch(const struct door_at *at) {
-    workers_call(watch_run, &(struct sweep){.at = *at});
+    workers_call(sweep_begin, &(struct sweep){.door = *at, .each = watch_one});
 }
 
 void door_shed(const struct door_at *at, int64_t idle_ms) {
-    workers_call(shed_run, &(struct sweep){.at = *at, .idle_ms = idle_ms});
+    workers_call(sweep_begin, &(struct sweep){.door = *at, .each = shed_one, .idle_ms = idle_ms});
 }
 
 void door_reset(const struct door_at *at) {
-    workers_call(reset_run, &(struct sweep){.at = *at});
+    workers_call(sweep_begin, &(struct sweep){.door = *at, .each = reset_one});
 }

@@ -2,6 +2,7 @@
  * worker.c - the loop's turn, and the memory it lives on.
  */
 #include "core/worker.h"
+#include "core/door.h"
 #include "core/module.h"
 #include "core/pace.h"
 #include "core/room.h"
@@ -143,6 +144,7 @@ static void chunks_free(struct worker *w) {
 void worker_end(struct worker *w) {
     ring_free(w->ring); /* first: the kernel lets go of the buffers */
     turn_end(w);
+    sweeps_end(w);
     chunks_free(w);
     worker_scrap(w);
 }
@@ -204,7 +206,7 @@ static void starved_rearm(struct worker *w) {
  * sends; those are completions, so waiting is right. Work left in the lists means: don't wait, and so do buffers that
  * the dead gave back after the refill. */
 static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
-    if (w->dead || w->flush_first || turn_waits(&w->turn) ||
+    if (w->dead || w->flush_first || w->sweeps || turn_waits(&w->turn) ||
         (w->starved && (bufs_provided(w) || w->free)))
         return 0;
     int64_t due = timers_wait_ns(w);
@@ -248,6 +250,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     timers_run(w);
     if (w->paced)
         pace_run(w);
+    if (w->sweeps)
+        sweeps_run(w);
     flush_all(w);
     worker_pays(w, w->nobody);
     bufs_refill(w);
