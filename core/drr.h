@@ -8,6 +8,8 @@
  * From the moment two lines both have something waiting, and as long as they do, what they were given differs by at most a quantum
  * (times its weight) and one item; between any two later moments by a quantum and two items (tests/unit/test_drr.c). A line that
  * runs empty loses what credit it had, never what it owes.
+ *
+ * What a line waits for others is known, too (`waited`, after each drr_take): neither its own items nor what it owes are in it.
  */
 #pragma once
 #include <stdbool.h>
@@ -27,12 +29,14 @@ struct drr_line { /* weight > 0, all else zeroed */
     struct drr_item *first, *last; /* none: it is not in the round */
     unsigned count, weight;
     int64_t credit;
+    uint64_t ready, waited; /* it could have been served since; how long others were in its way */
 };
 
 struct drr { /* quantum > 0, all else zeroed */
     struct drr_line *first, *last;
     unsigned count; /* items of all lines */
     int64_t quantum;
+    uint64_t now; /* by the clock of who serves; only `waited` needs it */
 };
 
 static inline void drr_append(struct drr *d, struct drr_line *l) {
@@ -52,6 +56,7 @@ static inline void drr_pop(struct drr *d) {
 
 static inline void drr_grant(struct drr *d, struct drr_line *l) {
     l->credit += d->quantum * l->weight;
+    l->ready = d->now; /* until now it was empty, or what it owed was in its way */
 }
 
 static inline void drr_put(struct drr *d, struct drr_line *l, struct drr_item *i) {
@@ -91,6 +96,8 @@ static inline struct drr_item *drr_take(struct drr *d, struct drr_line **ret_lin
     struct drr_item *i = drr_line_take(d, l);
     if (!l->first)
         drr_pop(d);
+    l->waited = d->now > l->ready ? d->now - l->ready : 0;
+    l->ready = d->now;
     *ret_line = l;
     return i;
 }
@@ -116,5 +123,6 @@ static inline struct drr_item *drr_take_of(struct drr *d, struct drr_line *l) {
 
 static inline void drr_paid(struct drr *d, struct drr_line *l, int64_t cost) {
     int64_t least = -DRR_DEBT_MOST * d->quantum;
+    l->ready += (uint64_t)cost; /* its own doing */
     l->credit = l->credit - cost < least ? least : l->credit - cost;
 }

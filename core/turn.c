@@ -6,6 +6,7 @@
 
 struct waiting {          /* a completion in a lane */
     struct drr_item item; /* first */
+    uint64_t since;       /* cycles: its turn began */
     struct op *op;
     struct completion completion;
 };
@@ -61,8 +62,8 @@ void turn_crowd(struct turn *t, bool several) {
 
 /* ---- lanes ---- */
 
-void lane_init_own(struct lane *l, struct owner *o) {
-    *l = (struct lane){.drr = {.weight = 1}};
+void lane_init_own(struct lane *l, struct owner *o, struct account *waits) {
+    *l = (struct lane){.drr = {.weight = 1}, .account = waits};
     o->lane = l;
     o->own_lane = true;
 }
@@ -127,18 +128,34 @@ static void lane_brake(const struct worker *w, const struct lane *l, struct op *
     ring_cancel(w->ring, op);
 }
 
+/* A lane that is served several times in a row has waited once. */
+static void wait_note(const struct worker *w, const struct lane *l, const struct waiting *i) {
+    const struct turn *t = &w->turn;
+    uint64_t waited = l->account != w->nobody ? l->drr.waited : t->mark - i->since;
+    if (!waited || !l->account)
+        return;
+    struct account_worker *row = &l->account->w[w->id];
+    ACCOUNT_ADD(row->waited_us, waited / t->cycles_us);
+    ACCOUNT_ADD(row->waits, 1);
+}
+
+static void mark_set(struct turn *t, uint64_t now) {
+    t->mark = t->drr.now = now;
+}
+
 static void serve(struct worker *w, struct drr_line *line, struct drr_item *item) {
     struct lane *l = container_of(line, struct lane, drr);
     struct waiting *i = container_of(item, struct waiting, item);
     struct completion c = i->completion;
     struct op *op = i->op;
+    wait_note(w, l, i);
     worker_free(w, i, sizeof *i);
     op->owner->queued--;
     lane_charge(w, l, -(int64_t)buffers_of(&c));
     op_complete(op, &c);
     uint64_t now = sys_cycles();
     drr_paid(&w->turn.drr, line, (int64_t)(now - w->turn.mark));
-    w->turn.mark = now;
+    mark_set(&w->turn, now);
 }
 
 /* What came before it, first. */
@@ -158,12 +175,13 @@ void turn_put(struct turn *t, struct op *op, const struct completion *c) {
         put_without_memory(w, op, c);
         return;
     }
-    *i = (struct waiting){.op = op, .completion = *c};
+    *i = (struct waiting){.since = t->began, .op = op, .completion = *c};
     if (buffers_of(c))
         bufs_claim(w, c->buffer, (size_t)c->res);
     lane_charge(w, l, buffers_of(c));
     o->lane = l;
     o->queued++;
+    t->drr.now = t->began; /* the latest that it can have come */
     drr_put(&t->drr, &l->drr, &i->item);
     lane_brake(w, l, op, c);
 }
@@ -176,7 +194,7 @@ void turn_run(struct worker *w) {
     struct drr_line *line;
     struct drr_item *item;
     lanes_settle(w);
-    t->mark = sys_cycles();
+    mark_set(t, sys_cycles());
     while (t->mark < until && (item = drr_take(&t->drr, &line)))
         serve(w, line, item);
     if (turn_waits(t))

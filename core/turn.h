@@ -13,6 +13,9 @@
  * is LANE_LONG puts the brake on what fills it: its multishot operations are cancelled, and begin again when their last completion has
  * been worked off; a socket then receives once at a time. So the tenant whose sockets flood a worker is read from less, the
  * others are not, and what waits is bounded by its sockets. Buffers that wait in a lane are its tenant's.
+ *
+ * How long is counted in the row of who waited (account.h): of a tenant's lane what others were in its way, of those whose tenant is not
+ * known, and who wait behind each other, all of it.
  */
 #pragma once
 #include "core/drr.h"
@@ -36,7 +39,8 @@ enum {
 
 struct lane {
     struct drr_line drr;
-    struct account *account; /* a tenant's, that it keeps; NULL: a listener's */
+    struct account *
+        account; /* a tenant's, that it keeps; nobody's, who come to a shared listener; NULL: a raw port's own accepts */
     uint64_t
         charged; /* what the account had been charged when the turn before ended its service; 0: new */
     struct lane *next; /* of its worker, until nothing waits anywhere */
@@ -75,5 +79,6 @@ void turn_end(struct worker *);
 static inline bool turn_waits(const struct turn *t) {
     return t->drr.count;
 }
-/* The lane that an owner's completions wait in whoever pays for them; it must outlive the owner. */
-void lane_init_own(struct lane *, struct owner *);
+/* The lane that an owner's completions wait in whoever pays for them; it must outlive the owner. `waits`: in whose row that is counted,
+ * or NULL. */
+void lane_init_own(struct lane *, struct owner *, struct account *waits);
