@@ -297,10 +297,9 @@ static void what_a_tenant_waits_for_others_is_counted(void **unused) {
         turn_run(scene.w);
     }
     turns_until_idle();
-    assert_in_range(light->waits, 8, 11);
-    assert_in_range(light->waited_us / light->waits, 700,
-                    1100); /* one completion of the flood each */
-    assert_true(busy->waited_us < light->waited_us / 10);
+    assert_in_range(light->waits, 1, 10);
+    assert_in_range(light->waited_us / light->waits, 50, TURN_QUANTUM_US + 90); /* for a quantum */
+    assert_in_range(busy->waited_us, 0, 10 * 10);
     scene_down();
 }
 
