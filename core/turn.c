@@ -51,13 +51,14 @@ void turn_begin(struct worker *w) {
     t->crowded = turn_waits(t); /* who waits already is not to be overtaken */
 }
 
-void turn_crowd(struct turn *t, bool several) {
+bool turn_ends(struct turn *t, bool several) {
     if (several) {
         t->crowded = true;
         ACCOUNT_ADD(t->crowds, 1);
-    } else {
-        t->slice_end = t->mark + TURN_SLICE_US * t->cycles_us;
+        return false;
     }
+    t->slice_end = t->mark + TURN_SLICE_US * t->cycles_us;
+    return t->mark - t->began >= TURN_MOST_US * t->cycles_us;
 }
 
 /* ---- lanes ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * turn.h - whose completions a worker works off first: in the order they came while a turn is short, by tenant when it is not.
  *
- *   CQE -> dispatched at once                       a turn of less than TURN_SLICE_US, or one tenant's alone: nothing to share
+ *   CQE -> dispatched at once                       a turn of less than TURN_SLICE_US, or one tenant's alone: nothing to share, but
+ *                                                   after TURN_MOST_US it ends as well, and others may have come before the next
  *   CQE -> lane of its tenant -> deficit round robin by measured time -> dispatched      (drr.h)
  *
  * A turn that has lasted TURN_SLICE_US while more than one tenant has completions left is crowded: the rest is copied out of the
@@ -58,12 +59,14 @@ struct turn { /* of one worker */
 
 void turn_init(struct worker *);
 void turn_begin(struct worker *);
-/* The slice is over (turn_is_long): is what comes next to be queued? `several`: it is of more than one tenant. */
-void turn_crowd(struct turn *, bool several);
-/* Asked after each completion that was dispatched, the `count`th; looks at the clock now and then. */
-static inline bool turn_is_long(struct turn *t, unsigned count) {
-    enum { LOOK = 4 };
-    if (count % LOOK)
+/* The slice is over (turn_is_long). `several`: what comes next is of more than one tenant, and is queued. True: it is one's alone, and the
+ * turn was long enough: others may have come meanwhile. */
+bool turn_ends(struct turn *, bool several);
+/* Asked after each completion that was dispatched, the `count`th, with this result; looks at the clock now and then, and after what
+ * brought much. */
+static inline bool turn_is_long(struct turn *t, unsigned count, int32_t res) {
+    enum { LOOK = 4, MUCH = 16384 };
+    if (count % LOOK && res < MUCH)
         return false;
     t->mark = sys_cycles();
     return t->mark >= t->slice_end;

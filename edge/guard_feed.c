@@ -23,6 +23,7 @@ struct feed {
     struct edge *edge;
     struct worker_wait *waits; /* of each worker */
     struct map before;         /* tenant -> struct seen * */
+    uint64_t no_cpu_ns; /* the longest that a worker was ready and had none, in this window */
     uint64_t dropped, refused;
     unsigned windows;
 };
@@ -135,9 +136,15 @@ static uint64_t wait_ns(uint64_t waiting, uint64_t accepted, const struct ledger
     return waiting * (uint64_t)all->window_ns / (accepted ? accepted : 1);
 }
 
-/* Those of whom nobody knows yet whose they are, in the lanes of the workers. */
-static uint64_t strangers_ns(const struct ledger_use *nobody) {
-    return nobody->waits ? nobody->waited_us * 1000 / nobody->waits : 0;
+/* In lanes, all waits together: without what a worker had no CPU for, which may lie in each of them. */
+static uint64_t lanes_us(const struct feed *f, const struct ledger_use *use) {
+    uint64_t machine = use->waits * f->no_cpu_ns / 1000;
+    return use->waited_us > machine ? use->waited_us - machine : 0;
+}
+
+/* Those of whom nobody knows yet whose they are. */
+static uint64_t strangers_ns(const struct feed *f, const struct ledger_use *nobody) {
+    return nobody->waits ? lanes_us(f, nobody) * 1000 / nobody->waits : 0;
 }
 
 static void queues_take(struct feed *f, struct shutoff_edge *ret) {
@@ -168,7 +175,8 @@ static void accepted_add(void *user, const struct ledger_row *row) {
 
 static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) {
     const struct ledger_all *all = ledger_all();
-    uint64_t lag = lag_of_work(all, waits_most_ns(f)), accepted = 0;
+    f->no_cpu_ns = waits_most_ns(f);
+    uint64_t lag = lag_of_work(all, f->no_cpu_ns), accepted = 0;
     *ret = (struct shutoff_edge){
         .now_ms = now_ms,
         .window_ms = all->window_ns / 1000000,
@@ -185,7 +193,7 @@ static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) 
     queues_take(f, ret);
     room_take(f, ret);
     ledger_rows(accepted_add, &accepted);
-    ret->wait_ns = wait_ns(ret->wait_ns, accepted, all) + strangers_ns(&all->own);
+    ret->wait_ns = wait_ns(ret->wait_ns, accepted, all) + strangers_ns(f, &all->own);
 }
 
 /* --- rows ------------------------------------------------------------------------------------*/
@@ -269,7 +277,7 @@ static void tenant_take(void *user, const struct ledger_row *row) {
     struct shutoff_fare fare = {.tries = now->requests + ports.accepted,
                                 .no_descriptor = now->no_descriptor,
                                 .no_memory = now->no_memory,
-                                .waited_us = now->waited_us,
+                                .waited_us = lanes_us(x->feed, now),
                                 .waits = now->waits,
                                 .connections = now->connections};
     durations_take(s, row, &fare);
