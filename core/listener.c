@@ -284,14 +284,17 @@ static struct door *slot_door(const struct listener_slot *s) {
 }
 
 /* All that come, or one when the budget has one. Armed for many it takes all who wait, at once, before anyone is asked whether
- * there is room for them: where there is little, one as well. */
+ * there is room for them: where there is little, one as well, and none while there is none: who has been accepted can only be ended. */
 static void slot_arm(struct listener_slot *s) {
     struct worker *w = s->owner.worker;
     struct door *d = slot_door(s);
-    int64_t wait = d ? door_accept_wait_ms(d, w->now_ns) : 0;
+    bool tight = room_is_tight(w);
+    int64_t wait = tight && !room_for_client(w) ? ACCEPT_RETRY_MS
+                   : d                          ? door_accept_wait_ms(d, w->now_ns)
+                                                : 0;
     if (wait)
         timer_set(w, &s->retry, wait);
-    else if (d || room_is_tight(w))
+    else if (d || tight)
         ring_accept_once(w->ring, &s->accept, s->fd);
     else
         ring_accept(w->ring, &s->accept, s->fd);
