@@ -23,6 +23,7 @@ enum cause {
     CAUSE_DROPS,
     CAUSE_P99,
     CAUSE_DESCRIPTORS,
+    CAUSE_REFUSED,
     CAUSE_NO_DESCRIPTOR,
     CAUSE_BUFFERS,
     CAUSE_NO_MEMORY,
@@ -60,6 +61,7 @@ struct fared { /* a tenant */
     struct fare now, calm; /* of the recent windows; what is usual */
     struct shutoff_fare recent[RECENT];
     int64_t seen_ms;
+    unsigned rests;                         /* windows in a row in which it did nothing */
     double use[RESOURCES], most[RESOURCES]; /* of its units together; of the one that uses most */
     double late; /* requests that took too long, beyond those one expects */
 };
@@ -213,7 +215,8 @@ void shutoff_window(struct shutoff *s, const struct shutoff_edge *edge) {
     for (size_t i = 0; i < s->unit_count; i++)
         s->unit[i]->use = (struct ledger_use){0};
     for (size_t i = 0; i < s->fared_count; i++)
-        s->fared[i]->recent[s->windows % RECENT] = (struct shutoff_fare){0};
+        if (s->fared[i]->rests++ < RECENT)
+            s->fared[i]->recent[s->windows % RECENT] = (struct shutoff_fare){0};
 }
 
 void shutoff_fared(struct shutoff *s, const char *tenant, const struct shutoff_fare *fare) {
@@ -221,6 +224,7 @@ void shutoff_fared(struct shutoff *s, const char *tenant, const struct shutoff_f
     if (!f)
         return;
     f->recent[s->windows % RECENT] = *fare;
+    f->rests = 0;
     if (fare->tries || fare->connections > 0)
         f->seen_ms = s->edge.now_ms;
 }
@@ -275,8 +279,8 @@ static void strains_take(struct shutoff *s) {
     if (e->dropped && !e->descriptors_short) /* else nobody was let in for want of those */
         strain_raise(cpu, 2, CAUSE_DROPS, (double)e->dropped, true);
     if (e->descriptors_short)
-        strain_raise(&s->strain[DESCRIPTORS], 2, CAUSE_DESCRIPTORS,
-                     percent_left(e->descriptors, e->descriptors_most), false);
+        strain_raise(&s->strain[DESCRIPTORS], 2, CAUSE_REFUSED, (double)e->descriptors_short,
+                     false);
     strain_raise(&s->strain[DESCRIPTORS],
                  scarcity(e->descriptors, e->descriptors_most, c->headroom), CAUSE_DESCRIPTORS,
                  percent_left(e->descriptors, e->descriptors_most), false);
@@ -345,26 +349,32 @@ static void loudest_see(struct shutoff *s, struct fared *f, double limit_ms) {
     }
 }
 
+static void fare_take(struct shutoff *s, struct fared *f) {
+    struct fare fresh = fare_fresh(s, f);
+    for (int k = 0; k < RECENT; k++) {
+        struct fare one = fare_of(&f->recent[k]);
+        fare_add(&f->now, &one, 1);
+    }
+    fare_add(&s->all, &f->now, 1);
+    fare_add(&s->fresh, &fresh, 1);
+}
+
 static void fares_take(struct shutoff *s) {
     s->all = s->fresh = s->calm = (struct fare){0};
     s->loudest[0] = s->loudest[1] = NULL;
     s->active = 0;
     for (size_t i = 0; i < s->fared_count; i++) {
         struct fared *f = s->fared[i];
-        struct fare fresh = fare_fresh(s, f);
-        f->now = (struct fare){0};
-        for (int k = 0; k < RECENT; k++) {
-            struct fare one = fare_of(&f->recent[k]);
-            fare_add(&f->now, &one, 1);
-        }
-        fare_add(&s->all, &f->now, 1);
-        fare_add(&s->fresh, &fresh, 1);
         fare_add(&s->calm, &f->calm, 1);
         s->active += s->edge.now_ms - f->seen_ms < ACTIVE_MS;
+        f->now = (struct fare){0};
+        if (f->rests <= RECENT)
+            fare_take(s, f);
     }
     double limit = p99_limit_ms(s, &s->calm);
     for (size_t i = 0; i < s->fared_count; i++)
-        loudest_see(s, s->fared[i], limit);
+        if (s->fared[i]->rests <= RECENT)
+            loudest_see(s, s->fared[i], limit);
 }
 
 static void fare_fade(struct fare *f, double fade, const struct fare *window) {
@@ -579,6 +589,9 @@ static void cause_print(const struct shutoff *s, const struct strain *h, char *o
     case CAUSE_P99:
         snprintf(out, room, "their p99 is %.0f ms, more than %lld times its calm value", h->value,
                  (long long)c->p99_factor);
+        break;
+    case CAUSE_REFUSED:
+        snprintf(out, room, "%.0f times there was no descriptor for one of them", h->value);
         break;
     case CAUSE_NO_DESCRIPTOR:
         snprintf(out, room, "%.1f %% of their requests fail for want of descriptors", h->value);

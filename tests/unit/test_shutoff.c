@@ -258,6 +258,23 @@ static void descriptors_that_run_out_are_blamed_on_who_holds_them(void **unused)
     shutoff_free(w.shutoff);
 }
 
+/* Who was not let in for want of descriptors found no room in the queue either: that is not for want of time. */
+static void who_finds_no_descriptor_is_harmed_by_who_holds_them(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    w.attacked = (struct ledger_use){
+        .loop_ns = 1000, .connections = 4000, .silent = 9000, .descriptors = 8000};
+    w.victims.loop_ns = 5000000;
+    w.edge.descriptors = 9000;
+    w.edge.descriptors_short = 3;
+    w.edge.dropped = 20;
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->step, STEP_SOURCES);
+    assert_non_null(strstr(evil(&w)->why, "3 times there was no descriptor"));
+    assert_int_equal(w.moves, 1);
+    shutoff_free(w.shutoff);
+}
+
 static void buffers_that_run_out_are_blamed_on_who_holds_them(void **unused) {
     struct world w = world_new(&DEFAULTS, 20, 1);
     (void)unused;
@@ -1017,6 +1034,29 @@ static void nobody_below_his_fair_share_is_ever_held(void **unused) {
     }
 }
 
+/* Whenever within a window it begins, and however it varies: with the third window at the latest, which is after 300 ms. */
+static void an_attack_is_noticed_within_three_windows(void **unused) {
+    (void)unused;
+    for (int try = 0; try < 100; try++) {
+        struct world w = world_new(&DEFAULTS, 1 + (unsigned)roll(20), roll(1u << 30));
+        calm(&w);
+        windows(&w, (unsigned)roll(60));
+        uint64_t part = 1 + roll(100); /* of the first window, in percent */
+        attack(&w, 11 + (int64_t)roll(100));
+        w.attacked.loop_ns = w.attacked.loop_ns * part / 100;
+        w.attacked.accepted = w.attacked.accepted * part / 100 + 1;
+        w.edge.lag_ns = w.edge.lag_ns * part / 100;
+        window(&w);
+        unsigned count = 1;
+        for (; evil(&w)->state == SHUTOFF_OPEN; count++) {
+            attack(&w, 11 + (int64_t)roll(100));
+            window(&w);
+            assert_true(count < 3);
+        }
+        shutoff_free(w.shutoff);
+    }
+}
+
 static void severe_harm_is_shut_within_a_second_and_opened_after(void **unused) {
     struct shutoff_conf conf = DEFAULTS;
     conf.quiet_ms = MINUTE;
@@ -1055,6 +1095,7 @@ int main(void) {
         cmocka_unit_test(only_the_top_contributor_is_held),
         cmocka_unit_test(two_attackers_at_once_are_both_held),
         cmocka_unit_test(descriptors_that_run_out_are_blamed_on_who_holds_them),
+        cmocka_unit_test(who_finds_no_descriptor_is_harmed_by_who_holds_them),
         cmocka_unit_test(buffers_that_run_out_are_blamed_on_who_holds_them),
         cmocka_unit_test(connections_that_find_no_room_are_severe),
         cmocka_unit_test(a_p99_far_above_its_calm_value_is_harm),
@@ -1097,6 +1138,7 @@ int main(void) {
         cmocka_unit_test(who_is_silent_for_long_costs_nothing),
         cmocka_unit_test(a_flash_crowd_that_harms_nobody_is_never_held),
         cmocka_unit_test(nobody_below_his_fair_share_is_ever_held),
+        cmocka_unit_test(an_attack_is_noticed_within_three_windows),
         cmocka_unit_test(severe_harm_is_shut_within_a_second_and_opened_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
