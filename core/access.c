@@ -69,8 +69,11 @@ enum access_error access_no_pod(int error) {
     case -ETIMEDOUT:
         return ACCESS_POD_BUSY;
     case -ENOMEM:
-    case -EMFILE:
+    case -ENOBUFS:
         return ACCESS_NO_MEMORY;
+    case -EMFILE:
+    case -ENFILE:
+        return ACCESS_NO_DESCRIPTOR;
     default:
         return ACCESS_NO_POD;
     }

@@ -5,6 +5,7 @@
  * it fills in itself: worker, tenant, port, TLS version, SNI, the client's address.
  */
 #pragma once
+#include "core/account.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +34,8 @@ struct conn;
     X(POD_TIMEOUT, "pod_timeout", "the pod did not accept or answer in time")                      \
     X(NO_CERTIFICATE, "no_certificate", "TLS is wanted, and there is no certificate for the name") \
     X(NO_MEMORY, "no_memory", "the edge's own buffers are used up")                                \
-    X(DRAINED, "drained", "the edge stopped before it was over")
+    X(DRAINED, "drained", "the edge stopped before it was over")                                   \
+    X(NO_DESCRIPTOR, "no_descriptor", "the edge had no descriptor left for a connection to a pod")
 
 enum access_error {
 #define X(upper, word, text) ACCESS_##upper,
@@ -77,3 +79,13 @@ struct access_record {
 
 /* What upstream_ask's error means here. */
 enum access_error access_no_pod(int error);
+
+/* The edge itself answers 502, 503 or 504, or resets who would have been joined to a pod. What it lacked is its own fault; all else is
+ * the pods' or a limit of the tenant's, also when they are slow: an edge that is so late itself has long been seen to be. */
+static inline void account_failed(struct account_worker *w, enum access_error error) {
+    ACCOUNT_ADD(w->failures, 1);
+    if (error == ACCESS_NO_DESCRIPTOR)
+        ACCOUNT_ADD(w->no_descriptor, 1);
+    if (error == ACCESS_NO_MEMORY)
+        ACCOUNT_ADD(w->no_memory, 1);
+}

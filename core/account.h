@@ -41,6 +41,8 @@ struct account_worker {
     uint64_t resets; /* ended by the client's RST */
     uint64_t handshakes; /* TLS handshakes begun with clients */
     uint64_t failures;   /* answers the edge made itself: 502, 503, 504 */
+    /* Of those, what the edge itself lacked: no fault of pods, nor of limits that are the tenant's own. */
+    uint64_t no_descriptor, no_memory;
     /* What became of requests, and how pods were met. */
     uint64_t requests;
     uint64_t answered[ACCOUNT_CLASSES]; /* by status: 1xx (upgrades), 2xx … 5xx */
@@ -51,6 +53,8 @@ struct account_worker {
     uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
     uint64_t shed; /* connections given up, to clients and pods: the edge had no descriptors left */
     uint64_t calmed; /* of those, connections that were told ENHANCE_YOUR_CALM */
+    /* Microseconds in lanes (core/turn.h), and how often. */
+    uint64_t waited_us, waits;
     /* ---- no counters ---- */
     struct account *account;
     struct account_worker *next_listed;

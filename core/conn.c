@@ -469,10 +469,11 @@ static const struct stream_events dial_events = {
 /* Nothing more is to be tried; `error`: why there is no further connection. */
 static void dial_failed(struct dial *d, int error) {
     struct conn *c = d->conn;
-    flow_failed(c, d->error == -ETIMEDOUT ? ACCESS_POD_TIMEOUT
-                   : d->error             ? ACCESS_POD_REFUSED
-                                          : access_no_pod(error));
-    ACCOUNT_ADD(c->sock.owner.account->w[c->sock.owner.worker->id].failures, 1);
+    enum access_error why = d->error == -ETIMEDOUT ? ACCESS_POD_TIMEOUT
+                            : d->error             ? ACCESS_POD_REFUSED
+                                                   : access_no_pod(error);
+    flow_failed(c, why);
+    account_failed(conn_account(c), why);
     conn_close(c, true);
 }
 

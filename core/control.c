@@ -396,6 +396,10 @@ unsigned core_descriptors_max(void) {
     return room_most();
 }
 
+uint64_t core_descriptors_refused(void) {
+    return room_sum().refused;
+}
+
 void core_worker_figures(unsigned id, struct core_figures *ret) {
     struct worker *w = process.worker[id];
     *ret = (struct core_figures){
@@ -426,6 +430,7 @@ static void worker_look(unsigned id, struct ledger_worker *ret) {
     *ret = (struct ledger_worker){
         .cpu_ns = cpu_ns_of(id),
         .lag_ns_max = __atomic_exchange_n(&w->window_lag_ns, 0, __ATOMIC_RELAXED),
+        .kernel_ns_max = __atomic_exchange_n(&w->window_kernel_ns, 0, __ATOMIC_RELAXED),
         .buffers_short = __atomic_load_n(&w->buffers_short, __ATOMIC_RELAXED),
         .buffers = __atomic_load_n(&w->in_use, __ATOMIC_RELAXED),
         .buffers_most = w->most,

@@ -45,6 +45,8 @@ void core_stop(void);
 const char *core_features(void);
 unsigned core_connections_max(void);
 unsigned core_descriptors_max(void); /* that workers may use */
+uint64_t
+core_descriptors_refused(void); /* how often there was none, and nobody had one to give up */
 
 /* ---- modules ---- */
 struct module_info {

@@ -9,6 +9,7 @@
 #include "core/process.h"
 #include "core/retire.h"
 #include "core/shutoff.h"
+#include "core/splitmix.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,10 +160,7 @@ static bool refuse(struct door *d, const struct worker *w) {
 /* ---- sources ---- */
 
 static uint64_t mix(uint64_t z, uint64_t secret) {
-    z += secret;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return (z ^ (z >> 31)) | 1;
+    return splitmix_mix(z + secret) | 1;
 }
 
 /* What an address is known by: an IPv4 one whole or its /24, an IPv6 one by its /64 or /48. 0: it has none. */

@@ -12,6 +12,8 @@
  * From the moment two lines both have something waiting, and as long as they do, what they were given differs by at most a quantum
  * (times its weight) and one item; between any two later moments by a quantum and two items (tests/unit/test_drr.c). A line that
  * runs empty loses what credit it had, never what it owes.
+ *
+ * What a line waits for others is known, too (`waited`, after each drr_take): neither its own items nor what it owes are in it.
  */
 #pragma once
 #include <stdbool.h>
@@ -32,6 +34,7 @@ struct drr_line { /* weight > 0, all else zeroed */
     unsigned count, weight;
     bool in; /* among the fresh or in the round, perhaps with nothing left */
     int64_t credit;
+    uint64_t ready, waited; /* it could have been served since; how long others were in its way */
 };
 
 struct drr_lines {
@@ -42,6 +45,7 @@ struct drr { /* quantum > 0, all else zeroed */
     struct drr_lines fresh, round;
     unsigned count; /* items of all lines */
     int64_t quantum;
+    uint64_t now; /* by the clock of who serves; only `waited` needs it */
 };
 
 static inline void drr_append(struct drr_lines *of, struct drr_line *l) {
@@ -61,14 +65,17 @@ static inline void drr_pop(struct drr_lines *of) {
 
 static inline void drr_grant(struct drr *d, struct drr_line *l) {
     l->credit += d->quantum * l->weight;
+    l->ready = d->now; /* until now it was empty, or what it owed was in its way */
 }
 
 static inline void drr_put(struct drr *d, struct drr_line *l, struct drr_item *i) {
     i->next = NULL;
-    if (l->first)
+    if (l->first) {
         l->last->next = i;
-    else
+    } else {
         l->first = i;
+        l->ready = d->now;
+    }
     l->last = i;
     l->count++;
     d->count++;
@@ -108,6 +115,8 @@ static inline struct drr_item *drr_take(struct drr *d, struct drr_line **ret_lin
         bool fresh = d->fresh.first;
         struct drr_line *l = fresh ? d->fresh.first : d->round.first;
         if (l->first && l->credit > 0) {
+            l->waited = d->now > l->ready ? d->now - l->ready : 0;
+            l->ready = d->now;
             *ret_line = l;
             return drr_line_take(d, l);
         }
@@ -121,9 +130,15 @@ static inline struct drr_item *drr_take_of(struct drr *d, struct drr_line *l) {
     return l->first ? drr_line_take(d, l) : NULL;
 }
 
-static inline void drr_paid(struct drr *d, struct drr_line *l, int64_t cost) {
+/* What it costs and was not, or will not be, spent by the clock of who serves. */
+static inline void drr_owes(struct drr *d, struct drr_line *l, int64_t cost) {
     int64_t least = -DRR_DEBT_MOST * d->quantum;
     l->credit = l->credit - cost < least ? least : l->credit - cost;
+}
+
+static inline void drr_paid(struct drr *d, struct drr_line *l, int64_t cost) {
+    l->ready += (uint64_t)cost; /* its own doing */
+    drr_owes(d, l, cost);
 }
 
 static inline void drr_leave(struct drr_lines *of) {

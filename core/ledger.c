@@ -213,11 +213,12 @@ static struct ledger_use use_since(const struct account_worker *sum,
                                    const struct account_worker *before) {
 #define SINCE(counter) .counter = sum->counter - before->counter
 #define NOW(gauge) .gauge = sum->gauge
-    return (struct ledger_use){SINCE(accepted),      SINCE(handshakes), SINCE(requests),
-                               SINCE(bytes_in),      SINCE(bytes_out),  SINCE(pod_bytes_in),
-                               SINCE(pod_bytes_out), SINCE(resets),     SINCE(pod_failures),
-                               SINCE(failures),      NOW(connections),  NOW(silent),
-                               NOW(descriptors),     NOW(buffers)};
+    return (struct ledger_use){SINCE(accepted),      SINCE(handshakes),    SINCE(requests),
+                               SINCE(bytes_in),      SINCE(bytes_out),     SINCE(pod_bytes_in),
+                               SINCE(pod_bytes_out), SINCE(resets),        SINCE(pod_failures),
+                               SINCE(failures),      SINCE(no_descriptor), SINCE(no_memory),
+                               SINCE(waited_us),     SINCE(waits),         NOW(connections),
+                               NOW(silent),          NOW(descriptors),     NOW(buffers)};
 #undef SINCE
 #undef NOW
 }
@@ -267,10 +268,15 @@ static void accounts_close(double ns_per_cycle) {
         }
 }
 
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
 static void worker_close(const struct ledger_worker *w, struct ledger_known *k,
                          struct ledger_all *all) {
     all->loop_ns += (uint64_t)(w->cpu_ns - k->cpu_ns);
-    all->lag_ns_max = w->lag_ns_max > all->lag_ns_max ? w->lag_ns_max : all->lag_ns_max;
+    all->lag_ns_max = larger(w->lag_ns_max, all->lag_ns_max);
+    all->kernel_ns_max = larger(w->kernel_ns_max, all->kernel_ns_max);
     all->buffers_short += w->buffers_short - k->buffers_short;
     all->buffers += (int64_t)w->buffers;
     all->buffers_most += (int64_t)w->buffers_most;
@@ -280,10 +286,11 @@ static void worker_close(const struct ledger_worker *w, struct ledger_known *k,
 
 static void all_close(const struct ledger_moment *m, int64_t before_ns) {
     struct ledger_all all = {
+        .window_ns = m->now_ns - before_ns,
         .capacity_ns = (uint64_t)(m->now_ns - before_ns) * m->workers,
         .descriptors = ledger.descriptors,
         .descriptors_most = m->descriptors_most,
-        .own_ns = ledger.own ? ledger.own->fold->window_ns : 0,
+        .own = ledger.own ? ledger.own->fold->use : (struct ledger_use){0},
     };
     for (unsigned i = 0; i < m->workers; i++)
         worker_close(&m->worker[i], &ledger.known[i], &all);
@@ -334,7 +341,7 @@ void ledger_rows(void (*row)(void *, const struct ledger_row *), void *user) {
     for (size_t i = 0; i < ledger.count; i++) {
         const struct account *a = ledger.active[i];
         if (!is_own(a))
-            row(user, &(struct ledger_row){a->name, a->port, a->fold->use});
+            row(user, &(struct ledger_row){a, a->name, a->port, a->fold->use});
     }
 }
 

@@ -13,22 +13,26 @@ enum { LEDGER_WINDOW_MS = 100 };
 
 struct ledger_use { /* of one window; counters are differences, gauges are values at its end */
     uint64_t loop_ns, accepted, handshakes, requests, bytes_in, bytes_out, pod_bytes_in,
-        pod_bytes_out, resets, pod_failures, failures;
+        pod_bytes_out, resets, pod_failures, failures, no_descriptor, no_memory, waited_us, waits;
     int64_t connections, silent, descriptors, buffers;
 };
 
 struct ledger_row {
+    const struct account
+        *account; /* two may have one name: of one that is gone, and of who came after */
     const char *tenant;
     uint16_t port; /* 0: the tenant as a whole, ports included */
     struct ledger_use now;
 };
 
 struct ledger_all {         /* the edge itself, same window */
+    int64_t window_ns;      /* it may have been late */
     uint64_t loop_ns;       /* processor time of all workers' threads */
-    uint64_t own_ns;        /* of that, what no tenant caused */
     uint64_t capacity_ns;   /* workers * window */
     uint64_t lag_ns_max;    /* the longest turn of any worker in this window */
+    uint64_t kernel_ns_max; /* the longest that the kernel took for one turn's operations */
     uint64_t buffers_short; /* turns in which a worker had no buffer to give the kernel */
+    struct ledger_use own;  /* what no tenant caused: loop_ns is in that of the workers */
     int64_t descriptors, descriptors_most, buffers, buffers_most;
 };
 
@@ -45,9 +49,9 @@ uint64_t ledger_worker_own_ns(unsigned worker);
 
 /* ---- what a window is made of: ledger_fold gathers it, and tests do ---- */
 struct ledger_worker {
-    int64_t cpu_ns;         /* of its thread, since it began */
-    uint64_t lag_ns_max;    /* in this window */
-    uint64_t buffers_short; /* since it began */
+    int64_t cpu_ns;                     /* of its thread, since it began */
+    uint64_t lag_ns_max, kernel_ns_max; /* in this window */
+    uint64_t buffers_short;             /* since it began */
     uint64_t buffers, buffers_most;
     struct account_worker *listed; /* taken from its list */
 };

@@ -194,12 +194,13 @@ static void accept_retry(struct timer *);
 static void slot_start(struct message *);
 static void slot_close(struct message *);
 
+/* Who waits to be accepted on a raw port waits for that port's own sake. */
 static void slot_init(struct listener *l, unsigned i, int fd) {
     struct listener_slot *s = &l->slot[i];
     s->listener = l;
     s->fd = fd;
     owner_init(&s->owner, process.worker[i], process.nobody, listener_release);
-    lane_init_own(&s->lane, &s->owner);
+    lane_init_own(&s->lane, &s->owner, l->kind == LISTENER_RAW ? NULL : process.nobody);
     op_init(&s->accept, &s->owner, accept_done);
     timer_init(&s->retry, accept_retry);
     s->start.run = slot_start;
@@ -212,6 +213,8 @@ struct listener *listener_open(enum listener_kind kind, const union address *a, 
     bool bound = *ahead_find(a);
     int error = !l ? -ENOMEM : bound ? 0 : port_probe(a);
     l = error && l ? (free(l), NULL) : l;
+    if (l)
+        l->kind = kind;
     for (unsigned i = 0; l && i < n; i++) {
         int fd = socket_listen(a);
         if (fd >= 0) {
@@ -230,7 +233,6 @@ struct listener *listener_open(enum listener_kind kind, const union address *a, 
     }
     if (!bound) /* else it has them already */
         room_shift((int)n);
-    l->kind = kind;
     l->port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
     l->count = n;
     atomic_init(&l->left, n);
@@ -284,14 +286,17 @@ static struct door *slot_door(const struct listener_slot *s) {
 }
 
 /* All that come, or one when the budget has one. Armed for many it takes all who wait, at once, before anyone is asked whether
- * there is room for them: where there is little, one as well. */
+ * there is room for them: where there is little, one as well, and none while there is none: who has been accepted can only be ended. */
 static void slot_arm(struct listener_slot *s) {
     struct worker *w = s->owner.worker;
     struct door *d = slot_door(s);
-    int64_t wait = d ? door_accept_wait_ms(d, w->now_ns) : 0;
+    bool tight = room_is_tight(w);
+    int64_t wait = tight && !room_for_client(w) ? ACCEPT_RETRY_MS
+                   : d                          ? door_accept_wait_ms(d, w->now_ns)
+                                                : 0;
     if (wait)
         timer_set(w, &s->retry, wait);
-    else if (d || room_is_tight(w))
+    else if (d || tight)
         ring_accept_once(w->ring, &s->accept, s->fd);
     else
         ring_accept(w->ring, &s->accept, s->fd);

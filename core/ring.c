@@ -378,7 +378,8 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     if (timeout_ns < 0)
         ts = (struct __kernel_timespec){
             .tv_sec = LONG_S}; /* without one liburing drops the gathering time: all or nothing */
-    if (!timeout_ns) /* also what only a look for events brings: the kernel defers that until then */
+    if (!timeout_ns || io_uring_cq_ready(&r->uring))
+        /* also what only a look for events brings: the kernel defers that until then */
         error = io_uring_submit_and_get_events(&r->uring);
     else if (expected > 1 && r->features & RING_MIN_WAIT)
         error =
@@ -426,8 +427,9 @@ unsigned ring_dispatch(struct ring *r, struct turn *t) {
         op_fetch_owner(op_ahead(r, head + AHEAD_OWNER, tail));
         op_fetch_payer(op_ahead(r, head + AHEAD_PAYER, tail));
         dispatch(r, t, cqe);
-        if (t && !t->crowded && turn_is_long(t, count))
-            turn_crowd(t, are_several(r, head + 1, tail));
+        if (t && !t->crowded && turn_is_long(t, count, cqe->res) &&
+            turn_ends(t, are_several(r, head + 1, tail)))
+            break; /* what is left stays in the ring */
     }
     io_uring_cq_advance(&r->uring, count);
     return count;

@@ -4,25 +4,29 @@
  *   edge ──▶ strains (CPU, descriptors, buffers) ─┐
  *   fares of the others against their calm ───────┴▶ harm ──▶ blame: above fair share, and the most ──▶ ladder, states
  *
- * A tenant's own trouble (slow or broken pods) looks like harm in his figures alone: his p99 and errors count only while the edge
- * itself is strained.
+ * A tenant's own trouble (slow or broken pods) must not look like harm by others: it could be made. So failures count only for what the
+ * edge itself lacked; a p99, in which his pods' time is, only while the edge itself is late, and if it is there without him, too.
  */
 #include "core/shutoff.h"
+#include "core/splitmix.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum resource { CPU, DESCRIPTORS, BUFFERS, RESOURCES };
+enum resource { CPU, DESCRIPTORS, BUFFERS, RESOURCES = SHUTOFF_RESOURCES };
 
 enum cause {
     CAUSE_NONE,
     CAUSE_LAG,
     CAUSE_WAIT,
+    CAUSE_LANES,
     CAUSE_DROPS,
     CAUSE_P99,
-    CAUSE_ERRORS,
     CAUSE_DESCRIPTORS,
-    CAUSE_BUFFERS
+    CAUSE_REFUSED,
+    CAUSE_NO_DESCRIPTOR,
+    CAUSE_BUFFERS,
+    CAUSE_NO_MEMORY,
 };
 
 enum {
@@ -31,8 +35,10 @@ enum {
     RELAPSE_MS = 30000, /* harm again so soon: the step was taken back too early */
     RELAX_MOST_MS = 60000,
     SHUT_AFTER_MS =
-        500,    /* limited at least so long before it is shut: budgets need a moment to show */
-    RECENT = 3, /* windows that a p99 and a rate of errors are of */
+        500,         /* limited at least so long before it is shut: budgets need a moment to show */
+    RECENT = 3,      /* windows that a p99, a rate of errors and a wait are of */
+    LATE_MS = 250,   /* a window that was so long says nothing of now */
+    WAITS_LEAST = 5, /* that an average is believed of */
     ACCEPT_COST_NS = 20000, /* what the kernel spends on a connection before any loop sees it */
     FARE_LEAST = 30,        /* requests that a rate or a p99 is believed of */
     ERRORS_LEAST = 3,
@@ -47,7 +53,7 @@ static const double CALM_FADE = 0.995; /* of sums, from window to window */
 static const double BUSY = 0.4;        /* of all workers' time */
 
 struct fare { /* sums; those of what is usual fade */
-    double requests, failures, duration[ACCOUNT_BUCKETS];
+    double tries, lacked[RESOURCES], waited_ms, waits, duration[ACCOUNT_BUCKETS];
 };
 
 struct fared { /* a tenant */
@@ -55,6 +61,9 @@ struct fared { /* a tenant */
     struct fare now, calm; /* of the recent windows; what is usual */
     struct shutoff_fare recent[RECENT];
     int64_t seen_ms;
+    unsigned rests;                         /* windows in a row in which it did nothing */
+    double use[RESOURCES], most[RESOURCES]; /* of its units together; of the one that uses most */
+    double late; /* requests that took too long, beyond those one expects */
 };
 
 struct strain { /* of one resource: 1 is the limit */
@@ -77,10 +86,11 @@ struct shutoff {
     unsigned windows;
     struct shutoff_edge edge;
     struct strain strain[RESOURCES];
-    struct fare all, calm;
-    double total[RESOURCES], top[RESOURCES];
+    struct fare all, fresh, calm; /* of the recent windows, of this one, and what is usual */
+    const struct fared *loudest[2];
+    double nobody[RESOURCES], total[RESOURCES], top[RESOURCES];
     unsigned active; /* tenants */
-    bool any_harm;
+    bool any_harm, late;
     shutoff_moved_fn *moved;
     void *user;
 };
@@ -203,9 +213,10 @@ void shutoff_window(struct shutoff *s, const struct shutoff_edge *edge) {
     s->edge = *edge;
     s->windows++;
     for (size_t i = 0; i < s->unit_count; i++)
-        s->unit[i]->use = (struct shutoff_use){0};
+        s->unit[i]->use = (struct ledger_use){0};
     for (size_t i = 0; i < s->fared_count; i++)
-        s->fared[i]->recent[s->windows % RECENT] = (struct shutoff_fare){0};
+        if (s->fared[i]->rests++ < RECENT)
+            s->fared[i]->recent[s->windows % RECENT] = (struct shutoff_fare){0};
 }
 
 void shutoff_fared(struct shutoff *s, const char *tenant, const struct shutoff_fare *fare) {
@@ -213,16 +224,18 @@ void shutoff_fared(struct shutoff *s, const char *tenant, const struct shutoff_f
     if (!f)
         return;
     f->recent[s->windows % RECENT] = *fare;
-    if (fare->requests || fare->connections > 0)
+    f->rests = 0;
+    if (fare->tries || fare->connections > 0)
         f->seen_ms = s->edge.now_ms;
 }
 
 void shutoff_used(struct shutoff *s, const char *tenant, uint16_t port,
-                  const struct shutoff_use *use) {
+                  const struct ledger_use *use, uint64_t sources) {
     struct shutoff_unit *u = unit_get(s, tenant, port);
     if (!u)
         return;
     u->use = *use;
+    u->sources = sources;
     u->seen_ms = s->edge.now_ms;
 }
 
@@ -263,8 +276,11 @@ static void strains_take(struct shutoff *s) {
     memset(s->strain, 0, sizeof s->strain);
     strain_raise(cpu, lag / (double)c->lag_ms, CAUSE_LAG, lag, lag > (double)c->severe_ms);
     strain_raise(cpu, wait / (double)c->wait_ms, CAUSE_WAIT, wait, false);
-    if (e->dropped)
+    if (e->dropped && !e->descriptors_short) /* else nobody was let in for want of those */
         strain_raise(cpu, 2, CAUSE_DROPS, (double)e->dropped, true);
+    if (e->descriptors_short)
+        strain_raise(&s->strain[DESCRIPTORS], 2, CAUSE_REFUSED, (double)e->descriptors_short,
+                     false);
     strain_raise(&s->strain[DESCRIPTORS],
                  scarcity(e->descriptors, e->descriptors_most, c->headroom), CAUSE_DESCRIPTORS,
                  percent_left(e->descriptors, e->descriptors_most), false);
@@ -278,132 +294,274 @@ static bool edge_is_strained(const struct shutoff *s) {
     for (int r = 0; r < RESOURCES; r++)
         if (s->strain[r].harm >= HALF)
             return true;
-    return (double)s->edge.loop_ns >= BUSY * (double)s->edge.capacity_ns;
+    return false;
 }
 
 /* ---- how the others fare ---- */
 
 static void fare_add(struct fare *sum, const struct fare *f, double sign) {
-    sum->requests += sign * f->requests;
-    sum->failures += sign * f->failures;
+    sum->tries += sign * f->tries;
+    sum->waited_ms += sign * f->waited_ms;
+    sum->waits += sign * f->waits;
+    for (int r = 0; r < RESOURCES; r++)
+        sum->lacked[r] += sign * f->lacked[r];
     for (int i = 0; i < ACCOUNT_BUCKETS; i++)
         sum->duration[i] += sign * f->duration[i];
 }
 
-static void fare_fade(struct fare *f, double fade, const struct shutoff_fare *window) {
-    f->requests = f->requests * fade + (double)window->requests;
-    f->failures = f->failures * fade + (double)window->failures;
+static struct fare fare_of(const struct shutoff_fare *window) {
+    struct fare f = {
+        .tries = (double)window->tries,
+        .lacked =
+            {[DESCRIPTORS] = (double)window->no_descriptor, [BUFFERS] = (double)window->no_memory},
+        .waited_ms = (double)window->waited_us / 1000,
+        .waits = (double)window->waits,
+    };
     for (int i = 0; i < ACCOUNT_BUCKETS; i++)
-        f->duration[i] = f->duration[i] * fade + (double)window->duration[i];
+        f.duration[i] = (double)window->duration[i];
+    return f;
 }
 
-static void fares_take(struct shutoff *s) {
-    s->all = s->calm = (struct fare){0};
-    s->active = 0;
-    for (size_t i = 0; i < s->fared_count; i++) {
-        struct fared *f = s->fared[i];
-        f->now = (struct fare){0};
-        for (int k = 0; k < RECENT; k++)
-            fare_fade(&f->now, 1, &f->recent[k]);
-        fare_add(&s->all, &f->now, 1);
-        fare_add(&s->calm, &f->calm, 1);
-        s->active += s->edge.now_ms - f->seen_ms < ACTIVE_MS;
+static struct fare fare_fresh(const struct shutoff *s, const struct fared *f) {
+    return fare_of(&f->recent[s->windows % RECENT]);
+}
+
+static double p99_ms(const struct fare *, double least);
+static double late_count(const struct fare *, double limit_ms);
+
+/* The limit, from what is usual for all: 0: that is not known yet. */
+static double p99_limit_ms(const struct shutoff *s, const struct fare *usual) {
+    double calm = p99_ms(usual, CALM_LEAST);
+    return calm > 0 ? (double)s->conf.p99_factor * (calm > 1 ? calm : 1) : 0;
+}
+
+/* Whose requests, more than any other's, make the p99 of all what it is. */
+static void loudest_see(struct shutoff *s, struct fared *f, double limit_ms) {
+    double count = 0;
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
+        count += f->now.duration[i];
+    f->late = limit_ms > 0 ? late_count(&f->now, limit_ms) - 0.01 * count : 0;
+    if (!s->loudest[0] || f->late > s->loudest[0]->late) {
+        s->loudest[1] = s->loudest[0];
+        s->loudest[0] = f;
+    } else if (!s->loudest[1] || f->late > s->loudest[1]->late) {
+        s->loudest[1] = f;
     }
 }
 
-/* What is usual is learned while nothing is short and nobody is held. */
-static void calm_learn(struct shutoff *s) {
-    bool held = s->any_harm || edge_is_strained(s);
-    for (size_t i = 0; !held && i < s->unit_count; i++)
-        held = s->unit[i]->state != SHUTOFF_OPEN;
-    for (size_t i = 0; !held && i < s->fared_count; i++)
-        fare_fade(&s->fared[i]->calm, CALM_FADE, &s->fared[i]->recent[s->windows % RECENT]);
+static void fare_take(struct shutoff *s, struct fared *f) {
+    struct fare fresh = fare_fresh(s, f);
+    for (int k = 0; k < RECENT; k++) {
+        struct fare one = fare_of(&f->recent[k]);
+        fare_add(&f->now, &one, 1);
+    }
+    fare_add(&s->all, &f->now, 1);
+    fare_add(&s->fresh, &fresh, 1);
 }
 
-/* Milliseconds, within its bucket as if evenly spread. 0: too few to say. */
+static void fares_take(struct shutoff *s) {
+    s->all = s->fresh = s->calm = (struct fare){0};
+    s->loudest[0] = s->loudest[1] = NULL;
+    s->active = 0;
+    for (size_t i = 0; i < s->fared_count; i++) {
+        struct fared *f = s->fared[i];
+        fare_add(&s->calm, &f->calm, 1);
+        s->active += s->edge.now_ms - f->seen_ms < ACTIVE_MS;
+        f->now = (struct fare){0};
+        if (f->rests <= RECENT)
+            fare_take(s, f);
+    }
+    double limit = p99_limit_ms(s, &s->calm);
+    for (size_t i = 0; i < s->fared_count; i++)
+        if (s->fared[i]->rests <= RECENT)
+            loudest_see(s, s->fared[i], limit);
+}
+
+static void fare_fade(struct fare *f, double fade, const struct fare *window) {
+    struct fare was = *f;
+    *f = *window;
+    fare_add(f, &was, fade);
+}
+
+/* What is usual is learned while nothing is short, there is time, and nobody is held. */
+static void calm_learn(struct shutoff *s) {
+    bool busy = (double)s->edge.loop_ns >= BUSY * (double)s->edge.capacity_ns;
+    bool held = s->any_harm || busy || edge_is_strained(s);
+    for (size_t i = 0; !held && i < s->unit_count; i++)
+        held = s->unit[i]->state != SHUTOFF_OPEN;
+    for (size_t i = 0; !held && i < s->fared_count; i++) {
+        struct fare fresh = fare_fresh(s, s->fared[i]);
+        fare_fade(&s->fared[i]->calm, CALM_FADE, &fresh);
+    }
+}
+
+/* Bounds of bucket i, in milliseconds; the last one's upper is a guess. */
+static double bucket_ms(int i) {
+    static const double bound[] = {0, ACCOUNT_BOUNDS};
+    return i < ACCOUNT_BUCKETS ? bound[i] / 1000 : 2 * bound[ACCOUNT_BUCKETS - 1] / 1000;
+}
+
+/* Within its bucket as if evenly spread. 0: too few to say. */
 static double p99_ms(const struct fare *f, double least) {
-    static const double bound[] = {ACCOUNT_BOUNDS};
-    double sum = 0, seen = 0, low = 0;
+    double sum = 0, seen = 0;
     for (int i = 0; i < ACCOUNT_BUCKETS; i++)
         sum += f->duration[i];
     if (sum < least)
         return 0;
     for (int i = 0; i < ACCOUNT_BUCKETS; i++) {
-        double high = i < ACCOUNT_BUCKETS - 1 ? bound[i] : 2 * low;
+        double low = bucket_ms(i), high = bucket_ms(i + 1);
         if (seen + f->duration[i] >= 0.99 * sum && f->duration[i] > 0)
-            return (low + (high - low) * (0.99 * sum - seen) / f->duration[i]) / 1000;
+            return low + (high - low) * (0.99 * sum - seen) / f->duration[i];
         seen += f->duration[i];
-        low = high;
     }
-    return low / 1000;
+    return bucket_ms(ACCOUNT_BUCKETS - 1);
 }
 
-static double error_rate(const struct fare *f) { /* of 1,000 */
-    return f->requests > 0 ? 1000 * f->failures / f->requests : 0;
+/* So many took longer. */
+static double late_count(const struct fare *f, double limit_ms) {
+    double late = 0;
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++) {
+        double low = bucket_ms(i), high = bucket_ms(i + 1);
+        double part = (high - limit_ms) / (high - low);
+        late += f->duration[i] * (part > 1 ? 1 : part < 0 ? 0 : part);
+    }
+    return late;
+}
+
+static double error_rate(const struct fare *f, int r) { /* of 1,000 */
+    return f->tries > 0 ? 1000 * f->lacked[r] / f->tries : 0;
+}
+
+static double wait_ms(const struct fare *f, double least) { /* 0: too few to say */
+    return f->waits >= least && f->waits > 0 ? f->waited_ms / f->waits : 0;
+}
+
+struct others { /* all but one tenant */
+    struct fare recent, fresh, usual;
+};
+
+static void others_less(const struct shutoff *s, struct others *o, const struct fared *f) {
+    struct fare fresh = fare_fresh(s, f);
+    fare_add(&o->recent, &f->now, -1);
+    fare_add(&o->fresh, &fresh, -1);
+    fare_add(&o->usual, &f->calm, -1);
+}
+
+/* 0: not above the limit, as far as this window says, too. */
+static double p99_harm(const struct shutoff *s, const struct others *o) {
+    double limit = p99_limit_ms(s, &o->usual);
+    return limit > 0 && late_count(&o->fresh, limit) >= 1 ? p99_ms(&o->recent, FARE_LEAST) / limit
+                                                          : 0;
+}
+
+/* What one tenant alone would make of it may be his pods' doing. */
+static void p99_judge(const struct shutoff *s, const struct fared *own, const struct others *o,
+                      struct strain *cpu) {
+    const struct fared *loudest = s->loudest[s->loudest[0] == own];
+    struct others rest = *o;
+    if (!loudest)
+        return;
+    others_less(s, &rest, loudest);
+    double all = p99_harm(s, o), less = p99_harm(s, &rest);
+    strain_raise(cpu, less < all ? less : all, CAUSE_P99, p99_ms(&o->recent, FARE_LEAST), false);
 }
 
 /* What those who are not `own` suffer beside what is short. */
-static void fare_judge(const struct shutoff *s, const struct fared *own, struct strain *cpu) {
-    struct fare others = s->all, usual = s->calm;
-    if (own) {
-        fare_add(&others, &own->now, -1);
-        fare_add(&usual, &own->calm, -1);
-    }
-    double p99 = p99_ms(&others, FARE_LEAST), calm = p99_ms(&usual, CALM_LEAST);
-    if (p99 > 0 && calm > 0)
-        strain_raise(cpu, p99 / ((double)s->conf.p99_factor * (calm > 1 ? calm : 1)), CAUSE_P99,
-                     p99, false);
-    double rise = error_rate(&others) - error_rate(&usual);
-    if (others.requests >= FARE_LEAST && others.failures >= ERRORS_LEAST && rise > 0)
-        strain_raise(cpu, rise / (double)s->conf.errors, CAUSE_ERRORS, rise / 10,
+static void fare_judge(const struct shutoff *s, const struct others *o, int r, struct strain *ret) {
+    double rise = error_rate(&o->recent, r) - error_rate(&o->usual, r);
+    if (o->recent.tries >= FARE_LEAST && o->recent.lacked[r] >= ERRORS_LEAST &&
+        o->fresh.lacked[r] >= 1 && rise > 0)
+        strain_raise(ret, rise / (double)s->conf.errors,
+                     r == DESCRIPTORS ? CAUSE_NO_DESCRIPTOR : CAUSE_NO_MEMORY, rise / 10,
                      rise > (double)s->conf.severe_errors);
+}
+
+/* Nobody's own pods or requests are in what he waited for others. */
+static void lanes_judge(const struct shutoff *s, const struct others *o, struct strain *cpu) {
+    double recent = wait_ms(&o->recent, WAITS_LEAST), fresh = wait_ms(&o->fresh, 1);
+    double wait = recent < fresh ? recent : fresh;
+    strain_raise(cpu, wait / (double)s->conf.lane_ms, CAUSE_LANES, wait, false);
 }
 
 /* ---- who is to blame ---- */
 
-static void uses_take(struct shutoff *s) {
-    memset(s->total, 0, sizeof s->total);
-    memset(s->top, 0, sizeof s->top);
-    for (size_t i = 0; i < s->unit_count; i++) {
-        struct shutoff_unit *u = s->unit[i];
-        double cpu = (double)u->use.loop_ns + (double)u->use.accepted * ACCEPT_COST_NS;
-        u->smooth[CPU] = HALF * u->smooth[CPU] + cpu;
-        u->smooth[DESCRIPTORS] = (double)u->use.descriptors;
-        u->smooth[BUFFERS] = (double)u->use.buffers;
-        for (int r = 0; r < RESOURCES; r++) {
-            s->total[r] += u->smooth[r];
-            if (u->smooth[r] > s->top[r])
-                s->top[r] = u->smooth[r];
-        }
+static double cpu_of(const struct ledger_use *use) {
+    return (double)use->loop_ns + (double)use->accepted * ACCEPT_COST_NS;
+}
+
+static void contributor_see(struct shutoff *s, const double use[RESOURCES]) {
+    for (int r = 0; r < RESOURCES; r++) {
+        s->total[r] += use[r] > 0 ? use[r] : 0;
+        s->top[r] = use[r] > s->top[r] ? use[r] : s->top[r];
     }
 }
 
-static double share_of(const struct shutoff *s, const struct shutoff_unit *u, int r) {
-    return s->total[r] > 0 ? u->smooth[r] / s->total[r] : 0;
+static void unit_take(struct shutoff *s, struct shutoff_unit *u) {
+    struct fared *f = u->of = map_get(&s->tenants, u->tenant);
+    u->smooth[CPU] = HALF * u->smooth[CPU] + cpu_of(&u->use);
+    u->smooth[DESCRIPTORS] = (double)u->use.descriptors;
+    u->smooth[BUFFERS] = (double)u->use.buffers;
+    for (int r = 0; f && r < RESOURCES; r++) {
+        f->use[r] += u->smooth[r];
+        f->most[r] = u->smooth[r] > f->most[r] ? u->smooth[r] : f->most[r];
+    }
+}
+
+/* Tenants are compared, whatever number of ports they spread it over; and with them what is nobody's, who can't be held, but whose doing
+ * is not to be held against another. */
+static void uses_take(struct shutoff *s) {
+    const struct ledger_use *nobody = &s->edge.nobody;
+    memset(s->total, 0, sizeof s->total);
+    memset(s->top, 0, sizeof s->top);
+    for (size_t i = 0; i < s->fared_count; i++) {
+        memset(s->fared[i]->use, 0, sizeof s->fared[i]->use);
+        memset(s->fared[i]->most, 0, sizeof s->fared[i]->most);
+    }
+    for (size_t i = 0; i < s->unit_count; i++)
+        unit_take(s, s->unit[i]);
+    for (size_t i = 0; i < s->fared_count; i++)
+        contributor_see(s, s->fared[i]->use);
+    s->nobody[CPU] = HALF * s->nobody[CPU] + cpu_of(nobody);
+    s->nobody[DESCRIPTORS] = (double)nobody->descriptors;
+    s->nobody[BUFFERS] = (double)nobody->buffers;
+    contributor_see(s, s->nobody);
+}
+
+static double share_of(const struct shutoff *s, double use, int r) {
+    return s->total[r] > 0 ? use / s->total[r] : 0;
 }
 
 static bool is_to_blame(const struct shutoff *s, const struct shutoff_unit *u, int r) {
-    return u->smooth[r] > 0 && u->smooth[r] >= LEVEL * s->top[r] &&
-           share_of(s, u, r) * s->active > ABOVE;
+    const struct fared *f = u->of;
+    return u->smooth[r] > 0 && u->smooth[r] >= LEVEL * f->most[r] &&
+           f->use[r] >= LEVEL * s->top[r] && share_of(s, f->use[r], r) * s->active > ABOVE;
 }
 
 /* The harm that others suffer by this unit, its gravest cause first; none when there are no others. */
-static struct strain unit_harm(struct shutoff *s, const struct shutoff_unit *u, double *ret_share) {
-    const struct fared *own = map_get(&s->tenants, u->tenant);
-    bool own_active = own && s->edge.now_ms - own->seen_ms < ACTIVE_MS;
+static struct strain unit_harm(struct shutoff *s, struct shutoff_unit *u) {
+    const struct fared *own = u->of;
+    struct others o = {s->all, s->fresh, s->calm};
     struct strain worst = {0};
-    *ret_share = share_of(s, u, CPU);
-    if (s->active <= own_active)
+    bool own_active = own && s->edge.now_ms - own->seen_ms < ACTIVE_MS;
+    u->share = share_of(s, u->smooth[CPU], CPU);
+    u->tenant_share = own ? share_of(s, own->use[CPU], CPU) : u->share;
+    if (!own || s->active <= own_active)
         return worst;
+    others_less(s, &o, own);
     for (int r = 0; r < RESOURCES; r++) {
         struct strain one = s->strain[r];
-        if (r == CPU && edge_is_strained(s))
-            fare_judge(s, own, &one);
+        if (r == CPU)
+            lanes_judge(s, &o, &one);
+        if (r == CPU && (one.harm >= HALF || edge_is_strained(s)))
+            p99_judge(s, own, &o, &one);
+        if (r != CPU)
+            fare_judge(s, &o, r, &one);
         s->any_harm |= one.harm >= 1;
         if (!is_to_blame(s, u, r) || one.harm <= worst.harm)
             continue;
         worst = one;
-        *ret_share = share_of(s, u, r);
+        u->share = share_of(s, u->smooth[r], r);
+        u->tenant_share = share_of(s, own->use[r], r);
     }
     return worst;
 }
@@ -421,6 +579,10 @@ static void cause_print(const struct shutoff *s, const struct strain *h, char *o
         snprintf(out, room, "new connections wait %.0f ms to be accepted (limit %lld ms)", h->value,
                  (long long)c->wait_ms);
         break;
+    case CAUSE_LANES:
+        snprintf(out, room, "others' work is %.1f ms in the way of theirs (limit %lld ms)",
+                 h->value, (long long)c->lane_ms);
+        break;
     case CAUSE_DROPS:
         snprintf(out, room, "%.0f new connections found no room in the queue", h->value);
         break;
@@ -428,8 +590,14 @@ static void cause_print(const struct shutoff *s, const struct strain *h, char *o
         snprintf(out, room, "their p99 is %.0f ms, more than %lld times its calm value", h->value,
                  (long long)c->p99_factor);
         break;
-    case CAUSE_ERRORS:
-        snprintf(out, room, "%.1f %% of their requests fail", h->value);
+    case CAUSE_REFUSED:
+        snprintf(out, room, "%.0f times there was no descriptor for one of them", h->value);
+        break;
+    case CAUSE_NO_DESCRIPTOR:
+        snprintf(out, room, "%.1f %% of their requests fail for want of descriptors", h->value);
+        break;
+    case CAUSE_NO_MEMORY:
+        snprintf(out, room, "%.1f %% of their requests fail for want of buffers", h->value);
         break;
     case CAUSE_DESCRIPTORS:
         snprintf(out, room, "%.0f %% of the descriptors are left", h->value);
@@ -443,28 +611,31 @@ static void cause_print(const struct shutoff *s, const struct strain *h, char *o
     }
 }
 
+/* What was counted in this window, in a second. */
+static double rate_of(const struct shutoff *s, uint64_t count) {
+    return (double)count * 1000 / (double)(s->edge.window_ms > 0 ? s->edge.window_ms : 1);
+}
+
 static void evidence(const struct shutoff *s, struct shutoff_unit *u, const struct strain *h) {
-    char cause[100], sources[40] = "";
-    const struct shutoff_use *use = &u->use;
+    char cause[100], sources[40] = "", tenant[40] = "";
+    const struct ledger_use *use = &u->use;
     cause_print(s, h, cause, sizeof cause);
-    if (use->sources)
-        snprintf(sources, sizeof sources, " from %llu sources", (unsigned long long)use->sources);
+    if (u->sources)
+        snprintf(sources, sizeof sources, " from %llu sources", (unsigned long long)u->sources);
+    if (u->tenant_share > u->share + 0.005)
+        snprintf(tenant, sizeof tenant, " of its tenant's %.0f %%", 100 * u->tenant_share);
     snprintf(u->why, sizeof u->why,
-             "others: %s; this %s: %.0f %% (fair: %.0f %%), %llu connections a second%s, %lld open "
-             "(%lld silent), %llu requests a second",
-             cause, u->port ? "port" : "tenant's names", 100 * u->share, 100 * u->fair,
-             (unsigned long long)use->accepted * 10, sources, (long long)use->connections,
-             (long long)use->silent, (unsigned long long)use->requests * 10);
+             "others: %s; this %s: %.0f %%%s (fair: %.0f %%), %.0f connections a second%s, %lld "
+             "open (%lld silent), %.0f requests a second",
+             cause, u->port ? "port" : "tenant's names", 100 * u->share, tenant, 100 * u->fair,
+             rate_of(s, use->accepted), sources, (long long)use->connections,
+             (long long)use->silent, rate_of(s, use->requests));
 }
 
 /* ---- states: one mover ---- */
 
-/* 0..1, by splitmix64: any seed will do. */
-static double draw(struct shutoff *s) {
-    uint64_t z = s->random += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return (double)((z ^ (z >> 31)) >> 11) / (double)(1ull << 53);
+static double draw(struct shutoff *s) { /* 0..1 */
+    return (double)(splitmix_next(&s->random) >> 11) / (double)(1ull << 53);
 }
 
 static void unit_move(struct shutoff *s, struct shutoff_unit *u, enum shutoff_state state,
@@ -584,11 +755,24 @@ static void open_judge(struct shutoff *s, struct shutoff_unit *u, const struct s
         u->quiet_since_ms += s->conf.quiet_ms;
     }
     if (!h->harm) /* what is usual for its budget, over half a minute */
-        u->calm_accepts += ((double)u->use.accepted * 10 - u->calm_accepts) / 300;
+        u->calm_accepts += (rate_of(s, u->use.accepted) - u->calm_accepts) / 300;
+}
+
+static void shut_judge(struct shutoff *s, struct shutoff_unit *u) {
+    if (!u->hand && s->conf.on && u->state == SHUTOFF_SHUT && s->edge.now_ms >= u->until_ms)
+        unit_probation(s, u);
+}
+
+/* Of a window that can't be judged: what was seen before it is over, and it was no calm one. */
+static void unit_skip(struct shutoff *s, struct shutoff_unit *u) {
+    u->blamed = 0;
+    u->cooled = UINT8_MAX;
+    u->calm_since_ms = 0;
+    shut_judge(s, u);
 }
 
 static void unit_judge(struct shutoff *s, struct shutoff_unit *u) {
-    struct strain h = unit_harm(s, u, &u->share);
+    struct strain h = unit_harm(s, u);
     int64_t now = s->edge.now_ms;
     u->fair = s->active ? 1.0 / s->active : 1;
     u->harm = h.harm;
@@ -604,8 +788,7 @@ static void unit_judge(struct shutoff *s, struct shutoff_unit *u) {
         limited_judge(s, u, &h);
         break;
     case SHUTOFF_SHUT:
-        if (now >= u->until_ms)
-            unit_probation(s, u);
+        shut_judge(s, u);
         break;
     case SHUTOFF_PROBATION:
         if (harmed_twice(u) && h.harm >= 1) {
@@ -619,6 +802,13 @@ static void unit_judge(struct shutoff *s, struct shutoff_unit *u) {
     }
 }
 
+/* Who judges was held up: what this window tells of may be long over. When he is late time after time there is nothing better. */
+static bool window_is_late(struct shutoff *s) {
+    bool was = s->late;
+    s->late = s->edge.window_ms > LATE_MS;
+    return s->late && !was;
+}
+
 void shutoff_judge(struct shutoff *s, shutoff_moved_fn *moved, void *user) {
     s->moved = moved;
     s->user = user;
@@ -626,9 +816,14 @@ void shutoff_judge(struct shutoff *s, shutoff_moved_fn *moved, void *user) {
     strains_take(s);
     fares_take(s);
     uses_take(s);
+    bool skip = window_is_late(s);
     for (size_t i = 0; i < s->unit_count; i++)
-        unit_judge(s, s->unit[i]);
-    calm_learn(s);
+        if (skip)
+            unit_skip(s, s->unit[i]);
+        else
+            unit_judge(s, s->unit[i]);
+    if (!skip)
+        calm_learn(s);
     forget_old(s);
     s->moved = NULL;
 }

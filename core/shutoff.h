@@ -8,11 +8,11 @@
  *    └───────────────────────────────────────────────── calm to the end ─────────────────────────────┘
  *
  * A unit is a (tenant, raw port), or the names of a tenant on the shared listeners (port 0). Nothing is done to a unit unless others
- * are harmed AND it uses the resource that is short above its fair share AND more of it than anybody else; how much it does is never a
- * reason. Fed every window by edge/guard.c; what follows from a step is enforced by core/door.c.
+ * are harmed AND its tenant uses the resource that is short above its fair share AND more of it than anybody else AND this unit is where;
+ * how much it does is never a reason. Fed every window by edge/guard.c; what follows from a step is enforced by core/door.c.
  */
 #pragma once
-#include "core/account.h"
+#include "core/ledger.h"
 #include "core/map.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,12 +41,14 @@ enum shutoff_step {
 };
 
 struct shutoff_conf {
-    bool on;            /* else nothing is ever done but by the operator's hand */
-    int64_t lag_ms;     /* harm: a turn of a worker's loop that took so long */
-    int64_t severe_ms;  /* severe */
-    int64_t wait_ms;    /* harm: so long in the shared listeners' queues */
+    bool on;           /* else nothing is ever done but by the operator's hand */
+    int64_t lag_ms;    /* harm: a turn of a worker's loop that took so long */
+    int64_t severe_ms; /* severe */
+    int64_t wait_ms;   /* harm: so long in the shared listeners' queues */
+    int64_t lane_ms; /* harm: so long, on the average, others were in the way of a tenant's work */
     int64_t p99_factor; /* harm: others' p99 so many times what it is when all is calm */
-    int64_t errors;     /* harm: so many of 1,000 requests of others fail, above what is usual */
+    int64_t
+        errors; /* harm: so many of 1,000 tries of others fail for what the edge lacks, above what is usual */
     int64_t severe_errors;
     int64_t headroom; /* harm: less than so many percent of descriptors or buffers are left */
     int64_t step_ms;  /* a step that has not helped by then gives way to the next */
@@ -57,33 +59,30 @@ struct shutoff_conf {
     int64_t relax_ms; /* so long calm and one step is taken back; doubles when that was too early */
 };
 
-/* What one unit did in one window; gauges are values at its end. */
-struct shutoff_use {
-    uint64_t loop_ns, accepted, handshakes, requests, bytes_in, bytes_out, resets, pod_failures;
-    int64_t connections, silent, descriptors, buffers;
-    uint64_t sources; /* distinct ones; 0: not known */
-    uint64_t refused; /* turned away by its door */
-};
-/* How one tenant's requests fared, its ports included. */
+/* How one tenant fared in one window, its ports included. */
 struct shutoff_fare {
-    uint64_t requests,
-        failures; /* answers the edge made itself, but for pods that could not be reached */
+    uint64_t tries;                    /* requests, and connections to raw ports */
+    uint64_t no_descriptor, no_memory; /* of these failed for what the edge lacked */
+    uint64_t waited_us, waits;         /* others were in the way of its work */
     uint64_t duration[ACCOUNT_BUCKETS];
     int64_t connections;
 };
 /* The edge as a whole in one window. */
 struct shutoff_edge {
     int64_t now_ms;                /* any clock that never goes back */
+    int64_t window_ms;             /* since the window before */
     uint64_t loop_ns, capacity_ns; /* of all workers */
     uint64_t lag_ns;               /* the longest turn that was work, not waiting for a CPU */
-    uint64_t wait_ns;              /* a new connection's time in the shared listeners' queues */
-    uint64_t dropped;              /* connections that those had no room for */
-    uint64_t buffers_short;
+    uint64_t wait_ns; /* until it is known whose a new connection on a shared listener is */
+    uint64_t dropped; /* connections that those had no room for */
+    uint64_t buffers_short, descriptors_short; /* how often there was none */
+    struct ledger_use nobody;                  /* what no tenant is charged for */
     int64_t descriptors, descriptors_most, buffers, buffers_most;
 };
 
-enum { SHUTOFF_WHY = 320, SHUTOFF_TENANT = 64 };
+enum { SHUTOFF_WHY = 320, SHUTOFF_TENANT = 64, SHUTOFF_RESOURCES = 3 };
 
+struct fared;
 struct shutoff_unit {
     char tenant[SHUTOFF_TENANT];
     uint16_t port; /* 0: the tenant's names */
@@ -98,10 +97,12 @@ struct shutoff_unit {
     double calm_accepts;   /* accepts a second when all is calm, for its budget */
 
     /* its own */
-    struct shutoff_use use;
-    double smooth[4];       /* of each resource, over the latest windows */
+    struct ledger_use use;
+    uint64_t sources; /* distinct ones; 0: not known */
+    struct fared *of; /* its tenant, while a window is judged; NULL: it did nothing lately */
+    double smooth[SHUTOFF_RESOURCES]; /* of each resource, over the latest windows */
     uint8_t blamed, cooled; /* latest windows as bits: harm by it; harm at half the limit by it */
-    double share, fair, harm, harm_at_step;
+    double share, tenant_share, fair, harm, harm_at_step;
     int64_t stepped_ms, calm_since_ms, relax_ms, quiet_since_ms, seen_ms, relaxed_ms;
 };
 
@@ -110,11 +111,12 @@ struct shutoff;
 struct shutoff *shutoff_new(const struct shutoff_conf *, uint64_t seed);
 void shutoff_free(struct shutoff *);
 
-/* One window: the edge, then what each tenant and unit did, in any order, then the judgement, which calls `moved` for each unit whose
+/* One window: the edge, then how each tenant fared and what each unit did, in any order, then the judgement, which calls `moved` for each unit whose
  * state or step is another now (`from_state`, `from_step` before). Who is not named did nothing. */
 void shutoff_window(struct shutoff *, const struct shutoff_edge *);
 void shutoff_fared(struct shutoff *, const char *tenant, const struct shutoff_fare *);
-void shutoff_used(struct shutoff *, const char *tenant, uint16_t port, const struct shutoff_use *);
+void shutoff_used(struct shutoff *, const char *tenant, uint16_t port, const struct ledger_use *,
+                  uint64_t sources);
 typedef void shutoff_moved_fn(void *user, const struct shutoff_unit *,
                               enum shutoff_state from_state, enum shutoff_step from_step);
 void shutoff_judge(struct shutoff *, shutoff_moved_fn *, void *user);

@@ -508,7 +508,9 @@ static void send_done(struct op *op, const struct completion *c) {
         send_sent(s, sent);
     else if (c->res < 0 && c->res != -EINTR && c->res != -EAGAIN)
         send_failed(s, c->res);
-    if (s->queue.bytes || s->shut || s->closing || s->drain_due)
+    if (s->drain_due) /* who goes on now may have much to do: here it is in its tenant's turn, and at the end of the turn in everybody's way */
+        sock_flush(&s->flush);
+    else if (s->queue.bytes || s->shut || s->closing)
         flush_later(s->owner.worker, &s->flush);
 }
 

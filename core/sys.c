@@ -184,10 +184,18 @@ void sys_pages_drop(void *p, size_t size) {
     madvise(p, size, MADV_DONTNEED);
 }
 
-int64_t sys_now_ns(void) {
+static int64_t clock_ns(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t sys_now_ns(void) {
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+int64_t sys_cpu_ns(void) {
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t sys_cycles(void) {

@@ -36,4 +36,5 @@ void sys_pages_free(void *, size_t size);
 /* What they hold is worth nothing: their memory goes back, and comes again, zeroed, when they are next used. */
 void sys_pages_drop(void *, size_t size);
 int64_t sys_now_ns(void);  /* CLOCK_MONOTONIC */
+int64_t sys_cpu_ns(void);  /* of this thread, since it began; a system call */
 uint64_t sys_cycles(void); /* cheap, monotonic on one thread */

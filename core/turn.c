@@ -6,6 +6,7 @@
 
 struct waiting {          /* a completion in a lane */
     struct drr_item item; /* first */
+    uint64_t since;       /* cycles: its turn began */
     struct op *op;
     struct completion completion;
 };
@@ -51,14 +52,16 @@ void turn_begin(struct worker *w) {
     t->crowded = turn_waits(t); /* who waits already is not to be overtaken */
 }
 
-void turn_crowd(struct turn *t, bool several) {
+bool turn_ends(struct turn *t, bool several) {
     if (several) {
         t->crowded = true;
         t->small_until_ns = worker_of(t)->now_ns + TURN_SMALL_US * 1000ll;
         ACCOUNT_ADD(t->crowds, 1);
-    } else {
-        t->slice_end = t->mark + turn_kernel_cycles(t, t->kernel) + TURN_SLICE_US * t->cycles_us;
+        return false;
     }
+    uint64_t now = t->mark + turn_kernel_cycles(t, t->kernel);
+    t->slice_end = now + TURN_SLICE_US * t->cycles_us;
+    return now - t->began >= TURN_MOST_US * t->cycles_us;
 }
 
 bool turn_is_tight(const struct worker *w) {
@@ -67,8 +70,8 @@ bool turn_is_tight(const struct worker *w) {
 
 /* ---- lanes ---- */
 
-void lane_init_own(struct lane *l, struct owner *o) {
-    *l = (struct lane){.drr = {.weight = 1}};
+void lane_init_own(struct lane *l, struct owner *o, struct account *waits) {
+    *l = (struct lane){.drr = {.weight = 1}, .account = waits};
     o->lane = l;
     o->own_lane = true;
 }
@@ -138,11 +141,27 @@ static void lane_brake(const struct worker *w, const struct lane *l, struct op *
     ring_cancel(w->ring, op);
 }
 
+/* A lane that is served several times in a row has waited once. */
+static void wait_note(const struct worker *w, const struct lane *l, const struct waiting *i) {
+    const struct turn *t = &w->turn;
+    uint64_t waited = l->account != w->nobody ? l->drr.waited : t->mark - i->since;
+    if (!waited || !l->account)
+        return;
+    struct account_worker *row = &l->account->w[w->id];
+    ACCOUNT_ADD(row->waited_us, waited / t->cycles_us);
+    ACCOUNT_ADD(row->waits, 1);
+}
+
+static void mark_set(struct turn *t, uint64_t now) {
+    t->mark = t->drr.now = now;
+}
+
 static void serve(struct worker *w, struct drr_line *line, struct drr_item *item) {
     struct lane *l = container_of(line, struct lane, drr);
     struct waiting *i = container_of(item, struct waiting, item);
     struct completion c = i->completion;
     struct op *op = i->op;
+    wait_note(w, l, i);
     worker_free(w, i, sizeof *i);
     op->owner->queued--;
     lane_charge(w, l, -(int64_t)buffers_of(&c));
@@ -150,8 +169,9 @@ static void serve(struct worker *w, struct drr_line *line, struct drr_item *item
     uint64_t kernel = t->kernel;
     op_complete(op, &c);
     uint64_t now = sys_cycles();
-    drr_paid(&t->drr, line, (int64_t)(now - t->mark + turn_kernel_cycles(t, t->kernel - kernel)));
-    t->mark = now;
+    drr_paid(&t->drr, line, (int64_t)(now - t->mark));
+    drr_owes(&t->drr, line, (int64_t)turn_kernel_cycles(t, t->kernel - kernel));
+    mark_set(t, now);
 }
 
 /* What came before it, first. */
@@ -171,12 +191,13 @@ void turn_put(struct turn *t, struct op *op, const struct completion *c) {
         put_without_memory(w, op, c);
         return;
     }
-    *i = (struct waiting){.op = op, .completion = *c};
+    *i = (struct waiting){.since = t->began, .op = op, .completion = *c};
     if (buffers_of(c))
         bufs_claim(w, c->buffer, (size_t)c->res);
     lane_charge(w, l, buffers_of(c));
     o->lane = l;
     o->queued++;
+    t->drr.now = t->began; /* the latest that it can have come */
     drr_put(&t->drr, &l->drr, &i->item);
     lane_brake(w, l, op, c);
 }
@@ -189,7 +210,7 @@ void turn_run(struct worker *w) {
     struct drr_line *line;
     struct drr_item *item;
     lanes_settle(w);
-    t->mark = sys_cycles();
+    mark_set(t, sys_cycles());
     while (t->mark + turn_kernel_cycles(t, t->kernel) < until && (item = drr_take(&t->drr, &line)))
         serve(w, line, item);
     if (turn_waits(t))

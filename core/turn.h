@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * turn.h - whose completions a worker works off first: in the order they came while a turn is short, by tenant when it is not.
  *
- *   CQE -> dispatched at once                       a turn of less than TURN_SLICE_US, or one tenant's alone: nothing to share
+ *   CQE -> dispatched at once                       a turn of less than TURN_SLICE_US, or one tenant's alone: nothing to share, but
+ *                                                   after TURN_MOST_US it ends as well, and others may have come before the next
  *   CQE -> lane of its tenant -> deficit round robin by measured time -> dispatched      (drr.h)
  *
  * A turn that has lasted TURN_SLICE_US while more than one tenant has completions left is crowded: the rest is copied out of the
@@ -16,6 +17,9 @@
  * is LANE_LONG puts the brake on what fills it: its multishot operations are cancelled, and begin again when their last completion has
  * been worked off; a socket then receives once at a time. So the tenant whose sockets flood a worker is read from less, the
  * others are not, and what waits is bounded by its sockets. Buffers that wait in a lane are its tenant's.
+ *
+ * How long is counted in the row of who waited (account.h): of a tenant's lane what others were in its way, of those whose tenant is not
+ * known, and who wait behind each other, all of it.
  */
 #pragma once
 #include "core/drr.h"
@@ -40,7 +44,8 @@ enum {
 
 struct lane {
     struct drr_line drr;
-    struct account *account; /* a tenant's, that it keeps; NULL: a listener's */
+    struct account *
+        account; /* a tenant's, that it keeps; nobody's, who come to a shared listener; NULL: a raw port's own accepts */
     uint64_t
         charged; /* what the account had been charged when the turn before ended its service; 0: new */
     struct lane *next; /* of its worker, until nothing waits anywhere */
@@ -60,16 +65,18 @@ struct turn { /* of one worker */
 
 void turn_init(struct worker *);
 void turn_begin(struct worker *);
-/* The slice is over (turn_is_long): is what comes next to be queued? `several`: it is of more than one tenant. */
-void turn_crowd(struct turn *, bool several);
+/* The slice is over (turn_is_long). `several`: what comes next is of more than one tenant, and is queued. True: it is one's alone, and the
+ * turn was long enough: others may have come meanwhile. */
+bool turn_ends(struct turn *, bool several);
 /* Weights are about nanoseconds. */
 static inline uint64_t turn_kernel_cycles(const struct turn *t, uint64_t weight) {
     return weight * t->cycles_us / 1000;
 }
-/* Asked after each completion that was dispatched, the `count`th; looks at the clock now and then. */
-static inline bool turn_is_long(struct turn *t, unsigned count) {
-    enum { LOOK = 4 };
-    if (count % LOOK)
+/* Asked after each completion that was dispatched, the `count`th, with this result; looks at the clock now and then, and after what
+ * brought much. */
+static inline bool turn_is_long(struct turn *t, unsigned count, int32_t res) {
+    enum { LOOK = 4, MUCH = 16384 };
+    if (count % LOOK && res < MUCH)
         return false;
     t->mark = sys_cycles();
     return t->mark + turn_kernel_cycles(t, t->kernel) >= t->slice_end;
@@ -85,8 +92,9 @@ void turn_end(struct worker *);
 static inline bool turn_waits(const struct turn *t) {
     return t->drr.count;
 }
-/* The lane that an owner's completions wait in whoever pays for them; it must outlive the owner. */
-void lane_init_own(struct lane *, struct owner *);
+/* The lane that an owner's completions wait in whoever pays for them; it must outlive the owner. `waits`: in whose row that is counted,
+ * or NULL. */
+void lane_init_own(struct lane *, struct owner *, struct account *waits);
 /* Before that memory ends. */
 void lane_end_own(struct worker *, struct lane *);
 /* Tenants wait for each other, or did a moment ago: what one of them is read and sent at a time is little. */

@@ -230,6 +230,17 @@ static void lag_note(uint64_t *most, uint64_t lag) {
         __atomic_store_n(most, lag, __ATOMIC_RELAXED);
 }
 
+/* What the kernel takes for it is in no turn. It sleeps in there as well, so the thread's own time is looked at: dearer than a clock,
+ * but only after a turn that was long by itself. */
+static void enter_begin(struct worker *w, int64_t turn_ns) {
+    w->enter_cpu_ns = turn_ns >= TURN_SLICE_US * 1000 ? sys_cpu_ns() : 0;
+}
+
+static void enter_end(struct worker *w) {
+    if (w->enter_cpu_ns)
+        lag_note(&w->window_kernel_ns, (uint64_t)(sys_cpu_ns() - w->enter_cpu_ns));
+}
+
 int worker_turn(struct worker *w, int64_t wait_ns) {
     /* Whatever was read under RCU is behind us; who frees it after a grace period acquires this. */
     __atomic_store_n(&w->turns, w->turns + 1, __ATOMIC_RELEASE);
@@ -238,6 +249,7 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     urcu_qsbr_thread_online();
     if (error)
         return error;
+    enter_end(w);
     w->now_ns = sys_now_ns();
     w->charge_mark = sys_cycles();
     w->payer = w->nobody;
@@ -268,6 +280,7 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     int64_t lag = sys_now_ns() - w->now_ns;
     lag_note(&w->lag_ns_max, (uint64_t)lag);
     lag_note(&w->window_lag_ns, (uint64_t)lag);
+    enter_begin(w, lag);
     return 0;
 }
 

@@ -111,7 +111,9 @@ struct worker {
     bool
         uncounted; /* loop time and the kernel's weights are not: to measure what counting them costs */
     uint64_t lag_ns_max, window_lag_ns; /* the longest turn since the last look, of two who look */
-    uint64_t buffers_short;             /* turns without a buffer to give the kernel */
+    int64_t enter_cpu_ns;      /* of this thread, before it asks the kernel; 0: not looked at */
+    uint64_t window_kernel_ns; /* the longest that the kernel took for what one turn asked of it */
+    uint64_t buffers_short;    /* turns without a buffer to give the kernel */
     struct turn turn;
     struct account_worker *listed; /* rows that something was counted in since the ledger looked */
 

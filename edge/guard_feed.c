@@ -23,7 +23,8 @@ struct feed {
     struct edge *edge;
     struct worker_wait *waits; /* of each worker */
     struct map before;         /* tenant -> struct seen * */
-    uint64_t dropped;
+    uint64_t no_cpu_ns; /* the longest that a worker was ready and had none, in this window */
+    uint64_t dropped, refused;
     unsigned windows;
 };
 
@@ -131,9 +132,19 @@ static uint64_t lag_of_work(const struct ledger_all *all, uint64_t waited_ns) {
 }
 
 /* By Little's law: who is in the queue, over how many leave it. */
-static uint64_t wait_ns(uint64_t waiting, uint64_t accepted) {
-    const uint64_t window = LEDGER_WINDOW_MS * 1000000ull;
-    return waiting * window / (accepted ? accepted : 1);
+static uint64_t wait_ns(uint64_t waiting, uint64_t accepted, const struct ledger_all *all) {
+    return waiting * (uint64_t)all->window_ns / (accepted ? accepted : 1);
+}
+
+/* In lanes, all waits together: without what a worker had no CPU for, which may lie in each of them. */
+static uint64_t lanes_us(const struct feed *f, const struct ledger_use *use) {
+    uint64_t machine = use->waits * f->no_cpu_ns / 1000;
+    return use->waited_us > machine ? use->waited_us - machine : 0;
+}
+
+/* Those of whom nobody knows yet whose they are. */
+static uint64_t strangers_ns(const struct feed *f, const struct ledger_use *nobody) {
+    return nobody->waits ? lanes_us(f, nobody) * 1000 / nobody->waits : 0;
 }
 
 static void queues_take(struct feed *f, struct shutoff_edge *ret) {
@@ -148,35 +159,41 @@ static void queues_take(struct feed *f, struct shutoff_edge *ret) {
     ret->wait_ns = sum.waiting;
 }
 
-struct accepted {
-    uint64_t count;
-};
+static void room_take(struct feed *f, struct shutoff_edge *ret) {
+    uint64_t refused = core_descriptors_refused();
+    ret->descriptors_short = refused - f->refused;
+    f->refused = refused;
+}
 
 static void accepted_add(void *user, const struct ledger_row *row) {
-    struct accepted *sum = user;
+    uint64_t *sum = user;
     if (!row->port)
-        sum->count += row->now.accepted;
+        *sum += row->now.accepted;
     else
-        sum->count -= row->now.accepted < sum->count ? row->now.accepted : sum->count;
+        *sum -= row->now.accepted < *sum ? row->now.accepted : *sum;
 }
 
 static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) {
     const struct ledger_all *all = ledger_all();
-    struct accepted names = {0};
+    f->no_cpu_ns = waits_most_ns(f);
+    uint64_t lag = lag_of_work(all, f->no_cpu_ns), accepted = 0;
     *ret = (struct shutoff_edge){
         .now_ms = now_ms,
+        .window_ms = all->window_ns / 1000000,
         .loop_ns = all->loop_ns,
         .capacity_ns = all->capacity_ns,
-        .lag_ns = lag_of_work(all, waits_most_ns(f)),
+        .lag_ns = lag > all->kernel_ns_max ? lag : all->kernel_ns_max,
         .buffers_short = all->buffers_short,
+        .nobody = all->own,
         .descriptors = all->descriptors,
         .descriptors_most = all->descriptors_most,
         .buffers = all->buffers,
         .buffers_most = all->buffers_most,
     };
     queues_take(f, ret);
-    ledger_rows(accepted_add, &names);
-    ret->wait_ns = wait_ns(ret->wait_ns, names.count);
+    room_take(f, ret);
+    ledger_rows(accepted_add, &accepted);
+    ret->wait_ns = wait_ns(ret->wait_ns, accepted, all) + strangers_ns(f, &all->own);
 }
 
 /* --- rows ------------------------------------------------------------------------------------*/
@@ -196,27 +213,25 @@ static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) 
     X(descriptors)  \
     X(buffers)
 
-static struct shutoff_use use_of(const struct ledger_use *now) {
-#define X(member) .member = now->member,
-    return (struct shutoff_use){USE(X)};
-#undef X
-}
-
 struct feeding {
     struct feed *feed;
     struct shutoff *shutoff;
 };
 
-static void door_add(struct shutoff_use *use, const struct door_at *at) {
-    struct door_figures f = door_figures(at);
-    use->sources = f.sources;
-    use->refused = f.refused;
+/* Rows of an account that its name no longer stands for say nothing of who has the name now. */
+static const struct account *account_now(const char *tenant) {
+    const struct version *v = published(tenant);
+    return v ? v->account : NULL;
+}
+
+static bool is_current(const struct ledger_row *row) {
+    return *row->tenant && account_tenant(row->account) == account_now(row->tenant);
 }
 
 /* Ports first, so that they can be taken from their tenant's. */
 static void port_take(void *user, const struct ledger_row *row) {
     struct feeding *x = user;
-    struct seen *s = row->port ? seen_get(x->feed, row->tenant) : NULL;
+    struct seen *s = row->port && is_current(row) ? seen_get(x->feed, row->tenant) : NULL;
     if (!s)
         return;
     if (s->window != x->feed->windows)
@@ -225,54 +240,50 @@ static void port_take(void *user, const struct ledger_row *row) {
 #define X(member) s->ports.member += row->now.member;
     USE(X)
 #undef X
-    struct shutoff_use use = use_of(&row->now);
-    door_add(&use, &(struct door_at){.port = row->port});
-    shutoff_used(x->shutoff, row->tenant, row->port, &use);
+    shutoff_used(x->shutoff, row->tenant, row->port, &row->now,
+                 door_figures(&(struct door_at){.port = row->port}).sources);
 }
 
-/* What a port moved within this window may be folded a moment later than its tenant: never below nothing. */
-static struct shutoff_use names_use(const struct feed *f, const struct seen *s,
-                                    const struct ledger_row *row) {
-    struct shutoff_use use = use_of(&row->now);
-    if (s->window != f->windows)
-        return use;
-#define X(member) use.member = use.member > s->ports.member ? use.member - s->ports.member : 0;
+/* What its ports did in this window; what one moved within it may be folded a moment later than its tenant: never below nothing. */
+static struct ledger_use names_use(const struct ledger_use *ports, const struct ledger_row *row) {
+    struct ledger_use use = row->now;
+#define X(member) use.member = use.member > ports->member ? use.member - ports->member : 0;
     USE(X)
 #undef X
     return use;
 }
 
 /* The histogram is asked for only where requests were. */
-static void fare_take(struct seen *s, const struct ledger_row *row, struct shutoff_fare *ret) {
-    const struct version *v = published(row->tenant);
-    const struct ledger_use *now = &row->now;
-    uint64_t own = now->failures > now->pod_failures ? now->failures - now->pod_failures : 0;
-    *ret = (struct shutoff_fare){
-        .requests = now->requests, .failures = own, .connections = now->connections};
-    if (!v || (!now->requests && s->account == v->account))
+static void durations_take(struct seen *s, const struct ledger_row *row, struct shutoff_fare *ret) {
+    if (!row->now.requests && s->account == row->account)
         return;
-    struct account_worker sum = account_sum(v->account);
+    struct account_worker sum = account_sum(row->account);
     for (int i = 0; i < ACCOUNT_BUCKETS; i++) {
-        if (s->account == v->account)
+        if (s->account == row->account)
             ret->duration[i] = sum.duration[i] - s->duration[i];
         s->duration[i] = sum.duration[i];
     }
-    s->account = v->account;
+    s->account = row->account;
 }
 
 static void tenant_take(void *user, const struct ledger_row *row) {
     struct feeding *x = user;
-    struct seen *s = row->port || !*row->tenant ? NULL : seen_get(x->feed, row->tenant);
-    struct shutoff_fare fare;
+    struct seen *s = !row->port && is_current(row) ? seen_get(x->feed, row->tenant) : NULL;
+    const struct ledger_use *now = &row->now;
     if (!s)
         return;
-    const struct version *v = published(row->tenant);
-    struct shutoff_use use = names_use(x->feed, s, row);
-    fare_take(s, row, &fare);
-    if (v)
-        door_add(&use, &(struct door_at){.names = v->account});
+    struct ledger_use ports = s->window == x->feed->windows ? s->ports : (struct ledger_use){0};
+    struct ledger_use names = names_use(&ports, row);
+    struct shutoff_fare fare = {.tries = now->requests + ports.accepted,
+                                .no_descriptor = now->no_descriptor,
+                                .no_memory = now->no_memory,
+                                .waited_us = lanes_us(x->feed, now),
+                                .waits = now->waits,
+                                .connections = now->connections};
+    durations_take(s, row, &fare);
     shutoff_fared(x->shutoff, row->tenant, &fare);
-    shutoff_used(x->shutoff, row->tenant, 0, &use);
+    shutoff_used(x->shutoff, row->tenant, 0, &names,
+                 door_figures(&(struct door_at){.names = row->account}).sources);
 }
 
 void feed_window(struct feed *f, struct shutoff *shutoff, int64_t now_ms) {

@@ -2,25 +2,18 @@
  * schedule.c - see schedule.h.
  */
 #include "modules/acme/schedule.h"
+#include "core/splitmix.h"
 
 enum { RETRY_FIRST = 30, RETRY_MOST = SCHEDULE_DAY, RETRY_URGENT = SCHEDULE_HOUR };
 
-/* splitmix64: well spread whatever the seed. */
-static uint64_t mix(uint64_t x) {
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 /* In [0, span). */
 static int64_t chance(uint64_t seed, int64_t span) {
-    return span > 0 ? (int64_t)(mix(seed) % (uint64_t)span) : 0;
+    return span > 0 ? (int64_t)(splitmix_next(&seed) % (uint64_t)span) : 0;
 }
 
 /* FNV-1a. */
 uint64_t seed_of(const char *text, uint64_t more) {
-    uint64_t hash = 0xcbf29ce484222325u ^ mix(more);
+    uint64_t hash = 0xcbf29ce484222325u ^ splitmix_mix(more + SPLITMIX_STEP);
     for (; *text; text++)
         hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
     return hash;

@@ -174,9 +174,9 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
         a.page = &challenge;
     size_t length = answer_write(&a, out, sizeof out);
     struct account_worker *account = hc->ops->account(hc);
-    if (account && status >= 502)
-        ACCOUNT_ADD(account->failures, 1);
     record_answered(ex, status, length + (a.page && !a.head_only ? a.page->length : 0));
+    if (account && status >= 502)
+        account_failed(account, ex->record.error);
     struct reply reply = {.text = out, .length = length, .close = a.close, .unread = linger};
     if (a.page && !a.head_only) {
         reply.page = a.page->text;

@@ -80,7 +80,7 @@ void record_pod_failed(struct exchange *ex, int error) {
 }
 
 /* What an answer of the edge's own says, unless something said more before. */
-static enum access_error error_of_status(const struct exchange *ex, int status) {
+static enum access_error error_of_status(int status) {
     switch (status) {
     case 200:
     case 308:
@@ -105,7 +105,7 @@ static enum access_error error_of_status(const struct exchange *ex, int status) 
     case 502:
         return ACCESS_POD_BROKE;
     case 503:
-        return ex->record.pod || !ex->request.complete ? ACCESS_NO_MEMORY : ACCESS_NO_POD;
+        return ACCESS_NO_MEMORY; /* who has no pod has said so */
     case 504:
         return ACCESS_POD_TIMEOUT;
     default:
@@ -117,7 +117,7 @@ void record_answered(struct exchange *ex, int status, size_t bytes) {
     ex->record.status = (uint16_t)status;
     ex->record.bytes_out = bytes;
     ex->record.over = true;
-    record_failed(ex, error_of_status(ex, status));
+    record_failed(ex, error_of_status(status));
 }
 
 /* ---- the end ---- */

@@ -235,7 +235,10 @@ static int backend_find(struct exchange *ex, const struct name_entry *entry) {
     if (ex->pods == &pods_h2 && m->upgrade && !upgrade_forget(m))
         return 501;
     ex->set = answer.backend->host_set;
-    return ex->set ? 0 : 503;
+    if (ex->set)
+        return 0;
+    record_failed(ex, ACCESS_NO_POD);
+    return 503;
 }
 
 int exchange_route(struct exchange *ex) {

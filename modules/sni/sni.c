@@ -129,7 +129,7 @@ static enum verdict sni_relay(struct conn *conn, struct sni_conn *sni, struct ve
         conn_introduce(conn, gate->proxy_version);
     }
     if (!asked.backend || !asked.backend->host_set) {
-        ACCOUNT_ADD(conn_account(conn)->failures, 1);
+        account_failed(conn_account(conn), ACCESS_NO_POD);
         return sni_refuse(conn, &asked, ACCESS_NO_POD, TLS_ALERT_INTERNAL_ERROR);
     }
     sni_note(conn, &asked);

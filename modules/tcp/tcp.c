@@ -28,7 +28,7 @@ static void tcp_note(struct conn *conn, const struct raw_port *port, enum access
 }
 
 static enum verdict tcp_refuse(struct conn *conn, const struct raw_port *port) {
-    ACCOUNT_ADD(conn_account(conn)->failures, 1);
+    account_failed(conn_account(conn), ACCESS_NO_POD);
     tcp_note(conn, port, ACCESS_NO_POD);
     conn_close(conn, true);
     return VERDICT_REJECT;

@@ -270,3 +270,18 @@ class Edge:
         trust = ["--cacert", self.authority.ca] if self.authority else []
         return subprocess.run(["curl", "-sS", "--max-time", "20", *trust, "--connect-to", *ports, *words],
                               capture_output=True, text=True, timeout=30)
+
+
+def open_files(e):
+    return len(os.listdir(f"/proc/{e.pid}/fd"))
+
+
+def starved_edge(free, files, workers):
+    """One that will have so many descriptors left once it serves."""
+    with Edge(files, workers) as e:
+        limit = open_files(e) + free
+    e = Edge(files, workers)
+    e.limit, e.binary = limit, e.folder / "limited"
+    e.binary.write_text(f'#!/bin/sh\nulimit -n {limit}\nexec {BINARY} "$@"\n')
+    e.binary.chmod(0o755)
+    return e

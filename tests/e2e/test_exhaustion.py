@@ -6,26 +6,15 @@ import re
 import resource
 import time
 
-from edge import BINARY, Edge, eventually
+from edge import Edge, eventually, open_files, starved_edge
 from objects import GLOBEX, node_port, pod, tenant, web_tenant
 from pod import EchoPod, TcpEchoPod
 
 WEB_OF_GLOBEX = f"http://web.{GLOBEX}/"
 
 
-def open_files(e):
-    return len(os.listdir(f"/proc/{e.pid}/fd"))
-
-
 def starved(free, files, workers):
-    """An edge that has so many descriptors left once it serves."""
-    with Edge(files, workers) as e:
-        limit = open_files(e) + free
-    e = Edge(files, workers).hold_nobody()
-    e.limit, e.binary = limit, e.folder / "limited"
-    e.binary.write_text(f'#!/bin/sh\nulimit -n {limit}\nexec {BINARY} "$@"\n')
-    e.binary.chmod(0o755)
-    return e
+    return starved_edge(free, files, workers).hold_nobody()
 
 
 def processor_seconds(e):

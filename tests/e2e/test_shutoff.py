@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from edge import BINARY, RAW_PORTS, Edge, eventually
+from crowds import asks, crowds
+from edge import BINARY, RAW_PORTS, Edge, eventually, starved_edge
 from namespaces import Namespaces
 from objects import ACME, GLOBEX, node_port, plain_ingress, pod, rule, service, tenant
 from pod import EchoPod, TcpEchoPod
@@ -159,21 +160,31 @@ def few_files(tmp_path_factory):
     return script
 
 
+def two_tenants(tcp, web, other):
+    return {"acme.yaml": raw_and_names(tcp, web),
+            "globex.yaml": tenant("globex", pod(other), service(other.name, target=other.port),
+                                  plain_ingress(rule(f"web.{GLOBEX}", other.name)))}
+
+
 def shutoff_edge(workers, binary, tcp, web, other, shutoff, **options):
-    e = Edge({"acme.yaml": raw_and_names(tcp, web),
-              "globex.yaml": tenant("globex", pod(other), service(other.name, target=other.port),
-                                    plain_ingress(rule(f"web.{GLOBEX}", other.name)))}, workers, binary=binary, **options)
+    return held_by(Edge(two_tenants(tcp, web, other), workers, binary=binary, **options), shutoff)
+
+
+def held_by(e, shutoff):
     e.content["raw_tcp"]["shutoff"] = shutoff
     e.write_yaml(e.content)
     return e
 
 
 class Neighbour:
-    """A tenant that goes on asking, and counts what it gets."""
+    """A tenant that goes on asking, and counts what it gets; who says so forgives it what came before."""
 
     def __init__(self, e):
         self.edge, self.good, self.bad, self.over = e, 0, [], False
         self.thread = threading.Thread(target=self.run)
+
+    def forgive(self):
+        self.good, self.bad = 0, []
 
     def run(self):
         while not self.over:
@@ -264,6 +275,37 @@ class Flood:
             wire.sock.close()
 
 
+class Talk:
+    """A connection that is used all the time, until the edge ends it."""
+
+    def __init__(self, e, port):
+        self.edge, self.wire, self.rounds, self.ended, self.shut_when_ended = e, e.connect(port), 0, None, False
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        try:
+            while True:
+                self.wire.send(b"active")
+                assert self.wire.need(6) == b"active"
+                self.rounds += 1
+                time.sleep(0.01)
+        except (OSError, Closed) as error:
+            self.ended = "reset" if isinstance(error, (ConnectionResetError, BrokenPipeError)) else repr(error)
+        self.shut_when_ended = bool(eventually(lambda: "PortShut" in reasons(self.edge)))
+
+    def __enter__(self):
+        self.thread.start()
+        eventually(lambda: self.rounds)
+        return self
+
+    def end(self):
+        self.thread.join()
+
+    def __exit__(self, *_):
+        self.wire.sock.close()
+        self.thread.join()
+
+
 def reasons(e, tenant_name="acme"):
     return [v[1] for v in events_of(e, tenant_name)]
 
@@ -294,8 +336,10 @@ def test_a_port_that_nothing_else_helps_against_is_shut_and_opened_again(workers
     with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
         with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "shut": "3s"}) as e, Neighbour(e) as victim:
             port = e.raw_port("acme")
-            with Crowd(e, port, HELD, b"x") as crowd:
+            with Talk(e, port) as talk, Crowd(e, port, HELD, b"x") as crowd:
                 row = eventually(lambda: (r := port_row(e))["state"] == "shut" and r)
+                talk.end()  # until it was shut, and not before
+                assert talk.ended == "reset" and talk.rounds > 5 and talk.shut_when_ended
                 assert row["until"] and "descriptors" in row["reason"]
                 assert e.status(f"http://web.{ACME}/") == 200  # its names go on
                 eventually(lambda: crowd.ended() == len(crowd.wires))
@@ -312,6 +356,28 @@ def test_a_port_that_nothing_else_helps_against_is_shut_and_opened_again(workers
             assert port_row(e)["offences"] == 1
 
 
+def test_with_300_descriptors_a_flood_is_held_as_well_and_let_in_again_when_it_is_over(workers):
+    """Giving up what is idle, and the ladder: connections that have just said something are not idle, and what is ended comes again."""
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        e = held_by(starved_edge(300, two_tenants(tcp, web, other), workers),
+                    {"shut": "1s", "probation": "300ms", "relax": "200ms", "drop": "off"})
+        with e, Neighbour(e) as victim:
+            port = e.raw_port("acme")
+            with Flood(e, port, b"x", 300):
+                eventually(lambda: {"PortLimited", "PortShut"} & set(reasons(e)))
+                time.sleep(1)
+                victim.forgive()
+                time.sleep(3)
+                eventually(lambda: victim.good > 100)
+            assert len(victim.bad) <= victim.good / 99, (victim.good, victim.bad)
+            assert e.tenant("globex")["shed"] == 0 and not reasons(e, "globex")
+            eventually(lambda: port_row(e)["state"] == "open")
+            eventually(lambda: answers(e, port))
+            victim.forgive()
+            eventually(lambda: victim.good > 20)
+            assert not victim.bad
+
+
 def test_a_flash_crowd_that_harms_nobody_is_served(workers):
     with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
         with shutoff_edge(workers, BINARY, tcp, web, other, {}) as e, Neighbour(e) as victim:
@@ -320,6 +386,31 @@ def test_a_flash_crowd_that_harms_nobody_is_served(workers):
                 assert all(pool.map(lambda _: answers(e, port), range(400)))
             assert port_row(e)["state"] == "open" and not {"PortLimited", "PortShut"} & set(reasons(e))
         assert not victim.bad
+
+
+# Nothing but what others fail with counts: whatever else this machine does to the edge meanwhile is not what the story is about.
+FAILURES_ALONE = {"lag": "10s", "severe_lag": "10s", "accept_wait": "10s", "lane_wait": "10s", "p99": 1000, "headroom": 1, "errors": 1,
+                  "severe_errors": 2, "drop": "off"}
+
+
+def test_a_tenant_whose_pods_are_evil_does_not_have_a_busy_neighbour_held(workers):
+    """The edge has much to do, for the neighbour; nearly all that the other one asks for fails, by its own pods: malformed, refused, none."""
+    with TcpEchoPod("evil") as evil, EchoPod("gone") as gone, EchoPod("other") as other, EchoPod("web") as web:
+        gone.stop()
+        paths = [(f"/{p.name}", p.name) for p in (evil, gone)]
+        spiteful = tenant("acme", pod(evil), service("evil", target=evil.port), pod(gone), service("gone", target=gone.port),
+                          pod(web, ready=False), service("web", target=web.port),
+                          plain_ingress(rule(f"web.{ACME}", *paths, ("/web", "web"))))
+        busy = tenant("globex", pod(other), service(other.name, target=other.port),
+                      plain_ingress(rule(f"web.{GLOBEX}", ("/only-this", other.name))))
+        e = held_by(Edge({"acme.yaml": spiteful, "globex.yaml": busy}, workers), FAILURES_ALONE)
+        with e, crowds((e.http_port, asks(f"web.{GLOBEX}", count=50), 8),
+                       (e.http_port, asks(f"web.{ACME}", "evil", "gone", "web", count=5), 12)):
+            eventually(lambda: e.tenant("acme")["failures"] > 500)
+            shown = {name: e.tenant(name) for name in ("acme", "globex")}
+            assert shown["acme"]["failures"] > 0.9 * shown["acme"]["requests"] and not shown["globex"]["failures"]
+            assert shown["globex"]["loopSeconds"] > shown["acme"]["loopSeconds"]
+            assert not reasons(e, "globex") and metric(e, "ringress_names_state", tenant="globex") == 0
 
 
 # ---- names ----

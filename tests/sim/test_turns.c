@@ -87,10 +87,14 @@ static void scene_down(void) {
     accounts_end();
 }
 
-/* A turn as worker_turn has it, of what is queued. */
-static void turn(void) {
+static void begin(void) {
     scene.w->charge_mark = sys_cycles();
     turn_begin(scene.w);
+}
+
+/* A turn as worker_turn has it, of what is queued. */
+static void turn(void) {
+    begin();
     turn_run(scene.w);
 }
 
@@ -273,6 +277,63 @@ static void what_comes_of_completions_at_the_end_of_the_turn_is_paid_for_too(voi
     scene_down();
 }
 
+/* A tenant's flood is in the way of the others' work, and that is counted with them; what it queues itself is not. */
+static void what_a_tenant_waits_for_others_is_counted(void **unused) {
+    (void)unused;
+    scene_up();
+    const struct account_worker *busy = &scene.a->w[0], *light = &scene.b->w[0];
+    struct thing *flood = thing_new(scene.a, 90 * US), *one = thing_new(scene.b, 10 * US);
+    begin();
+    while (flood->put < 400)
+        thing_put(flood, OP_MORE);
+    turns_until_idle();
+    assert_int_equal(busy->waits, 0); /* nobody else was there */
+    begin();
+    while (flood->put < 800)
+        thing_put(flood, OP_MORE);
+    for (unsigned i = 0; i < 10; i++) {
+        begin();
+        thing_put(one, OP_MORE);
+        turn_run(scene.w);
+    }
+    turns_until_idle();
+    assert_in_range(light->waits, 1, 10);
+    assert_in_range(light->waited_us / light->waits, 50, TURN_QUANTUM_US + 90); /* for a quantum */
+    assert_in_range(busy->waited_us, 0, 10 * 10);
+    scene_down();
+}
+
+/* Between turns, too, while the kernel works for somebody. */
+static void a_wait_goes_on_from_turn_to_turn(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *flood = thing_new(scene.a, 1600 * US), *one = thing_new(scene.b, 10 * US);
+    begin();
+    thing_put(flood, OP_MORE);
+    thing_put(one, OP_MORE);
+    turn_run(scene.w); /* over with the first completion */
+    assert_int_equal(one->seen, 0);
+    fake_spend(20000 * US);
+    turn();
+    assert_int_equal(scene.b->w[0].waits, 1);
+    assert_in_range(scene.b->w[0].waited_us, 21500, 22000);
+    scene_down();
+}
+
+/* Nobody knows whose they are, and they wait behind each other. */
+static void strangers_wait_from_when_they_come(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *stranger = thing_new(scene.nobody, 100 * US);
+    begin();
+    while (stranger->put < 10)
+        thing_put(stranger, OP_MORE);
+    turns_until_idle();
+    assert_in_range(scene.nobody->w[0].waits, 9, 10);
+    assert_in_range(scene.nobody->w[0].waited_us, 4500, 4600);
+    scene_down();
+}
+
 static void the_worker_ends_whatever_waits(void **unused) {
     (void)unused;
     scene_up();
@@ -295,6 +356,9 @@ int main(void) {
         cmocka_unit_test(without_memory_order_is_kept),
         cmocka_unit_test(buffers_that_wait_count_for_their_tenant),
         cmocka_unit_test(what_comes_of_completions_at_the_end_of_the_turn_is_paid_for_too),
+        cmocka_unit_test(what_a_tenant_waits_for_others_is_counted),
+        cmocka_unit_test(a_wait_goes_on_from_turn_to_turn),
+        cmocka_unit_test(strangers_wait_from_when_they_come),
         cmocka_unit_test(the_worker_ends_whatever_waits),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);

@@ -20,7 +20,7 @@ static struct load {
     struct drr_line line[LINES];
     int64_t given[LINES];
     unsigned put[LINES], taken[LINES];
-    uint64_t state;
+    uint64_t state, waited; /* what the line that was served last had waited for others */
 } load;
 
 static uint64_t draw(uint64_t below) {
@@ -51,6 +51,8 @@ static unsigned serve(int64_t cost) {
     unsigned at = (unsigned)(line - load.line);
     assert_int_equal(i->number, load.taken[at]++); /* in the order in which they came */
     free(i);
+    load.waited = line->waited;
+    load.d.now += (uint64_t)cost;
     drr_paid(&load.d, line, cost);
     load.given[at] += cost;
     return at;
@@ -193,6 +195,53 @@ static void a_debt_has_an_end(void **unused) {
     drain();
 }
 
+static void a_line_waits_for_what_others_are_given_before_it(void **unused) {
+    (void)unused;
+    start(1, 1);
+    for (unsigned i = 0; i < 10; i++)
+        put(0);
+    put(1);
+    assert_int_equal(serve(30), 0);
+    assert_int_equal(serve(80), 0); /* what is left of its quantum, and some more */
+    assert_int_equal(serve(20), 1);
+    assert_int_equal(load.waited, 110);
+    drain();
+}
+
+static void neither_its_own_items_nor_what_it_owes_are_waited_for(void **unused) {
+    (void)unused;
+    start(1, 1);
+    for (unsigned i = 0; i < 20; i++)
+        put(0);
+    for (unsigned i = 0; i < 19; i++) {
+        serve(3 * QUANTUM);
+        assert_int_equal(load.waited, 0);
+    }
+    put(1);
+    serve(1); /* the other's, while the first pays back */
+    put(1);
+    while (serve(QUANTUM) != 0)
+        put(1);
+    assert_in_range(load.waited, 1,
+                    2 * QUANTUM); /* once it could be served: not all that it missed */
+    drain();
+}
+
+/* Whatever comes: who is served has waited for no more than a round of the others. */
+static void nobody_waits_for_more_than_a_round(void **unused) {
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        start(seed, 1);
+        for (unsigned n = 0; n < ITEMS; n++) {
+            for (unsigned puts = 1 + (unsigned)draw(4); puts--;)
+                put((unsigned)draw(LINES));
+            serve(1 + (int64_t)draw(50));
+            assert_true(load.waited <= (LINES - 1) * (QUANTUM + 50));
+        }
+        drain();
+    }
+}
+
 static void a_line_may_be_served_out_of_turn(void **unused) {
     (void)unused;
     for (uint64_t seed = 1; seed <= 100; seed++) {
@@ -273,6 +322,9 @@ int main(void) {
         cmocka_unit_test(nobody_starves_whoever_comes_and_goes),
         cmocka_unit_test(what_a_line_owes_is_not_forgotten_when_it_runs_empty),
         cmocka_unit_test(a_debt_has_an_end),
+        cmocka_unit_test(a_line_waits_for_what_others_are_given_before_it),
+        cmocka_unit_test(neither_its_own_items_nor_what_it_owes_are_waited_for),
+        cmocka_unit_test(nobody_waits_for_more_than_a_round),
         cmocka_unit_test(a_line_may_be_served_out_of_turn),
         cmocka_unit_test(who_asks_for_little_is_served_next),
         cmocka_unit_test(who_comes_again_at_once_does_not_pass_the_round),

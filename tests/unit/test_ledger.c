@@ -112,7 +112,7 @@ what_was_measured_is_charged_and_the_rest_goes_by_the_weight_of_the_kernels_work
     window(56 * MS, 0); /* 40 ms more than the callbacks took */
     about(use_of("ann", 0).loop_ns, 20 * MS);
     about(use_of("bob", 0).loop_ns, 35 * MS);
-    about(ledger_all()->own_ns, 1 * MS);
+    about(ledger_all()->own.loop_ns, 1 * MS);
     about(ledger_all()->loop_ns, 56 * MS);
     about(ledger_worker_tenants_ns(0), 55 * MS);
     about(ledger_worker_own_ns(0), 1 * MS);
@@ -136,13 +136,13 @@ static void a_thread_that_was_not_running_all_the_time_charges_no_more_than_it_h
     window(40 * MS, 0); /* others had the processor half of the time */
     about(use_of("ann", 0).loop_ns, 30 * MS);
     about(use_of("bob", 0).loop_ns, 10 * MS);
-    about(ledger_all()->own_ns, 0);
+    about(ledger_all()->own.loop_ns, 0);
 }
 
 static void time_without_any_work_is_nobodys(void **state) {
     (void)state;
     window_as_listed(3 * MS, 4 * MS);
-    about(ledger_all()->own_ns, 7 * MS);
+    about(ledger_all()->own.loop_ns, 7 * MS);
     assert_int_equal(rows_of("ann", 0), 0);
 }
 
@@ -151,15 +151,15 @@ static void what_turns_out_to_be_a_tenants_moves_and_is_counted_once(void **stat
     (void)state;
     t.own->w[0].loop_cycles += 2 * 8 * MS;
     window(8 * MS, 0);
-    about(ledger_all()->own_ns, 8 * MS);
+    about(ledger_all()->own.loop_ns, 8 * MS);
     t.own->w[0].loop_cycles -= 2 * 6 * MS;
     t.ann->w[0].loop_cycles += 2 * 6 * MS;
     window(0, 0);
     about(ledger_loop_ns(t.ann), 6 * MS);
-    about(ledger_all()->own_ns, 0); /* it owes 6 */
+    about(ledger_all()->own.loop_ns, 0); /* it owes 6 */
     t.own->w[0].loop_cycles += 2 * 10 * MS;
     window(10 * MS, 0);
-    about(ledger_all()->own_ns, 4 * MS);
+    about(ledger_all()->own.loop_ns, 4 * MS);
     about(ledger_loop_ns(t.own), 12 * MS);
     about(ledger_loop_ns(t.ann) + ledger_loop_ns(t.own), 18 * MS);
 }

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * test_crowd.c - a flash crowd of good customers is not shut, however large: a hundred of them, drawn, come to one tenant's names or raw port,
+ * on a worker that is simulated with the real deficit round robin (core/drr.h), and its windows are judged by the real rule (core/shutoff.h).
+ *
+ *   arrivals -> lanes -> turns of 1.5 ms -> what the kernel takes for them -> what everybody waited, in the windows' figures
+ *
+ * Costs are those of bench/ (README's table). The crowd asks for up to twice what the worker has. That the simulation can see harm at all
+ * is shown by a crowd whose single completions take long.
+ */
+#include "core/drr.h"
+#include "core/shutoff.h"
+#include "core/splitmix.h"
+#include "core/turn.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+    WINDOW_US = 100000,
+    WINDOWS = 30,
+    QUIET = 5, /* before the crowd comes */
+    TRIES = 100,
+    VICTIMS = 20,
+    STRANGERS = 0,
+    CROWD = 1,
+    FIRST_VICTIM = 2,
+    LINES = FIRST_VICTIM + VICTIMS,
+    WAITING_MOST = 4000, /* completions of the crowd: who waits for an answer does not ask again */
+    POD_US = 200,
+    PORT = 28001,
+};
+
+struct job { /* a completion */
+    struct drr_item item;
+    unsigned line;
+    double at_us, cost_us;
+    bool answer; /* with it a request is over */
+};
+
+struct crowd { /* what is drawn */
+    unsigned victims;
+    bool port, tls;
+    double customers, asks; /* a second, when all have come; requests of each */
+    double dear_us;         /* one completion of a hundred takes so long */
+};
+
+static struct world {
+    struct crowd crowd;
+    uint64_t random;
+    struct shutoff *shutoff;
+    struct drr drr;
+    struct drr_line line[LINES];
+    struct job *coming;
+    size_t count, room, next;
+    double now_us, busiest;
+    unsigned moves, window;
+    /* of this window */
+    double busy_us[LINES], lag_us, kernel_us;
+    struct shutoff_fare fare[LINES];
+    uint64_t accepted[LINES], requests[LINES];
+    uint64_t strangers, strangers_us;
+    int64_t open;
+} w;
+
+static double draw(double low, double high) {
+    return low + (high - low) * ((double)(splitmix_next(&w.random) >> 11) / (double)(1ull << 53));
+}
+
+static unsigned draw_count(double mean) { /* about; whole */
+    return (unsigned)(mean * draw(0.5, 1.5) + draw(0, 1));
+}
+
+/* ---- who comes ---- */
+
+static void come(unsigned line, double at_us, double cost_us, bool answer) {
+    if (w.count == w.room) {
+        w.room = w.room ? 2 * w.room : 4096;
+        w.coming = realloc(w.coming, w.room * sizeof *w.coming);
+        assert_non_null(w.coming);
+    }
+    w.coming[w.count++] =
+        (struct job){.line = line, .at_us = at_us, .cost_us = cost_us, .answer = answer};
+}
+
+static double sometime(void) {
+    return w.now_us + draw(0, WINDOW_US);
+}
+
+static void ask(unsigned line) {
+    double at = sometime();
+    come(line, at, draw(6, 12), false);
+    come(line, at + POD_US, draw(6, 12), true);
+    w.requests[line]++;
+}
+
+static void customer(void) {
+    double at = sometime();
+    unsigned first = w.crowd.port ? CROWD : STRANGERS; /* a port's number says whose it is */
+    come(first, at, draw(15, 35), false);
+    if (w.crowd.tls)
+        come(CROWD, at + 50, draw(100, 200), false);
+    if (w.crowd.dear_us > 0 && draw(0, 100) < 1)
+        come(CROWD, at, w.crowd.dear_us, false);
+    for (unsigned n = draw_count(w.crowd.asks); n--;)
+        ask(CROWD);
+    w.accepted[CROWD]++;
+    w.open += w.open < 3000;
+}
+
+static int by_time(const void *a, const void *b) {
+    const struct job *x = a, *y = b;
+    return x->at_us < y->at_us ? -1 : x->at_us > y->at_us;
+}
+
+static void arrivals(void) {
+    double come_yet = w.window < QUIET ? 0.02 : w.window < 2 * QUIET ? 0.5 : 1;
+    memmove(w.coming, w.coming + w.next, (w.count - w.next) * sizeof *w.coming);
+    w.count -= w.next;
+    w.next = 0;
+    for (unsigned i = 0; i < w.crowd.victims; i++)
+        for (unsigned n = draw_count(2.5); n--;) { /* half of them on new connections */
+            ask(FIRST_VICTIM + i);
+            if (n % 2)
+                come(STRANGERS, sometime(), draw(15, 35), false);
+            w.accepted[FIRST_VICTIM + i] += n % 2;
+        }
+    for (unsigned n = draw_count(w.crowd.customers * come_yet / 10); n--;)
+        if (w.line[CROWD].count < WAITING_MOST)
+            customer();
+    qsort(w.coming, w.count, sizeof *w.coming, by_time);
+}
+
+/* ---- the worker ---- */
+
+static void lanes_fill(void) {
+    w.drr.now = (uint64_t)w.now_us;
+    for (; w.next < w.count && w.coming[w.next].at_us <= w.now_us; w.next++) {
+        struct job *j = malloc(sizeof *j);
+        assert_non_null(j);
+        *j = w.coming[w.next];
+        drr_put(&w.drr, &w.line[j->line], &j->item);
+    }
+}
+
+static void duration_count(unsigned line, double us) {
+    static const double bounds[] = {ACCOUNT_BOUNDS};
+    int bucket = 0;
+    while (bucket < ACCOUNT_BUCKETS - 1 && us > bounds[bucket])
+        bucket++;
+    w.fare[line].duration[bucket]++;
+    w.fare[line].tries++;
+}
+
+static void serve(struct drr_line *line, struct job *j) {
+    struct shutoff_fare *fare = &w.fare[j->line];
+    if (j->line == STRANGERS) {
+        w.strangers++;
+        w.strangers_us += (uint64_t)(w.now_us - j->at_us);
+    } else if (line->waited) {
+        fare->waits++;
+        fare->waited_us += line->waited;
+    }
+    w.now_us += j->cost_us;
+    w.busy_us[j->line] += 2 * j->cost_us; /* as much again in the kernel */
+    w.drr.now = (uint64_t)w.now_us;
+    drr_paid(&w.drr, line, (int64_t)j->cost_us);
+    if (j->answer) /* it waited on its way in as well */
+        duration_count(j->line, 2 * (w.now_us - j->at_us) + POD_US);
+    free(j);
+}
+
+static void turn(void) {
+    double began = w.now_us, until = began + TURN_MOST_US;
+    struct drr_line *line;
+    struct drr_item *item;
+    lanes_fill();
+    while (w.now_us < until && (item = drr_take(&w.drr, &line)))
+        serve(line, (struct job *)item);
+    double took = w.now_us - began;
+    w.lag_us = took > w.lag_us ? took : w.lag_us;
+    w.kernel_us = took > w.kernel_us ? took : w.kernel_us;
+    w.now_us += took > 0 ? took : 20;
+}
+
+/* ---- a window ---- */
+
+static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state from,
+                  enum shutoff_step step) {
+    (void)user;
+    (void)u;
+    (void)from;
+    (void)step;
+    w.moves++;
+}
+
+static const struct shutoff_conf DEFAULTS = {
+    .on = true,
+    .lag_ms = 10,
+    .severe_ms = 50,
+    .wait_ms = 50,
+    .lane_ms = 5,
+    .p99_factor = 4,
+    .errors = 5,
+    .severe_errors = 10,
+    .headroom = 10,
+    .step_ms = 100,
+    .shut_ms = 30000,
+    .shut_most_ms = 1800000,
+    .probation_ms = 10000,
+    .quiet_ms = 3600000,
+    .relax_ms = 2000,
+};
+
+static void tenant_judge(unsigned line) {
+    char name[16];
+    bool crowd = line == CROWD;
+    struct ledger_use use = {.loop_ns = (uint64_t)(w.busy_us[line] * 1000),
+                             .accepted = w.accepted[line],
+                             .requests = w.requests[line],
+                             .connections = crowd ? w.open : 3,
+                             .descriptors = crowd ? 2 * w.open : 6};
+    snprintf(name, sizeof name, crowd ? "crowd" : "t%u", line);
+    w.fare[line].connections = use.connections;
+    shutoff_fared(w.shutoff, name, &w.fare[line]);
+    shutoff_used(w.shutoff, name, crowd && w.crowd.port ? PORT : 0, &use, 0);
+}
+
+static void window(void) {
+    double until = (w.window + 1.0) * WINDOW_US, busy = 0;
+    memset(w.busy_us, 0, sizeof w.busy_us);
+    memset(w.fare, 0, sizeof w.fare);
+    memset(w.accepted, 0, sizeof w.accepted);
+    memset(w.requests, 0, sizeof w.requests);
+    w.lag_us = w.kernel_us = 0;
+    w.strangers = w.strangers_us = 0;
+    arrivals();
+    while (w.now_us < until)
+        turn();
+    w.window++;
+    for (unsigned i = 0; i < LINES; i++)
+        busy += w.busy_us[i];
+    w.busiest = busy > w.busiest ? busy : w.busiest;
+    w.busy_us[CROWD] += w.busy_us[STRANGERS]; /* nearly all of these */
+    struct shutoff_edge edge = {
+        .now_ms = 1000 + w.window * 100ll,
+        .window_ms = 100,
+        .loop_ns = (uint64_t)(busy * 1000),
+        .capacity_ns = WINDOW_US * 1000ull,
+        .lag_ns = (uint64_t)(1000 * (w.lag_us > w.kernel_us ? w.lag_us : w.kernel_us)),
+        .wait_ns = w.strangers ? 1000 * w.strangers_us / w.strangers : 0,
+        .descriptors = 2 * w.open + 6 * w.crowd.victims,
+        .descriptors_most = 8000,
+        .buffers = w.drr.count,
+        .buffers_most = 60000};
+    shutoff_window(w.shutoff, &edge);
+    for (unsigned i = CROWD; i < FIRST_VICTIM + w.crowd.victims; i++)
+        tenant_judge(i);
+    shutoff_judge(w.shutoff, moved, NULL);
+}
+
+static void crowd_come(const struct crowd *crowd, uint64_t seed) {
+    w = (struct world){.crowd = *crowd,
+                       .random = seed,
+                       .shutoff = shutoff_new(&DEFAULTS, seed),
+                       .drr = {.quantum = TURN_QUANTUM_US}};
+    assert_non_null(w.shutoff);
+    for (unsigned i = 0; i < LINES; i++)
+        w.line[i].weight = i == STRANGERS ? LANE_STRANGERS : 1;
+    while (w.window < WINDOWS)
+        window();
+}
+
+static void crowd_go(void) {
+    struct drr_line *line;
+    struct drr_item *item;
+    while ((item = drr_take(&w.drr, &line)))
+        free(item);
+    free(w.coming);
+    shutoff_free(w.shutoff);
+}
+
+static struct crowd crowd_drawn(uint64_t seed, bool port) {
+    w.random = seed * SPLITMIX_STEP;
+    return (struct crowd){.victims = 1 + (unsigned)draw(0, VICTIMS),
+                          .port = port,
+                          .tls = !port && draw(0, 2) < 1,
+                          .customers = draw(200, 8000),
+                          .asks = draw(0.5, 6)};
+}
+
+static double crowds_judge(bool port) {
+    double busiest = 0;
+    for (uint64_t seed = 1; seed <= TRIES; seed++) {
+        struct crowd c = crowd_drawn(seed, port);
+        crowd_come(&c, seed);
+        if (w.moves)
+            fail_msg("crowd %llu of %.0f customers a second was held", (unsigned long long)seed,
+                     c.customers);
+        busiest += w.busiest > 0.9 * WINDOW_US;
+        crowd_go();
+    }
+    return busiest;
+}
+
+/* ---- claims ---- */
+
+static void a_hundred_flash_crowds_to_a_tenants_names_are_never_held(void **unused) {
+    (void)unused;
+    assert_true(crowds_judge(false) > TRIES / 4); /* so often the worker had no time left */
+}
+
+static void a_hundred_flash_crowds_to_a_raw_port_are_never_held(void **unused) {
+    (void)unused;
+    assert_true(crowds_judge(true) > TRIES / 4);
+}
+
+static void a_crowd_whose_completions_keep_the_others_waiting_is_held(void **unused) {
+    (void)unused;
+    for (unsigned port = 0; port < 2; port++) {
+        struct crowd c = {
+            .victims = 10, .port = port, .customers = 4000, .asks = 1, .dear_us = 15000};
+        crowd_come(&c, 7);
+        assert_true(w.moves > 0);
+        crowd_go();
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hundred_flash_crowds_to_a_tenants_names_are_never_held),
+        cmocka_unit_test(a_hundred_flash_crowds_to_a_raw_port_are_never_held),
+        cmocka_unit_test(a_crowd_whose_completions_keep_the_others_waiting_is_held),
+    };
+    return cmocka_run_group_tests_name("crowd", tests, NULL, NULL);
+}
