@@ -662,15 +662,8 @@ static bool conn_may_stay(struct conn *c, struct version *now) {
     return !m->on_change || m->on_change(c, state_of(c, c->stage), now) != VERDICT_REJECT;
 }
 
-static int64_t connections_here(const struct account *a, const struct worker *w) {
-    int64_t sum = a->w[w->id].connections;
-    for (const struct account *p = account_ports(a); p; p = account_next_port(p))
-        sum += p->w[w->id].connections;
-    return sum;
-}
-
 void conns_withdraw(struct worker *w, const struct account *account, struct version *now) {
-    if (!connections_here(account, w))
+    if (!account_connections(account, w->id))
         return;
     for (struct conn *c = w->conns, *next; c; c = next) {
         bool joined = c->state == CONN_DIAL || c->state == CONN_RELAY;
@@ -813,6 +806,8 @@ static bool pace_enter(struct conn *c, struct account *to) {
 static bool account_enter(struct conn *c, struct account *to) {
     struct worker *w = c->sock.owner.worker;
     struct limiter *l = account_limiter(to);
+    if (!room_admits(w, to))
+        return refuse_for(c, LIMIT_COUNT);
     if (!limiter_connect(to, w->id))
         return refuse_for(c, LIMIT_CONNECTIONS);
     bool over = l && !c->version && /* else it was counted as new elsewhere */

@@ -2,6 +2,7 @@
  * sock.c - see sock.h. In the order things happen: connect, receive, write, send, shut down, close, die.
  */
 #include "core/sock.h"
+#include "core/dial.h"
 #include "core/pace.h"
 #include "core/sys.h"
 #include <errno.h>
@@ -154,6 +155,7 @@ static void connect_late(struct timer *t) {
 
 void sock_connect(struct sock *s, const struct sockaddr *addr, socklen_t length, int64_t ms) {
     s->connecting = true;
+    dial_begun(s->owner.worker, s->owner.account);
     s->send.done = connect_done;
     timer_init(&s->timer, connect_late);
     timer_set(s->owner.worker, &s->timer, ms);
@@ -164,6 +166,7 @@ static void connect_done(struct op *op, const struct completion *c) {
     struct sock *s = container_of(op, struct sock, send);
     op->done = send_done;
     s->connecting = false;
+    dial_over(s->owner.worker, s->owner.account);
     if (s->owner.dying)
         return;
     if (!s->closing) /* else it limits how long the last bytes may take */

@@ -255,7 +255,7 @@ int upstream_socket(const struct upstream *up) {
 
 struct stream *upstream_connect(struct upstream *up, struct worker *w, bool raw,
                                 struct account *payer, int *ret_error) {
-    int fd = room_for_pod(w) ? upstream_socket(up) : -EMFILE;
+    int fd = room_for_pod(w, payer ? payer : up->account) ? upstream_socket(up) : -EMFILE;
     if (fd == -EMFILE || fd == -ENFILE)
         room_short(w);
     if (fd < 0) {
