@@ -52,6 +52,7 @@ struct account_worker {
     uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
     uint64_t shed; /* connections given up, to clients and pods: the edge had no descriptors left */
     uint64_t calmed;             /* of those, connections that were told ENHANCE_YOUR_CALM */
+    uint64_t handshakes_refused; /* their tenant's line was full, or their turn came too late */
     uint64_t dials_refused;      /* connections to pods that its own line could not begin in time */
     int64_t dialing;             /* now: connections to pods that are being made */
     /* ---- no counters ---- */

@@ -11,6 +11,7 @@
 #include "core/conn.h"
 #include "core/client_auth.h"
 #include "core/flow.h"
+#include "core/handshake.h"
 #include "core/pace.h"
 #include "core/pod.h"
 #include "core/process.h"
@@ -330,12 +331,10 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         .alpn = alpn_behind(c),
         .rules = version_tls_rules(v, sni),
     };
-    if (conn_charge(c, v)) { /* before any cryptography */
-        ACCOUNT_ADD(conn_account(c)->handshakes, 1);
+    if (conn_charge(c, v)) /* before any cryptography */
         c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
-    } else {
+    else
         ask_tell_refusal(c, v, sni);
-    }
     if (!c->tls) {
         ask_tell(c, ACCESS_NO_MEMORY, ask_stage(c));
         conn_close(c, true);
@@ -377,7 +376,7 @@ static void conn_handshake(struct conn *c) {
     stream_consume(tls_stream(c->tls), &ask_events, c);
     while (segs_take(c->sock.owner.worker, &c->peek, &s))
         tls_feed(c->tls, s);
-    tls_start(c->tls);
+    handshake_begin(c);
 }
 
 /* ---- joined to a pod ---- */
@@ -562,6 +561,7 @@ void conn_close(struct conn *c, bool reset) {
     if (c->state == CONN_CLOSE)
         return;
     flow_end(c);
+    handshake_forget(c);
     conn_cut_far(c, reset);
     c->state = CONN_CLOSE;
     if (c->tls && c->stream == &c->sock.stream)

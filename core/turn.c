@@ -59,6 +59,10 @@ void turn_crowd(struct turn *t, bool several) {
     }
 }
 
+bool turn_is_busy(const struct turn *t) {
+    return t->crowded || turn_waits(t) || sys_cycles() - t->began >= TURN_SLICE_US * t->cycles_us;
+}
+
 /* ---- lanes ---- */
 
 void lane_init_own(struct lane *l, struct owner *o) {
@@ -84,12 +88,23 @@ static struct lane *lane_of(struct worker *w, struct account *a) {
     return l;
 }
 
+static struct lane *lane_of_chores(struct worker *w, struct account *a) {
+    struct lane *l = lane_of(w, a), *second = l ? l->chores : NULL;
+    if (!l || second || !(second = worker_alloc(w, sizeof *second)))
+        return second;
+    *second = (struct lane){.drr = {.weight = 1}, .account = a, .of_chores = true};
+    l->chores = second;
+    return second;
+}
+
 /* Nothing waits: what lanes owe is forgotten, since nobody had to wait for it. */
 static void lanes_free(struct worker *w) {
     struct lane *l;
     while ((l = w->turn.lanes)) {
         w->turn.lanes = l->next;
         __atomic_store_n(&l->account->w[w->id].lane, NULL, __ATOMIC_RELAXED);
+        if (l->chores)
+            worker_free(w, l->chores, sizeof *l->chores);
         worker_free(w, l, sizeof *l);
     }
 }
@@ -101,11 +116,17 @@ static void lanes_note(struct worker *w) {
         l->charged = l->account->w[w->id].loop_cycles;
 }
 
+/* A lane's completions are its tenant's chores' to pay for as well, while there are any. */
+static void lane_paid(struct worker *w, struct lane *l, int64_t cost) {
+    drr_paid(&w->turn.drr, &l->drr, cost);
+    if (l->chores && l->chores->drr.first)
+        drr_paid(&w->turn.drr, &l->chores->drr, cost);
+}
+
 static void lanes_settle(struct worker *w) {
     for (struct lane *l = w->turn.lanes; l; l = l->next)
         if (l->charged && l->account != w->nobody)
-            drr_paid(&w->turn.drr, &l->drr,
-                     (int64_t)(l->account->w[w->id].loop_cycles - l->charged));
+            lane_paid(w, l, (int64_t)(l->account->w[w->id].loop_cycles - l->charged));
 }
 
 /* ---- into a lane, and out of it ---- */
@@ -127,8 +148,7 @@ static void lane_brake(const struct worker *w, const struct lane *l, struct op *
     ring_cancel(w->ring, op);
 }
 
-static void serve(struct worker *w, struct drr_line *line, struct drr_item *item) {
-    struct lane *l = container_of(line, struct lane, drr);
+static void serve_completion(struct worker *w, const struct lane *l, struct drr_item *item) {
     struct waiting *i = container_of(item, struct waiting, item);
     struct completion c = i->completion;
     struct op *op = i->op;
@@ -136,8 +156,21 @@ static void serve(struct worker *w, struct drr_line *line, struct drr_item *item
     op->owner->queued--;
     lane_charge(w, l, -(int64_t)buffers_of(&c));
     op_complete(op, &c);
+}
+
+static void chore_run(struct drr_item *item) {
+    struct chore *chore = container_of(item, struct chore, item);
+    chore->run(chore);
+}
+
+static void serve(struct worker *w, struct drr_line *line, struct drr_item *item) {
+    struct lane *l = container_of(line, struct lane, drr);
+    if (l->of_chores)
+        chore_run(item);
+    else
+        serve_completion(w, l, item);
     uint64_t now = sys_cycles();
-    drr_paid(&w->turn.drr, line, (int64_t)(now - w->turn.mark));
+    lane_paid(w, l, (int64_t)(now - w->turn.mark));
     w->turn.mark = now;
 }
 
@@ -168,6 +201,18 @@ void turn_put(struct turn *t, struct op *op, const struct completion *c) {
     lane_brake(w, l, op, c);
 }
 
+bool turn_put_chore(struct worker *w, struct account *tenant, struct chore *chore) {
+    struct lane *l = lane_of_chores(w, tenant);
+    if (l)
+        drr_put(&w->turn.drr, &l->drr, &chore->item);
+    return l;
+}
+
+unsigned turn_chores(const struct worker *w, const struct account *tenant) {
+    const struct lane *l = tenant->w[w->id].lane;
+    return l && l->chores ? l->chores->drr.count : 0;
+}
+
 void turn_run(struct worker *w) {
     struct turn *t = &w->turn;
     if (!turn_waits(t))
@@ -189,6 +234,9 @@ void turn_end(struct worker *w) {
     struct drr_line *line;
     struct drr_item *item;
     while ((item = drr_take(&w->turn.drr, &line)))
-        worker_free(w, container_of(item, struct waiting, item), sizeof(struct waiting));
+        if (container_of(line, struct lane, drr)->of_chores)
+            chore_run(item);
+        else
+            worker_free(w, container_of(item, struct waiting, item), sizeof(struct waiting));
     lanes_free(w);
 }

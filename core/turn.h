@@ -13,6 +13,9 @@
  * is LANE_LONG puts the brake on what fills it: its multishot operations are cancelled, and begin again when their last completion has
  * been worked off; a socket then receives once at a time. So the tenant whose sockets flood a worker is read from less, the
  * others are not, and what waits is bounded by its sockets. Buffers that wait in a lane are its tenant's.
+ *
+ * What is dear by itself (a TLS handshake) is a chore: once a turn is long, it waits in a second lane of its tenant's, so that what is
+ * open already does not wait behind it. That lane pays for both: a tenant's chores get what its completions leave of its share.
  */
 #pragma once
 #include "core/drr.h"
@@ -39,7 +42,14 @@ struct lane {
     struct account *account; /* a tenant's, that it keeps; NULL: a listener's */
     uint64_t
         charged; /* what the account had been charged when the turn before ended its service; 0: new */
-    struct lane *next; /* of its worker, until nothing waits anywhere */
+    struct lane *next;   /* of its worker, until nothing waits anywhere */
+    struct lane *chores; /* the same tenant's second lane; NULL: none */
+    bool of_chores;      /* this is a second lane */
+};
+
+struct chore { /* whose memory is its maker's again when it runs */
+    struct drr_item item;
+    void (*run)(struct chore *);
 };
 
 struct turn { /* of one worker */
@@ -68,9 +78,14 @@ static inline bool turn_is_long(struct turn *t, unsigned count) {
 const void *turn_payer(const struct op *);
 /* Queues it; without memory it is dispatched, in its owner's order. */
 void turn_put(struct turn *, struct op *, const struct completion *);
+/* Has this turn lasted so long, or do so many wait, that something dear had better wait for its tenant's turn? */
+bool turn_is_busy(const struct turn *);
+/* In line for this tenant; runs once, within a turn. False: no memory. */
+bool turn_put_chore(struct worker *, struct account *tenant, struct chore *);
+unsigned turn_chores(const struct worker *, const struct account *tenant); /* so many wait */
 /* Works off what is queued, for as long as the turn may last. */
 void turn_run(struct worker *);
-/* Whatever waits is dropped with the worker. */
+/* Whatever waits is dropped with the worker; chores run, whose makers are gone. */
 void turn_end(struct worker *);
 static inline bool turn_waits(const struct turn *t) {
     return t->drr.count;
