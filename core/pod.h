@@ -52,6 +52,7 @@ struct upstream {
     unsigned refs;           /* control thread: versions that hold it */
     unsigned listed;         /* control thread: live versions' sets that it is in */
     unsigned workers;
+    struct local_ports *ports; /* its tenant's part of those towards this address, a reference */
     struct pool *pool;         /* a reference, that whoever frees this gives back */
     uint64_t
         point; /* where hashing sees it: of its address alone, so that every edge sees it there */

@@ -303,6 +303,7 @@ static void recv_done(struct op *op, const struct completion *c) {
         if (s->eof) /* told already; what else the kernel says about the end is no news */
             return;
         s->eof = true;
+        s->ended_by_peer = !s->fin_sent;
         if (s->reset)
             sock_break(s, -ECONNRESET);
         else if (!s->closing)
@@ -551,6 +552,7 @@ static void sock_finish(struct sock *s, bool reset) {
     if (s->owner.dying)
         return;
     s->closing = true;
+    s->ended_by_peer |= reset || s->broken;
     timer_stop(&s->timer);
     pace_end(s);
     ACCOUNT_ADD(sock_account(s)->buffers, -(int64_t)s->queue.count);
