@@ -382,7 +382,10 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
         error =
             io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, &ts, GATHER_US, NULL);
     else
-        error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, timeout_ns ? 1 : 0,
+        error = io_uring_submit_and_wait_timeout(&r->uring, &cqe,
+                                                 timeout_ns     ? 1
+                                                 : expected > 1 ? expected
+                                                                : 0,
                                                  timeout_ns < 0 ? NULL : &ts, NULL);
     r->scratch_used = 0;
     if (error < 0 && error != -ETIME && error != -EINTR && error != -EBUSY && error != -EAGAIN)
