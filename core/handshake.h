@@ -15,7 +15,7 @@ struct conn;
 struct version;
 
 enum {
-    HANDSHAKES_MOST = 1024,   /* in one line */
+    HANDSHAKES_MOST = 4096,   /* in one line; as many as may wait to be accepted */
     HANDSHAKE_WAIT_MS = 3000, /* later nobody is there any more who would be glad of it */
 };
 
