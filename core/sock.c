@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 enum { CALM = 8, LAST_BYTES_MS = 30000, IOV_MOST = 512, SEND_MOST = 1024 * 1024 };
+enum { SEGS_HIGH = 2048 }; /* links, so that many tiny slices count for the buffers they hold */
 
 #define MOVE(from, to, id, counter, n)                                      \
     (ACCOUNT_ADD((from)->w[id].counter, -(typeof((to)->w[id].counter))(n)), \
@@ -142,6 +143,31 @@ void socks_yield(struct worker *w) {
     sock_break(most, -ENOBUFS);
 }
 
+/* Long before that a tenant is read from less: while it holds more than HEAD_ROOM times what is left of this worker's buffers, each of its
+ * queues is full with little in it, so whoever fills it stops, and receives bring one buffer. */
+enum { HEAD_ROOM = 4, HIGH_OF_HOARDERS = 2 * BUF_SIZE };
+
+static int64_t buffers_held(const struct account *tenant, unsigned worker) {
+    int64_t sum = tenant->w[worker].buffers;
+    for (const struct account *p = account_ports(tenant); p; p = account_next_port(p))
+        sum += p->w[worker].buffers;
+    return sum;
+}
+
+static bool hoards(const struct sock *s) {
+    const struct worker *w = s->owner.worker;
+    unsigned left = w->most - w->in_use;
+    return left < w->in_use &&
+           buffers_held(account_tenant(s->owner.account), w->id) > HEAD_ROOM * (int64_t)left;
+}
+
+/* When there are next to none left, all that is waiting there: or many that hold a little each could hold all, and none of them would
+ * be one to give way. */
+static bool is_full(const struct sock *s) {
+    return s->queue.bytes >= STREAM_HIGH || s->queue.count >= SEGS_HIGH ||
+           (hoards(s) && (s->queue.bytes >= HIGH_OF_HOARDERS || bufs_short(s->owner.worker)));
+}
+
 /* ---- connect ---- */
 
 static void connect_late(struct timer *t) {
@@ -206,6 +232,10 @@ void sock_rearm(struct sock *s) {
         return; /* it is called */
     if (s->owner.worker->turn.crowded && most > RECV_CROWDED)
         most = RECV_CROWDED;
+    if (hoards(s)) {
+        s->one_shot = true;
+        most = most < BUF_SIZE ? most : BUF_SIZE;
+    }
     if (s->one_shot || s->pacer)
         ring_recv_once(s->owner.worker->ring, &s->recv, s->fd, most);
     else
@@ -336,8 +366,6 @@ static void sock_resume(struct stream *stream) {
 
 /* ---- write ---- */
 
-enum { SEGS_HIGH = 2048 }; /* links, so that many tiny slices count for the buffers they hold */
-
 static int sock_wrote(struct sock *s, unsigned before, bool ok) {
     struct worker *w = s->owner.worker;
     ACCOUNT_ADD(sock_account(s)->buffers, (int64_t)s->queue.count - (int64_t)before);
@@ -346,7 +374,7 @@ static int sock_wrote(struct sock *s, unsigned before, bool ok) {
         return -ENOMEM;
     }
     flush_later(w, &s->flush);
-    if (s->queue.bytes >= STREAM_HIGH || s->queue.count >= SEGS_HIGH) {
+    if (is_full(s)) {
         s->full = true;
         full_link(s);
     }

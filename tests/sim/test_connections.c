@@ -116,6 +116,7 @@ static bool world_pods(struct tenant *t) {
     return true;
 }
 
+static size_t buffer_memory = 8 << 20;
 static int64_t bandwidth; /* of the tenant, bits per second; 0: no limit */
 
 static bool world_up(const struct fake_plan *plan) {
@@ -131,7 +132,7 @@ static bool world_up(const struct fake_plan *plan) {
     process.worker = &worker;
     process.nobody = account_new("", 1);
     struct worker_conf conf = {
-        .nobody = process.nobody, .seed = plan->seed, .buffer_memory = 8 << 20};
+        .nobody = process.nobody, .seed = plan->seed, .buffer_memory = buffer_memory};
     if (!process.nobody || !world_pods(&tenant) || !worker_new(&conf, &world.w, &err))
         return false;
     worker = world.w;
@@ -411,6 +412,31 @@ static void readers_that_stop_can_not_hold_every_buffer(void **unused) {
     }
 }
 
+/* Its clients send several times what there is, in so many connections that a little in each would do. It is read from less as soon as it holds
+ * four fifths, so that there are always buffers to receive with. */
+static void a_tenant_whose_pods_never_read_leaves_buffers_to_the_others(void **unused) {
+    (void)unused;
+    buffer_memory = 4 << 20;
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        struct fake_plan plan = {.seed = seed,
+                                 .clients = 120,
+                                 .stream_most = 64 << 20,
+                                 .pods_never_read = true,
+                                 .bundles = seed % 2 == 0};
+        unsigned most = 0;
+        assert_true(world_up(&plan));
+        for (unsigned i = 0; i < 1200; i++) {
+            assert_int_equal(worker_turn(world.w, 1000000), 0);
+            most = world.w->in_use > most ? world.w->in_use : most;
+        }
+        assert_in_range(most, world.w->most * 3 / 4, world.w->most - 1);
+        assert_int_equal(world.w->buffers_short, 0);
+        world_end();
+        world_down();
+    }
+    buffer_memory = 8 << 20;
+}
+
 /* All buffers of the worker, held by an owner until it is released. */
 static struct hoard {
     struct owner owner;
@@ -559,7 +585,7 @@ static struct sock *starved_and_paced(const struct worker *w) {
 }
 
 static void one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant(void **unused) {
-    struct fake_plan plan = {.seed = 3, .clients = 8, .stream_most = 400000, .bundles = true};
+    struct fake_plan plan = {.seed = 3, .clients = 200, .stream_most = 400000, .bundles = true};
     (void)unused;
     bandwidth = 800000000;
     assert_true(world_up(&plan));
@@ -853,6 +879,7 @@ int main(void) {
         cmocka_unit_test(a_worker_that_ends_in_mid_flight_releases_everything),
         cmocka_unit_test(a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark),
         cmocka_unit_test(readers_that_stop_can_not_hold_every_buffer),
+        cmocka_unit_test(a_tenant_whose_pods_never_read_leaves_buffers_to_the_others),
         cmocka_unit_test(starved_receives_start_again_when_the_dead_give_buffers_back),
         cmocka_unit_test(what_is_taken_back_is_reset_and_frees_every_owner_once),
         cmocka_unit_test(what_a_peak_took_is_given_back_while_others_are_served),
