@@ -67,10 +67,10 @@ static bool is_shared(const struct local_ports *p) {
 }
 
 bool local_ports_may(const struct local_ports *p, int64_t now_ms) {
-    if (!p || !is_shared(p) || !p->target->most)
+    unsigned most = p && is_shared(p) ? __atomic_load_n(&p->target->most, __ATOMIC_RELAXED) : 0;
+    if (!most)
         return true;
-    int64_t mine = in_use(&p->used, now_ms),
-            left = p->target->most - in_use(&p->target->used, now_ms);
+    int64_t mine = in_use(&p->used, now_ms), left = most - in_use(&p->target->used, now_ms);
     return mine < PORTS_LEAST || mine <= PORTS_HEAD_ROOM * left;
 }
 
@@ -124,7 +124,7 @@ static struct port_target *target_get(const struct place *place, const char *key
             return NULL;
         }
     }
-    t->most = place->ports;
+    __atomic_store_n(&t->most, place->ports, __ATOMIC_RELAXED);
     t->refs++;
     return t;
 }

@@ -31,6 +31,7 @@
 static int home =
     -1; /* the network that all threads live in; open, so that coming back needs no descriptor */
 static uint64_t home_cookie;
+static unsigned home_ports;
 
 static uint64_t cookie_of(int fd) {
     uint64_t cookie = 0;
@@ -38,10 +39,23 @@ static uint64_t cookie_of(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) ? 0 : cookie;
 }
 
+/* Of the namespace that the thread is in. */
+static unsigned local_ports(void) {
+    char text[64] = "";
+    unsigned low, high;
+    int fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    return n > 0 && sscanf(text, "%u %u", &low, &high) == 2 && low <= high ? high - low + 1 : 0;
+}
+
 void sys_begin(void) {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     home_cookie = fd < 0 ? 0 : cookie_of(fd);
+    home_ports = local_ports();
     if (fd >= 0)
         close(fd);
 }
@@ -56,18 +70,6 @@ static int namespace_open(const char *netns) {
     if (errno == EACCES) /* of the jail, or of the folder */
         return -EPERM;
     return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ENOENT;
-}
-
-/* Of the namespace that the thread is in. */
-static unsigned local_ports(void) {
-    char text[64] = "";
-    unsigned low, high;
-    int fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    return n > 0 && sscanf(text, "%u %u", &low, &high) == 2 && low <= high ? high - low + 1 : 0;
 }
 
 /* A socket belongs to the namespace its maker was in: enter, make, leave. A thread that can't come back would reach
@@ -106,7 +108,7 @@ static void device_look(int fd, const char *device, struct place *place) {
 }
 
 struct place sys_place(const char *netns, const char *device) {
-    struct place place = {.ports = netns ? 0 : local_ports()};
+    struct place place = {.ports = netns ? 0 : home_ports};
     if (!netns && !device)
         return place;
     int fd = netns ? socket_in(AF_INET, SOCK_DGRAM, netns, &place.ports)
