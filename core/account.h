@@ -18,6 +18,7 @@
 enum { ACCOUNT_BUCKETS = 7, ACCOUNT_CLASSES = 5 };
 
 struct lane;
+struct dials;
 
 /* One worker's row. Words only: rows are added up word by word. */
 struct account_worker {
@@ -52,14 +53,17 @@ struct account_worker {
     uint64_t retries;                   /* further pods asked for the same request or connection */
     uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
     uint64_t shed; /* connections given up, to clients and pods: the edge had no descriptors left */
-    uint64_t calmed; /* of those, connections that were told ENHANCE_YOUR_CALM */
-    /* Microseconds in lanes (core/turn.h), and how often. */
-    uint64_t waited_us, waits;
+    uint64_t calmed;             /* of those, connections that were told ENHANCE_YOUR_CALM */
+    uint64_t handshakes_refused; /* their tenant's line was full, or their turn came too late */
+    uint64_t dials_refused;      /* connections to pods that its own line could not begin in time */
+    int64_t dialing;             /* now: connections to pods that are being made */
+    uint64_t waited_us, waits;   /* in lanes (core/turn.h), and how often */
     /* ---- no counters ---- */
     struct account *account;
     struct account_worker *next_listed;
     struct lane *
         lane; /* where completions wait while this worker is crowded (core/turn.h); keeps the account */
+    struct dials *dials; /* who waits to connect to a pod (core/dial.h) */
 } __attribute__((aligned(64)));
 enum { ACCOUNT_WORDS = offsetof(struct account_worker, account) / sizeof(uint64_t) };
 _Static_assert(offsetof(struct account_worker, connections) == 64, "one line");
@@ -144,6 +148,14 @@ static inline struct account *account_ports(const struct account *a) {
 }
 static inline struct account *account_next_port(const struct account *a) {
     return __atomic_load_n(&a->next_port, __ATOMIC_ACQUIRE);
+}
+
+/* A tenant's on one worker, its ports' among them. On that worker. */
+static inline int64_t account_connections(const struct account *tenant, unsigned worker) {
+    int64_t sum = tenant->w[worker].connections;
+    for (const struct account *p = account_ports(tenant); p; p = account_next_port(p))
+        sum += p->w[worker].connections;
+    return sum;
 }
 
 enum {

@@ -4,6 +4,7 @@
  *   no cap:  pick -> a connection idle here -> one idle on another worker, lent -> a new one
  *   capped:  pick among those with room -> idle here -> a new one      nobody has room, or others wait: in line (wait.c)
  */
+#include "core/dial.h"
 #include "core/pick.h"
 #include "core/pool.h"
 #include "core/process.h"
@@ -64,6 +65,21 @@ static unsigned choose(const struct ask *a) {
     }
 }
 
+/* A new one now, or when its tenant may begin one more. */
+static struct stream *dial(const struct ask *a, struct upstream *up,
+                           struct upstream_wait **ret_wait, int *ret_error) {
+    struct account *payer = a->want->payer ? a->want->payer : up->account;
+    if (dial_may(a->w, payer))
+        return upstream_connect(up, a->w, a->want->raw, a->want->payer, ret_error);
+    if (a->want->turn) {
+        *ret_error = wait_for_dial(a->w, up, a->want, ret_wait);
+    } else {
+        dial_refuse(a->w, payer);
+        *ret_error = -EMFILE;
+    }
+    return NULL;
+}
+
 /* ---- without a cap ---- */
 
 /* Another worker's idle connection, rather than one more to the pod: when it has one to spare, or this worker's own is busy. Each
@@ -92,7 +108,7 @@ static struct stream *take(const struct ask *a, struct upstream *up,
         a->want->turn && !a->want->fresh && !w->draining ? lender_find(up, w) : NULL;
     if (lender && (*ret_error = wait_for_lent(w, up, a->want, lender, ret_wait)) == -EINPROGRESS)
         return NULL;
-    return upstream_connect(up, w, a->want->raw, a->want->payer, ret_error);
+    return dial(a, up, ret_wait, ret_error);
 }
 
 /* ---- with one ---- */
@@ -129,7 +145,7 @@ static struct stream *take_capped(const struct ask *a, struct upstream_wait **re
         pool_serve(pool, a->w->ring);
     if (*ret_error || s)
         return s;
-    s = upstream_connect(up, a->w, a->want->raw, a->want->payer, ret_error);
+    s = dial(a, up, ret_wait, ret_error);
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
     pool_serve(pool, a->w->ring); /* until now this one was counted twice */
     return s;
@@ -171,8 +187,10 @@ struct upstream *upstream_choose(struct worker *w, struct upstream_set *set,
 
 struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct upstream *up,
                              int *ret_error) {
+    const struct upstream_want want = {0};
+    const struct ask a = {.w = w, .set = set, .want = &want};
     if (!set->pod_connections)
-        return upstream_connect(up, w, false, NULL, ret_error);
+        return dial(&a, up, NULL, ret_error);
     pthread_mutex_lock(&set->pool->lock);
     bool full = upstream_taken(up) >= set->pod_connections;
     if (!full)
@@ -182,7 +200,7 @@ struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct 
         *ret_error = -EBUSY;
         return NULL;
     }
-    struct stream *s = upstream_connect(up, w, false, NULL, ret_error);
+    struct stream *s = dial(&a, up, NULL, ret_error);
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
     pool_serve(set->pool, w->ring);
     return s;

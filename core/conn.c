@@ -12,6 +12,7 @@
 #include "core/client_auth.h"
 #include "core/door.h"
 #include "core/flow.h"
+#include "core/handshake.h"
 #include "core/pace.h"
 #include "core/pod.h"
 #include "core/process.h"
@@ -331,12 +332,10 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         .alpn = alpn_behind(c),
         .rules = version_tls_rules(v, sni),
     };
-    if (conn_charge(c, v)) { /* before any cryptography */
-        ACCOUNT_ADD(conn_account(c)->handshakes, 1);
+    if (conn_charge(c, v)) /* before any cryptography */
         c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
-    } else {
+    else
         ask_tell_refusal(c, v, sni);
-    }
     if (!c->tls) {
         ask_tell(c, ACCESS_NO_MEMORY, ask_stage(c));
         conn_close(c, true);
@@ -378,7 +377,7 @@ static void conn_handshake(struct conn *c) {
     stream_consume(tls_stream(c->tls), &ask_events, c);
     while (segs_take(c->sock.owner.worker, &c->peek, &s))
         tls_feed(c->tls, s);
-    tls_start(c->tls);
+    handshake_begin(c);
 }
 
 /* ---- joined to a pod ---- */
@@ -564,6 +563,7 @@ void conn_close(struct conn *c, bool reset) {
     if (c->state == CONN_CLOSE)
         return;
     flow_end(c);
+    handshake_forget(c);
     conn_cut_far(c, reset);
     c->state = CONN_CLOSE;
     if (c->tls && c->stream == &c->sock.stream)
@@ -666,15 +666,8 @@ static bool conn_may_stay(struct conn *c, struct version *now) {
     return !m->on_change || m->on_change(c, state_of(c, c->stage), now) != VERDICT_REJECT;
 }
 
-static int64_t connections_here(const struct account *a, const struct worker *w) {
-    int64_t sum = a->w[w->id].connections;
-    for (const struct account *p = account_ports(a); p; p = account_next_port(p))
-        sum += p->w[w->id].connections;
-    return sum;
-}
-
 void conns_withdraw(struct worker *w, const struct account *account, struct version *now) {
-    if (!connections_here(account, w))
+    if (!account_connections(account, w->id))
         return;
     for (struct conn *c = w->conns, *next; c; c = next) {
         bool joined = c->state == CONN_DIAL || c->state == CONN_RELAY;
@@ -817,6 +810,8 @@ static bool pace_enter(struct conn *c, struct account *to) {
 static bool account_enter(struct conn *c, struct account *to) {
     struct worker *w = c->sock.owner.worker;
     struct limiter *l = account_limiter(to);
+    if (!room_admits(w, to))
+        return refuse_for(c, LIMIT_COUNT);
     if (!limiter_connect(to, w->id))
         return refuse_for(c, LIMIT_CONNECTIONS);
     bool over = l && !c->version && /* else it was counted as new elsewhere */

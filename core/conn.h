@@ -32,7 +32,10 @@ struct conn {
     struct stream *stream;   /* the sock's, or the tls's above it */
     struct version *version; /* pinned; NULL until a tenant is known */
     struct tls *tls;
-    struct relay *relay;
+    union { /* told by the state */
+        struct relay *relay;
+        struct handshake *handshake; /* TLS: in line to be begun, or NULL */
+    };
     struct flow *flow;                 /* joined to a pod while there is an access log, else NULL */
     struct introduction *introduction; /* NULL: the socket's own addresses count */
     struct conn *next, **link;         /* of its worker */

@@ -52,7 +52,8 @@ struct upstream {
     unsigned refs;           /* control thread: versions that hold it */
     unsigned listed;         /* control thread: live versions' sets that it is in */
     unsigned workers;
-    struct pool *pool; /* a reference, that whoever frees this gives back */
+    struct local_ports *ports; /* its tenant's part of those towards this address, a reference */
+    struct pool *pool;         /* a reference, that whoever frees this gives back */
     uint64_t
         point; /* where hashing sees it: of its address alone, so that every edge sees it there */
     struct upstream *next_dead;
@@ -125,6 +126,9 @@ int wait_in_line(struct worker *, struct upstream_set *, const struct upstream_w
                  struct upstream_wait **ret);
 int wait_for_lent(struct worker *, struct upstream *, const struct upstream_want *,
                   struct worker *lender, struct upstream_wait **ret);
+/* Until its tenant may begin one more connection (dial.h). The same, -EBUSY: his line is full. */
+int wait_for_dial(struct worker *, struct upstream *, const struct upstream_want *,
+                  struct upstream_wait **ret);
 /* What is idle there goes to those who wait. */
 void upstream_give(struct upstream *, struct worker *);
 /* Workers that could give somebody in line a connection are asked, but for `except` (a worker's number; any other: nobody). */

@@ -12,6 +12,7 @@
 #include "core/directory.h"
 #include "core/identity.h"
 #include "core/limit.h"
+#include "core/local_ports.h"
 #include "core/map.h"
 #include "core/pool.h"
 #include "core/popular.h"
@@ -555,6 +556,7 @@ void publish_fini(void) {
     map_fini(&accounts);
     map_fini(&upstreams);
     map_fini(&pools);
+    local_ports_fini();
     identities_reap();
     directory_fini();
 }

@@ -378,15 +378,18 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     if (timeout_ns < 0)
         ts = (struct __kernel_timespec){
             .tv_sec = LONG_S}; /* without one liburing drops the gathering time: all or nothing */
-    if (!timeout_ns || io_uring_cq_ready(&r->uring))
-        /* also what only a look for events brings: the kernel defers that until then */
-        error = io_uring_submit_and_get_events(&r->uring);
-    else if (expected > 1 && r->features & RING_MIN_WAIT)
+    unsigned ready = io_uring_cq_ready(&r->uring);
+    if (!timeout_ns || ready) {
+        /* A look. What the kernel has deferred it does only for who asks for more than is there, and as much of it. */
+        ts = (struct __kernel_timespec){0};
+        error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, ready + expected, &ts, NULL);
+    } else if (expected > 1 && r->features & RING_MIN_WAIT) {
         error =
             io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, &ts, GATHER_US, NULL);
-    else
+    } else {
         error =
             io_uring_submit_and_wait_timeout(&r->uring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
+    }
     r->scratch_used = 0;
     if (error < 0 && error != -ETIME && error != -EINTR && error != -EBUSY && error != -EAGAIN)
         return error;

@@ -64,7 +64,8 @@ void ring_buffer_add(struct ring *, void *data, unsigned size, uint16_t id);
 void ring_buffers_publish(struct ring *);
 
 /* Submit what is queued and wait for at least one completion or until timeout_ns passed (0: don't wait, <0: for ever);
- * `expected` more than 1: first, for at most 60 µs, for that many, where the kernel can (RING_MIN_WAIT).
+ * `expected` more than 1: first, for at most 60 µs, for that many, where the kernel can (RING_MIN_WAIT); without waiting, up to so many
+ * are finished of those that are ready.
  * Returns 0, or negative errno when the ring is broken; a signal or a time-out is not an error. */
 int ring_wait(struct ring *, int64_t timeout_ns, unsigned expected);
 /* Run `done` of every completion that is there, or queue them by tenant when the turn is crowded. Returns their number. NULL: not on

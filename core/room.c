@@ -16,7 +16,10 @@ enum {
     SHARE = 32,
     SHARE_LEAST = 8,
     AGES = 20,
-    RESET_AFTER = 8 /* steps of sock_clock: a second */
+    RESET_AFTER = 8, /* steps of sock_clock: a second */
+    HEAD_ROOM = 8,
+    HELD_LEAST = 8, /* that anybody may hold */
+    BARREN_NS = 100000000
 };
 
 static struct {
@@ -78,6 +81,13 @@ static bool is_full(const struct worker *w, bool clients) {
     if (share < SHARE_LEAST)
         return all_used(clients) >= (clients ? most / 2 : most);
     return used(w, clients) >= (clients ? share / 2 : share);
+}
+
+int64_t room_left(const struct worker *w) {
+    unsigned most = room_most(), share = most / process.workers;
+    if (!most)
+        return INT64_MAX;
+    return share < SHARE_LEAST ? (int64_t)most - all_used(false) : (int64_t)share - used(w, false);
 }
 
 static bool has_room(const struct worker *w, bool client) {
@@ -178,6 +188,14 @@ static unsigned clients_shed(struct worker *w, const struct account *of, unsigne
     return n;
 }
 
+static void shed_count(struct worker *w, const struct account *of, unsigned n) {
+    struct account *payer = (struct account *)(uintptr_t)of;
+    ACCOUNT_ADD(payer->w[w->id].shed, n);
+    ACCOUNT_ADD(w->room_shed, n);
+    if (n)
+        ring_submit(w->ring); /* the descriptors are free from then on */
+}
+
 /* `clients` false: only what nobody can be in the midst of. */
 static unsigned shed(struct worker *w, bool clients) {
     int64_t holds;
@@ -188,12 +206,31 @@ static unsigned shed(struct worker *w, bool clients) {
     unsigned n = pods_shed(w, of, want);
     if (clients && (n < want || is_full(w, true)))
         n += clients_shed(w, of, want);
-    struct account *payer = (struct account *)(uintptr_t)of;
-    ACCOUNT_ADD(payer->w[w->id].shed, n);
-    ACCOUNT_ADD(w->room_shed, n);
-    if (n)
-        ring_submit(w->ring); /* the descriptors are free from then on */
+    shed_count(w, of, n);
     return n;
+}
+
+/* ---- head-room for the others ---- */
+
+static bool is_over(int64_t held, int64_t left) {
+    return held >= HELD_LEAST && held > HEAD_ROOM * left;
+}
+
+/* Of all the worker's, to clients and pods. Nobody is asked while half of them are free. */
+static bool hoards(const struct worker *w, const struct account *payer) {
+    int64_t left = room_left(w);
+    return left < used(w, false) && is_over(held(account_tenant(payer), w->id), left);
+}
+
+static bool hoards_clients(const struct worker *w, const struct account *of) {
+    int64_t share = room_most() / process.workers / 2, left = share - used(w, true);
+    return share >= SHARE && left < used(w, true) && is_over(account_connections(of, w->id), left);
+}
+
+static bool one_for_one(struct worker *w, const struct account *of) {
+    unsigned n = pods_shed(w, of, 1);
+    shed_count(w, of, n);
+    return n && has_room(w, false);
 }
 
 static bool refused(struct worker *w) {
@@ -209,11 +246,30 @@ bool room_for_client(struct worker *w) {
 }
 
 /* Asked while a client is being served: other clients are told to go when the turn ends. */
-bool room_for_pod(struct worker *w) {
-    if (has_room(w, false))
+bool room_for_pod(struct worker *w, const struct account *payer) {
+    bool over = hoards(w, payer);
+    if (!over && has_room(w, false))
         return true;
     room_short(w);
-    return shed(w, false) || refused(w);
+    return (over ? one_for_one(w, account_tenant(payer)) : shed(w, false)) || refused(w);
+}
+
+/* Most of them are the tenant's: they are looked at once a turn, and for a while not at all where nothing was found. */
+bool room_admits(struct worker *w, const struct account *payer) {
+    const struct account *of = account_tenant(payer);
+    if (!hoards_clients(w, of) || w->room_gave == w->turns)
+        return true;
+    ACCOUNT_ADD(w->room_short, 1);
+    int64_t clients = account_connections(of, w->id);
+    unsigned n = w->now_ns < w->room_barren_ns
+                     ? 0
+                     : clients_shed(w, of, clients > SHARE ? (unsigned)clients / SHARE : 1);
+    shed_count(w, of, n);
+    if (n)
+        w->room_gave = w->turns;
+    else if (w->now_ns >= w->room_barren_ns)
+        w->room_barren_ns = w->now_ns + BARREN_NS;
+    return n || refused(w);
 }
 
 void room_short(struct worker *w) {

@@ -7,6 +7,9 @@
  * write a row. When all that workers may use is in use, the tenant that holds the most gives up what it needs least: connections kept to
  * pods, then clients that are silent or idle, the longest first. Who is being served is left alone; if that is everybody, the newcomer
  * waits in the kernel's queue.
+ *
+ * Nor does it come to that by one tenant's doing: each may hold HEAD_ROOM times what is left, so that alone he stops at 8/9 and two at
+ * 8/17 each; his own idle connections are given up for his next, and if he has none, that one is refused.
  */
 #pragma once
 #include "core/worker.h"
@@ -19,7 +22,11 @@ unsigned room_most(void);         /* what workers may use */
 unsigned room_clients_most(void); /* of these, for clients: each may need one to a pod */
 /* Is there room for one more; is made if need be? On the worker. */
 bool room_for_client(struct worker *);
-bool room_for_pod(struct worker *);
+bool room_for_pod(struct worker *, const struct account *payer);
+/* A client turns out to be this tenant's: does he hold so many that what is left is the others'? Then one of his is given up. */
+bool room_admits(struct worker *, const struct account *payer);
+/* Of this worker's; INT64_MAX: as many as anybody likes. */
+int64_t room_left(const struct worker *);
 /* So little is left that newcomers are to be taken one by one. */
 bool room_is_tight(const struct worker *);
 /* The kernel says that there are no more, whatever we had counted: some are given up when the turn ends. */

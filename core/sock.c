@@ -2,6 +2,7 @@
  * sock.c - see sock.h. In the order things happen: connect, receive, write, send, shut down, close, die.
  */
 #include "core/sock.h"
+#include "core/dial.h"
 #include "core/pace.h"
 #include "core/sys.h"
 #include <errno.h>
@@ -12,7 +13,8 @@ enum {
     LAST_BYTES_MS = 30000,
     IOV_MOST = 512,
     SEND_MOST = 1024 * 1024,
-    SEND_CROWDED = 64 * 1024
+    SEND_CROWDED = 64 * 1024,
+    SEGS_HIGH = 2048 /* links, so that many tiny slices count for the buffers they hold */
 };
 
 #define MOVE(from, to, id, counter, n)                                      \
@@ -147,6 +149,31 @@ void socks_yield(struct worker *w) {
     sock_break(most, -ENOBUFS);
 }
 
+/* Long before that a tenant is read from less: while it holds more than HEAD_ROOM times what is left of this worker's buffers, each of its
+ * queues is full with little in it, so whoever fills it stops, and receives bring one buffer. */
+enum { HEAD_ROOM = 4, HIGH_OF_HOARDERS = 2 * BUF_SIZE };
+
+static int64_t buffers_held(const struct account *tenant, unsigned worker) {
+    int64_t sum = tenant->w[worker].buffers;
+    for (const struct account *p = account_ports(tenant); p; p = account_next_port(p))
+        sum += p->w[worker].buffers;
+    return sum;
+}
+
+static bool hoards(const struct sock *s) {
+    const struct worker *w = s->owner.worker;
+    unsigned left = w->most - w->in_use;
+    return left < w->in_use &&
+           buffers_held(account_tenant(s->owner.account), w->id) > HEAD_ROOM * (int64_t)left;
+}
+
+/* When there are next to none left, all that is waiting there: or many that hold a little each could hold all, and none of them would
+ * be one to give way. */
+static bool is_full(const struct sock *s) {
+    return s->queue.bytes >= STREAM_HIGH || s->queue.count >= SEGS_HIGH ||
+           (hoards(s) && (s->queue.bytes >= HIGH_OF_HOARDERS || bufs_short(s->owner.worker)));
+}
+
 /* ---- connect ---- */
 
 static void connect_late(struct timer *t) {
@@ -160,6 +187,7 @@ static void connect_late(struct timer *t) {
 
 void sock_connect(struct sock *s, const struct sockaddr *addr, socklen_t length, int64_t ms) {
     s->connecting = true;
+    dial_begun(s->owner.worker, s->owner.account);
     s->send.done = connect_done;
     timer_init(&s->timer, connect_late);
     timer_set(s->owner.worker, &s->timer, ms);
@@ -170,6 +198,7 @@ static void connect_done(struct op *op, const struct completion *c) {
     struct sock *s = container_of(op, struct sock, send);
     op->done = send_done;
     s->connecting = false;
+    dial_over(s->owner.worker, s->owner.account);
     if (s->owner.dying)
         return;
     if (!s->closing) /* else it limits how long the last bytes may take */
@@ -209,6 +238,10 @@ void sock_rearm(struct sock *s) {
         return; /* it is called */
     if (most > RECV_CROWDED && turn_is_tight(s->owner.worker))
         most = RECV_CROWDED;
+    if (hoards(s)) {
+        s->one_shot = true;
+        most = most < BUF_SIZE ? most : BUF_SIZE;
+    }
     if (s->one_shot || s->pacer)
         ring_recv_once(s->owner.worker->ring, &s->recv, s->fd, most);
     else
@@ -306,6 +339,7 @@ static void recv_done(struct op *op, const struct completion *c) {
         if (s->eof) /* told already; what else the kernel says about the end is no news */
             return;
         s->eof = true;
+        s->ended_by_peer = !s->fin_sent;
         if (s->reset)
             sock_break(s, -ECONNRESET);
         else if (!s->closing)
@@ -338,8 +372,6 @@ static void sock_resume(struct stream *stream) {
 
 /* ---- write ---- */
 
-enum { SEGS_HIGH = 2048 }; /* links, so that many tiny slices count for the buffers they hold */
-
 static int sock_wrote(struct sock *s, unsigned before, bool ok) {
     struct worker *w = s->owner.worker;
     ACCOUNT_ADD(sock_account(s)->buffers, (int64_t)s->queue.count - (int64_t)before);
@@ -348,7 +380,7 @@ static int sock_wrote(struct sock *s, unsigned before, bool ok) {
         return -ENOMEM;
     }
     flush_later(w, &s->flush);
-    if (s->queue.bytes >= STREAM_HIGH || s->queue.count >= SEGS_HIGH) {
+    if (is_full(s)) {
         s->full = true;
         full_link(s);
     }
@@ -558,6 +590,7 @@ static void sock_finish(struct sock *s, bool reset) {
     if (s->owner.dying)
         return;
     s->closing = true;
+    s->ended_by_peer |= reset || s->broken;
     timer_stop(&s->timer);
     pace_end(s);
     ACCOUNT_ADD(sock_account(s)->buffers, -(int64_t)s->queue.count);

@@ -41,6 +41,7 @@ struct sock {
     bool cancelling : 1; /* the armed receive has been asked to end */
     bool starved : 1;    /* in the worker's list */
     bool eof : 1;
+    bool ended_by_peer : 1; /* or suddenly: the kernel keeps nothing of it */
     bool connecting : 1;
     bool shut : 1; /* FIN when the queue is sent */
     bool fin_sent : 1;

@@ -31,6 +31,7 @@
 static int home =
     -1; /* the network that all threads live in; open, so that coming back needs no descriptor */
 static uint64_t home_cookie;
+static unsigned home_ports;
 
 static uint64_t cookie_of(int fd) {
     uint64_t cookie = 0;
@@ -38,10 +39,23 @@ static uint64_t cookie_of(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) ? 0 : cookie;
 }
 
+/* Of the namespace that the thread is in. */
+static unsigned local_ports(void) {
+    char text[64] = "";
+    unsigned low, high;
+    int fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    return n > 0 && sscanf(text, "%u %u", &low, &high) == 2 && low <= high ? high - low + 1 : 0;
+}
+
 void sys_begin(void) {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     home_cookie = fd < 0 ? 0 : cookie_of(fd);
+    home_ports = local_ports();
     if (fd >= 0)
         close(fd);
 }
@@ -60,7 +74,7 @@ static int namespace_open(const char *netns) {
 
 /* A socket belongs to the namespace its maker was in: enter, make, leave. A thread that can't come back would reach
  * other tenants' pods through this one's network, so it must not go on. */
-static int socket_in(int family, int type, const char *netns) {
+static int socket_in(int family, int type, const char *netns, unsigned *ret_ports) {
     int target = home < 0 ? -EBADF : namespace_open(netns);
     if (target < 0)
         return target;
@@ -70,6 +84,8 @@ static int socket_in(int family, int type, const char *netns) {
         return fd == -EINVAL ? -ENOENT : fd;
     fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     fd = fd < 0 ? -errno : fd;
+    if (ret_ports)
+        *ret_ports = local_ports();
     if (setns(home, CLONE_NEWNET))
         abort();
     return fd;
@@ -77,7 +93,7 @@ static int socket_in(int family, int type, const char *netns) {
 
 static int socket_at(int family, int type, const char *netns) {
     if (netns)
-        return socket_in(family, type, netns);
+        return socket_in(family, type, netns, NULL);
     int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     return fd < 0 ? -errno : fd;
 }
@@ -92,10 +108,11 @@ static void device_look(int fd, const char *device, struct place *place) {
 }
 
 struct place sys_place(const char *netns, const char *device) {
-    struct place place = {0};
+    struct place place = {.ports = netns ? 0 : home_ports};
     if (!netns && !device)
         return place;
-    int fd = socket_at(AF_INET, SOCK_DGRAM, netns);
+    int fd = netns ? socket_in(AF_INET, SOCK_DGRAM, netns, &place.ports)
+                   : socket_at(AF_INET, SOCK_DGRAM, NULL);
     if (fd < 0) {
         place.error = fd;
         return place;

@@ -9,10 +9,11 @@
 #include <sys/socket.h>
 
 /* What the names of a namespace and a device meant when they were looked at: either may go, and come back as another. Both NULL:
- * the edge's own network, all zero. */
+ * the edge's own network, all zero but for `ports`. */
 struct place {
     uint64_t space; /* the namespace's cookie, which no other ever gets */
     int device;     /* its index */
+    unsigned ports; /* local ports for connections from there; 0: not known */
     int error; /* what hinders: -ENOENT, the namespace is not there; -ENODEV, the device; -EPERM, it may not be entered;
                      * -ELOOP, it is the edge's own; or what the look itself lacked, as -EMFILE */
 };

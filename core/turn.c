@@ -68,6 +68,10 @@ bool turn_is_tight(const struct worker *w) {
     return w->turn.crowded || w->now_ns < w->turn.small_until_ns;
 }
 
+bool turn_is_busy(const struct turn *t) {
+    return t->crowded || turn_waits(t) || sys_cycles() - t->began >= TURN_SLICE_US * t->cycles_us;
+}
+
 /* ---- lanes ---- */
 
 void lane_init_own(struct lane *l, struct owner *o, struct account *waits) {
@@ -97,6 +101,15 @@ static struct lane *lane_of(struct worker *w, struct account *a) {
     return l;
 }
 
+static struct lane *lane_of_chores(struct worker *w, struct account *a) {
+    struct lane *l = lane_of(w, a), *second = l ? l->chores : NULL;
+    if (!l || second || !(second = worker_alloc(w, sizeof *second)))
+        return second;
+    *second = (struct lane){.drr = {.weight = 1}, .account = a, .of_chores = true};
+    l->chores = second;
+    return second;
+}
+
 /* Nothing waits: what lanes owe is forgotten, since nobody had to wait for it. */
 static void lanes_free(struct worker *w) {
     struct lane *l;
@@ -104,6 +117,8 @@ static void lanes_free(struct worker *w) {
     while ((l = w->turn.lanes)) {
         w->turn.lanes = l->next;
         __atomic_store_n(&l->account->w[w->id].lane, NULL, __ATOMIC_RELAXED);
+        if (l->chores)
+            worker_free(w, l->chores, sizeof *l->chores);
         worker_free(w, l, sizeof *l);
     }
 }
@@ -115,11 +130,20 @@ static void lanes_note(struct worker *w) {
         l->charged = l->account->w[w->id].loop_cycles;
 }
 
+/* A lane's completions are its tenant's chores' to pay for as well, while there are any. Both in cycles: by the clock, and what the
+ * kernel took. */
+static void lane_paid(struct worker *w, struct lane *l, uint64_t clock, uint64_t kernel) {
+    struct lane *of[] = {l, l->chores && l->chores->drr.first ? l->chores : NULL};
+    for (int i = 0; i < 2 && of[i]; i++) {
+        drr_paid(&w->turn.drr, &of[i]->drr, (int64_t)clock);
+        drr_owes(&w->turn.drr, &of[i]->drr, (int64_t)kernel);
+    }
+}
+
 static void lanes_settle(struct worker *w) {
     for (struct lane *l = w->turn.lanes; l; l = l->next)
         if (l->charged && l->account != w->nobody)
-            drr_paid(&w->turn.drr, &l->drr,
-                     (int64_t)(l->account->w[w->id].loop_cycles - l->charged));
+            lane_paid(w, l, l->account->w[w->id].loop_cycles - l->charged, 0);
 }
 
 /* ---- into a lane, and out of it ---- */
@@ -156,8 +180,7 @@ static void mark_set(struct turn *t, uint64_t now) {
     t->mark = t->drr.now = now;
 }
 
-static void serve(struct worker *w, struct drr_line *line, struct drr_item *item) {
-    struct lane *l = container_of(line, struct lane, drr);
+static void serve_completion(struct worker *w, const struct lane *l, struct drr_item *item) {
     struct waiting *i = container_of(item, struct waiting, item);
     struct completion c = i->completion;
     struct op *op = i->op;
@@ -165,12 +188,24 @@ static void serve(struct worker *w, struct drr_line *line, struct drr_item *item
     worker_free(w, i, sizeof *i);
     op->owner->queued--;
     lane_charge(w, l, -(int64_t)buffers_of(&c));
+    op_complete(op, &c);
+}
+
+static void chore_run(struct drr_item *item) {
+    struct chore *chore = container_of(item, struct chore, item);
+    chore->run(chore);
+}
+
+static void serve(struct worker *w, struct drr_line *line, struct drr_item *item) {
+    struct lane *l = container_of(line, struct lane, drr);
     struct turn *t = &w->turn;
     uint64_t kernel = t->kernel;
-    op_complete(op, &c);
+    if (l->of_chores)
+        chore_run(item);
+    else
+        serve_completion(w, l, item);
     uint64_t now = sys_cycles();
-    drr_paid(&t->drr, line, (int64_t)(now - t->mark));
-    drr_owes(&t->drr, line, (int64_t)turn_kernel_cycles(t, t->kernel - kernel));
+    lane_paid(w, l, now - t->mark, turn_kernel_cycles(t, t->kernel - kernel));
     mark_set(t, now);
 }
 
@@ -202,6 +237,18 @@ void turn_put(struct turn *t, struct op *op, const struct completion *c) {
     lane_brake(w, l, op, c);
 }
 
+bool turn_put_chore(struct worker *w, struct account *tenant, struct chore *chore) {
+    struct lane *l = lane_of_chores(w, tenant);
+    if (l)
+        drr_put(&w->turn.drr, &l->drr, &chore->item);
+    return l;
+}
+
+unsigned turn_chores(const struct worker *w, const struct account *tenant) {
+    const struct lane *l = tenant->w[w->id].lane;
+    return l && l->chores ? l->chores->drr.count : 0;
+}
+
 void turn_run(struct worker *w) {
     struct turn *t = &w->turn;
     if (!turn_waits(t))
@@ -223,6 +270,9 @@ void turn_end(struct worker *w) {
     struct drr_line *line;
     struct drr_item *item;
     while ((item = drr_take(&w->turn.drr, &line)))
-        worker_free(w, container_of(item, struct waiting, item), sizeof(struct waiting));
+        if (container_of(line, struct lane, drr)->of_chores)
+            chore_run(item);
+        else
+            worker_free(w, container_of(item, struct waiting, item), sizeof(struct waiting));
     lanes_free(w);
 }

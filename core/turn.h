@@ -20,6 +20,9 @@
  *
  * How long is counted in the row of who waited (account.h): of a tenant's lane what others were in its way, of those whose tenant is not
  * known, and who wait behind each other, all of it.
+ *
+ * What is dear by itself (a TLS handshake) is a chore: once a turn is long, it waits in a second lane of its tenant's, so that what is
+ * open already does not wait behind it. That lane pays for both: a tenant's chores get what its completions leave of its share.
  */
 #pragma once
 #include "core/drr.h"
@@ -48,7 +51,14 @@ struct lane {
         account; /* a tenant's, that it keeps; nobody's, who come to a shared listener; NULL: a raw port's own accepts */
     uint64_t
         charged; /* what the account had been charged when the turn before ended its service; 0: new */
-    struct lane *next; /* of its worker, until nothing waits anywhere */
+    struct lane *next;   /* of its worker, until nothing waits anywhere */
+    struct lane *chores; /* the same tenant's second lane; NULL: none */
+    bool of_chores;      /* this is a second lane */
+};
+
+struct chore { /* whose memory is its maker's again when it runs */
+    struct drr_item item;
+    void (*run)(struct chore *);
 };
 
 struct turn { /* of one worker */
@@ -85,9 +95,14 @@ static inline bool turn_is_long(struct turn *t, unsigned count, int32_t res) {
 const void *turn_payer(const struct op *);
 /* Queues it; without memory it is dispatched, in its owner's order. */
 void turn_put(struct turn *, struct op *, const struct completion *);
+/* Has this turn lasted so long, or do so many wait, that something dear had better wait for its tenant's turn? */
+bool turn_is_busy(const struct turn *);
+/* In line for this tenant; runs once, within a turn. False: no memory. */
+bool turn_put_chore(struct worker *, struct account *tenant, struct chore *);
+unsigned turn_chores(const struct worker *, const struct account *tenant); /* so many wait */
 /* Works off what is queued, for as long as the turn may last. */
 void turn_run(struct worker *);
-/* Whatever waits is dropped with the worker. */
+/* Whatever waits is dropped with the worker; chores run, whose makers are gone. */
 void turn_end(struct worker *);
 static inline bool turn_waits(const struct turn *t) {
     return t->drr.count;

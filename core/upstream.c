@@ -4,6 +4,7 @@
  * Which pod a request goes to is choose.c, who has to wait for one is wait.c, what pods share is pool.c.
  */
 #include "core/control.h"
+#include "core/local_ports.h"
 #include "core/module.h"
 #include "core/own.h"
 #include "core/pick.h"
@@ -28,6 +29,7 @@ struct upstream_conn {
     struct idle_link idle;              /* while it is there: in its worker's */
     uint32_t idle_ms;                   /* how long it may be kept idle; 0: IDLE_MS */
     bool reused;
+    bool lent; /* it goes on, under another descriptor */
 };
 
 static struct upstream_conn *conn_of(const struct stream *s) {
@@ -162,8 +164,10 @@ struct stream *upstream_idle_take(struct upstream *up, struct worker *w) {
 int upstream_idle_lend(struct upstream *up, struct worker *w) {
     struct upstream_conn *c = up->w[w->id].idle;
     int fd = c && !c->tls ? sys_dup(c->sock.fd) : -ENOENT;
-    if (c && !c->tls)
+    if (c && !c->tls) {
+        c->lent = fd >= 0;
         idle_close(c);
+    }
     return fd;
 }
 
@@ -189,6 +193,7 @@ static void upstream_conn_gone(struct sock *s) {
     struct upstream_slot *slot = slot_of(c);
     struct worker *w = s->owner.worker;
     ACCOUNT_ADD(w->upstream_count, -1);
+    local_ports_give(c->up->ports, !c->lent && !s->ended_by_peer, worker_now_ms(w));
     slot->busy--;
     if (c->tls)
         tls_free(c->tls);
@@ -208,6 +213,7 @@ static struct upstream_conn *conn_make(struct upstream *up, struct worker *w, in
     c->up = up;
     sock_init(&c->sock, w, fd, false, payer ? payer : up->account, upstream_conn_gone);
     ACCOUNT_ADD(w->upstream_count, 1);
+    local_ports_take(up->ports);
     slot->busy++;
     __atomic_store_n(&slot->open, slot->open + 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&up->opened, 1, __ATOMIC_SEQ_CST);
@@ -253,9 +259,23 @@ int upstream_socket(const struct upstream *up) {
     return sys_socket(up->addr.any.sa_family, up->netns, up->device, &up->place);
 }
 
+static void portless_note(struct upstream *up, int64_t now_ms) {
+    __atomic_store_n(&up->portless_ms, now_ms, __ATOMIC_RELAXED);
+}
+
+/* Within its tenant's share of what there is. */
+static int connect_socket(struct upstream *up, struct worker *w, const struct account *payer) {
+    int64_t now_ms = worker_now_ms(w);
+    if (!local_ports_may(up->ports, now_ms)) {
+        portless_note(up, now_ms);
+        return -EADDRNOTAVAIL;
+    }
+    return room_for_pod(w, payer) ? upstream_socket(up) : -EMFILE;
+}
+
 struct stream *upstream_connect(struct upstream *up, struct worker *w, bool raw,
                                 struct account *payer, int *ret_error) {
-    int fd = room_for_pod(w) ? upstream_socket(up) : -EMFILE;
+    int fd = connect_socket(up, w, payer ? payer : up->account);
     if (fd == -EMFILE || fd == -ENFILE)
         room_short(w);
     if (fd < 0) {
@@ -362,7 +382,7 @@ void upstream_report(struct upstream *up, struct worker *w, int error) {
     ACCOUNT_ADD(s->failures, 1);
     s->failed_until_ms = now + FAILED_MS;
     if (error == -EADDRNOTAVAIL)
-        __atomic_store_n(&up->portless_ms, now, __ATOMIC_RELAXED);
+        portless_note(up, now);
     if (is_own_fault(error))
         return;
     for (unsigned i = 0; i < up->workers; i++)
@@ -447,6 +467,7 @@ struct upstream *upstream_new(const char *key, const union address *addr,
     up->place = *place;
     up->account = account;
     account_ref(account);
+    up->ports = local_ports_get(place, addr, account);
     up->pool = pool;
     address_print(addr, up->name);
     up->point = pick_key(up->name, strlen(up->name));
@@ -467,6 +488,7 @@ void upstream_judge(struct upstream *up, const struct network *network) {
 }
 
 void upstream_free(struct upstream *up) {
+    local_ports_put(up->ports);
     account_unref(up->account);
     free(up->key);
     free(up->netns);

@@ -5,10 +5,14 @@
  *   LINE --room, or a connection another gives up--> GRANTED --message--> turn(stream)      on its own worker
  *     '--queue-timeout--> turn(NULL, -ETIMEDOUT)
  *   LENT --message to the lender, and back------------------------------> turn(stream)
+ *   DIAL --its tenant may begin one more (dial.h)------------------------> turn(stream)
+ *     '--timeouts.connect--> turn(NULL, -ETIMEDOUT)
  *   cancelled: leaves the line at once; once a grant is on its way, what it brings is given back
  *
- * A grant holds `reserved` of its pod, so that the cap counts it and neither pod nor pool can go before it arrives.
+ * A grant, and who waits to dial the pod that was picked for it, holds `reserved` of its pod, so that the cap counts it and neither pod nor pool can go before it arrives.
  */
+#include "core/dial.h"
+#include "core/module.h"
 #include "core/pick.h"
 #include "core/pool.h"
 #include "core/process.h"
@@ -19,6 +23,7 @@ struct upstream_wait {
     struct message message; /* carries it between workers */
     struct flush flush;     /* the same within one */
     struct timer timer;
+    struct dial_wait dial; /* its tenant has as many under way as he may */
     struct worker *worker, *lender;
     struct pool *pool;
     bool lined;            /* counted in its worker's `waiting` */
@@ -33,8 +38,25 @@ struct upstream_wait {
     void *user;
 };
 
+static void wait_send(struct upstream_wait *t, struct ring *from);
+
 static struct upstream_wait *wait_of(struct queued_item *item) {
     return container_of(item, struct upstream_wait, item);
+}
+
+static struct upstream_wait *wait_new(struct worker *w, const struct upstream_want *want) {
+    struct upstream_wait *t = worker_alloc(w, sizeof *t);
+    if (!t)
+        return NULL;
+    *t = (struct upstream_wait){.worker = w,
+                                .fd = -1,
+                                .fresh = want->fresh,
+                                .raw = want->raw,
+                                .payer = want->payer,
+                                .turn = want->turn,
+                                .user = want->user};
+    ACCOUNT_ADD(w->wait_count, 1); /* workers that end wait for it */
+    return t;
 }
 
 static void wait_free(struct upstream_wait *t) {
@@ -85,6 +107,71 @@ static void grant_return(struct upstream_wait *t) {
         upstream_keep(s);
 }
 
+/* ---- its tenant has as many under way as he may ---- */
+
+static void promise_end(struct upstream *up, struct ring *from) {
+    struct pool *pool = up->pool;
+    upstream_hold(up); /* the promise ends, but who else waits is still to be looked at */
+    __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
+    pool_serve(pool, from); /* until now a connection that was made was counted twice */
+    upstream_unhold(up);
+}
+
+static struct account *dial_payer(const struct upstream_wait *t) {
+    return t->payer ? t->payer : t->up->account;
+}
+
+static void dial_turn(struct dial_wait *dial) {
+    struct upstream_wait *t = container_of(dial, struct upstream_wait, dial);
+    timer_stop(&t->timer);
+    wait_send(t, t->worker->ring);
+}
+
+static void dial_late(struct timer *timer) {
+    struct upstream_wait *t = container_of(timer, struct upstream_wait, timer);
+    struct upstream *up = t->up;
+    worker_pays(t->worker, wait_payer(t));
+    dial_refuse(t->worker, dial_payer(t));
+    dial_leave(&t->dial);
+    promise_end(up, t->worker->ring);
+    wait_end(t, NULL, -ETIMEDOUT);
+}
+
+/* False: his line is full. */
+static bool stand_in_line(struct upstream_wait *t) {
+    t->dial.turn = dial_turn;
+    if (!dial_line(t->worker, dial_payer(t), &t->dial))
+        return false;
+    timer_stop(&t->timer); /* its service's line is behind it */
+    timer_init(&t->timer, dial_late);
+    timer_set(t->worker, &t->timer, edge_timeouts()->connect);
+    return true;
+}
+
+/* A new connection is wanted, and not his tenant's turn. */
+static bool grant_must_wait(const struct upstream_wait *t) {
+    return t->turn && t->fd < 0 && !(t->stream && upstream_is_open(t->stream)) && !t->dial.called &&
+           !dial_may(t->worker, dial_payer(t));
+}
+
+int wait_for_dial(struct worker *w, struct upstream *up, const struct upstream_want *want,
+                  struct upstream_wait **ret) {
+    struct upstream_wait *t = wait_new(w, want);
+    if (!t)
+        return -ENOMEM;
+    t->up = up;
+    t->pool = up->pool;
+    if (!stand_in_line(t)) {
+        wait_free(t);
+        return -EBUSY;
+    }
+    __atomic_add_fetch(&up->reserved, 1, __ATOMIC_RELAXED);
+    *ret = t;
+    return -EINPROGRESS;
+}
+
+/* ---- the turn has come ---- */
+
 /* It asks again, before any who came later; one who does not want it any more leaves it to the next. */
 static void called_arrived(struct upstream_wait *t) {
     struct upstream *up = t->up;
@@ -106,7 +193,6 @@ static void wait_arrived(struct upstream_wait *t) {
         return;
     }
     struct upstream *up = t->up;
-    struct pool *pool = t->pool;
     struct ring *ring = t->worker->ring;
     worker_pays(t->worker, wait_payer(t));
     if (!up) {
@@ -117,14 +203,18 @@ static void wait_arrived(struct upstream_wait *t) {
         return;
     }
     struct stream *s = NULL;
-    if (t->turn)
+    bool waits = grant_must_wait(t);
+    if (waits && stand_in_line(t))
+        return;
+    if (waits)
+        error = -EBUSY;
+    else if (t->turn)
         s = grant_open(t, &error);
     else
         grant_return(t);
-    upstream_hold(up); /* the promise ends, but who else waits is still to be looked at */
-    __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);
-    pool_serve(pool, ring); /* until now a connection that was made was counted twice */
-    upstream_unhold(up);
+    if (t->dial.called)
+        dial_answered(&t->dial);
+    promise_end(up, ring);
     if (t->turn)
         wait_end(t, s, error);
     else
@@ -149,27 +239,20 @@ static void wait_send(struct upstream_wait *t, struct ring *from) {
     worker_post(t->worker, from, &t->message);
 }
 
-static struct upstream_wait *wait_new(struct worker *w, const struct upstream_want *want) {
-    struct upstream_wait *t = worker_alloc(w, sizeof *t);
-    if (!t)
-        return NULL;
-    *t = (struct upstream_wait){.worker = w,
-                                .fd = -1,
-                                .fresh = want->fresh,
-                                .raw = want->raw,
-                                .payer = want->payer,
-                                .turn = want->turn,
-                                .user = want->user};
-    ACCOUNT_ADD(w->wait_count, 1); /* workers that end wait for it */
-    return t;
-}
-
 bool upstream_wait_in_line(const struct upstream_wait *t) {
     return timer_is_set(&t->timer); /* its own worker's; the link is everybody's */
 }
 
 void upstream_wait_cancel(struct upstream_wait *t) {
     struct pool *pool = t->pool;
+    struct worker *w = t->worker;
+    if (dial_is_in_line(&t->dial)) {
+        struct upstream *up = t->up;
+        dial_leave(&t->dial);
+        wait_free(t);
+        promise_end(up, w->ring);
+        return;
+    }
     pthread_mutex_lock(&pool->lock);
     bool waits = queue_holds(&t->item);
     if (waits)

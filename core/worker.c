@@ -217,11 +217,16 @@ static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
     return due >= 0 && due < wait_ns ? due : wait_ns;
 }
 
-/* A loop that is busy waits a moment (GATHER_US) for twice as many completions as it had last time: fewer turns, fewer
+/* While something waits in lanes it does not wait at all, but takes all there is: the kernel finishes only so many operations that it
+ * knows to be ready as are asked for (20 at least), in their order, and who comes behind a flood would stand there.
+ *
+ * A loop that is busy waits a moment (GATHER_US) for twice as many completions as it had last time: fewer turns, fewer
  * wake-ups, larger submissions; as many as last time would keep small what happened to be small. One that is not busy
  * answers the first at once. */
 static unsigned turn_expects(const struct worker *w) {
     enum { BUSY = 4, MOST = 64 };
+    if (turn_waits(&w->turn))
+        return RING_ENTRIES;
     return w->completions < BUSY ? 1 : w->completions > MOST / 2 ? MOST : 2 * w->completions;
 }
 

@@ -98,6 +98,8 @@ struct worker {
     unsigned client_fds, pod_fds; /* open now; what is asked to close is not */
     bool room_wanted;             /* descriptors are short: see room.h */
     uint64_t room_short, room_shed, room_refused;
+    uint64_t room_gave;     /* the turn in which a tenant with too many gave some up */
+    int64_t room_barren_ns; /* until then he has nothing to give up */
     uint64_t accepted;
     unsigned completions; /* of the last turn */
     uint64_t turns;       /* released at each quiescent point */

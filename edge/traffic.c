@@ -19,6 +19,10 @@ static const struct traffic {
      offsetof(struct account_worker, wasted)},
     {"http2_calmed_total", "Connections of HTTP/2 that were ended with ENHANCE_YOUR_CALM.",
      offsetof(struct account_worker, calmed)},
+    {"handshakes_refused_total", "TLS handshakes that the tenant's line had no place or time for.",
+     offsetof(struct account_worker, handshakes_refused)},
+    {"dials_refused_total", "Connections to pods that the tenant's line had no place or time for.",
+     offsetof(struct account_worker, dials_refused)},
 };
 
 static const char *tenant_of(const json_t *row) {

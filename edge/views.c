@@ -94,6 +94,8 @@ static void tenant_enliven(json_t *row) {
     account_enliven(row, &sum, account ? ledger_loop_ns(account) : 0);
     set_integer(row, "requests", (int64_t)sum.requests);
     set_integer(row, "handshakes", (int64_t)sum.handshakes);
+    set_integer(row, "handshakesRefused", (int64_t)sum.handshakes_refused);
+    set_integer(row, "dialsRefused", (int64_t)sum.dials_refused);
     set_integer(row, "retries", (int64_t)sum.retries);
     set_integer(row, "shed", (int64_t)sum.shed);
     set_integer(row, "http2Wasted", (int64_t)sum.wasted);

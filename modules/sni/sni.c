@@ -11,6 +11,7 @@
 #include "core/certificates.h"
 #include "core/challenge.h"
 #include "core/door.h"
+#include "core/handshake.h"
 #include "core/module.h"
 #include "modules/sni/hello.h"
 #include "tenants/compiled.h"
@@ -182,6 +183,8 @@ static enum verdict sni_terminate(struct conn *conn, struct sni_conn *sni, struc
     bool nobody = rules && rules->client && !rules->client_ca; /* could show a good certificate */
     const struct asked asked = {version, name, NULL};
     if (answer == CERTIFICATE_READY && !nobody) {
+        if (!conn_may_handshake(conn, version))
+            return sni_refuse(conn, &asked, ACCESS_LIMITED, TLS_ALERT_ACCESS_DENIED);
         conn_start_tls(conn, version, identity, name);
         return VERDICT_PASS;
     }

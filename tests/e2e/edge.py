@@ -276,11 +276,11 @@ def open_files(e):
     return len(os.listdir(f"/proc/{e.pid}/fd"))
 
 
-def starved_edge(free, files, workers):
+def starved_edge(free, files, workers, **sections):
     """One that will have so many descriptors left once it serves."""
-    with Edge(files, workers) as e:
+    with Edge(files, workers, **sections) as e:
         limit = open_files(e) + free
-    e = Edge(files, workers)
+    e = Edge(files, workers, **sections)
     e.limit, e.binary = limit, e.folder / "limited"
     e.binary.write_text(f'#!/bin/sh\nulimit -n {limit}\nexec {BINARY} "$@"\n')
     e.binary.chmod(0o755)

@@ -4,17 +4,22 @@ import contextlib
 import os
 import re
 import resource
+import socket
+import threading
 import time
+import types
 
 from edge import Edge, eventually, open_files, starved_edge
-from objects import GLOBEX, node_port, pod, tenant, web_tenant
-from pod import EchoPod, TcpEchoPod
+from h2 import H2
+from objects import ACME, GLOBEX, node_port, pod, tenant, web_tenant
+from pod import PORT, EchoPod, TcpEchoPod, free_address
+from wire import Closed
 
 WEB_OF_GLOBEX = f"http://web.{GLOBEX}/"
 
 
-def starved(free, files, workers):
-    return starved_edge(free, files, workers).hold_nobody()
+def starved(free, files, workers, **sections):
+    return starved_edge(free, files, workers, **sections).hold_nobody()
 
 
 def processor_seconds(e):
@@ -81,6 +86,67 @@ def test_with_300_descriptors_an_idle_flood_on_one_port_costs_its_own_tenant(sta
                 assert wire.need(1) == b"x"
             eventually(lambda: "to be had again" in e.log_text())
             assert ask() == 200
+
+
+def test_a_tenant_all_of_whose_connections_are_used_leaves_room_for_the_others(stack):
+    """It can't be made to give any up, so it gets no more than eight times what is left."""
+    with starved(300, two_tenants(stack), 1) as e, contextlib.ExitStack() as flood:
+        port, stop, held = e.raw_port("acme"), threading.Event(), []
+
+        def talk():
+            while not stop.wait(0.2):
+                for wire in list(held):
+                    with contextlib.suppress(OSError):
+                        wire.send(b"x")
+        talker = threading.Thread(target=talk)
+        talker.start()
+        try:
+            for _ in range(130):
+                with contextlib.suppress(OSError, Closed):
+                    wire = e.connect(port)
+                    wire.send(b"x")
+                    wire.need(1)
+                    held.append(flood.enter_context(wire))
+            assert 60 < len(held) < 112  # of the 112 that clients may have
+            for _ in range(10):
+                assert e.status(WEB_OF_GLOBEX) == 200
+            assert e.tenant("globex")["shed"] == 0 and metric(e, "descriptors_refused_total") >= 10
+        finally:
+            stop.set()
+            talker.join()
+
+
+@contextlib.contextmanager
+def deaf_pod():
+    """Its queue of connections is full: the kernel answers no more SYNs."""
+    address, server = free_address(PORT)
+    with server, contextlib.ExitStack() as fill:
+        server.listen(0)
+        for _ in range(4):
+            s = fill.enter_context(socket.socket())
+            s.setblocking(False)
+            s.connect_ex((address, PORT))
+        yield types.SimpleNamespace(name="web", address=address, port=PORT)
+
+
+def test_pods_that_never_answer_a_connect_leave_descriptors_to_the_other_tenants(stack):
+    """Four connections of HTTP/2 ask a hundred times each; all connects hang. Without a budget they took every descriptor there is."""
+    deaf = stack.enter_context(deaf_pod())
+    files = {**two_tenants(stack), "acme.yaml": web_tenant("acme", deaf)}
+    with starved(300, files, 1, timeouts={"connect": "2s"}) as e, contextlib.ExitStack() as many:
+        asked = [H2(many.enter_context(e.connect()), f"web.{ACME}") for _ in range(4)]
+        for c in asked:
+            for stream in range(1, 200, 2):
+                c.request(stream, scheme="http")
+        eventually(lambda: e.tenant("acme")["descriptors"] > 20)
+        for _ in range(10):
+            assert e.status(WEB_OF_GLOBEX) == 200
+        assert e.tenant("acme")["descriptors"] < 60  # a fifth of 225, and its clients
+        statuses = {c.answer(stream).status for c in asked for stream in range(1, 200, 2)}
+        assert statuses <= {"503", "504"}
+        acme, globex = e.tenant("acme"), e.tenant("globex")
+        assert acme["dialsRefused"] > 100 and globex["dialsRefused"] == 0 and globex["failures"] == 0
+        eventually(lambda: e.tenant("acme")["descriptors"] <= 4)
 
 
 def test_connections_that_are_used_stay_whoever_comes(stack):

@@ -4,6 +4,7 @@
 Totals are counted over seconds; bounds are such that only a limiter that is wrong can leave them: above by more than 5 % and
 the burst, below by half (a busy machine may be slow to ask)."""
 import contextlib
+import datetime
 import json
 import socket
 import struct
@@ -148,6 +149,30 @@ def test_bandwidth_to_clients_is_shared_and_nothing_is_lost(workers):
         assert RATE * took * 0.5 < total <= RATE * (took + 0.5) * 1.05 + RATE / 10
         assert min(g[0] for g in got) > total / 40  # nobody starves
         assert e.tenant("acme")["refusals"]["bandwidth-out"] > 0
+
+
+def test_bandwidth_is_within_five_percent_by_the_edges_own_clock(workers):
+    """Eight connections over all workers, both ways at once: what went, and from when to when, is what the lines of the log say."""
+    size, count = 1_000_000, 8
+
+    def both_ways(e, port):
+        with e.connect(port) as wire:
+            sender = threading.Thread(target=lambda: (wire.send(bytes(size)), wire.finish_writing()))
+            sender.start()
+            assert len(wire.rest()) == size
+            sender.join()
+    log = {"access": "json", "access_path": "access.log"}
+    with TcpEchoPod("echo") as p, Edge({"acme.yaml": raw(p, {"bandwidth": "16Mbit"})}, workers, log=log) as e:
+        port = e.raw_port("acme")
+        together(count, lambda _: both_ways(e, port))
+        written = (e.folder / "access.log").read_text
+        lines = [json.loads(line) for line in eventually(lambda: written().count("\n") == count and written().splitlines())]
+    begun = [datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00")).timestamp() for line in lines]
+    took = max(b + line["total_us"] / 1e6 for b, line in zip(begun, lines)) - min(begun)
+    for way in ("bytes_in", "bytes_out"):
+        total = sum(line[way] for line in lines)
+        assert total == count * size
+        assert 2 * RATE * took * 0.5 < total <= 2 * RATE * took * 1.05 + 2 * RATE / 10
 
 
 def test_an_upload_that_only_our_own_limit_slows_is_not_too_slow(workers):

@@ -11,6 +11,7 @@ from edge import Edge, eventually
 from namespaces import Names, ip
 from objects import ACME, GLOBEX, documents, grant, node_port, plain_ingress, pod, rule, service, tenant
 from pod import EchoPod, Pod, TcpEchoPod
+from wire import Closed
 
 ADDRESS, RESOLVER, OWN = "10.11.0.5", "10.11.0.53", "10.11.0.1"
 PRIVATE = ["10.11.0.0/16"]
@@ -274,3 +275,25 @@ def test_ports_that_run_out_towards_a_pod_are_its_tenants_trouble_and_no_fault_o
             for wire in held:
                 wire.reset()  # an orderly end would keep each port for a minute
         eventually(lambda: works(port))
+
+
+def test_ports_towards_a_pod_that_two_tenants_share_are_shared_too(spaces, stack, workers):
+    """Ninety outgoing ports, and one who would have them all: he has 8/9, the other gets his, and only the greedy one is told."""
+    space = spaces.add("a", ADDRESS)
+    spaces.run(space, "sysctl", "-qw", "net.ipv4.ip_local_port_range=50000 50089")
+    raw = pod_in(stack, spaces, space, TcpEchoPod, "raw")
+    files = {f"{name}.yaml": web(name, raw, domain, raw=True, netns=space) for name, domain in (("acme", ACME), ("globex", GLOBEX))}
+    with Edge(files, workers).hold_nobody() as e, contextlib.ExitStack() as held:
+        def opened(port, count):
+            good = 0
+            for _ in range(count):
+                with contextlib.suppress(OSError, Closed):
+                    wire = held.enter_context(e.connect(port))
+                    wire.send(b"x")
+                    good += wire.need(1) == b"x"
+            return good
+        assert 79 <= opened(e.raw_port("acme"), 95) <= 82
+        assert opened(e.raw_port("globex"), 5) == 5
+        eventually(lambda: reasons(e, "acme", "PortsExhausted"))
+        assert not reasons(e, "globex", "PortsExhausted")
+        assert e.get("backends", "-n", "acme")[0]["state"] == "ready"

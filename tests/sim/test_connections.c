@@ -116,6 +116,7 @@ static bool world_pods(struct tenant *t) {
     return true;
 }
 
+static size_t buffer_memory = 8 << 20;
 static int64_t bandwidth; /* of the tenant, bits per second; 0: no limit */
 
 static bool world_up(const struct fake_plan *plan) {
@@ -131,7 +132,7 @@ static bool world_up(const struct fake_plan *plan) {
     process.worker = &worker;
     process.nobody = account_new("", 1);
     struct worker_conf conf = {
-        .nobody = process.nobody, .seed = plan->seed, .buffer_memory = 8 << 20};
+        .nobody = process.nobody, .seed = plan->seed, .buffer_memory = buffer_memory};
     if (!process.nobody || !world_pods(&tenant) || !worker_new(&conf, &world.w, &err))
         return false;
     worker = world.w;
@@ -411,6 +412,31 @@ static void readers_that_stop_can_not_hold_every_buffer(void **unused) {
     }
 }
 
+/* Its clients send several times what there is, in so many connections that a little in each would do. It is read from less as soon as it holds
+ * four fifths, so that there are always buffers to receive with. */
+static void a_tenant_whose_pods_never_read_leaves_buffers_to_the_others(void **unused) {
+    (void)unused;
+    buffer_memory = 4 << 20;
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        struct fake_plan plan = {.seed = seed,
+                                 .clients = 120,
+                                 .stream_most = 64 << 20,
+                                 .pods_never_read = true,
+                                 .bundles = seed % 2 == 0};
+        unsigned most = 0;
+        assert_true(world_up(&plan));
+        for (unsigned i = 0; i < 1200; i++) {
+            assert_int_equal(worker_turn(world.w, 1000000), 0);
+            most = world.w->in_use > most ? world.w->in_use : most;
+        }
+        assert_in_range(most, world.w->most * 3 / 4, world.w->most - 1);
+        assert_int_equal(world.w->buffers_short, 0);
+        world_end();
+        world_down();
+    }
+    buffer_memory = 8 << 20;
+}
+
 /* All buffers of the worker, held by an owner until it is released. */
 static struct hoard {
     struct owner owner;
@@ -559,7 +585,7 @@ static struct sock *starved_and_paced(const struct worker *w) {
 }
 
 static void one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant(void **unused) {
-    struct fake_plan plan = {.seed = 3, .clients = 8, .stream_most = 400000, .bundles = true};
+    struct fake_plan plan = {.seed = 3, .clients = 200, .stream_most = 400000, .bundles = true};
     (void)unused;
     bandwidth = 800000000;
     assert_true(world_up(&plan));
@@ -669,6 +695,151 @@ static void limits_that_come_later_hold_a_connection_from_its_next_request_on(vo
     free(later.pins);
 }
 
+/* ---- connections that are being made ---- */
+
+enum { ASKED = 150 };
+
+static struct asker {
+    struct upstream_wait *wait;
+    struct stream *stream;
+    int error; /* 0: no answer yet */
+} asker[ASKED + 1];
+
+static void asker_error(struct stream *s, void *user, int error) {
+    struct asker *a = user;
+    a->error = error;
+    a->stream = NULL;
+    stream_close(s, true);
+}
+
+static const struct stream_events asker_events = {
+    .data = kept_data, .eof = kept_ends, .error = asker_error};
+
+static void asker_turn(void *user, struct stream *s, int error) {
+    struct asker *a = user;
+    a->wait = NULL;
+    a->stream = s;
+    a->error = error;
+    if (s)
+        stream_consume(s, &asker_events, a);
+}
+
+static void asker_ask(struct asker *a, struct account *payer) {
+    struct upstream_want want = {.fresh = true, .payer = payer, .turn = asker_turn, .user = a};
+    int error = 0;
+    *a = (struct asker){0};
+    a->stream = upstream_ask(world.w, world.set, &want, &a->wait, &error);
+    if (a->stream)
+        stream_consume(a->stream, &asker_events, a);
+    else if (error != -EINPROGRESS)
+        a->error = error;
+}
+
+static unsigned asker_count(const struct asker *of, unsigned n, bool waiting) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < n; i++)
+        count += waiting ? of[i].wait != NULL : !of[i].error;
+    return count;
+}
+
+/* So many for all, less a reserve of a quarter. */
+static void room_of(unsigned most) {
+    process.files = most ? 20 + most * 4 / 3 : 0;
+    room_init(most ? 20 : 0);
+    assert_int_equal(room_most(), most);
+}
+
+/* No pod of the network answers. Its tenant has a fifth of 160 descriptors under way, the other finds his at once; whoever waited is told
+ * so in time, and who leaves the line frees his place. */
+static void pods_that_never_answer_leave_descriptors_to_the_other_tenants(void **unused) {
+    struct fake_plan plan = {.seed = 3, .mute_one_in = 1};
+    struct account *a = account_new("a", 1), *b = account_new("b", 1);
+    (void)unused;
+    room_of(160);
+    assert_true(world_up(&plan));
+    for (unsigned i = 0; i < ASKED; i++)
+        asker_ask(&asker[i], a);
+    assert_int_equal(a->w[0].dialing, 32);
+    assert_int_equal(asker_count(asker, ASKED, true), ASKED - 32);
+    asker_ask(&asker[ASKED], b);
+    assert_non_null(asker[ASKED].stream);
+    assert_int_equal(room_left(world.w), 160 - 33);
+    for (unsigned i = 40; i < 50; i++) {
+        upstream_wait_cancel(asker[i].wait);
+        asker[i] = (struct asker){.error = -ECANCELED};
+    }
+    unsigned most = 0;
+    for (unsigned i = 0; i < TURNS_MOST && asker_count(asker, ASKED + 1, false); i++) {
+        world_turns(1, false);
+        most = a->w[0].dialing > most ? (unsigned)a->w[0].dialing : most;
+    }
+    for (unsigned i = 0; i < ASKED; i++)
+        assert_int_equal(asker[i].error, i >= 40 && i < 50 ? -ECANCELED : -ETIMEDOUT);
+    assert_in_range(most, 1, 32);
+    assert_in_range(a->w[0].dials_refused, 1, ASKED - 32);
+    assert_int_equal(b->w[0].dials_refused, 0);
+    world_turns(TURNS_MOST, true);
+    assert_int_equal(a->w[0].dialing + b->w[0].dialing, 0);
+    assert_null(a->w[0].dials);
+    world_end();
+    world_down();
+    room_of(0);
+    account_unref(a);
+    account_unref(b);
+}
+
+/* The line moves on as connections are made, and nobody is refused. */
+static void who_waits_to_connect_does_so_as_others_have_connected(void **unused) {
+    struct fake_plan plan = {.seed = 5};
+    struct account *a = account_new("a", 1);
+    (void)unused;
+    room_of(400);
+    assert_true(world_up(&plan));
+    for (unsigned i = 0; i < ASKED; i++)
+        asker_ask(&asker[i], a);
+    assert_int_equal(a->w[0].dialing, 80);
+    for (unsigned i = 0; i < TURNS_MOST && asker_count(asker, ASKED, true); i++) {
+        world_turns(1, false);
+        assert_in_range(a->w[0].dialing, 0, 80);
+    }
+    assert_int_equal(asker_count(asker, ASKED, false), ASKED);
+    assert_int_equal(a->w[0].dials_refused, 0);
+    for (unsigned i = 0; i < ASKED; i++)
+        stream_close(asker[i].stream, true);
+    world_turns(TURNS_MOST, true);
+    assert_null(a->w[0].dials);
+    world_end();
+    world_down();
+    room_of(0);
+    account_unref(a);
+}
+
+/* Half the pods are silent and there are few descriptors: everybody waits in line at one time or other, in every state that a client can
+ * leave in, and the worker ends in the midst of it. */
+static void lines_of_those_who_wait_to_connect_end_well(void **unused) {
+    struct fake_plan plan = {.clients = 40,
+                             .stream_most = 60000,
+                             .reset_one_in = 4,
+                             .refuse_one_in = 6,
+                             .mute_one_in = 2,
+                             .end_one_in = 5,
+                             .bundles = true};
+    (void)unused;
+    room_of(60);
+    for (cap = 0; cap <= 9; cap += 9) {
+        stories(plan, 40, 20);
+        for (plan.seed = 1; plan.seed <= 60; plan.seed++) {
+            assert_true(world_up(&plan));
+            world_turns((unsigned)plan.seed * 3, false);
+            world_end();
+            assert_null(process.nobody->w[0].dials);
+            world_down();
+        }
+    }
+    cap = 0;
+    room_of(0);
+}
+
 static void the_kth_fallible_call_may_fail_for_every_k(void **unused) {
     (void)unused;
     struct fake_plan plan = {
@@ -708,6 +879,7 @@ int main(void) {
         cmocka_unit_test(a_worker_that_ends_in_mid_flight_releases_everything),
         cmocka_unit_test(a_pod_that_never_reads_stops_its_clients_at_the_high_water_mark),
         cmocka_unit_test(readers_that_stop_can_not_hold_every_buffer),
+        cmocka_unit_test(a_tenant_whose_pods_never_read_leaves_buffers_to_the_others),
         cmocka_unit_test(starved_receives_start_again_when_the_dead_give_buffers_back),
         cmocka_unit_test(what_is_taken_back_is_reset_and_frees_every_owner_once),
         cmocka_unit_test(what_a_peak_took_is_given_back_while_others_are_served),
@@ -715,6 +887,9 @@ int main(void) {
         cmocka_unit_test(one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant),
         cmocka_unit_test(who_wants_a_fresh_connection_is_not_given_one_that_was_used),
         cmocka_unit_test(limits_that_come_later_hold_a_connection_from_its_next_request_on),
+        cmocka_unit_test(pods_that_never_answer_leave_descriptors_to_the_other_tenants),
+        cmocka_unit_test(who_waits_to_connect_does_so_as_others_have_connected),
+        cmocka_unit_test(lines_of_those_who_wait_to_connect_end_well),
         cmocka_unit_test(the_kth_fallible_call_may_fail_for_every_k),
     };
     return cmocka_run_group_tests_name("connections", tests, NULL, NULL);

@@ -65,6 +65,26 @@ static void thing_put(struct thing *t, uint32_t flags) {
     turn_put(&scene.w->turn, &t->op, &c);
 }
 
+/* A TLS handshake, or what stands for one. */
+struct dear {
+    struct chore chore;
+    struct account *account;
+    uint64_t ns;
+    unsigned runs;
+};
+
+static void dear_run(struct chore *chore) {
+    struct dear *d = container_of(chore, struct dear, chore);
+    d->runs++;
+    fake_spend(d->ns);
+    *(d->account == scene.a ? &scene.given_a : &scene.given_b) += d->ns;
+}
+
+static void dear_put(struct dear *d, struct account *a, uint64_t ns) {
+    *d = (struct dear){.chore = {.run = dear_run}, .account = a, .ns = ns};
+    assert_true(turn_put_chore(scene.w, a, &d->chore));
+}
+
 static void scene_up(void) {
     struct err err;
     fake_start(&(struct fake_plan){.seed = 1, .free_clock = true});
@@ -334,6 +354,93 @@ static void strangers_wait_from_when_they_come(void **unused) {
     scene_down();
 }
 
+/* Three hundred handshakes of one tenant before one of another's each turn: that one is begun in the turn in which it comes. */
+static void a_flood_of_handshakes_keeps_nobody_elses_waiting(void **unused) {
+    static struct dear flood[300], late[20];
+    (void)unused;
+    scene_up();
+    for (unsigned i = 0; i < 300; i++)
+        dear_put(&flood[i], scene.a, 400 * US);
+    assert_int_equal(turn_chores(scene.w, scene.a), 300);
+    for (unsigned i = 0; i < 20; i++) {
+        dear_put(&late[i], scene.b, 400 * US);
+        turn();
+        turn(); /* what came before may have cost it the credit of a round or four */
+        assert_int_equal(late[i].runs, 1);
+    }
+    assert_in_range(300 - turn_chores(scene.w, scene.a), 10, 200); /* it went on meanwhile */
+    turns_until_idle();
+    for (unsigned i = 0; i < 300; i++)
+        assert_int_equal(flood[i].runs, 1);
+    scene_down();
+}
+
+/* One tenant's handshakes cost eight times the other's, as those that resume a session do: the time is shared, not the number. */
+static void handshakes_are_shared_by_what_they_took(void **unused) {
+    static struct dear full[200], resumed[1600];
+    (void)unused;
+    scene_up();
+    for (unsigned i = 0; i < 200; i++)
+        dear_put(&full[i], scene.a, 400 * US);
+    for (unsigned i = 0; i < 1600; i++)
+        dear_put(&resumed[i], scene.b, 50 * US);
+    for (unsigned i = 0; i < 30; i++)
+        turn();
+    int64_t apart = (int64_t)scene.given_a - (int64_t)scene.given_b;
+    assert_in_range(llabs(apart), 0, (TURN_QUANTUM_US + 400) * US);
+    assert_true(turn_chores(scene.w, scene.a) && turn_chores(scene.w, scene.b));
+    turns_until_idle();
+    scene_down();
+}
+
+/* Who has both, handshakes that wait and completions, gets no more than who has completions alone; and what is open goes first. */
+static void handshakes_and_completions_of_one_tenant_are_one_share(void **unused) {
+    static struct dear dear[400];
+    (void)unused;
+    scene_up();
+    struct thing *both = thing_new(scene.a, 20 * US), *other = thing_new(scene.b, 20 * US);
+    while (both->put < 6000) {
+        thing_put(both, OP_MORE);
+        thing_put(other, OP_MORE);
+    }
+    for (unsigned i = 0; i < 400; i++)
+        dear_put(&dear[i], scene.a, 300 * US);
+    for (unsigned i = 0; i < 40; i++) {
+        turn();
+        assert_true(other->seen < other->put && both->seen < both->put);
+    }
+    int64_t apart = (int64_t)scene.given_a - (int64_t)scene.given_b;
+    assert_in_range(llabs(apart), 0, (2 * TURN_QUANTUM_US + 320) * US);
+    assert_in_range(both->seen, other->seen * 9 / 10, other->seen);
+    turns_until_idle();
+    assert_int_equal(dear[399].runs, 1);
+    scene_down();
+}
+
+/* Nothing waits and the turn is young: no line is asked for. */
+static void what_is_dear_waits_only_in_turns_that_are_long(void **unused) {
+    static struct dear one;
+    (void)unused;
+    scene_up();
+    struct turn *t = &scene.w->turn;
+    scene.w->charge_mark = sys_cycles();
+    turn_begin(scene.w);
+    assert_false(turn_is_busy(t));
+    fake_spend(TURN_SLICE_US * US - US);
+    assert_false(turn_is_busy(t));
+    fake_spend(2 * US);
+    assert_true(turn_is_busy(t));
+    scene.w->charge_mark = sys_cycles();
+    turn_begin(scene.w);
+    assert_false(turn_is_busy(t));
+    dear_put(&one, scene.b, US);
+    assert_true(turn_is_busy(t));
+    turn_begin(scene.w);
+    assert_true(t->crowded);
+    turns_until_idle();
+    scene_down();
+}
+
 static void the_worker_ends_whatever_waits(void **unused) {
     (void)unused;
     scene_up();
@@ -341,7 +448,10 @@ static void the_worker_ends_whatever_waits(void **unused) {
     while (t->put < 500)
         thing_put(t, OP_MORE);
     turn();
+    static struct dear dear;
+    dear_put(&dear, scene.b, 0);
     turn_end(scene.w);
+    assert_int_equal(dear.runs, 1); /* its memory is its maker's */
     scene_down();
 }
 
@@ -359,6 +469,10 @@ int main(void) {
         cmocka_unit_test(what_a_tenant_waits_for_others_is_counted),
         cmocka_unit_test(a_wait_goes_on_from_turn_to_turn),
         cmocka_unit_test(strangers_wait_from_when_they_come),
+        cmocka_unit_test(a_flood_of_handshakes_keeps_nobody_elses_waiting),
+        cmocka_unit_test(handshakes_are_shared_by_what_they_took),
+        cmocka_unit_test(handshakes_and_completions_of_one_tenant_are_one_share),
+        cmocka_unit_test(what_is_dear_waits_only_in_turns_that_are_long),
         cmocka_unit_test(the_worker_ends_whatever_waits),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * handshake.h - TLS handshakes with clients, the dearest thing a stranger can ask for: whose is begun first.
+ *
+ *   ClientHello, its tenant known -> is there room in his line? -> [turn is young, nobody waits] begun at once
+ *                                      no: refused, before          '-> line of his tenant -> his turn (turn.h) -> begun
+ *                                      any cryptography                                        or too late: refused
+ *
+ * Each worker has a line for each tenant, and one for handshakes that are nobody's (an authority's challenges). What a handshake took
+ * is measured, so one that resumes a session counts for the little it is. A name that nobody has is answered without cryptography.
+ */
+#pragma once
+#include <stdbool.h>
+
+struct conn;
+struct version;
+
+enum {
+    HANDSHAKES_MOST = 4096,   /* in one line; as many as may wait to be accepted */
+    HANDSHAKE_WAIT_MS = 3000, /* later nobody is there any more who would be glad of it */
+};
+
+/* Before anything is made for it. Version NULL: nobody's. False: the line is full; counted, and charged to the tenant. */
+bool conn_may_handshake(struct conn *, const struct version *);
+/* Its TLS is made and has been fed: it is begun now or when it is its turn. */
+void handshake_begin(struct conn *);
+/* The connection closes. */
+void handshake_forget(struct conn *);
