@@ -416,7 +416,7 @@ struct worker_memory core_worker_memory(unsigned id) {
         .buffers_resident = __atomic_load_n(&w->made, __ATOMIC_RELAXED) -
                             __atomic_load_n(&w->cold, __ATOMIC_RELAXED),
         .buffers_provided = __atomic_load_n(&w->provided, __ATOMIC_RELAXED),
-        .slab_bytes = __atomic_load_n(&w->slab_bytes, __ATOMIC_RELAXED),
+        .slab_bytes = __atomic_load_n(&w->slab.bytes, __ATOMIC_RELAXED),
         .pod_connections = __atomic_load_n(&w->upstream_count, __ATOMIC_RELAXED),
     };
 }

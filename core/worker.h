@@ -13,6 +13,7 @@
 #include "core/flush.h"
 #include "core/op.h"
 #include "core/ring.h"
+#include "core/slab.h"
 #include "core/sys.h"
 #include "core/timer.h"
 #include "core/top.h"
@@ -28,8 +29,6 @@ enum {
     BUFFERS_CHUNK = 256,  /* buffers made at a time */
     BUFFERS_MOST = 65536, /* ids are 16 bits */
     WHEEL_SLOTS = 512,
-    SLAB_STEP = 64,
-    SLAB_CLASSES = 64,     /* up to 4 KiB; larger comes from malloc */
     RECV_CAP = 256 * 1024, /* bytes one receive in bundles may bring */
     RECV_CROWDED =
         32 * 1024, /* the same while tenants wait for each other: one turn of one is soon over */
@@ -83,9 +82,7 @@ struct worker {
     int64_t tick_base_ns;
 
     /* memory */
-    void *slab[SLAB_CLASSES];
-    void *slab_chunks;
-    size_t slab_bytes;
+    struct slab slab;
 
     /* connections */
     struct conn *conns;
