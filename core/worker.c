@@ -6,13 +6,17 @@
 #include "core/pace.h"
 #include "core/room.h"
 #include "core/sock.h"
+#include "core/strain.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <urcu/urcu-qsbr.h>
 
 void *worker_alloc(struct worker *w, size_t size) {
-    return slab_alloc(&w->slab, size);
+    void *p = slab_alloc(&w->slab, size);
+    if (!p)
+        strain_feel(w);
+    return p;
 }
 
 void worker_free(struct worker *w, void *p, size_t size) {
@@ -197,6 +201,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
         socks_yield(w);
     if (w->room_wanted)
         room_turn(w);
+    if (w->strain_wanted)
+        strain_turn(w);
     starved_rearm(w);
     dead_release(w);
     worker_pays(w, w->nobody);

@@ -93,6 +93,11 @@ struct worker {
     unsigned client_fds, pod_fds; /* open now; what is asked to close is not */
     bool room_wanted;             /* descriptors are short: see room.h */
     uint64_t room_short, room_shed, room_refused;
+    unsigned
+        strain_credit;  /* clients that may come, as so many were given up for them: see strain.h */
+    bool strain_wanted; /* memory could not be had in this turn */
+    int64_t strain_felt_ns; /* when that last was; 0: never */
+    uint64_t strain_failed, strain_shed, strain_refused;
     uint64_t accepted;
     unsigned completions; /* of the last turn */
     uint64_t turns;       /* released at each quiescent point */
