@@ -117,9 +117,10 @@ static void most_see(const struct account *payer, const struct worker *w, room_m
 }
 
 /* Of those who have anything here that could be given up. */
-static const struct account *most_find(const struct worker *w, room_measure *measure) {
+static const struct account *most_find(const struct worker *w, room_measure *measure,
+                                       int64_t least) {
     const struct account *most = NULL;
-    int64_t holds = 0;
+    int64_t holds = least - 1;
     for (const struct conn *c = w->conns; c; c = c->next)
         if (c->state != CONN_CLOSE)
             most_see(c->sock.owner.account, w, measure, &most, &holds);
@@ -198,7 +199,7 @@ static unsigned clients_shed(struct worker *w, const struct group *g, unsigned w
 }
 
 unsigned room_give_up(struct worker *w, const struct room_wish *wish) {
-    struct group g = {most_find(w, wish->measure), wish->busy};
+    struct group g = {most_find(w, wish->measure, wish->least), wish->busy};
     if (!g.of)
         return 0;
     int64_t holds = held(g.of, w->id, descriptors_of);
@@ -216,7 +217,8 @@ unsigned room_give_up(struct worker *w, const struct room_wish *wish) {
 /* `clients` false: only what nobody can be in the midst of. */
 static unsigned shed(struct worker *w, bool clients) {
     unsigned n = room_give_up(
-        w, &(struct room_wish){.measure = descriptors_of, .part = SHARE, .pods_only = !clients});
+        w, &(struct room_wish){
+               .measure = descriptors_of, .least = 1, .part = SHARE, .pods_only = !clients});
     ACCOUNT_ADD(w->room_shed, n);
     return n;
 }
@@ -227,8 +229,7 @@ static bool refused(struct worker *w) {
 }
 
 bool room_for_client(struct worker *w) {
-    if (!strain_admits(w))
-        return false;
+    strain_admit(w);
     if (has_room(w, true))
         return true;
     ACCOUNT_ADD(w->room_short, 1);

@@ -30,6 +30,7 @@ void room_turn(struct worker *); /* then */
 typedef int64_t room_measure(const struct account *, unsigned worker);
 struct room_wish {
     room_measure *measure; /* by which one tenant holds the most */
+    int64_t least;         /* who holds less gives up nothing: it would not help */
     unsigned part;         /* one of so many of its descriptors are to go */
     bool pods_only;        /* kept connections to pods: nobody can be in the midst of one */
     bool busy;             /* else only what is silent or idle */

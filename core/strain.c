@@ -11,6 +11,9 @@ enum { PART_TIGHT = 32, PART_DIRE = 8 };
 /* What the kernel keeps for a socket without any data, about. */
 enum { SOCKET_HOLDS = 4096, FELT_NS = 1000000000 };
 
+/* On one worker. Where nobody holds that much it is not connections that take the memory, and cutting them would help nobody. */
+enum { WORTH = 256 * 1024 };
+
 static enum strain level;
 
 static enum strain level_now(const struct worker *w) {
@@ -27,26 +30,22 @@ static int64_t weight_of(const struct account *a, unsigned worker) {
 static unsigned strain_shed(struct worker *w, enum strain now) {
     bool dire = now == STRAIN_DIRE;
     unsigned n = room_give_up(w, &(struct room_wish){.measure = weight_of,
+                                                     .least = WORTH,
                                                      .part = dire ? PART_DIRE : PART_TIGHT,
                                                      .busy = dire});
     ACCOUNT_ADD(w->strain_shed, n);
     return n;
 }
 
-bool strain_admits(struct worker *w) {
+void strain_admit(struct worker *w) {
     enum strain now = level_now(w);
     if (now == STRAIN_NONE)
-        return true;
-    if (!w->strain_credit)
+        return;
+    if (!w->strain_credit && w->strain_tried_ns != w->now_ns) { /* one look a turn is enough */
+        w->strain_tried_ns = w->now_ns;
         w->strain_credit = strain_shed(w, now);
-    if (w->strain_credit) {
-        w->strain_credit--;
-        return true;
     }
-    if (now == STRAIN_TIGHT || !w->conns) /* without any, it is not clients that hold it */
-        return true;
-    ACCOUNT_ADD(w->strain_refused, 1);
-    return false;
+    w->strain_credit -= w->strain_credit > 0;
 }
 
 void strain_feel(struct worker *w) {
@@ -79,7 +78,6 @@ struct strain_figures strain_sum(void) {
         const struct worker *w = process.worker[i];
         f.failed += __atomic_load_n(&w->strain_failed, __ATOMIC_RELAXED);
         f.shed += __atomic_load_n(&w->strain_shed, __ATOMIC_RELAXED);
-        f.refused += __atomic_load_n(&w->strain_refused, __ATOMIC_RELAXED);
     }
     return f;
 }

