@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""accounting.py - what charging every tenant for its time costs: the same binary with RINGRESS_ACCOUNTING=off beside itself, by turns.
+"""accounting.py - what charging every tenant for its time costs, and what the jail does: the same binary without it beside itself, by turns.
 
-    off: no look at the time stamp counter, no weights of the kernel's work, no lists for the ledger; connections, requests and
+    accounts off: no look at the time stamp counter, no weights of the kernel's work, no lists for the ledger; connections, requests and
     bytes are counted on, since limits need them
 
 The value is CPU per request with accounts over that without, of each round's pair: what disturbs the machine for longer than a round
@@ -21,9 +21,15 @@ class Uncounted(Ringress):
     environment = {'RINGRESS_ACCOUNTING': 'off'}
 
 
+class Unjailed(Ringress):
+    def edge_yaml(self):
+        return super().edge_yaml() + 'jail: off\n'
+
+
 class Accounting:
     name, title, unit = 'accounting', 'CPU with accounts, against the same without', 'µs/request'
     most, bar = 1.02, '≤ 1.02 of itself without accounts'
+    without, loads = 'ringress-uncounted', LOADS
 
     def command(self, bench, proxy, load, seconds):
         words = load.format(http=proxy.http, echo=proxy.echo, hosts=bench.hosts, suffix=proxy.suffix, seconds=seconds).split()
@@ -31,9 +37,9 @@ class Accounting:
             ['-H', 'Host: bench.test'] if words[0] == 'wrk' else [])
 
     def run(self, bench):
-        on, off = (bench.proxy(n) for n in ('ringress', 'ringress-uncounted'))
+        on, off = (bench.proxy(n) for n in ('ringress', self.without))
         series, ratios = [], {}
-        for name, load, hosts in LOADS:
+        for name, load, hosts in self.loads:
             with bench.running([on, off], hosts=bench.hosts if hosts else 0):
                 rounds = self.rounds(bench, (on, off), name, load)
             series += [{'proxy': f'{p.name}, {name}', 'rounds': v, 'median': statistics.median(r['value'] for r in v)}
@@ -54,3 +60,9 @@ class Accounting:
                 bench.say(f'{self.name} {name} round {r + 1} {pair[i].name}: {one.value:.3f} {self.unit} errors={one.errors}'
                           f'{"" if one.calm else " (not calm)"}')
         return rounds
+
+
+class Jail(Accounting):
+    """io_uring's own restriction of verbs is there in both: it is not to be had without."""
+    name, title = 'jail', 'CPU in the jail (seccomp, Landlock), against the same without'
+    bar, without, loads = '≤ 1.02 of itself without the jail', 'ringress-unjailed', (LOADS[0], LOADS[3])

@@ -32,7 +32,7 @@ from proxies import Haproxy, Nginx, Ringress, accepts
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROXIES = ('ringress', 'nginx', 'haproxy', 'nginx-256k', 'haproxy-256k', 'haproxy-splice', 'ringress-one-tenant',
-           'ringress-quiet', 'nginx-quiet', 'haproxy-quiet', 'ringress-100k', 'ringress-uncounted')
+           'ringress-quiet', 'nginx-quiet', 'haproxy-quiet', 'ringress-100k', 'ringress-uncounted', 'ringress-unjailed')
 PORTS_EACH = 7  # from --port on: seven for each proxy, then the backends'
 
 
@@ -69,6 +69,8 @@ class Bench:
             return stored.Keeping(self.build, *place)
         if name == 'ringress-uncounted':
             return accounting.Uncounted(self.build, *place)
+        if name == 'ringress-unjailed':
+            return accounting.Unjailed(self.build, *place)
         if name.startswith('ringress'):
             return Ringress(self.build, *place, one_tenant=name.endswith('one-tenant'), logs=logs)
         if name.startswith('nginx'):

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import measure
-from accounting import Accounting
+from accounting import Accounting, Jail
 from acme import Acme
 from domains import Domains
 from measure import rss_kib, run_load
@@ -243,4 +243,5 @@ ALL = [
     Domains(),
     Acme(),
     Accounting(),
+    Jail(),
 ]

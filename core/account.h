@@ -39,7 +39,9 @@ struct account_worker {
     int64_t
         descriptors; /* now: sockets of clients and to pods; also what keeps the account alive */
     int64_t silent;  /* open now, and no byte has come yet */
-    uint64_t resets; /* ended by the client's RST */
+    int64_t
+        memory; /* bytes held now by its connections and what goes on in them (sock_holds); without `buffers` */
+    uint64_t resets;     /* ended by the client's RST */
     uint64_t handshakes; /* TLS handshakes begun with clients */
     uint64_t failures;   /* answers the edge made itself: 502, 503, 504 */
     /* Of those, what the edge itself lacked: no fault of pods, nor of limits that are the tenant's own. */
@@ -52,7 +54,8 @@ struct account_worker {
     uint64_t pod_failures;              /* connections to pods that could not be made */
     uint64_t retries;                   /* further pods asked for the same request or connection */
     uint64_t wasted; /* units of work that connections of HTTP/2 cost and nobody got anything for */
-    uint64_t shed; /* connections given up, to clients and pods: the edge had no descriptors left */
+    uint64_t
+        shed; /* connections given up, to clients and pods: the edge had no descriptors or no memory left */
     uint64_t calmed;             /* of those, connections that were told ENHANCE_YOUR_CALM */
     uint64_t handshakes_refused; /* their tenant's line was full, or their turn came too late */
     uint64_t dials_refused;      /* connections to pods that its own line could not begin in time */

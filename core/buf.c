@@ -8,6 +8,7 @@
  * others before the worker's memory for buffers is used up. What a peak made and nobody has used since is given back page
  * by page (trim.c), and is then cold: its next use finds a fresh page.
  */
+#include "core/strain.h"
 #include "core/worker.h"
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,10 @@ static bool bufs_grow(struct worker *w) {
     if (w->made + BUFFERS_CHUNK > w->most)
         return false;
     struct buf *b = calloc(BUFFERS_CHUNK, sizeof *b);
-    if (!b)
-        return false;
-    uint8_t *data = sys_pages_new((size_t)BUFFERS_CHUNK * BUF_SIZE);
+    uint8_t *data = b ? sys_pages_new((size_t)BUFFERS_CHUNK * BUF_SIZE) : NULL;
     if (!data) {
         free(b);
+        strain_feel(w);
         return false;
     }
     w->chunk[w->made / BUFFERS_CHUNK] = b;

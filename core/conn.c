@@ -103,6 +103,7 @@ bool conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_
     c->stream = &c->sock.stream;
     c->kind = (uint8_t)kind;
     c->local_port = local_port;
+    sock_holds(&c->sock, (int64_t)conn_size(kind));
     ACCOUNT_ADD(w->nobody->w[w->id].connections, 1);
     ACCOUNT_ADD(w->nobody->w[w->id].connections_total, 1);
     conn_link(c, w);
@@ -291,6 +292,7 @@ static void ask_connected(struct stream *s, void *user) {
     }
     c->state = CONN_ASK;
     c->stream = s;
+    sock_holds(&c->sock, -TLS_HANDSHAKE_HOLDS);
     timer_stop(&c->sock.timer);
     timer_init(&c->sock.timer, ask_late);
     timer_set(s->worker, &c->sock.timer, process.conf.timeouts.header);
@@ -374,6 +376,7 @@ static void conn_handshake(struct conn *c) {
     if (c->state == CONN_CLOSE)
         return;
     c->state = CONN_TLS;
+    sock_holds(&c->sock, TLS_HOLDS + TLS_HANDSHAKE_HOLDS);
     stream_consume(tls_stream(c->tls), &ask_events, c);
     while (segs_take(c->sock.owner.worker, &c->peek, &s))
         tls_feed(c->tls, s);
@@ -880,6 +883,10 @@ bool conn_admits(struct conn *c, const struct gate *gate, const union address *c
         return true;
     conn_count_refusal(c, LIMIT_SOURCE);
     return false;
+}
+
+void conn_holds(struct conn *c, int64_t bytes) {
+    sock_holds(&c->sock, bytes);
 }
 
 void conn_pays(const struct conn *c) {

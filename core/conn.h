@@ -41,15 +41,16 @@ struct conn {
     struct conn *next, **link;         /* of its worker */
     struct segs peek;                  /* bytes read before someone took the stream */
     uint16_t local_port;
-    uint8_t kind;         /* enum listener_kind */
-    uint8_t state;        /* enum conn_state */
-    uint8_t stage, phase; /* which module of the chain, which of its hooks */
-    bool asking, advance; /* inside the chain; asked to go on when it returns */
-    bool peer_done;       /* EOF while nobody has the stream */
-    uint8_t introduce;    /* PROXY version to tell the pod of a relay by; 0: not */
-    uint8_t refusal;      /* enum limit: what conn_charge and others said no for */
-    bool told;            /* a line says that it was refused */
-    bool challenge;       /* TLS is all that was wanted: the end of the handshake is the end */
+    uint8_t state;         /* enum conn_state */
+    uint8_t stage, phase;  /* which module of the chain, which of its hooks */
+    uint8_t refusal;       /* enum limit: what conn_charge and others said no for */
+    uint8_t kind : 3;      /* enum listener_kind */
+    uint8_t introduce : 2; /* PROXY version to tell the pod of a relay by; 0: not */
+    bool asking : 1;       /* inside the chain */
+    bool advance : 1;      /* asked to go on when it returns */
+    bool peer_done : 1;    /* EOF while nobody has the stream */
+    bool told : 1;         /* a line says that it was refused */
+    bool challenge : 1;    /* TLS is all that was wanted: the end of the handshake is the end */
     _Alignas(8) uint8_t module_state[];
 };
 

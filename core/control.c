@@ -33,7 +33,17 @@ struct pulse { /* of one worker; asked by the control thread, answered by the wo
     int64_t asked_ns;
 };
 
+struct call { /* to one worker; one for all at a time */
+    struct message message;
+    struct worker *worker;
+    void (*run)(struct worker *, void *);
+    void *user;
+    sem_t *done;
+};
+
 static struct pulse *pulses;
+static struct call
+    *calls; /* made at the start: what is withdrawn must not depend on memory being there */
 static struct ledger_worker *looked;
 static char features[256];
 
@@ -197,8 +207,10 @@ static bool process_init(const struct core_conf *conf, struct err *err) {
     threads = calloc(process.workers, sizeof *threads);
     pulses = calloc(process.workers, sizeof *pulses);
     looked = calloc(process.workers, sizeof *looked);
+    calls = calloc(process.workers, sizeof *calls);
     process.nobody = account_new("", process.workers);
-    if (!process.worker || !threads || !pulses || !looked || !process.nobody || !directory_init())
+    if (!process.worker || !threads || !pulses || !looked || !calls || !process.nobody ||
+        !directory_init())
         return err_set(err, "out of memory");
     if (wolfSSL_Init() != WOLFSSL_SUCCESS || !tickets_init(conf->state))
         return err_set(err, "wolfSSL can't start");
@@ -243,14 +255,6 @@ unsigned core_connections_max(void) {
 
 /* ---- calls ---- */
 
-struct call {
-    struct message message;
-    struct worker *worker;
-    void (*run)(struct worker *, void *);
-    void *user;
-    sem_t *done;
-};
-
 static void call_run(struct message *m) {
     struct call *c = container_of(m, struct call, message);
     c->run(c->worker, c->user);
@@ -272,9 +276,6 @@ static void call_wait(sem_t *done) {
 
 void workers_call(void (*run)(struct worker *, void *), void *user) {
     sem_t done;
-    struct call *calls = calloc(process.workers, sizeof *calls);
-    if (!calls)
-        return;
     sem_init(&done, 0, 0);
     for (unsigned i = 0; i < process.workers; i++) {
         calls[i] = (struct call){{.run = call_run}, process.worker[i], run, user, &done};
@@ -287,7 +288,6 @@ void workers_call(void (*run)(struct worker *, void *), void *user) {
         call_wait(&done);
     urcu_qsbr_thread_online();
     sem_destroy(&done);
-    free(calls);
 }
 
 /* ---- signs of life ---- */
@@ -376,6 +376,7 @@ void core_stop(void) {
     free(process.worker);
     free(threads);
     free(pulses);
+    free(calls);
     tickets_fini();
     wolfSSL_Cleanup();
     urcu_qsbr_unregister_thread();
@@ -420,7 +421,7 @@ struct worker_memory core_worker_memory(unsigned id) {
         .buffers_resident = __atomic_load_n(&w->made, __ATOMIC_RELAXED) -
                             __atomic_load_n(&w->cold, __ATOMIC_RELAXED),
         .buffers_provided = __atomic_load_n(&w->provided, __ATOMIC_RELAXED),
-        .slab_bytes = __atomic_load_n(&w->slab_bytes, __ATOMIC_RELAXED),
+        .slab_bytes = __atomic_load_n(&w->slab.bytes, __ATOMIC_RELAXED),
         .pod_connections = __atomic_load_n(&w->upstream_count, __ATOMIC_RELAXED),
     };
 }

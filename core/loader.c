@@ -7,13 +7,14 @@
 #include "core/process.h"
 #include "core/shelf.h"
 #include "core/worker.h"
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { RETRY_S = 10 };
+enum { RETRY_S = 10, RETRY_LACK_S = 1 /* there was no descriptor or memory to look with */ };
 
 struct line {
     struct want *first, **last;
@@ -74,14 +75,17 @@ static struct want *want_next(void) {
 
 static void stored_read(struct stored *s) {
     struct err err;
+    errno = 0;
     struct identity *identity = stored_load(s, &err);
+    bool lacks = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
     ACCOUNT_ADD(loads, 1);
     if (identity) {
         shelf_put(s, identity);
         return;
     }
     ACCOUNT_ADD(failures, 1);
-    __atomic_store_n(&s->retry_at, (uint32_t)time(NULL) + RETRY_S, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->retry_at, (uint32_t)time(NULL) + (lacks ? RETRY_LACK_S : RETRY_S),
+                     __ATOMIC_RELAXED);
     log_write(0, "%s", err.text);
 }
 

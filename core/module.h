@@ -131,6 +131,9 @@ bool conn_charge_port(struct conn *, struct version *, const struct raw_port *);
 /* What runs now is for this connection, though it is none of its own events: a timer. Its payer is charged. */
 void conn_pays(const struct conn *);
 struct account_worker *conn_account(const struct conn *); /* this worker's counters of the payer */
+/* So many bytes of memory more, or fewer, are held for this connection: its payer is charged. What is added is taken back before the
+ * connection is gone, or goes with it. When memory is short, who holds the most gives up connections. */
+void conn_holds(struct conn *, int64_t bytes);
 
 /* For who reads requests: a request for this host (as it stands in the request) has come and will be routed. Calls `run` later in
  * this turn, when what that will look at has been fetched into the cache, for all who announced one together. False: there is

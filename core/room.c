@@ -10,6 +10,7 @@
 #include "core/conn.h"
 #include "core/pod.h"
 #include "core/process.h"
+#include "core/strain.h"
 
 enum {
     RESERVE_MOST = 200,
@@ -102,19 +103,23 @@ bool room_is_tight(const struct worker *w) {
 
 /* ---- who holds the most ---- */
 
-static int64_t held(const struct account *a, unsigned worker) {
-    int64_t n = a->w[worker].descriptors;
+static int64_t descriptors_of(const struct account *a, unsigned worker) {
+    return a->w[worker].descriptors;
+}
+
+static int64_t held(const struct account *a, unsigned worker, room_measure *measure) {
+    int64_t n = measure(a, worker);
     for (const struct account *p = account_ports(a); p; p = account_next_port(p))
-        n += p->w[worker].descriptors;
+        n += measure(p, worker);
     return n;
 }
 
-static void most_see(const struct account *payer, unsigned worker, const struct account **most,
-                     int64_t *ret_held) {
+static void most_see(const struct account *payer, const struct worker *w, room_measure *measure,
+                     const struct account **most, int64_t *ret_held) {
     const struct account *a = account_tenant(payer);
     if (a == *most)
         return;
-    int64_t n = held(a, worker);
+    int64_t n = held(a, w->id, measure);
     if (n > *ret_held) {
         *most = a;
         *ret_held = n;
@@ -122,14 +127,15 @@ static void most_see(const struct account *payer, unsigned worker, const struct 
 }
 
 /* Of those who have anything here that could be given up. */
-static const struct account *most_find(const struct worker *w, int64_t *ret_held) {
+static const struct account *most_find(const struct worker *w, room_measure *measure,
+                                       int64_t least) {
     const struct account *most = NULL;
-    *ret_held = 0;
+    int64_t holds = least - 1;
     for (const struct conn *c = w->conns; c; c = c->next)
         if (c->state != CONN_CLOSE)
-            most_see(c->sock.owner.account, w->id, &most, ret_held);
+            most_see(c->sock.owner.account, w, measure, &most, &holds);
     for (const struct idle_link *l = w->idle_last; l; l = l->newer)
-        most_see(upstream_payer(l), w->id, &most, ret_held);
+        most_see(upstream_payer(l), w, measure, &most, &holds);
     return most;
 }
 
@@ -157,56 +163,77 @@ static unsigned age_of(const struct conn *c) {
     return age + (c->sock.heard ? 0 : 2);
 }
 
+struct group { /* of whom some are to go */
+    const struct account *of;
+    bool busy; /* also those who are being served */
+};
+
 /* One that is joined to a pod is cut, not told: where something was said, only after a pause. */
-static bool may_go(const struct conn *c, const struct account *of) {
-    if (c->state == CONN_CLOSE || account_tenant(c->sock.owner.account) != of)
+static bool may_go(const struct conn *c, const struct group *g) {
+    if (c->state == CONN_CLOSE || account_tenant(c->sock.owner.account) != g->of)
         return false;
+    if (g->busy)
+        return true;
     if (c->state == CONN_DIAL)
         return !c->sock.heard;
     return c->state != CONN_RELAY || !c->sock.heard || quiet(c) >= RESET_AFTER;
 }
 
 /* From which age on there are at least so many. */
-static unsigned age_limit(const struct worker *w, const struct account *of, unsigned want) {
+static unsigned age_limit(const struct worker *w, const struct group *g, unsigned want) {
     unsigned count[AGES] = {0}, n = 0, age = AGES;
     for (const struct conn *c = w->conns; c; c = c->next)
-        if (may_go(c, of))
+        if (may_go(c, g))
             count[age_of(c)]++;
     while (age > 0 && n < want)
         n += count[--age];
     return age;
 }
 
-static unsigned clients_shed(struct worker *w, const struct account *of, unsigned want) {
-    unsigned from = age_limit(w, of, want), n = 0;
+static bool client_shed(struct conn *c, bool busy) {
+    if (!busy)
+        return conn_shed(c);
+    conn_close(c, true);
+    return true;
+}
+
+static unsigned clients_shed(struct worker *w, const struct group *g, unsigned want) {
+    unsigned from = age_limit(w, g, want), n = 0;
     for (unsigned pass = 0; pass < 2 && n < want; pass++) /* the older ones first */
         for (struct conn *c = w->conns, *next; c && n < want; c = next) {
             next = c->next;
-            if (may_go(c, of) && (pass ? age_of(c) == from : age_of(c) > from))
-                n += conn_shed(c);
+            if (may_go(c, g) && (pass ? age_of(c) == from : age_of(c) > from))
+                n += client_shed(c, g->busy);
         }
     return n;
 }
 
-static void shed_count(struct worker *w, const struct account *of, unsigned n) {
+static void gave_up(struct worker *w, const struct account *of, unsigned n) {
     struct account *payer = (struct account *)(uintptr_t)of;
     ACCOUNT_ADD(payer->w[w->id].shed, n);
-    ACCOUNT_ADD(w->room_shed, n);
     if (n)
         ring_submit(w->ring); /* the descriptors are free from then on */
 }
 
+unsigned room_give_up(struct worker *w, const struct room_wish *wish) {
+    struct group g = {most_find(w, wish->measure, wish->least), wish->busy};
+    if (!g.of)
+        return 0;
+    int64_t holds = held(g.of, w->id, descriptors_of);
+    unsigned want = holds > wish->part ? (unsigned)(holds / wish->part) : 1;
+    unsigned n = pods_shed(w, g.of, want);
+    if (!wish->pods_only && (n < want || is_full(w, true)))
+        n += clients_shed(w, &g, want);
+    gave_up(w, g.of, n);
+    return n;
+}
+
 /* `clients` false: only what nobody can be in the midst of. */
 static unsigned shed(struct worker *w, bool clients) {
-    int64_t holds;
-    const struct account *of = most_find(w, &holds);
-    if (!of)
-        return 0;
-    unsigned want = holds > SHARE ? (unsigned)holds / SHARE : 1;
-    unsigned n = pods_shed(w, of, want);
-    if (clients && (n < want || is_full(w, true)))
-        n += clients_shed(w, of, want);
-    shed_count(w, of, n);
+    unsigned n = room_give_up(
+        w, &(struct room_wish){
+               .measure = descriptors_of, .least = 1, .part = SHARE, .pods_only = !clients});
+    ACCOUNT_ADD(w->room_shed, n);
     return n;
 }
 
@@ -219,7 +246,8 @@ static bool is_over(int64_t held, int64_t left) {
 /* Of all the worker's, to clients and pods. Nobody is asked while half of them are free. */
 static bool hoards(const struct worker *w, const struct account *payer) {
     int64_t left = room_left(w);
-    return left < used(w, false) && is_over(held(account_tenant(payer), w->id), left);
+    return left < used(w, false) &&
+           is_over(held(account_tenant(payer), w->id, descriptors_of), left);
 }
 
 static bool hoards_clients(const struct worker *w, const struct account *of) {
@@ -229,7 +257,8 @@ static bool hoards_clients(const struct worker *w, const struct account *of) {
 
 static bool one_for_one(struct worker *w, const struct account *of) {
     unsigned n = pods_shed(w, of, 1);
-    shed_count(w, of, n);
+    gave_up(w, of, n);
+    ACCOUNT_ADD(w->room_shed, n);
     return n && has_room(w, false);
 }
 
@@ -239,6 +268,7 @@ static bool refused(struct worker *w) {
 }
 
 bool room_for_client(struct worker *w) {
+    strain_admit(w);
     if (has_room(w, true))
         return true;
     ACCOUNT_ADD(w->room_short, 1);
@@ -261,10 +291,11 @@ bool room_admits(struct worker *w, const struct account *payer) {
         return true;
     ACCOUNT_ADD(w->room_short, 1);
     int64_t clients = account_connections(of, w->id);
-    unsigned n = w->now_ns < w->room_barren_ns
-                     ? 0
-                     : clients_shed(w, of, clients > SHARE ? (unsigned)clients / SHARE : 1);
-    shed_count(w, of, n);
+    unsigned want = clients > SHARE ? (unsigned)clients / SHARE : 1;
+    unsigned n =
+        w->now_ns < w->room_barren_ns ? 0 : clients_shed(w, &(struct group){of, false}, want);
+    gave_up(w, of, n);
+    ACCOUNT_ADD(w->room_shed, n);
     if (n)
         w->room_gave = w->turns;
     else if (w->now_ns >= w->room_barren_ns)

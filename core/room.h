@@ -33,6 +33,18 @@ bool room_is_tight(const struct worker *);
 void room_short(struct worker *);
 void room_turn(struct worker *); /* then */
 
+/* ---- for strain.c ---- */
+typedef int64_t room_measure(const struct account *, unsigned worker);
+struct room_wish {
+    room_measure *measure; /* by which one tenant holds the most */
+    int64_t least;         /* who holds less gives up nothing: it would not help */
+    unsigned part;         /* one of so many of its descriptors are to go */
+    bool pods_only;        /* kept connections to pods: nobody can be in the midst of one */
+    bool busy;             /* else only what is silent or idle */
+};
+/* How many were given up. */
+unsigned room_give_up(struct worker *, const struct room_wish *);
+
 struct room_figures {
     uint64_t short_of; /* how often there was no room */
     uint64_t shed;     /* what was given up for that */

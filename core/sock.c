@@ -61,6 +61,7 @@ static struct account_worker *sock_account(const struct sock *s) {
 static void sock_release(struct owner *o) {
     struct sock *s = container_of(o, struct sock, owner);
     ACCOUNT_ADD(sock_account(s)->descriptors, -1);
+    sock_holds(s, -(int64_t)s->holds);
     if (s->client && !s->heard)
         ACCOUNT_ADD(sock_account(s)->silent, -1);
     if (s->starved)
@@ -92,6 +93,13 @@ void sock_init(struct sock *s, struct worker *w, int fd, bool client, struct acc
     ACCOUNT_ADD(sock_account(s)->silent, 1);
 }
 
+void sock_holds(struct sock *s, int64_t bytes) {
+    if (s->owner.dying && !s->holds)
+        return; /* it is being released, and all has been given back */
+    s->holds = (uint32_t)((int64_t)s->holds + bytes);
+    ACCOUNT_ADD(sock_account(s)->memory, bytes);
+}
+
 void sock_claim(struct sock *s, struct account *account) {
     struct worker *w = s->owner.worker;
     if (s->claimed)
@@ -118,6 +126,7 @@ void sock_charge(struct sock *s, struct account *account) {
     MOVE(from, account, w->id, bytes_in, s->early);
     MOVE(from, account, w->id, descriptors, 1);
     MOVE(from, account, w->id, silent, !s->heard);
+    MOVE(from, account, w->id, memory, s->holds);
     s->early = 0;
     s->owner.account = account;
 }

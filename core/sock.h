@@ -28,6 +28,7 @@ struct sock {
         uint32_t debt;  /* before it closes: cycles that nobody was charged for it */
         uint32_t acked; /* while closing: what the peer had acknowledged at the last look */
     };
+    uint32_t holds;   /* bytes of memory that its account is charged for it */
     uint32_t sending; /* bytes of the queue's front that a send is carrying */
     int fd;
     int16_t broken;   /* negative errno: neither read nor written any more */
@@ -73,6 +74,9 @@ void sock_abort(struct sock *);
 void sock_charge(struct sock *, struct account *);
 /* It came for this one, who lets it in or not. Only the first counts. */
 void sock_claim(struct sock *, struct account *);
+/* So many bytes of memory more, or fewer, are held for it: its account is charged until it is released. Not for what lies in buffers
+ * of its queue. */
+void sock_holds(struct sock *, int64_t bytes);
 /* Nobody pays, and what has passed since the completion or timer that runs was for it. */
 void sock_owes(struct sock *);
 

@@ -28,7 +28,8 @@ const char *stored_id(const struct stored *);
 const char *stored_uid(const struct stored *);
 const char *stored_name(const struct stored *, unsigned n);
 bool stored_is(const struct stored *, const char *uid, const char *name);
-/* Reads both files: a new identity with one reference. Any thread but a worker. */
+/* Reads both files: a new identity with one reference. Any thread but a worker. NULL: *err; errno is EMFILE, ENFILE or ENOMEM when that
+ * says nothing of the files. */
 struct identity *stored_load(const struct stored *, struct err *);
 /* Hashes of what it is found by: its id, then UID and name. */
 uint64_t stored_id_hash(const char *id);

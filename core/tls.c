@@ -9,6 +9,7 @@
  */
 #include "core/tls.h"
 #include "core/client_auth.h"
+#include "core/strain.h"
 #include "core/trust.h"
 #include "core/worker.h"
 #include <errno.h>
@@ -487,6 +488,7 @@ struct tls *tls_server_new(struct worker *w, struct stream *below, const struct 
             return t;
         }
         tls_free(t);
+        strain_feel(w); /* a session lacks nothing else */
         return NULL;
     }
     identity_leave(conf->identity, w);

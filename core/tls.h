@@ -17,6 +17,9 @@ struct client_auth; /* core/client_auth.h */
 struct WOLFSSL;
 struct WOLFSSL_CTX;
 
+/* What a session keeps in memory, about, and until the handshake is done beside it: for who holds how much (sock_holds). */
+enum { TLS_HOLDS = 4 * 1024, TLS_HANDSHAKE_HOLDS = 3 * 1024 };
+
 struct tls_conf {
     struct identity *identity;
     const char *tenant_uid;        /* who the ticket belongs to, with sni */

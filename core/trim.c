@@ -22,18 +22,18 @@ void trim_warmed(struct worker *w) {
         timer_set(w, &w->trim.timer, TRIM_MS);
 }
 
-static bool buf_is_stale(const struct buf *b, uint16_t now) {
+static bool buf_is_stale(const struct buf *b, uint16_t now, unsigned age_least) {
     if (b->refs || b->used == BUF_COLD)
         return false;
     unsigned age = now >= b->used ? now - b->used : now + BUF_COLD - b->used;
-    return age >= TRIM_AGE;
+    return age >= age_least;
 }
 
 /* Gives back the stale buffers of a chunk, neighbours in one piece; at most `calls` pieces. Returns how many. */
-static unsigned chunk_trim(struct worker *w, struct buf *chunk, unsigned calls) {
+static unsigned chunk_trim(struct worker *w, struct buf *chunk, unsigned age, unsigned calls) {
     unsigned done = 0;
     for (unsigned i = 0, end; i < BUFFERS_CHUNK && done < calls; i = end + 1) {
-        for (end = i; end < BUFFERS_CHUNK && buf_is_stale(&chunk[end], w->trim.now); end++)
+        for (end = i; end < BUFFERS_CHUNK && buf_is_stale(&chunk[end], w->trim.now, age); end++)
             chunk[end].used = BUF_COLD;
         if (end == i)
             continue;
@@ -44,13 +44,17 @@ static unsigned chunk_trim(struct worker *w, struct buf *chunk, unsigned calls) 
     return done;
 }
 
-static void chunks_trim(struct worker *w) {
-    unsigned chunks = w->made / BUFFERS_CHUNK, calls = TRIM_CALLS;
+static void chunks_trim(struct worker *w, unsigned age, unsigned calls) {
+    unsigned chunks = w->made / BUFFERS_CHUNK;
     for (unsigned i = 0; i < chunks && calls; i++) {
-        calls -= chunk_trim(w, w->chunk[w->trim.at % chunks], calls);
+        calls -= chunk_trim(w, w->chunk[w->trim.at % chunks], age, calls);
         if (calls) /* else the rest of this one is next */
             w->trim.at = (w->trim.at + 1) % chunks;
     }
+}
+
+void trim_now(struct worker *w) {
+    chunks_trim(w, 0, TRIM_CALLS_SHORT);
 }
 
 static void trim_fire(struct timer *t) {
@@ -60,7 +64,7 @@ static void trim_fire(struct timer *t) {
         w->level /= 2;
         w->trim.calm = 0;
     }
-    chunks_trim(w);
+    chunks_trim(w, TRIM_AGE, TRIM_CALLS);
     if (w->made - w->cold > BUFFERS_LEVEL) /* what a worker starts with it keeps */
         timer_set(w, t, TRIM_MS);
 }

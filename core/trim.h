@@ -14,6 +14,7 @@ enum {
     TRIM_MS = 500,            /* a period */
     TRIM_AGE = 4,             /* periods a buffer is free before its page goes */
     TRIM_CALLS = 128,         /* pieces given back in a period, so that no turn takes long */
+    TRIM_CALLS_SHORT = 1024,  /* the same when memory is short */
     TRIM_CALM = 20,           /* periods without want before the kernel is lent fewer */
 };
 
@@ -25,5 +26,7 @@ struct trim { /* of one worker */
 };
 
 void trim_init(struct worker *);
+/* Memory is short: what is free goes back now, a bounded part of it. */
+void trim_now(struct worker *);
 /* A cold buffer is about to be used. */
 void trim_warmed(struct worker *);

@@ -212,6 +212,7 @@ static struct upstream_conn *conn_make(struct upstream *up, struct worker *w, in
         return NULL;
     c->up = up;
     sock_init(&c->sock, w, fd, false, payer ? payer : up->account, upstream_conn_gone);
+    sock_holds(&c->sock, (int64_t)sizeof *c);
     ACCOUNT_ADD(w->upstream_count, 1);
     local_ports_take(up->ports);
     slot->busy++;
@@ -244,6 +245,7 @@ static bool conn_secure(struct upstream_conn *c) {
                                    .judged = tls_judged,
                                    .user = c};
     c->tls = tls_client_new(w, &c->sock.stream, &conf);
+    sock_holds(&c->sock, TLS_HOLDS);
     return c->tls;
 }
 

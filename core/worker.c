@@ -7,74 +7,21 @@
 #include "core/pace.h"
 #include "core/room.h"
 #include "core/sock.h"
+#include "core/strain.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <urcu/urcu-qsbr.h>
 
-/* ---- memory: classes of SLAB_STEP bytes, cut from chunks that live as long as the worker ---- */
-
-enum { SLAB_CHUNK = 64 * 1024 };
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SLAB_OFF 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLAB_OFF 1
-#endif
-#endif
-
-#ifndef SLAB_OFF
-static inline size_t slab_class(size_t size) {
-    return (size + SLAB_STEP - 1) / SLAB_STEP;
-}
-
-static bool slab_cut(struct worker *w, size_t class) {
-    size_t size = class * SLAB_STEP;
-    char *chunk = aligned_alloc(64, SLAB_CHUNK);
-    if (!chunk)
-        return false;
-    *(void **)chunk = w->slab_chunks;
-    w->slab_chunks = chunk;
-    ACCOUNT_ADD(w->slab_bytes, SLAB_CHUNK);
-    for (size_t at = SLAB_STEP; at + size <= SLAB_CHUNK; at += size) {
-        *(void **)(chunk + at) = w->slab[class - 1];
-        w->slab[class - 1] = chunk + at;
-    }
-    return true;
-}
-#endif
-
 void *worker_alloc(struct worker *w, size_t size) {
-#ifdef SLAB_OFF /* under AddressSanitizer every object is its own, so that a use after free is seen */
-    (void)w;
-    return calloc(1, size);
-#else
-    size_t class = slab_class(size);
-    if (class == 0 || class > SLAB_CLASSES)
-        return calloc(1, size);
-    if (!w->slab[class - 1] && !slab_cut(w, class))
-        return NULL;
-    void *p = w->slab[class - 1];
-    w->slab[class - 1] = *(void **)p;
-    return memset(p, 0, size);
-#endif
+    void *p = slab_alloc(&w->slab, size);
+    if (!p)
+        strain_feel(w);
+    return p;
 }
 
 void worker_free(struct worker *w, void *p, size_t size) {
-#ifdef SLAB_OFF
-    (void)w;
-    (void)size;
-    free(p);
-#else
-    size_t class = slab_class(size);
-    if (class == 0 || class > SLAB_CLASSES) {
-        free(p);
-        return;
-    }
-    *(void **)p = w->slab[class - 1];
-    w->slab[class - 1] = p;
-#endif
+    slab_free(&w->slab, p, size);
 }
 
 /* ---- life ---- */
@@ -134,11 +81,6 @@ static void chunks_free(struct worker *w) {
         sys_pages_free(w->chunk[i][0].data, (size_t)BUFFERS_CHUNK * BUF_SIZE);
         free(w->chunk[i]);
     }
-    while (w->slab_chunks) {
-        void *next = *(void **)w->slab_chunks;
-        free(w->slab_chunks);
-        w->slab_chunks = next;
-    }
 }
 
 void worker_end(struct worker *w) {
@@ -146,6 +88,7 @@ void worker_end(struct worker *w) {
     turn_end(w);
     sweeps_end(w);
     chunks_free(w);
+    slab_fini(&w->slab);
     worker_scrap(w);
 }
 
@@ -279,6 +222,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
         socks_yield(w);
     if (w->room_wanted)
         room_turn(w);
+    if (w->strain_wanted)
+        strain_turn(w);
     starved_rearm(w);
     dead_release(w);
     worker_pays(w, w->nobody);

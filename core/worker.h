@@ -13,6 +13,7 @@
 #include "core/flush.h"
 #include "core/op.h"
 #include "core/ring.h"
+#include "core/slab.h"
 #include "core/sys.h"
 #include "core/timer.h"
 #include "core/top.h"
@@ -28,8 +29,6 @@ enum {
     BUFFERS_CHUNK = 256,  /* buffers made at a time */
     BUFFERS_MOST = 65536, /* ids are 16 bits */
     WHEEL_SLOTS = 512,
-    SLAB_STEP = 64,
-    SLAB_CLASSES = 64,     /* up to 4 KiB; larger comes from malloc */
     RECV_CAP = 256 * 1024, /* bytes one receive in bundles may bring */
     RECV_CROWDED =
         32 * 1024, /* the same while tenants wait for each other: one turn of one is soon over */
@@ -84,9 +83,7 @@ struct worker {
     int64_t tick_base_ns;
 
     /* memory */
-    void *slab[SLAB_CLASSES];
-    void *slab_chunks;
-    size_t slab_bytes;
+    struct slab slab;
 
     /* connections */
     struct conn *conns;
@@ -100,6 +97,12 @@ struct worker {
     uint64_t room_short, room_shed, room_refused;
     uint64_t room_gave;     /* the turn in which a tenant with too many gave some up */
     int64_t room_barren_ns; /* until then he has nothing to give up */
+    unsigned
+        strain_credit;  /* clients that may come, as so many were given up for them: see strain.h */
+    bool strain_wanted; /* memory could not be had in this turn */
+    int64_t strain_felt_ns;  /* when that last was; 0: never */
+    int64_t strain_tried_ns; /* the turn in which room was last made for a newcomer */
+    uint64_t strain_failed, strain_shed;
     uint64_t accepted;
     unsigned completions; /* of the last turn */
     uint64_t turns;       /* released at each quiescent point */

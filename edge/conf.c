@@ -155,6 +155,8 @@ static const char *const core_dumps[] = {"off", "on", NULL};
 static const struct conf_field edge_fields[] = {
     {"workers", CONF_STRING, AT(workers_text), .fallback = "auto",
      .doc = "threads; auto: one per CPU we may use"},
+    {"memory", CONF_SIZE, AT(memory), 16 << 20, INT64_MAX / 2,
+     .doc = "what the process may use; default: what its cgroup, its limits and the machine allow"},
     {"buffer_memory", CONF_SIZE, AT(buffer_memory), 2 << 20, 256 << 20, "256Mi",
      .doc = "what each worker may hold of data on its way"},
     {"user", CONF_STRING, AT(user), .doc = "become this user once the listeners are open"},

@@ -27,6 +27,7 @@ struct edge_conf {
     struct conf_list capabilities, jail_read;
     int jail;              /* enum jail */
     int core_dumps;        /* 0: off, 1: on */
+    int64_t memory;        /* bytes, of the process; 0: what the system allows */
     int64_t buffer_memory; /* bytes, of each worker */
     struct conf_list modules, module_path, zones, addresses;
     struct {

@@ -195,6 +195,22 @@ static bool is_lack(int error) {
     return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
+/* The registry can't do without memory: so what there is none for does not get there. */
+static void tenant_take(struct edge *e, struct known *k, const struct drop_files *f,
+                        struct reload_result *r) {
+    size_t bytes = 0;
+    struct err err;
+    for (size_t i = 0; i < f->drop.source_count; i++)
+        bytes += f->source[i].length;
+    if (!exhausted_has_for(&e->exhausted, bytes, &err)) {
+        tenant_blame(e, k, f->tenant, err.text, r);
+        return;
+    }
+    k->digest = f->digest;
+    k->blamed = false;
+    tenant_put(e, f, r);
+}
+
 void control_load(struct edge *e, const char *tenant, struct reload_result *r) {
     struct drop_files files;
     struct err err;
@@ -213,9 +229,7 @@ void control_load(struct edge *e, const char *tenant, struct reload_result *r) {
     } else if (k && found == DROP_FAILED) {
         tenant_blame(e, k, tenant, err.text, r);
     } else if (k && k->digest != files.digest) {
-        k->digest = files.digest;
-        k->blamed = false;
-        tenant_put(e, &files, r);
+        tenant_take(e, k, &files, r);
     }
     if (found == DROP_READ)
         drop_free(&files);

@@ -96,3 +96,7 @@ void listeners_close(struct edge *);
 /* ---- memory.c ---- */
 /* Now and then: what was freed long ago goes back, also that of threads that do nothing at present. */
 void memory_tidy(void);
+/* Memory is short: what is free goes back at once. */
+void memory_purge(void);
+/* Bytes of addresses that the allocator keeps to use again, without memory behind them. */
+int64_t memory_retained(void);

@@ -56,10 +56,12 @@ char *file_read(const char *path, size_t max, size_t *ret_length, struct err *er
         errno = why;
         return NULL;
     }
+    errno = 0;
     char *text = stat_good(fd, path, max, err) ? read_all(fd, path, max, ret_length, err) : NULL;
+    int why = errno == ENOMEM ? ENOMEM : EINVAL; /* else it was there, but no good */
     close(fd);
     if (!text)
-        errno = EINVAL; /* it was there */
+        errno = why;
     return text;
 }
 

@@ -56,6 +56,11 @@ static void published_print(FILE *out) {
 
 /* ---- malloc's, and the kernel's ---- */
 
+static size_t figure_read(const char *name) {
+    size_t value = 0, length = sizeof value;
+    return mallctl && !mallctl(name, &value, &length, NULL, 0) ? value : 0;
+}
+
 static void malloc_state_print(FILE *out, const char *state, size_t bytes) {
     fprintf(out, "ringress_malloc_bytes{state=\"%s\"} %zu\n", state, bytes);
 }
@@ -73,10 +78,8 @@ static void malloc_print(FILE *out) {
     mallctl("epoch", NULL, NULL, &epoch, sizeof epoch); /* take the figures anew */
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
         char name[32];
-        size_t value = 0, length = sizeof value;
         snprintf(name, sizeof name, "stats.%s", states[i]);
-        if (!mallctl(name, &value, &length, NULL, 0))
-            malloc_state_print(out, states[i], value);
+        malloc_state_print(out, states[i], figure_read(name));
     }
 }
 
@@ -84,6 +87,18 @@ static void malloc_print(FILE *out) {
 void memory_tidy(void) {
     if (mallctl)
         mallctl("arena.4096.decay", NULL, NULL, NULL, 0); /* 4096: of all arenas */
+}
+
+void memory_purge(void) {
+    if (mallctl)
+        mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+}
+
+int64_t memory_retained(void) {
+    uint64_t epoch = 1;
+    if (mallctl)
+        mallctl("epoch", NULL, NULL, &epoch, sizeof epoch);
+    return (int64_t)figure_read("stats.retained");
 }
 
 static uint64_t resident_bytes(void) {

@@ -41,6 +41,8 @@ static const struct series {
     {"bytes_out_total", "counter", "Bytes to clients.", "bytesOut"},
     {"failures_total", "counter", "Answers the edge made itself: 502, 503, 504.", "failures"},
     {"buffers", "gauge", "Buffers held in queues now.", "buffers"},
+    {"memory_bytes", "gauge", "Held by connections and what goes on in them, without buffers.",
+     "memory"},
     {"accepted_total", "counter", "Client connections that came for the tenant, let in or not.",
      "accepted"},
     {"silent_connections", "gauge", "Client connections open now that have not sent a byte yet.",
@@ -218,7 +220,7 @@ void metrics_print(struct edge *e, FILE *out) {
     certificates_print(out);
     process_print(e, out);
     guard_metrics(e->guard, out);
-    exhausted_print(out);
+    exhausted_print(&e->exhausted, out);
     memory_print(out);
     host_metrics(out);
     json_decref(tenants);

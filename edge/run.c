@@ -157,6 +157,12 @@ static bool certificates_start(struct err *err) {
     return good;
 }
 
+/* Of each worker. */
+static size_t buffer_memory(const struct edge_conf *c) {
+    int64_t all = exhausted_buffer_memory(&edge.exhausted), wanted = c->buffer_memory;
+    return (size_t)(all && all / c->workers < wanted ? all / c->workers : wanted);
+}
+
 static bool workers_start(struct err *err) {
     const struct edge_conf *c = edge.conf;
     if (!core_start(
@@ -170,7 +176,7 @@ static bool workers_start(struct err *err) {
                 .tls_min_version = c->tls.min_version ? 3 : 2,
                 .tls_cache = (size_t)c->tls.cache,
                 .state = c->state,
-                .buffer_memory = (size_t)c->buffer_memory,
+                .buffer_memory = buffer_memory(c),
                 .popular = (unsigned)c->metrics.hosts,
             },
             err))
@@ -274,6 +280,7 @@ static void rights_tell(void) {
 static bool edge_start(struct err *err) {
     const struct edge_conf *c = edge.conf;
     struct user user;
+    exhausted_open(&edge.exhausted, c->memory);
     if (!user_find(c->user, &user, err) || !capabilities_judge(c, err) ||
         !privileged_start(&user, err) || !rights_drop(&user, capabilities_wanted(c, &user), err))
         return false;
@@ -289,7 +296,7 @@ static void serve(void) {
     edge.started = time(NULL);
     edge.networks.hurry = true; /* another user may not enter what root may */
     networks_beat(&edge);
-    exhausted_init();
+    exhausted_init(&edge.exhausted);
     listeners_start(&edge);
     edge.beat = (struct loop_timer){.due_ns = loop_now_ns(), .fire = beat};
     loop_add_timer(&edge.loop, &edge.beat);

@@ -73,6 +73,7 @@ static void account_enliven(json_t *row, const struct account_worker *sum, uint6
     set_integer(row, "failures", (int64_t)sum->failures);
     set_integer(row, "descriptors", sum->descriptors);
     set_integer(row, "buffers", sum->buffers);
+    set_integer(row, "memory", sum->memory);
     json_object_set_new(row, "loopSeconds", json_real((double)loop_ns / 1e9));
 }
 

@@ -27,8 +27,17 @@ struct exchange *exchange_of_response(struct message *m) {
 
 /* ---- memory ---- */
 
+/* The pool buffers it begins with: its own, and one for the response's head. */
+enum { EXCHANGE_HOLDS = 2 * BUF_SIZE };
+
+static int64_t head_holds(const struct head *h) {
+    return h->buf || !h->data ? 0 : h->room;
+}
+
 /* Into memory of its own. What is still to be sent from the pool buffer has its own references. */
-static bool head_move(struct worker *worker, struct head *h, size_t need) {
+static bool head_move(struct exchange *ex, struct head *h, size_t need) {
+    struct worker *worker = ex->worker;
+    int64_t held = head_holds(h);
     size_t room = h->room < BUF_SIZE ? BUF_SIZE : h->room;
     while (room - h->used < need)
         room *= 2;
@@ -41,20 +50,20 @@ static bool head_move(struct worker *worker, struct head *h, size_t need) {
     h->data = data;
     h->room = (uint32_t)room;
     h->buf = NULL;
+    conn_holds(ex->hc->conn, head_holds(h) - held);
     return true;
 }
 
 static bool request_head_grow(struct head *h, size_t need) {
     struct message *m = (struct message *)((char *)h - offsetof(struct message, head));
-    return head_move(exchange_of_request(m)->worker, h,
-                     need); /* `home` stays: the exchange lies there */
+    return head_move(exchange_of_request(m), h, need); /* `home` stays: the exchange lies there */
 }
 
 static bool response_head_grow(struct head *h, size_t need) {
     struct message *m = (struct message *)((char *)h - offsetof(struct message, head));
     struct exchange *ex = exchange_of_response(m);
     struct buf *buf = h->buf;
-    if (!head_move(ex->worker, h, need))
+    if (!head_move(ex, h, need))
         return false;
     if (buf)
         buf_unref(ex->worker, buf);
@@ -81,6 +90,7 @@ bool exchange_begin(struct http_conn *hc) {
     message_init(&ex->request, true, &request_sink);
     ex->request.trust = hc->trust;
     hc->exchange = ex;
+    conn_holds(hc->conn, EXCHANGE_HOLDS);
     record_begin(ex);
     return true;
 }
@@ -89,6 +99,7 @@ static void exchange_free(struct exchange *ex) {
     struct worker *worker = ex->worker;
     struct head *request = &ex->request.head, *response = &ex->response.head;
     record_end(ex);
+    conn_holds(ex->hc->conn, -(EXCHANGE_HOLDS + head_holds(request) + head_holds(response)));
     ex->hc->exchange = NULL;
     ex->hc->pod_paused = false;
     ex->hc->queued = 0;

@@ -82,8 +82,12 @@ static void tunnel_unlink(struct h2_client *c) {
 
 /* ---- a stream begins and ends ---- */
 
+/* What nghttp2 keeps, about: of a session with its header tables, and of a stream. */
+enum { NG_SESSION = 6 * 1024, NG_STREAM = 512 };
+
 static void client_free(struct h2_client *c, bool reset) {
     struct worker *worker = c->st.session->worker;
+    conn_holds(c->hc.conn, -(int64_t)(sizeof *c + NG_STREAM));
     if (c->relay) {
         relay_cut(c->relay, reset);
         tunnel_unlink(c);
@@ -114,6 +118,7 @@ static struct h2_stream *role_opened(struct h2_session *s, int32_t id) {
                                .trust = own->trust,
                                .tls = own->tls,
                                .peer_length = own->peer_length};
+    conn_holds(own->conn, sizeof *c + NG_STREAM);
     memcpy(c->hc.peer, own->peer, sizeof own->peer);
     timer_init(&c->hc.timer, http_on_time);
     front->first = false;
@@ -405,6 +410,7 @@ static void front_free(struct h2_front *front) {
         client_free(client_of(front->session.streams), true);
     timer_stop(&front->timer);
     h2_session_fini(&front->session);
+    conn_holds(front->hc->conn, -(int64_t)(sizeof *front + NG_SESSION));
     front->hc->h2 = NULL;
     front->hc->client = NULL;
     front->hc->state = CLIENT_GONE;
@@ -549,6 +555,7 @@ bool h2_front_start(struct http_conn *hc, size_t preface) {
         return false;
     }
     front->hc = hc;
+    conn_holds(hc->conn, sizeof *front + NG_SESSION);
     front->first = true;
     timer_init(&front->timer, on_front_time);
     hc->h2 = front;

@@ -4,15 +4,18 @@ import contextlib
 import os
 import re
 import resource
+import signal
 import socket
 import threading
 import time
 import types
 
-from edge import Edge, eventually, open_files, starved_edge
+from edge import BINARY, Edge, eventually, open_files, starved_edge
 from h2 import H2
 from objects import ACME, GLOBEX, node_port, pod, tenant, web_tenant
 from pod import PORT, EchoPod, TcpEchoPod, free_address
+from test_stored import INTERNAL_ERROR, SHOP, Kept, certificate, keeper, pods, shop_of, shown  # noqa: F401
+from tls import alert_of, hello
 from wire import Closed
 
 WEB_OF_GLOBEX = f"http://web.{GLOBEX}/"
@@ -77,6 +80,7 @@ def test_with_300_descriptors_an_idle_flood_on_one_port_costs_its_own_tenant(sta
                 assert open_files(e) <= e.limit - 3
                 eventually(lambda: metric(e, "descriptors_shed_total") > 100)
                 assert e.tenant("acme")["shed"] > 100 and e.tenant("globex")["shed"] == 0
+                assert metric(e, "descriptors_refused_total") == 0  # there was always something idle to be given up
                 eventually(lambda: [x for x in e.get("events", "-n", "acme") if x["reason"] == "Shed"])
                 assert "no descriptors left" in e.log_text()
                 assert_does_not_spin(e)
@@ -201,3 +205,40 @@ def test_an_administrator_who_finds_no_descriptor_does_not_make_the_control_thre
         assert [w.read_response().status for w in waiting] == [200, 200, 200]
         eventually(lambda: e.tenant("late"))
         assert e.status(WEB_OF_GLOBEX) == 200
+
+
+def test_what_can_not_be_opened_is_said_and_opened_later(keeper, pods, authority, stack):  # noqa: F811
+    """A certificate's files, a log that was moved, a tenant's file: none of them is given up, and nobody else notices."""
+    web, log = web_tenant("globex", stack.enter_context(EchoPod("web"))), {"access": "json", "path": "moved.log"}
+    with Kept(keeper, {"acme.yaml": shop_of("acme", pods), "globex.yaml": web}, 1, authority, log=log) as e:
+        e.keep(certificate("a", "acme", authority.issue(SHOP), SHOP))
+        path = e.folder / "moved.log"
+        asks, kept = e.connect(e.https_port), stack.enter_context(e.connect())
+
+        def ask():
+            kept.send(f"GET / HTTP/1.1\r\nHost: web.{GLOBEX}\r\n\r\n".encode())
+            return kept.read_response().status
+        assert ask() == 200
+        eventually(lambda: f"web.{GLOBEX}" in path.read_text())
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(e.pid, resource.RLIMIT_NOFILE, (12, most))
+        asks.send(hello(SHOP))
+        assert alert_of(asks.rest()) == INTERNAL_ERROR
+        path.rename(e.folder / "old.log")
+        os.kill(e.pid, signal.SIGUSR1)
+        e.drop("late.yaml", web_tenant("late", pods, host="web.late.1d.pt", domain="late.1d.pt"))
+        old = e.folder / "old.log"
+        eventually(lambda: "the old file is written on" in old.read_text())
+        assert ask() == 200 and old.read_text().count("Too many open files") >= 2
+        resource.prlimit(e.pid, resource.RLIMIT_NOFILE, (most, most))
+        assert eventually(lambda: e.tenant("late")) and ask() == 200
+        eventually(lambda: e.status("http://web.late.1d.pt/") == 200)
+        time.sleep(1.1)  # a name whose files could not be read is not asked for at once
+        assert shown(e, SHOP) == {SHOP}
+        os.kill(e.pid, signal.SIGUSR1)
+        eventually(path.exists)
+        assert ask() == 200
+        eventually(lambda: f"web.{GLOBEX}" in path.read_text())
+        uid = e.tenant("late")["uid"]
+        e.restart()
+        assert e.tenant("late")["uid"] == uid and shown(e, SHOP) == {SHOP}

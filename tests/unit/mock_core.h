@@ -79,6 +79,7 @@ struct mock {
     /* memory: how many blocks live, and which allocation from now fails (0: none) */
     int live;
     int fail_in;
+    int64_t holds; /* charged to connections by conn_holds */
     struct account *account;
     /* the access log */
     char logged[ACCESS_LINE_MAX + 1]; /* the last, without its newline */

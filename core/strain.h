@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * strain.h - memory is short: who gives some up, and that nobody comes without room being made for him.
+ *
+ *   control thread, each beat, while it is short: strain_beat --> every worker: the tenant that holds most gives up connections,
+ *                                                                 what is free goes back to the machine
+ *   worker, a client comes: strain_admit --> one for one
+ *
+ * Tight: what is given up is silent or idle. Dire: the reserve goes, too; then also those who are being served are cut, of the one who
+ * holds most. When nobody holds much, nothing is given up, and newcomers come in all the same. How much there is, is measured in
+ * edge/spare.c.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct worker;
+
+enum strain { STRAIN_NONE, STRAIN_TIGHT, STRAIN_DIRE };
+
+/* On the control thread. NONE costs nothing. */
+void strain_beat(enum strain);
+/* On the worker: a client comes in. */
+void strain_admit(struct worker *);
+
+/* On the worker: it asked for memory and got none, whatever was measured. What could not be done for want of it has failed; some
+ * is given up when the turn ends, and for a second it is tight here. */
+void strain_feel(struct worker *);
+void strain_turn(struct worker *); /* then */
+
+struct strain_figures {
+    uint64_t failed; /* times that there was none */
+    uint64_t shed;   /* connections given up */
+};
+struct strain_figures strain_sum(void);
