@@ -196,6 +196,10 @@ static unsigned shed(struct worker *w, bool clients) {
     return n;
 }
 
+bool room_is_there(const struct worker *w) {
+    return has_room(w, true);
+}
+
 static bool refused(struct worker *w) {
     ACCOUNT_ADD(w->room_refused, 1);
     return false;

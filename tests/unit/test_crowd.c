@@ -118,7 +118,8 @@ static int by_time(const void *a, const void *b) {
 
 static void arrivals(void) {
     double come_yet = w.window < QUIET ? 0.02 : w.window < 2 * QUIET ? 0.5 : 1;
-    memmove(w.coming, w.coming + w.next, (w.count - w.next) * sizeof *w.coming);
+    if (w.count)
+        memmove(w.coming, w.coming + w.next, (w.count - w.next) * sizeof *w.coming);
     w.count -= w.next;
     w.next = 0;
     for (unsigned i = 0; i < w.crowd.victims; i++)
@@ -131,7 +132,8 @@ static void arrivals(void) {
     for (unsigned n = draw_count(w.crowd.customers * come_yet / 10); n--;)
         if (w.line[CROWD].count < WAITING_MOST)
             customer();
-    qsort(w.coming, w.count, sizeof *w.coming, by_time);
+    if (w.count)
+        qsort(w.coming, w.count, sizeof *w.coming, by_time);
 }
 
 /* ---- the worker ---- */
