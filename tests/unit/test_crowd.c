@@ -11,6 +11,7 @@
 #include "core/shutoff.h"
 #include "core/splitmix.h"
 #include "core/turn.h"
+#include "shutoff_defaults.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -198,24 +199,6 @@ static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state f
     (void)step;
     w.moves++;
 }
-
-static const struct shutoff_conf DEFAULTS = {
-    .on = true,
-    .lag_ms = 10,
-    .severe_ms = 50,
-    .wait_ms = 50,
-    .lane_ms = 5,
-    .p99_factor = 4,
-    .errors = 5,
-    .severe_errors = 10,
-    .headroom = 10,
-    .step_ms = 100,
-    .shut_ms = 30000,
-    .shut_most_ms = 1800000,
-    .probation_ms = 10000,
-    .quiet_ms = 3600000,
-    .relax_ms = 2000,
-};
 
 static void tenant_judge(unsigned line) {
     char name[16];

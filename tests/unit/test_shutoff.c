@@ -3,6 +3,7 @@
  * ways; then random worlds try to have somebody held who harms nobody.
  */
 #include "core/shutoff.h"
+#include "shutoff_defaults.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,24 +13,6 @@
 #include <cmocka.h>
 
 enum { WINDOW = 100, PORT = 28001, MINUTE = 60000, HOUR = 60 * MINUTE };
-
-static const struct shutoff_conf DEFAULTS = {
-    .lag_ms = 10,
-    .severe_ms = 50,
-    .wait_ms = 50,
-    .lane_ms = 5,
-    .p99_factor = 4,
-    .errors = 5,
-    .severe_errors = 10,
-    .on = true,
-    .headroom = 10,
-    .step_ms = 100,
-    .shut_ms = 30000,
-    .shut_most_ms = 30 * MINUTE,
-    .probation_ms = 10000,
-    .quiet_ms = HOUR,
-    .relax_ms = 2000,
-};
 
 /* ---- a world: one edge, an attacked port, victims ---- */
 
