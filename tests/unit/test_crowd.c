@@ -236,7 +236,7 @@ static void window(void) {
         .loop_ns = (uint64_t)(busy * 1000),
         .capacity_ns = WINDOW_US * 1000ull,
         .lag_ns = (uint64_t)(1000 * (w.lag_us > w.kernel_us ? w.lag_us : w.kernel_us)),
-        .wait_ns = w.strangers ? 1000 * w.strangers_us / w.strangers : 0,
+        .strangers_ns = w.strangers ? 1000 * w.strangers_us / w.strangers : 0,
         .descriptors = 2 * w.open + 6 * w.crowd.victims,
         .descriptors_most = 8000,
         .buffers = w.drr.count,
