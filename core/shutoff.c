@@ -526,7 +526,8 @@ static void uses_take(struct shutoff *s) {
         unit_take(s, s->unit[i]);
     for (size_t i = 0; i < s->fared_count; i++)
         contributor_see(s, s->fared[i]->use);
-    s->nobody[CPU] = HALF * s->nobody[CPU] + cpu_of(nobody);
+    /* Not what was accepted: that count falls when it turns out whose they are. */
+    s->nobody[CPU] = HALF * s->nobody[CPU] + (double)nobody->loop_ns;
     s->nobody[DESCRIPTORS] = (double)nobody->descriptors;
     s->nobody[BUFFERS] = (double)nobody->buffers;
     contributor_see(s, s->nobody);
