@@ -264,14 +264,19 @@ void listener_hold(struct listener *l, bool held) {
         listen(l->slot[i].fd, held ? BACKLOG_HELD : LISTENER_BACKLOG);
 }
 
+/* Who has connected and is not accepted yet. */
+static unsigned queue_length(int fd) {
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) ? 0 : info.tcpi_unacked;
+}
+
 struct listener_queue listener_queue(const struct listener *l) {
     struct listener_queue q = {0};
     for (unsigned i = 0; i < l->count; i++) {
-        struct tcp_info info;
         uint32_t memory[SK_MEMINFO_VARS];
-        socklen_t length = sizeof info, size = sizeof memory;
-        if (!getsockopt(l->slot[i].fd, IPPROTO_TCP, TCP_INFO, &info, &length))
-            q.waiting += info.tcpi_unacked;
+        socklen_t size = sizeof memory;
+        q.waiting += queue_length(l->slot[i].fd);
         if (!getsockopt(l->slot[i].fd, SOL_SOCKET, SO_MEMINFO, memory, &size))
             q.dropped += memory[SK_MEMINFO_DROPS];
     }
@@ -285,15 +290,21 @@ static struct door *slot_door(const struct listener_slot *s) {
     return d && door_counts_accepts(d) ? d : NULL;
 }
 
+/* Somebody who waits has a claim to what others need least; before that nobody is told to go. */
+static bool slot_has_room(const struct listener_slot *s) {
+    struct worker *w = s->owner.worker;
+    return room_is_there(w) || (queue_length(s->fd) && room_for_client(w));
+}
+
 /* All that come, or one when the budget has one. Armed for many it takes all who wait, at once, before anyone is asked whether
  * there is room for them: where there is little, one as well, and none while there is none: who has been accepted can only be ended. */
 static void slot_arm(struct listener_slot *s) {
     struct worker *w = s->owner.worker;
     struct door *d = slot_door(s);
     bool tight = room_is_tight(w);
-    int64_t wait = tight && !room_for_client(w) ? ACCEPT_RETRY_MS
-                   : d                          ? door_accept_wait_ms(d, w->now_ns)
-                                                : 0;
+    int64_t wait = tight && !slot_has_room(s) ? ACCEPT_RETRY_MS
+                   : d                        ? door_accept_wait_ms(d, w->now_ns)
+                                              : 0;
     if (wait)
         timer_set(w, &s->retry, wait);
     else if (d || tight)

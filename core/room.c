@@ -237,6 +237,10 @@ static unsigned shed(struct worker *w, bool clients) {
     return n;
 }
 
+bool room_is_there(const struct worker *w) {
+    return has_room(w, true);
+}
+
 /* ---- head-room for the others ---- */
 
 static bool is_over(int64_t held, int64_t left) {

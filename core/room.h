@@ -18,8 +18,9 @@
 void room_init(unsigned open);
 /* The edge itself holds so many more, or fewer. Control thread. */
 void room_shift(int more);
-unsigned room_most(void);         /* what workers may use */
-unsigned room_clients_most(void); /* of these, for clients: each may need one to a pod */
+unsigned room_most(void);                  /* what workers may use */
+unsigned room_clients_most(void);          /* of these, for clients: each may need one to a pod */
+bool room_is_there(const struct worker *); /* for one more client, as it is */
 /* Is there room for one more; is made if need be? On the worker. */
 bool room_for_client(struct worker *);
 bool room_for_pod(struct worker *, const struct account *payer);

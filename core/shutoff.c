@@ -20,6 +20,7 @@ enum cause {
     CAUSE_LAG,
     CAUSE_WAIT,
     CAUSE_LANES,
+    CAUSE_STRANGERS,
     CAUSE_DROPS,
     CAUSE_P99,
     CAUSE_DESCRIPTORS,
@@ -39,6 +40,7 @@ enum {
     RECENT = 3,      /* windows that a p99, a rate of errors and a wait are of */
     LATE_MS = 250,   /* a window that was so long says nothing of now */
     WAITS_LEAST = 5, /* that an average is believed of */
+    STRANGERS_MORE = 2, /* times what a tenant may wait: they wait behind each other, and once */
     ACCEPT_COST_NS = 20000, /* what the kernel spends on a connection before any loop sees it */
     FARE_LEAST = 30,        /* requests that a rate or a p99 is believed of */
     ERRORS_LEAST = 3,
@@ -276,6 +278,9 @@ static void strains_take(struct shutoff *s) {
     memset(s->strain, 0, sizeof s->strain);
     strain_raise(cpu, lag / (double)c->lag_ms, CAUSE_LAG, lag, lag > (double)c->severe_ms);
     strain_raise(cpu, wait / (double)c->wait_ms, CAUSE_WAIT, wait, false);
+    double strangers = (double)e->strangers_ns / 1e6;
+    strain_raise(cpu, strangers / (double)(STRANGERS_MORE * c->lane_ms), CAUSE_STRANGERS, strangers,
+                 false);
     if (e->dropped && !e->descriptors_short) /* else nobody was let in for want of those */
         strain_raise(cpu, 2, CAUSE_DROPS, (double)e->dropped, true);
     if (e->descriptors_short)
@@ -521,7 +526,8 @@ static void uses_take(struct shutoff *s) {
         unit_take(s, s->unit[i]);
     for (size_t i = 0; i < s->fared_count; i++)
         contributor_see(s, s->fared[i]->use);
-    s->nobody[CPU] = HALF * s->nobody[CPU] + cpu_of(nobody);
+    /* Not what was accepted: that count falls when it turns out whose they are. */
+    s->nobody[CPU] = HALF * s->nobody[CPU] + (double)nobody->loop_ns;
     s->nobody[DESCRIPTORS] = (double)nobody->descriptors;
     s->nobody[BUFFERS] = (double)nobody->buffers;
     contributor_see(s, s->nobody);
@@ -582,6 +588,10 @@ static void cause_print(const struct shutoff *s, const struct strain *h, char *o
     case CAUSE_LANES:
         snprintf(out, room, "others' work is %.1f ms in the way of theirs (limit %lld ms)",
                  h->value, (long long)c->lane_ms);
+        break;
+    case CAUSE_STRANGERS:
+        snprintf(out, room, "new connections wait %.1f ms for a worker (limit %lld ms)", h->value,
+                 (long long)(STRANGERS_MORE * c->lane_ms));
         break;
     case CAUSE_DROPS:
         snprintf(out, room, "%.0f new connections found no room in the queue", h->value);

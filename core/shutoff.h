@@ -73,8 +73,9 @@ struct shutoff_edge {
     int64_t window_ms;             /* since the window before */
     uint64_t loop_ns, capacity_ns; /* of all workers */
     uint64_t lag_ns;               /* the longest turn that was work, not waiting for a CPU */
-    uint64_t wait_ns; /* until it is known whose a new connection on a shared listener is */
-    uint64_t dropped; /* connections that those had no room for */
+    uint64_t wait_ns;              /* a new connection's time in the shared listeners' queues */
+    uint64_t strangers_ns;         /* and in the lane of those of whom no tenant is known yet */
+    uint64_t dropped;              /* connections that those had no room for */
     uint64_t buffers_short, descriptors_short; /* how often there was none */
     struct ledger_use nobody;                  /* what no tenant is charged for */
     int64_t descriptors, descriptors_most, buffers, buffers_most;

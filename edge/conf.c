@@ -51,7 +51,8 @@ static const struct conf_field shutoff_fields[] = {
     SHUTOFF("accept_wait", shutoff.wait_ms, CONF_DURATION, 1, 10000, "50ms",
             "harm: new connections wait so long at the http and https listeners"),
     SHUTOFF("lane_wait", shutoff.lane_ms, CONF_DURATION, 1, 10000, "5ms",
-            "harm: others' work is in the way of a tenant's so long, on the average"),
+            "harm: others' work is in the way of a tenant's so long, on the average; or of new "
+            "connections, twice as long"),
     SHUTOFF("p99", shutoff.p99_factor, CONF_INT, 2, 1000, "4",
             "harm: others' p99 is so many times what it is when all is calm"),
     SHUTOFF("errors", shutoff.errors, CONF_INT, 1, 1000, "5",

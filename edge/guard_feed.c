@@ -193,7 +193,8 @@ static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) 
     queues_take(f, ret);
     room_take(f, ret);
     ledger_rows(accepted_add, &accepted);
-    ret->wait_ns = wait_ns(ret->wait_ns, accepted, all) + strangers_ns(f, &all->own);
+    ret->wait_ns = wait_ns(ret->wait_ns, accepted, all);
+    ret->strangers_ns = strangers_ns(f, &all->own);
 }
 
 /* --- rows ------------------------------------------------------------------------------------*/

@@ -11,6 +11,7 @@
 #include "core/shutoff.h"
 #include "core/splitmix.h"
 #include "core/turn.h"
+#include "shutoff_defaults.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -118,7 +119,8 @@ static int by_time(const void *a, const void *b) {
 
 static void arrivals(void) {
     double come_yet = w.window < QUIET ? 0.02 : w.window < 2 * QUIET ? 0.5 : 1;
-    memmove(w.coming, w.coming + w.next, (w.count - w.next) * sizeof *w.coming);
+    if (w.count)
+        memmove(w.coming, w.coming + w.next, (w.count - w.next) * sizeof *w.coming);
     w.count -= w.next;
     w.next = 0;
     for (unsigned i = 0; i < w.crowd.victims; i++)
@@ -131,7 +133,8 @@ static void arrivals(void) {
     for (unsigned n = draw_count(w.crowd.customers * come_yet / 10); n--;)
         if (w.line[CROWD].count < WAITING_MOST)
             customer();
-    qsort(w.coming, w.count, sizeof *w.coming, by_time);
+    if (w.count)
+        qsort(w.coming, w.count, sizeof *w.coming, by_time);
 }
 
 /* ---- the worker ---- */
@@ -197,24 +200,6 @@ static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state f
     w.moves++;
 }
 
-static const struct shutoff_conf DEFAULTS = {
-    .on = true,
-    .lag_ms = 10,
-    .severe_ms = 50,
-    .wait_ms = 50,
-    .lane_ms = 5,
-    .p99_factor = 4,
-    .errors = 5,
-    .severe_errors = 10,
-    .headroom = 10,
-    .step_ms = 100,
-    .shut_ms = 30000,
-    .shut_most_ms = 1800000,
-    .probation_ms = 10000,
-    .quiet_ms = 3600000,
-    .relax_ms = 2000,
-};
-
 static void tenant_judge(unsigned line) {
     char name[16];
     bool crowd = line == CROWD;
@@ -251,7 +236,7 @@ static void window(void) {
         .loop_ns = (uint64_t)(busy * 1000),
         .capacity_ns = WINDOW_US * 1000ull,
         .lag_ns = (uint64_t)(1000 * (w.lag_us > w.kernel_us ? w.lag_us : w.kernel_us)),
-        .wait_ns = w.strangers ? 1000 * w.strangers_us / w.strangers : 0,
+        .strangers_ns = w.strangers ? 1000 * w.strangers_us / w.strangers : 0,
         .descriptors = 2 * w.open + 6 * w.crowd.victims,
         .descriptors_most = 8000,
         .buffers = w.drr.count,

@@ -3,6 +3,7 @@
  * ways; then random worlds try to have somebody held who harms nobody.
  */
 #include "core/shutoff.h"
+#include "shutoff_defaults.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,24 +13,6 @@
 #include <cmocka.h>
 
 enum { WINDOW = 100, PORT = 28001, MINUTE = 60000, HOUR = 60 * MINUTE };
-
-static const struct shutoff_conf DEFAULTS = {
-    .lag_ms = 10,
-    .severe_ms = 50,
-    .wait_ms = 50,
-    .lane_ms = 5,
-    .p99_factor = 4,
-    .errors = 5,
-    .severe_errors = 10,
-    .on = true,
-    .headroom = 10,
-    .step_ms = 100,
-    .shut_ms = 30000,
-    .shut_most_ms = 30 * MINUTE,
-    .probation_ms = 10000,
-    .quiet_ms = HOUR,
-    .relax_ms = 2000,
-};
 
 /* ---- a world: one edge, an attacked port, victims ---- */
 
@@ -383,6 +366,21 @@ static void work_of_others_in_the_way_is_harm(void **unused) {
     windows(&w, 4); /* of three windows together, and of the latest */
     assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
     assert_non_null(strstr(evil(&w)->why, "in the way"));
+    shutoff_free(w.shutoff);
+}
+
+static void new_connections_that_wait_for_a_worker_are_harmed(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 2);
+    w.edge.nobody.accepted = (uint64_t)-700; /* they were others', as it turned out */
+    w.edge.strangers_ns = 9900000;
+    windows(&w, 50);
+    assert_int_equal(w.moves, 0);
+    w.edge.strangers_ns = 10100000;
+    windows(&w, 2);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    assert_non_null(strstr(evil(&w)->why, "for a worker"));
     shutoff_free(w.shutoff);
 }
 
@@ -996,6 +994,7 @@ static void a_flash_crowd_that_harms_nobody_is_never_held(void **unused) {
             w.edge.loop_ns = w.attacked.loop_ns;
             w.edge.lag_ns = roll(9900000);
             w.edge.wait_ns = roll(49000000);
+            w.edge.strangers_ns = roll(9900000);
             w.edge.descriptors = (int64_t)roll(17900);
             w.edge.buffers = (int64_t)roll(53000);
             w.fare.waits = roll(50);
@@ -1104,6 +1103,7 @@ int main(void) {
         cmocka_unit_test(failures_of_others_beyond_one_percent_for_what_the_edge_lacks_are_severe),
         cmocka_unit_test(what_others_lack_is_blamed_on_who_has_it),
         cmocka_unit_test(work_of_others_in_the_way_is_harm),
+        cmocka_unit_test(new_connections_that_wait_for_a_worker_are_harmed),
         cmocka_unit_test(who_waits_is_not_who_harms),
         cmocka_unit_test(what_nobody_waited_for_lately_is_over),
         cmocka_unit_test(slow_pods_of_one_tenant_do_not_make_a_busy_neighbour_guilty),
