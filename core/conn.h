@@ -34,7 +34,7 @@ struct conn {
     struct tls *tls;
     union { /* told by the state */
         struct relay *relay;
-        struct handshake *handshake; /* TLS: in line to be begun, or NULL */
+        struct handshake *handshake; /* ASK: in line to be begun, or NULL */
     };
     struct flow *flow;                 /* joined to a pod while there is an access log, else NULL */
     struct introduction *introduction; /* NULL: the socket's own addresses count */
@@ -48,6 +48,7 @@ struct conn {
     bool peer_done;       /* EOF while nobody has the stream */
     uint8_t introduce;    /* PROXY version to tell the pod of a relay by; 0: not */
     uint8_t refusal;      /* enum limit: what conn_charge and others said no for */
+    bool shakes;          /* its handshake may begin */
     bool told;            /* a line says that it was refused */
     bool challenge;       /* TLS is all that was wanted: the end of the handshake is the end */
     _Alignas(8) uint8_t module_state[];

@@ -222,8 +222,11 @@ void turn_run(struct worker *w) {
     struct drr_item *item;
     lanes_settle(w);
     t->mark = sys_cycles();
-    while (t->mark < until && (item = drr_take(&t->drr, &line)))
+    while (t->mark < until && (item = drr_take(&t->drr, &line))) {
         serve(w, line, item);
+        if (container_of(line, struct lane, drr)->of_chores) /* who comes meanwhile is seen soon */
+            until = t->began + TURN_SLICE_US * t->cycles_us;
+    }
     if (turn_waits(t))
         lanes_note(w);
     else
