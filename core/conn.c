@@ -334,10 +334,13 @@ void conn_start_tls(struct conn *c, struct version *v, const struct identity *id
         .alpn = alpn_behind(c),
         .rules = version_tls_rules(v, sni),
     };
-    if (conn_charge(c, v)) /* before any cryptography */
+    handshake_forget(c);
+    if (conn_charge(c, v)) { /* before any cryptography */
+        ACCOUNT_ADD(conn_account(c)->handshakes, 1);
         c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
-    else
+    } else {
         ask_tell_refusal(c, v, sni);
+    }
     if (!c->tls) {
         ask_tell(c, ACCESS_NO_MEMORY, ask_stage(c));
         conn_close(c, true);
@@ -351,6 +354,7 @@ void conn_start_challenge(struct conn *c, const struct identity *identity, const
         .sni = sni,
         .alpn = "acme-tls/1",
     };
+    handshake_forget(c);
     c->challenge = true;
     c->tls = tls_server_new(c->sock.owner.worker, &c->sock.stream, &conf);
     if (!c->tls)
@@ -380,7 +384,7 @@ static void conn_handshake(struct conn *c) {
     stream_consume(tls_stream(c->tls), &ask_events, c);
     while (segs_take(c->sock.owner.worker, &c->peek, &s))
         tls_feed(c->tls, s);
-    handshake_begin(c);
+    tls_start(c->tls);
 }
 
 /* ---- joined to a pod ---- */
@@ -521,6 +525,7 @@ static void dial_next(struct dial *d, const struct upstream *avoid) {
 
 void conn_relay(struct conn *c, struct version *v, struct upstream_set *set) {
     struct worker *w = c->sock.owner.worker;
+    handshake_forget(c);
     struct dial *d = conn_charge(c, v) ? worker_alloc(w, sizeof *d) : NULL;
     flow_of(c);
     if (!d) {

@@ -34,7 +34,7 @@ struct conn {
     struct tls *tls;
     union { /* told by the state */
         struct relay *relay;
-        struct handshake *handshake; /* TLS: in line to be begun, or NULL */
+        struct handshake *handshake; /* ASK: in line to be begun, or NULL */
     };
     struct flow *flow;                 /* joined to a pod while there is an access log, else NULL */
     struct introduction *introduction; /* NULL: the socket's own addresses count */
@@ -49,6 +49,7 @@ struct conn {
     bool asking : 1;       /* inside the chain */
     bool advance : 1;      /* asked to go on when it returns */
     bool peer_done : 1;    /* EOF while nobody has the stream */
+    bool shakes : 1;       /* its handshake may begin */
     bool told : 1;         /* a line says that it was refused */
     bool challenge : 1;    /* TLS is all that was wanted: the end of the handshake is the end */
     _Alignas(8) uint8_t module_state[];

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * handshake.c - see handshake.h.
  *
- * While it waits its connection does not read, and no time runs against its client; one that leaves meanwhile costs no cryptography.
+ * While it waits nothing is made for it, and no time runs against its client; one that leaves meanwhile costs no cryptography.
  * What stood for it in the line goes when its turn comes.
  */
 #include "core/handshake.h"
 #include "core/alert.h"
 #include "core/conn.h"
 #include "core/process.h"
-#include "core/tls.h"
 #include "core/turn.h"
 
 enum { ALERT_RECORD = 21, ALERT_FATAL = 2, ALERT_ACCESS_DENIED = 49 };
@@ -19,21 +18,6 @@ struct handshake { /* in line */
     struct conn *conn; /* NULL: closed */
     int64_t since_ns;
 };
-
-static struct account *payer_of(const struct conn *c) {
-    return account_tenant(c->sock.owner.account);
-}
-
-bool conn_may_handshake(struct conn *c, const struct version *v) {
-    struct worker *w = c->sock.owner.worker;
-    struct account *a = v ? v->account : w->nobody;
-    if (turn_chores(w, a) < HANDSHAKES_MOST)
-        return true;
-    ACCOUNT_ADD(a->w[w->id].handshakes_refused, 1);
-    if (v && !c->version)
-        sock_charge(&c->sock, a);
-    return false;
-}
 
 /* A fatal alert in a record of its own (RFC 8446 section 6), then the end. */
 static void refuse(struct conn *c) {
@@ -46,11 +30,6 @@ static void refuse(struct conn *c) {
                                    .detail = alert_text("sent", ALERT_ACCESS_DENIED, detail)});
     conn_last_words(c, record, sizeof record);
     conn_close(c, false);
-}
-
-static void begin(struct conn *c) {
-    ACCOUNT_ADD(conn_account(c)->handshakes, 1);
-    tls_start(c->tls);
 }
 
 static void turn_came(struct chore *chore) {
@@ -68,28 +47,37 @@ static void turn_came(struct chore *chore) {
         return;
     }
     timer_set(w, &c->sock.timer, process.conf.timeouts.header);
-    begin(c);
+    c->shakes = true;
+    conn_resume(c);
 }
 
 /* Without memory it does not wait. */
-void handshake_begin(struct conn *c) {
+enum handshake_answer conn_may_handshake(struct conn *c) {
     struct worker *w = c->sock.owner.worker;
-    struct handshake *h = turn_is_busy(&w->turn) ? worker_alloc(w, sizeof *h) : NULL;
-    if (h)
-        *h = (struct handshake){{.run = turn_came}, w, c, w->now_ns};
-    if (h && turn_put_chore(w, payer_of(c), &h->chore)) {
-        c->handshake = h;
-        timer_rest(&c->sock.timer);
-        tls_hold(c->tls);
-        return;
+    struct account *a = account_tenant(c->sock.owner.account);
+    if (c->handshake) /* more bytes have come */
+        return HANDSHAKE_WAIT;
+    if (c->shakes || !turn_is_busy(&w->turn))
+        return HANDSHAKE_BEGIN;
+    if (turn_chores(w, a) >= HANDSHAKES_MOST) {
+        ACCOUNT_ADD(a->w[w->id].handshakes_refused, 1);
+        return HANDSHAKE_REFUSE;
     }
-    if (h)
+    struct handshake *h = worker_alloc(w, sizeof *h);
+    if (!h)
+        return HANDSHAKE_BEGIN;
+    *h = (struct handshake){{.run = turn_came}, w, c, w->now_ns};
+    if (!turn_put_chore(w, a, &h->chore)) {
         worker_free(w, h, sizeof *h);
-    begin(c);
+        return HANDSHAKE_BEGIN;
+    }
+    c->handshake = h;
+    timer_rest(&c->sock.timer);
+    return HANDSHAKE_WAIT;
 }
 
 void handshake_forget(struct conn *c) {
-    if (c->state != CONN_TLS || !c->handshake)
+    if (c->state != CONN_ASK || !c->handshake)
         return;
     c->handshake->conn = NULL;
     c->handshake = NULL;

@@ -19,9 +19,12 @@ enum {
     HANDSHAKE_WAIT_MS = 3000, /* later nobody is there any more who would be glad of it */
 };
 
-/* Before anything is made for it. Version NULL: nobody's. False: the line is full; counted, and charged to the tenant. */
-bool conn_may_handshake(struct conn *, const struct version *);
-/* Its TLS is made and has been fed: it is begun now or when it is its turn. */
-void handshake_begin(struct conn *);
-/* The connection closes. */
+enum handshake_answer {
+    HANDSHAKE_BEGIN,
+    HANDSHAKE_WAIT,   /* in line; its module is asked again when it is its turn */
+    HANDSHAKE_REFUSE, /* the line is full; counted */
+};
+/* Before anything is made for it, of a connection that is charged to the tenant; or to nobody, before one is known. */
+enum handshake_answer conn_may_handshake(struct conn *);
+/* It closes, or is for something else now. */
 void handshake_forget(struct conn *);

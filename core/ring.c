@@ -370,6 +370,18 @@ static void dispatch(struct ring *r, struct turn *t, const struct io_uring_cqe *
     }
 }
 
+/* Each look brings some of what is ready (20 on newer kernels); to ask for more at once would be to wait for it. */
+static int events_take(struct ring *r, unsigned most) {
+    unsigned before;
+    int error;
+    do {
+        before = io_uring_cq_ready(&r->uring);
+        error = io_uring_submit_and_get_events(&r->uring);
+    } while (error >= 0 && io_uring_cq_ready(&r->uring) > before &&
+             io_uring_cq_ready(&r->uring) < most);
+    return error;
+}
+
 int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     struct __kernel_timespec ts = {.tv_sec = timeout_ns / 1000000000,
                                    .tv_nsec = timeout_ns % 1000000000};
@@ -378,18 +390,14 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     if (timeout_ns < 0)
         ts = (struct __kernel_timespec){
             .tv_sec = LONG_S}; /* without one liburing drops the gathering time: all or nothing */
-    unsigned ready = io_uring_cq_ready(&r->uring);
-    if (!timeout_ns || ready) {
-        /* A look. What the kernel has deferred it does only for who asks for more than is there, and as much of it. */
-        ts = (struct __kernel_timespec){0};
-        error = io_uring_submit_and_wait_timeout(&r->uring, &cqe, ready + expected, &ts, NULL);
-    } else if (expected > 1 && r->features & RING_MIN_WAIT) {
+    if (!timeout_ns || io_uring_cq_ready(&r->uring))
+        error = events_take(r, expected);
+    else if (expected > 1 && r->features & RING_MIN_WAIT)
         error =
             io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, &ts, GATHER_US, NULL);
-    } else {
+    else
         error =
             io_uring_submit_and_wait_timeout(&r->uring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
-    }
     r->scratch_used = 0;
     if (error < 0 && error != -ETIME && error != -EINTR && error != -EBUSY && error != -EAGAIN)
         return error;

@@ -42,7 +42,6 @@ struct tls {
     bool full : 1; /* the writer waits for drain */
     bool closed : 1;
     bool pumping : 1;
-    bool held : 1; /* a handshake that is not to begin yet */
     /* of a client's end */
     bool client : 1;
     bool dialing : 1;
@@ -214,7 +213,7 @@ static void tls_govern_below(struct tls *t) {
 }
 
 static void tls_pump(struct tls *t) {
-    if (t->pumping || t->closed || t->broken || t->dialing || t->held)
+    if (t->pumping || t->closed || t->broken || t->dialing)
         return;
     t->pumping =
         true; /* an event above may write, pause, resume or close, but not start a second pump */
@@ -253,8 +252,6 @@ static void below_eof(struct stream *s, void *user) {
     struct tls *t = user;
     (void)s;
     t->below_eof = true;
-    if (t->held)
-        tls_break(t, -ECONNRESET);
     tls_pump(t);
 }
 
@@ -537,13 +534,7 @@ void tls_feed(struct tls *t, struct slice slice) {
 }
 
 void tls_start(struct tls *t) {
-    t->held = false;
     tls_pump(t);
-}
-
-void tls_hold(struct tls *t) {
-    t->held = t->below_paused = true;
-    stream_pause(t->below);
 }
 
 void tls_free(struct tls *t) {

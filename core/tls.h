@@ -44,9 +44,6 @@ struct stream *tls_stream(struct tls *);
 /* Bytes that were read from below before TLS began: the slice moves in. Then the handshake starts with tls_start. */
 void tls_feed(struct tls *, struct slice);
 void tls_start(struct tls *);
-void tls_hold(
-    struct tls
-        *); /* instead: not before tls_start; reads no more, and fails when the client goes */
 void tls_free(struct tls *);
 const char *tls_sni(const struct tls *);
 const char *tls_version(const struct tls *);

@@ -258,8 +258,12 @@ void turn_run(struct worker *w) {
     struct drr_item *item;
     lanes_settle(w);
     mark_set(t, sys_cycles());
-    while (t->mark + turn_kernel_cycles(t, t->kernel) < until && (item = drr_take(&t->drr, &line)))
+    while (t->mark + turn_kernel_cycles(t, t->kernel) < until &&
+           (item = drr_take(&t->drr, &line))) {
         serve(w, line, item);
+        if (container_of(line, struct lane, drr)->of_chores) /* who comes meanwhile is seen soon */
+            until = t->began + TURN_SLICE_US * t->cycles_us;
+    }
     if (turn_waits(t))
         lanes_note(w);
     else

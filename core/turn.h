@@ -22,7 +22,8 @@
  * known, and who wait behind each other, all of it.
  *
  * What is dear by itself (a TLS handshake) is a chore: once a turn is long, it waits in a second lane of its tenant's, so that what is
- * open already does not wait behind it. That lane pays for both: a tenant's chores get what its completions leave of its share.
+ * open already does not wait behind it. That lane pays for both: a tenant's chores get what its completions leave of its share. A turn
+ * with a chore in it ends after TURN_SLICE_US: there may always be another, and who comes meanwhile is to wait for one, not for many.
  */
 #pragma once
 #include "core/drr.h"

@@ -175,6 +175,23 @@ static enum certificate_answer sni_identity(struct conn *conn, struct sni_conn *
     return stored == CERTIFICATE_NONE ? sni_stored(conn, sni, version, name, true, ret) : stored;
 }
 
+/* Now, or when it is the tenant's turn. Version NULL: nobody's, a challenge. */
+static enum verdict sni_handshake(struct conn *conn, const struct asked *asked,
+                                  struct version *version, const struct identity *identity) {
+    switch (conn_may_handshake(conn)) {
+    case HANDSHAKE_WAIT:
+        return VERDICT_WAIT;
+    case HANDSHAKE_REFUSE:
+        return sni_refuse(conn, asked, ACCESS_LIMITED, TLS_ALERT_ACCESS_DENIED);
+    default:
+        if (version)
+            conn_start_tls(conn, version, identity, asked->name);
+        else
+            conn_start_challenge(conn, identity, asked->name);
+        return VERDICT_PASS;
+    }
+}
+
 static enum verdict sni_terminate(struct conn *conn, struct sni_conn *sni, struct version *version,
                                   const char *name, size_t length) {
     const struct identity *identity;
@@ -182,14 +199,10 @@ static enum verdict sni_terminate(struct conn *conn, struct sni_conn *sni, struc
     const struct tls_rules *rules = version_tls_rules(version, name);
     bool nobody = rules && rules->client && !rules->client_ca; /* could show a good certificate */
     const struct asked asked = {version, name, NULL};
-    if (answer == CERTIFICATE_READY && !nobody) {
-        if (!conn_may_handshake(conn, version))
-            return sni_refuse(conn, &asked, ACCESS_LIMITED, TLS_ALERT_ACCESS_DENIED);
-        conn_start_tls(conn, version, identity, name);
-        return VERDICT_PASS;
-    }
     if (!conn_charge(conn, version)) /* also before it is kept waiting */
         return sni_drop(conn, &asked);
+    if (answer == CERTIFICATE_READY && !nobody)
+        return sni_handshake(conn, &asked, version, identity);
     if (answer == CERTIFICATE_WAIT)
         return VERDICT_WAIT;
     return answer == CERTIFICATE_NONE
@@ -197,20 +210,14 @@ static enum verdict sni_terminate(struct conn *conn, struct sni_conn *sni, struc
                : sni_refuse(conn, &asked, ACCESS_TLS_FAILED, TLS_ALERT_INTERNAL_ERROR);
 }
 
-/* RFC 8737: a certificate authority offers acme-tls/1 and nothing else, and wants to see what was agreed with it. */
-static bool sni_challenge(struct conn *conn, const char *name, size_t length) {
-    const struct identity *identity = challenge_alpn(name, length);
-    if (identity)
-        conn_start_challenge(conn, identity, name);
-    return identity;
-}
-
 static enum verdict sni_route(struct conn *conn, struct sni_conn *sni, const struct hello *hello) {
     char name[254];
     size_t length = sni_normalise(hello, name);
     bool challenge = hello_offers_only(hello, "acme-tls/1");
-    if (length && challenge && sni_challenge(conn, name, length))
-        return VERDICT_PASS;
+    /* RFC 8737: an authority offers acme-tls/1 and nothing else, and wants to see what was agreed with it. */
+    const struct identity *agreed = length && challenge ? challenge_alpn(name, length) : NULL;
+    if (agreed)
+        return sni_handshake(conn, &(struct asked){.name = name}, NULL, agreed);
     const struct name_entry *entry = length ? names_find(name, length) : NULL;
     const struct asked nobody = {.name = hello->sni_length ? hello->sni : NULL};
     if (!entry)
