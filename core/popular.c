@@ -62,7 +62,7 @@ static void ways_gather(struct rows *r, const struct top *t) {
 
 static void rows_merge(struct rows *r) {
     size_t kept = 0;
-    if (r->count)
+    if (r->row)
         qsort(r->row, r->count, sizeof *r->row, by_key);
     for (size_t i = 0; i < r->count; i++) {
         if (kept && r->row[kept - 1].key == r->row[i].key) {

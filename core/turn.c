@@ -212,7 +212,7 @@ static void serve(struct worker *w, struct drr_line *line, struct drr_item *item
 /* What came before it, first. */
 static void put_without_memory(struct worker *w, struct op *op, const struct completion *c) {
     struct lane *l = op->owner->lane;
-    while (op->owner->queued)
+    while (l && op->owner->queued) /* who has something waiting has a lane */
         serve(w, &l->drr, drr_take_of(&w->turn.drr, &l->drr));
     op_complete(op, c);
 }

@@ -33,7 +33,7 @@ bool capability_parse(const char *name, uint64_t *ret) {
 
 void capabilities_print(uint64_t set, char ret[160]) {
     char *at = ret;
-    strcpy(ret, "none");
+    memcpy(ret, "none", sizeof "none");
     for (size_t i = 0; i < KNOWN; i++)
         if (set >> known[i].number & 1) {
             at = at == ret ? at : stpcpy(at, ", ");

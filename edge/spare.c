@@ -48,7 +48,7 @@ static int64_t number_read(int fd) {
     return n >= INT64_MAX - (1 << 20) ? INT64_MAX : n;
 }
 
-static int file_open(const char *format, ...) {
+__attribute__((format(printf, 1, 2))) static int file_open(const char *format, ...) {
     char path[PATH_MAX];
     va_list list;
     va_start(list, format);

@@ -131,18 +131,20 @@ static const struct prefix never[] = {
     V4(168, 63, 129, 16, 32),   /* Azure */
     V4(0, 0, 0, 0, 8),
     V4(224, 0, 0, 0, 3),
-    V6(32, 0xfd, 0x00, 0x0e, 0xc2),                        /* AWS */
-    V6(128, 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54),    /* Google */
-    V6(128, 0xfd, 0x00, 0x00, 0x42, [15] = 0x42),          /* Scaleway */
-    V6(128, 0xfd, 0x00, 0xa9, 0xfe, 0xa9, 0xfe, [15] = 1), /* Linode */
-    V6(128, 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe),    /* OpenStack */
-    V6(8, 0xff),                                           /* multicast */
-    V6(128, 0),                                            /* none */
-    V6(96, 0x00, 0x64, 0xff, 0x9b),                        /* NAT64 */
-    V6(48, 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01),            /* NAT64, local */
-    V6(16, 0x20, 0x02),                                    /* 6to4 */
-    V6(32, 0x20, 0x01, 0x00, 0x00),                        /* Teredo */
-    V6(96, [8] = 0xff, 0xff),                              /* SIIT */
+    V6(32, 0xfd, 0x00, 0x0e, 0xc2),                                 /* AWS */
+    V6(128, 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54),             /* Google */
+    V6(128, 0xfd, 0x00, 0x00, 0x42, [15] = 0x42),                   /* Scaleway */
+    V6(128, 0xfd, 0x00, 0xa9, 0xfe, 0xa9, 0xfe, [15] = 1),          /* Linode */
+    V6(128, 0xfd, 0x00, 0x00, 0xc1, [12] = 0xa9, 0xfe, 0xa9, 0xfe), /* Oracle */
+    V6(128, 0xfd, 0x00, 0x01, 0x00, [12] = 0x01, 0x00, 0x02, 0x00), /* Alibaba */
+    V6(128, 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe),             /* OpenStack */
+    V6(8, 0xff),                                                    /* multicast */
+    V6(128, 0),                                                     /* none */
+    V6(96, 0x00, 0x64, 0xff, 0x9b),                                 /* NAT64 */
+    V6(48, 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01),                     /* NAT64, local */
+    V6(16, 0x20, 0x02),                                             /* 6to4 */
+    V6(32, 0x20, 0x01, 0x00, 0x00),                                 /* Teredo */
+    V6(96, [8] = 0xff, 0xff),                                       /* SIIT */
 };
 /* IPv4-compatible: all of ::/96 but ::1. */
 static const struct prefix compatible = V6(96, 0);

@@ -26,7 +26,8 @@ int64_t memory_retained(void) {
 
 static char root[] = "/tmp/ringress-spare-XXXXXX";
 
-static void file_put(const char *name, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void file_put(const char *name, const char *format,
+                                                           ...) {
     char path[300];
     snprintf(path, sizeof path, "%s/%s", root, name);
     for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
