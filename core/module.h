@@ -53,12 +53,15 @@ struct request_view {
     const void *request; /* the host's own */
 };
 
+/* Flags. MODULE_CONF_LIST: its section is a list of mappings; as `conf` it is handed a struct conf_list of structs of conf_size. */
+enum module_flag { MODULE_CONF_LIST = 1 };
+
 struct ringress_module {
     uint32_t abi;  /* RINGRESS_ABI; first for ever */
     uint32_t size; /* sizeof(struct ringress_module) in the module's build */
     const char *name, *version, *summary;
     uint32_t listeners;            /* bits of enum listener_kind */
-    uint32_t flags;                /* 0 */
+    uint32_t flags;                /* of those above */
     const struct conf_field *conf; /* section NAME of edge.yaml; NULL: none */
     size_t conf_size;
     size_t worker_size, conn_size; /* host-allocated, zeroed */
