@@ -8,6 +8,7 @@
 #include "core/module.h"
 #include "modules/docker/conf.h"
 #include "modules/docker/engine.h"
+#include "modules/docker/proxy.h"
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,4 +86,5 @@ RINGRESS_MODULE(.name = "docker", .version = RINGRESS_VERSION,
                 .summary = "routes for containers by their labels", .flags = MODULE_CONF_LIST,
                 .conf = docker_fields, .conf_size = sizeof(struct docker_engine),
                 .conf_check = docker_conf_check, .control_up = docker_up,
-                .control_down = docker_down, .control_metrics = docker_metrics);
+                .control_down = docker_down, .control_metrics = docker_metrics,
+                .command = docker_proxy);

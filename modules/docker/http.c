@@ -46,7 +46,7 @@ static CURL *handle_new(struct line *l) {
 }
 
 static void url_set(CURL *curl, const char *path) {
-    char url[512];
+    char url[4200];
     snprintf(url, sizeof url, "http://engine%s", path);
     curl_easy_setopt(curl, CURLOPT_URL, url);
 }
@@ -101,12 +101,38 @@ static size_t body_take(char *data, size_t size, size_t count, void *user) {
     return more;
 }
 
-bool line_get(struct line *l, const char *path, size_t most, struct reply *r, struct err *err) {
+static bool is_plain(const char *text, size_t room) {
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] < ' ' || (unsigned char)text[i] > '~')
+            return false;
+    return length && length < room;
+}
+
+static void head_take(struct line *l, struct reply *r) {
+    static const char *const names[] = {"Api-Version", "Docker-Experimental", "Ostype",
+                                        "Server",      "Builder-Version",     "Libpod-Api-Version"};
+    const char *type = NULL;
+    struct curl_header *found;
+    size_t at = 0;
+    curl_easy_getinfo(l->curl, CURLINFO_RESPONSE_CODE, &r->status);
+    if (!curl_easy_getinfo(l->curl, CURLINFO_CONTENT_TYPE, &type) && type &&
+        is_plain(type, sizeof r->type))
+        memcpy(r->type, type, strlen(type) + 1);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!curl_easy_header(l->curl, names[i], 0, CURLH_HEADER, -1, &found) &&
+            is_plain(found->value, 80))
+            at += (size_t)snprintf(r->passed + at, sizeof r->passed - at, "%s: %s\r\n", names[i],
+                                   found->value);
+}
+
+bool line_ask(struct line *l, bool head, const char *path, size_t most, struct reply *r,
+              struct err *err) {
     char why[CURL_ERROR_SIZE] = "";
     *r = (struct reply){.body = calloc(1, 1)};
     struct taking taking = {r, most};
-    const char *type = NULL;
     url_set(l->curl, path);
+    curl_easy_setopt(l->curl, head ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1L);
     curl_easy_setopt(l->curl, CURLOPT_TIMEOUT_MS, (long)REPLY_MS);
     curl_easy_setopt(l->curl, CURLOPT_WRITEFUNCTION, body_take);
     curl_easy_setopt(l->curl, CURLOPT_WRITEDATA, &taking);
@@ -117,10 +143,7 @@ bool line_get(struct line *l, const char *path, size_t most, struct reply *r, st
         return err_set(err, "its answer to %s is longer than %zu bytes", path, most);
     if (code != CURLE_OK)
         return err_set(err, "%s", *why ? why : curl_easy_strerror(code));
-    curl_easy_getinfo(l->curl, CURLINFO_RESPONSE_CODE, &r->status);
-    if (!curl_easy_getinfo(l->curl, CURLINFO_CONTENT_TYPE, &type) && type &&
-        strlen(type) < sizeof r->type)
-        memcpy(r->type, type, strlen(type) + 1);
+    head_take(l, r);
     return true;
 }
 

@@ -24,10 +24,16 @@ struct reply {
     long status;
     char *body; /* owned; NUL-terminated, never NULL after success */
     size_t length;
-    char type[128]; /* Content-Type; "" */
+    char type[128];   /* Content-Type; "" */
+    char passed[640]; /* what clients ask an engine's head for: "Api-Version: 1.45\r\n…" */
 };
-/* False: no answer could be had, *err says why. reply_fini in either case. `most`: of the body. */
-bool line_get(struct line *, const char *path, size_t most, struct reply *ret, struct err *);
+/* `head`: HEAD, not GET. False: no answer could be had, *err says why. reply_fini in either case. `most`: of the body. */
+bool line_ask(struct line *, bool head, const char *path, size_t most, struct reply *ret,
+              struct err *);
+static inline bool line_get(struct line *l, const char *path, size_t most, struct reply *ret,
+                            struct err *err) {
+    return line_ask(l, false, path, most, ret, err);
+}
 void reply_fini(struct reply *);
 
 /* ---- events: lines, told one by one from events_wait ---- */

@@ -3,12 +3,18 @@
 it works."""
 import contextlib
 import json
+import os
+import socket
+import subprocess
+import time
 
-from edge import Edge, eventually
+from edge import BINARY, COMPLAINT, Edge, eventually
 from engine import Engine
 from objects import ACME, GLOBEX, documents, grant, tenant
 from pod import EchoPod, TcpEchoPod
+from wire import Closed, Wire
 
+DOCKER = "/usr/local/bin/docker"
 SOON = 1.0  # seconds from an event to the route
 WEB = {"kr.ingress.5678": "http://web.*"}
 
@@ -201,3 +207,109 @@ def test_an_engine_that_hangs_or_is_not_there_keeps_nobody_from_starting(tmp_pat
             d.down()
             e.restart()
             assert status(e) == 404 and any(reason == "EngineGone" for _, reason in reasons(e))
+
+
+# ---- docker-proxy ----
+@contextlib.contextmanager
+def proxied(e, tmp_path, *words):
+    """The socket of `ringress docker-proxy`."""
+    path = tmp_path / f"proxy{len(list(tmp_path.iterdir()))}.sock"
+    process = subprocess.Popen([BINARY, "docker-proxy", str(path), *words, "-c", str(e.yaml)], stderr=subprocess.PIPE, text=True)
+    try:
+        eventually(lambda: path.exists() or process.poll() is not None)
+        yield path
+        assert process.poll() is None, process.stderr.read()
+    finally:
+        process.terminate()
+        complaint = process.communicate(timeout=20)[1]
+        assert process.returncode == 0 and not COMPLAINT.search(complaint), complaint
+        assert not path.exists()
+
+
+def ask(path, request):
+    """(status, body) of one request, told byte for byte."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(path))
+        with Wire(s) as wire:
+            wire.send(request if isinstance(request, bytes) else f"{request} HTTP/1.1\r\nHost: docker\r\n\r\n".encode())
+            answer = wire.read_response(request.split()[0] if isinstance(request, str) else "GET")
+            return answer.status, answer.text
+
+
+def shows(path, request="GET /v1.41/containers/json"):
+    status_, text = ask(path, request)
+    assert status_ == 200, text
+    return json.loads(text)
+
+
+TWO = {n + ".yaml": tenant(n) for n in ("acme", "globex")}
+NETS = {"networks": {"acme-net": "acme", "globex-net": "globex"}}
+
+
+def test_the_proxy_shows_a_tenant_its_own_containers_with_their_public_ports(tmp_path):
+    with TcpEchoPod("db", port=3306) as db, docked(tmp_path, TWO, entry=NETS) as (e, d):
+        d.start("blithesome_paper", {"kr.ingress.3306": "tcp://"}, {"acme-net": db.address})
+        d.start("theirs", {"kr.ingress.3306": "tcp://"}, {"globex-net": db.address})
+        d.start("both", {}, {"acme-net": db.address, "globex-net": db.address})
+        eventually(lambda: len(e.get("ports")) == 2)
+        number = e.raw_port("acme")
+        with proxied(e, tmp_path, "-n", "acme") as path:
+            row, = shows(path)
+            assert row["Names"] == ["/blithesome_paper"]
+            assert row["Ports"] == [{"IP": ACME, "PrivatePort": 3306, "PublicPort": number, "Type": "tcp"}]
+            ports = shows(path, "GET /containers/blithesome_paper/json")["NetworkSettings"]["Ports"]
+            assert ports == {"3306/tcp": [{"HostIp": ACME, "HostPort": str(number)}]}
+            missing = ask(path, "GET /containers/nobody/json")
+            assert missing[0] == 404
+            for name in ("theirs", "both", d.find("theirs").id):
+                assert ask(path, f"GET /v1.45/containers/{name}/json") == missing
+            assert ask(path, "GET /info")[0] == 403
+            if os.path.exists(DOCKER):
+                done = subprocess.run([DOCKER, "-H", f"unix://{path}", "ps"], capture_output=True, text=True, timeout=20)
+                assert f"{ACME}:{number}->3306/tcp" in done.stdout and "theirs" not in done.stdout, done
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(20)
+                s.connect(str(path))
+                s.sendall(b"GET /events HTTP/1.1\r\nHost: docker\r\n\r\n")
+                said = s.recv(65536)
+                eventually(lambda: len(d.listeners) == 2)
+                time.sleep(0.1)
+                d.stop("theirs")
+                d.stop("blithesome_paper")
+                while b"blithesome" not in said:
+                    said += s.recv(65536)
+                assert b"theirs" not in said
+
+
+def test_the_proxy_lets_nothing_through_but_what_is_on_its_list(tmp_path):
+    with docked(tmp_path, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
+        assert ask(path, "HEAD /_ping")[0] == 200 and ask(path, "GET /v1.30/version")[0] == 200
+        before = len(d.asked)
+        for request in ("POST /containers/create", "POST /v1.41/containers/x/start", "DELETE /containers/x", "PUT /containers/x/archive?path=/",
+                        "GET /images/json", "GET /containers/x/archive?path=/", "GET /containers/x/logs?stdout=1", "GET //containers/json",
+                        "GET /v1.41//containers/json", "GET /containers/../images/json", "GET /v1.41/v1.41/containers/json",
+                        "GET /containers/%2e%2e/json", "GET /containers/a%2farchive/json", "GET /_ping/../images/json", "OPTIONS /_ping",
+                        "GET http://engine/images/json", "GET /secrets", "GET /containers/json/../../images/json", "GET /v1.41/containers/x/json/"):
+            assert ask(path, request)[0] in (400, 403), request
+        smuggled = (b"GET /_ping HTTP/1.1\r\nHost: d\r\nContent-Length: 46\r\n\r\nGET /images/json HTTP/1.1\r\nHost: d\r\nX: yyyy\r\n\r\n",
+                    b"GET /events HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\nPOST /containers/create HTTP/1.1\r\n\r\n",
+                    b"GET /_ping HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /images/json HTTP/1.1\r\nHost: d\r\n\r\n")
+        for request in smuggled:
+            assert ask(path, request)[0] == 403, request
+        for request in (b"GET / HTTP/9\r\n\r\n", b"\0" * 20000, b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", b"GET /_ping HTTP/1.1\r\nA b: c\r\n\r\n"):
+            with contextlib.suppress(Closed, OSError, ValueError):
+                assert ask(path, request)[0] in (400, 403), request
+        assert len(d.asked) == before
+        assert ask(path, "GET /_ping")[0] == 200
+
+
+def test_with_all_everything_goes_through_and_ports_are_added_all_the_same(tmp_path):
+    with TcpEchoPod("db", port=3306) as db, docked(tmp_path) as (e, d), proxied(e, tmp_path, "--all") as path:
+        made = ask(path, b'POST /v1.41/containers/create?name=x HTTP/1.1\r\nHost: d\r\nContent-Length: 14\r\n\r\n{"Image": "x"}')
+        assert made[0] == 201 and json.loads(made[1])["said"] == '{"Image": "x"}' and ("POST", "/v1.41/containers/create?name=x") in d.asked
+        assert shows(path, "GET /images/json") == {"path": "/images/json"}
+        d.start("db", {"kr.ingress.3306": "tcp://"}, {"bridge": db.address})
+        eventually(lambda: len(e.get("ports")) == 1)
+        assert shows(path)[0]["Ports"][0]["IP"] == ACME
+        assert e.run("docker-proxy", tmp_path / "x.sock", "/no/such", "-n", "acme").returncode == 1
