@@ -12,9 +12,9 @@ from edge import BINARY, COMPLAINT, Edge, eventually
 from engine import Engine
 from objects import ACME, GLOBEX, documents, grant, tenant
 from pod import EchoPod, TcpEchoPod
+from podman import DOCKER, Podman
 from wire import Closed, Wire
 
-DOCKER = "/usr/local/bin/docker"
 SOON = 1.0  # seconds from an event to the route
 WEB = {"kr.ingress.5678": "http://web.*"}
 
@@ -41,6 +41,10 @@ def answers(e, pod, host=f"web.{ACME}"):
 
 def status(e, host=f"web.{ACME}"):
     return e.request(f"http://{host}/").status
+
+
+def has_route(e, host):
+    return any(row["host"] == host for row in e.get("routes"))
 
 
 def reasons(e, tenant_name="acme"):
@@ -313,3 +317,29 @@ def test_with_all_everything_goes_through_and_ports_are_added_all_the_same(tmp_p
         eventually(lambda: len(e.get("ports")) == 1)
         assert shows(path)[0]["Ports"][0]["IP"] == ACME
         assert e.run("docker-proxy", tmp_path / "x.sock", "/no/such", "-n", "acme").returncode == 1
+
+
+# ---- a real engine ----
+def test_what_podman_runs_is_served_and_docker_ps_tells_the_public_port(tmp_path, spaces):
+    with Podman(spaces, tmp_path) as p, Edge({"acme.yaml": tenant("acme", network={"netns": p.space, "allow": ["10.0.0.0/8"]})},
+                                             modules=["sni", "http", "tcp", "docker"],
+                                             docker=[{"socket": str(p.socket), "networks": {"acme-net": "acme"}}]) as e:
+        p.docker("network", "create", "acme-net")
+        with proxied(e, tmp_path, "-n", "acme", "--all") as path:
+            p.docker("run", "-d", "--name", "nginx", "--network", "acme-net", "-l", "kr.ingress.80=http://nginx.*", p.image)
+            eventually(lambda: status(e, f"nginx.{ACME}") == 200, SOON)
+            # as the seed has it: docker run, docker ps, a client at the port
+            p.docker("run", "-dti", "-e", "MARIADB_ROOT_PASSWORD=bob", "--network", "acme-net", "-l", "kr.ingress.3306=tcp://", p.image, "3306",
+                     socket=path)
+            number = eventually(lambda: [r["publicPort"] for r in e.get("ports")], SOON)[0]
+            with e.connect(number) as wire:
+                wire.send(b"ping\n")
+                assert wire.rest().endswith(b"hello\n")
+            assert f"{ACME}:{number}->3306/tcp" in p.docker("ps", socket=path)
+            p.docker("run", "-d", "--name", "stray", "-l", "kr.ingress.80=http://stray.*", p.image)
+            assert "stray" not in p.docker("ps", socket=path) and status(e, f"stray.{ACME}") == 404
+            p.docker("stop", "-t", "0", "nginx", socket=path)
+            eventually(lambda: not has_route(e, f"nginx.{ACME}"), SOON)  # a request now might wait for an address that is gone
+            assert status(e, f"nginx.{ACME}") == 404
+            p.docker("start", "nginx", socket=path)
+            eventually(lambda: status(e, f"nginx.{ACME}") == 200, SOON)
