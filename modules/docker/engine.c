@@ -44,7 +44,7 @@ struct engine {
     const struct docker_engine *conf;
     char feed[160], object[160];
     pthread_t thread;
-    volatile bool ending;
+    atomic_bool ending;
     struct line *line;
     struct fleet fleet;
     struct map dirty; /* ids that events were about */

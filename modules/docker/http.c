@@ -9,7 +9,7 @@
 
 struct line {
     const char *socket;
-    const volatile bool *stop;
+    const atomic_bool *stop;
     CURL *curl;
     CURLM *multi; /* of the stream of events; it also wakes whoever waits */
 };
@@ -51,7 +51,7 @@ static void url_set(CURL *curl, const char *path) {
     curl_easy_setopt(curl, CURLOPT_URL, url);
 }
 
-struct line *line_new(const char *socket, const volatile bool *stop) {
+struct line *line_new(const char *socket, const atomic_bool *stop) {
     struct line *l = calloc(1, sizeof *l);
     if (!l)
         return NULL;

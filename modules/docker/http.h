@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "core/diag.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +18,7 @@ struct line;   /* to one engine */
 struct events; /* its stream */
 
 /* `stop`: ends what is under way. NULL: no memory. */
-struct line *line_new(const char *socket, const volatile bool *stop);
+struct line *line_new(const char *socket, const atomic_bool *stop);
 void line_free(struct line *);
 
 struct reply {

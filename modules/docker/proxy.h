@@ -7,13 +7,14 @@
 #pragma once
 #include "core/module.h"
 #include "modules/docker/conf.h"
+#include <stdatomic.h>
 
 int docker_proxy(const struct module_call *);
 
 struct proxy {
     const struct module_call *call;
     struct docker_engine engine; /* where it is, and whose its containers are */
-    volatile bool ending;
+    atomic_bool ending;
 };
 
 /* serve.c: one client, until it ends. Does not close `fd`. */

@@ -114,6 +114,7 @@ def test_a_bad_label_is_an_event_of_that_container_alone(tmp_path):
         eventually(lambda: ("Container/bad", "BadLabel") in reasons(e))
         assert e.tenant("acme")["state"] == "ok"
         assert [r["host"] for r in e.get("routes") if r["service"] == "bad"] == []
+        assert next(r["state"] for r in e.get("routes") if r["service"] == "taken") != "ok" and status(e, f"web.{GLOBEX}") == 404
 
 
 # ---- whose a container is ----
@@ -215,9 +216,9 @@ def test_an_engine_that_hangs_or_is_not_there_keeps_nobody_from_starting(tmp_pat
 
 # ---- docker-proxy ----
 @contextlib.contextmanager
-def proxied(e, tmp_path, *words):
+def proxied(e, tmp_path, *words, at=None):
     """The socket of `ringress docker-proxy`."""
-    path = tmp_path / f"proxy{len(list(tmp_path.iterdir()))}.sock"
+    path = at or tmp_path / "proxy.sock"
     process = subprocess.Popen([BINARY, "docker-proxy", str(path), *words, "-c", str(e.yaml)], stderr=subprocess.PIPE, text=True)
     try:
         eventually(lambda: path.exists() or process.poll() is not None)
@@ -317,6 +318,17 @@ def test_with_all_everything_goes_through_and_ports_are_added_all_the_same(tmp_p
         eventually(lambda: len(e.get("ports")) == 1)
         assert shows(path)[0]["Ports"][0]["IP"] == ACME
         assert e.run("docker-proxy", tmp_path / "x.sock", "/no/such", "-n", "acme").returncode == 1
+
+
+def test_an_edge_may_look_through_the_proxy_and_need_not_be_root_at_the_engine(tmp_path):
+    path = tmp_path / "shown.sock"
+    with EchoPod("one") as p, Engine(tmp_path / "docker.sock") as d:
+        e = Edge({"acme.yaml": tenant("acme")}, modules=["sni", "http", "tcp", "docker"], docker=[{"socket": str(path), "tenant": "acme"}])
+        with proxied(e, tmp_path, d.path, at=path), e:
+            d.start("web-1", WEB, {"bridge": p.address})
+            eventually(lambda: answers(e, "one"), SOON)
+            d.stop("web-1")
+            eventually(lambda: status(e) == 404, SOON)
 
 
 # ---- a real engine ----

@@ -255,6 +255,27 @@ static void a_section_needs_one_of_tenant_and_networks(void **state) {
     free(e[1].socket);
 }
 
+static void rows_of_the_section_are_documented(void **state) {
+    (void)state;
+    const char *source = getenv("RINGRESS_SOURCE");
+    char path[4096], *page = calloc(1, 1 << 20);
+    snprintf(path, sizeof path, "%s/docs/docker.md", source ? source : ".");
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    assert_true(fread(page, 1, (1 << 20) - 1, in) > 0);
+    fclose(in);
+    for (const struct conf_field *f = docker_fields; f->name; f++) {
+        char row[256], fallback[64] = "";
+        if (f->fallback)
+            snprintf(fallback, sizeof fallback, "`%s` ", f->fallback);
+        snprintf(row, sizeof row, "| `docker.%s` | %s| %s |", f->name,
+                 f->required ? "required " : fallback, f->doc);
+        if (!strstr(page, row))
+            fail_msg("docs/docker.md lacks: %s", row);
+    }
+    free(page);
+}
+
 /* ---- the proxy: what may be asked ---- */
 
 static void only_what_is_on_the_list_is_a_question(void **state) {
@@ -356,6 +377,7 @@ int main(void) {
         cmocka_unit_test(on_networks_of_two_tenants_it_is_nobodys),
         cmocka_unit_test(a_fleet_has_an_end),
         cmocka_unit_test(a_section_needs_one_of_tenant_and_networks),
+        cmocka_unit_test(rows_of_the_section_are_documented),
         cmocka_unit_test(only_what_is_on_the_list_is_a_question),
         cmocka_unit_test(a_list_shows_the_tenants_own_with_their_public_ports),
     };
