@@ -20,6 +20,8 @@ struct proxy {
 /* serve.c: one client, until it ends. Does not close `fd`. */
 void serve(const struct proxy *, int fd);
 
+/* tunnel.c: all of it; false: the peer does not take it. */
+bool send_all(int fd, const char *data, size_t length);
 /* tunnel.c: a request, and what follows it on its connection, as it is; what was read of it already is `data`, of which the first
  * `head` bytes are its head. Until both ends are done. */
 void tunnel(int client, const char *engine, const char *data, size_t length, size_t head,

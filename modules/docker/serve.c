@@ -99,17 +99,6 @@ static void head_drop(struct client *c) {
 
 /* ---- answers ---- */
 
-static bool send_all(const struct client *c, const void *data, size_t length) {
-    for (const char *at = data; length;) {
-        ssize_t n = send(c->fd, at, length, MSG_NOSIGNAL);
-        if (n <= 0)
-            return false;
-        at += n;
-        length -= (size_t)n;
-    }
-    return true;
-}
-
 static bool answer_send(const struct client *c, long status, const char *type, const char *fields,
                         const char *body, size_t length) {
     char head[1200];
@@ -118,7 +107,8 @@ static bool answer_send(const struct client *c, long status, const char *type, c
         head, sizeof head, "HTTP/1.1 %ld %s\r\n%sContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n",
         status, status == 200 ? "OK" : "Answer", fields, *type ? type : "application/json", length,
         c->keeps ? "" : "Connection: close\r\n");
-    return send_all(c, head, (size_t)n) && (bodiless || send_all(c, body, length)) && c->keeps;
+    return send_all(c->fd, head, (size_t)n) && (bodiless || send_all(c->fd, body, length)) &&
+           c->keeps;
 }
 
 static bool refuse(struct client *c, long status, const char *why) {
@@ -269,8 +259,8 @@ static void lines_tell(struct telling *t) {
         if (t->broken || !event_is_shown(t, line, length - 1))
             continue;
         int n = snprintf(head, sizeof head, "%zx\r\n", length);
-        t->broken = !send_all(t->c, head, (size_t)n) || !send_all(t->c, line, length) ||
-                    !send_all(t->c, "\r\n", 2);
+        t->broken = !send_all(t->c->fd, head, (size_t)n) || !send_all(t->c->fd, line, length) ||
+                    !send_all(t->c->fd, "\r\n", 2);
     }
     t->length = 0;
 }
@@ -313,14 +303,14 @@ static void events_answer(struct client *c, const struct asked_path *asked) {
         refuse(c, 502, "the engine tells no events");
     } else {
         known_fill(&t);
-        t.broken |= !send_all(c, head, sizeof head - 1);
+        t.broken |= !send_all(c->fd, head, sizeof head - 1);
         lines_tell(&t);
         while (flows && !t.broken && !c->proxy->ending && client_is_there(c)) {
             flows = events_wait(events, LOOK_MS, &err);
             lines_tell(&t);
         }
         if (!t.broken)
-            send_all(c, "0\r\n\r\n", 5);
+            send_all(c->fd, "0\r\n\r\n", 5);
     }
     if (events)
         events_close(events);

@@ -26,7 +26,7 @@ static int engine_connect(const char *path) {
     return -1;
 }
 
-static bool send_all(int fd, const char *data, size_t length) {
+bool send_all(int fd, const char *data, size_t length) {
     while (length) {
         ssize_t n = send(fd, data, length, MSG_NOSIGNAL);
         if (n <= 0)
