@@ -69,6 +69,8 @@ static bool socket_judge(struct docker_engine *e, struct err *err) {
         return err_set(err, "out of memory");
     free(e->socket);
     e->socket = whole;
+    if (strpbrk(whole, "\"\\\n")) /* it stands in metrics */
+        return err_set(err, "docker.socket: no quotes, backslashes or newlines, please");
     return strlen(whole) < sizeof((struct sockaddr_un *)0)->sun_path ||
            err_set(err, "docker.socket: %s is longer than a socket's path may be", whole);
 }

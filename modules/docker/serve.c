@@ -32,7 +32,7 @@ struct client {
     char data[HEAD_MOST];
     size_t length; /* read and not used yet */
     /* of the request */
-    char method[24], target[4096];
+    char method[24], target[4096], agent[64]; /* User-Agent, its begin */
     size_t target_length, head;
     bool too_long, has_body, upgrade, keeps;
 };
@@ -61,6 +61,21 @@ static int head_done(llhttp_t *parser) {
     return HPE_PAUSED;
 }
 
+static void agent_take(struct client *c) {
+    static const char field[] = "user-agent:";
+    const char *end = c->data + c->head, *line = c->data;
+    *c->agent = 0;
+    for (; line < end; line = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1)
+        if ((size_t)(end - line) > sizeof field && !strncasecmp(line, field, sizeof field - 1)) {
+            const char *value = line + sizeof field - 1 + (line[sizeof field - 1] == ' ');
+            size_t length =
+                (size_t)((const char *)memchr(line, '\n', (size_t)(end - line)) - value);
+            length = length < sizeof c->agent ? length : sizeof c->agent - 1;
+            memcpy(c->agent, value, length);
+            c->agent[length] = 0;
+        }
+}
+
 static bool head_parse(struct client *c) {
     llhttp_settings_t settings;
     llhttp_t parser;
@@ -82,6 +97,7 @@ static bool head_read(struct client *c) {
         const char *end = memmem(c->data, c->length, "\r\n\r\n", 4);
         if (end) {
             c->head = (size_t)(end + 4 - c->data);
+            agent_take(c);
             return head_parse(c);
         }
         ssize_t n =
@@ -161,7 +177,8 @@ static bool inspect_answer(struct client *c, const struct reply *r, const struct
 
 static bool shown_answer(struct client *c, enum question question, const struct reply *r) {
     json_t *ports = rows_get(c, "ports"), *tenants = rows_get(c, "tenants");
-    const struct shown s = {&c->proxy->engine, c->proxy->call->tenant, ports, tenants};
+    const struct shown s = {&c->proxy->engine, c->proxy->call->tenant, ports, tenants,
+                            shown_by_address(c->agent)};
     bool good = question == QUESTION_LIST ? list_answer(c, r, &s) : inspect_answer(c, r, &s);
     json_decref(ports);
     json_decref(tenants);
@@ -217,7 +234,7 @@ static void line_lost(void *user) {
 
 static bool container_is_shown(struct telling *t, const char *id) {
     const struct proxy *p = t->c->proxy;
-    const struct shown s = {&p->engine, p->call->tenant, NULL, NULL};
+    const struct shown s = {&p->engine, p->call->tenant, NULL, NULL, false};
     char path[100];
     struct reply r;
     struct err err;

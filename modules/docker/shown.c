@@ -5,7 +5,10 @@
  */
 #include "modules/docker/shown.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { AGENT_OF_ADDRESSES = 29 };
 
 /* ---- whose ---- */
 
@@ -33,10 +36,18 @@ static const char *domain_of(const struct shown *s, const char *tenant) {
     size_t i;
     json_t *row;
     json_array_foreach((json_t *)(uintptr_t)s->tenants, i, row) {
-        if (!strcmp(json_text(row, "tenant"), tenant) && *json_text(row, "domain"))
+        if (!s->by_address && !strcmp(json_text(row, "tenant"), tenant) &&
+            *json_text(row, "domain"))
             return json_text(row, "domain");
     }
     return "0.0.0.0";
+}
+
+bool shown_by_address(const char *agent) {
+    static const char docker[] = "Docker-Client/", library[] = "moby-client/";
+    if (!strncmp(agent, docker, sizeof docker - 1))
+        return atoi(agent + sizeof docker - 1) >= AGENT_OF_ADDRESSES;
+    return !strncmp(agent, library, sizeof library - 1);
 }
 
 /* Calls for each raw port that was given to this container's service and that the container itself asks for. */

@@ -10,7 +10,10 @@ struct shown {
     const char *tenant;                 /* only his are shown; NULL: all */
     const json_t *ports;                /* as `ringress get ports -o json` says them */
     const json_t *tenants; /* as `ringress get tenants -o json` does: for the domains */
+    bool by_address;       /* a name where Docker has an address would not be read */
 };
+/* Docker's own clients read those fields as addresses from version 29 on, and fail at a name. `agent`: their User-Agent. */
+bool shown_by_address(const char *agent);
 /* Is this container, as listed or inspected, to be shown? */
 bool shown_is(const struct shown *, const json_t *container);
 /* The rows of GET /containers/json: others' taken out, ports added. A new reference; NULL: it is no list. */

@@ -263,6 +263,8 @@ def test_the_proxy_shows_a_tenant_its_own_containers_with_their_public_ports(tmp
             row, = shows(path)
             assert row["Names"] == ["/blithesome_paper"]
             assert row["Ports"] == [{"IP": ACME, "PrivatePort": 3306, "PublicPort": number, "Type": "tcp"}]
+            new = b"GET /containers/json HTTP/1.1\r\nHost: d\r\nUser-Agent: Docker-Client/29.1.0 (linux)\r\n\r\n"
+            assert shows(path, new)[0]["Ports"][0]["IP"] == "0.0.0.0"  # it would fail to read a name
             ports = shows(path, "GET /containers/blithesome_paper/json")["NetworkSettings"]["Ports"]
             assert ports == {"3306/tcp": [{"HostIp": ACME, "HostPort": str(number)}]}
             missing = ask(path, "GET /containers/nobody/json")

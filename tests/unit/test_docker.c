@@ -341,9 +341,9 @@ static void a_list_shows_the_tenants_own_with_their_public_ports(void **state) {
                   "blithesome_paper", "containerPort", 3306, "publicPort", 28791, "tenant", "acme",
                   "service", "shop/web", "containerPort", 80, "publicPort");
     json_t *tenants = json_pack("[{s:s s:s}]", "tenant", "acme", "domain", "96jpgtx8.1d.pt");
-    const struct shown acme = {&shared, "acme", ports, tenants},
-                       globex = {&shared, "globex", ports, tenants},
-                       all = {&shared, NULL, ports, tenants};
+    const struct shown acme = {&shared, "acme", ports, tenants, false},
+                       globex = {&shared, "globex", ports, tenants, false},
+                       all = {&shared, NULL, ports, tenants, false};
     json_t *list = shown_list(&acme, rows);
     assert_int_equal(json_array_size(list), 2);
     json_t *port = json_array_get(json_object_get(json_array_get(list, 1), "Ports"), 0);
@@ -359,6 +359,10 @@ static void a_list_shows_the_tenants_own_with_their_public_ports(void **state) {
     assert_int_equal(json_array_size(list), json_array_size(rows));
     json_decref(list);
     assert_null(shown_list(&all, json_array_get(ports, 0)));
+    assert_true(shown_by_address("Docker-Client/29.0.1 (linux)"));
+    assert_true(shown_by_address("moby-client/0.1.0"));
+    assert_false(shown_by_address("Docker-Client/28.2.2 (linux)"));
+    assert_false(shown_by_address(""));
     json_decref(rows);
     json_decref(ports);
     json_decref(tenants);
