@@ -80,6 +80,14 @@ void line_wake(struct line *l) {
     curl_multi_wakeup(l->multi);
 }
 
+/* libcurl speaks of a host and port 80, which there is none of. */
+static bool blame(CURL *curl, CURLcode code, const char *what, const char *text, struct err *err) {
+    long os = 0;
+    if (code == CURLE_COULDNT_CONNECT && !curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &os) && os)
+        return err_set(err, "no connection: %s", strerror((int)os));
+    return err_set(err, "%s%s", what, *text ? text : curl_easy_strerror(code));
+}
+
 /* ---- one answer ---- */
 
 struct taking {
@@ -142,7 +150,7 @@ bool line_ask(struct line *l, bool head, const char *path, size_t most, struct r
     if (code == CURLE_WRITE_ERROR)
         return err_set(err, "its answer to %s is longer than %zu bytes", path, most);
     if (code != CURLE_OK)
-        return err_set(err, "%s", *why ? why : curl_easy_strerror(code));
+        return blame(l->curl, code, "", why, err);
     head_take(l, r);
     return true;
 }
@@ -227,11 +235,9 @@ bool events_wait(struct events *e, int64_t ms, struct err *err) {
     const CURLMsg *message = curl_multi_info_read(e->line->multi, &left);
     if (running && !message)
         return true;
-    CURLcode code = message ? message->data.result : CURLE_OK;
-    return err_set(err, "its events ended: %s",
-                   *e->error ? e->error
-                   : code    ? curl_easy_strerror(code)
-                             : "it closed the connection");
+    if (!message || message->data.result == CURLE_OK)
+        return err_set(err, "it has ended its events");
+    return blame(e->curl, message->data.result, "its events ended: ", e->error, err);
 }
 
 bool events_flow(const struct events *e) {
