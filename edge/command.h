@@ -13,7 +13,7 @@ struct args {
     const char *socket; /* the same */
     const char *tenant; /* the same */
     enum output output;
-    bool all; /* --all */
+    bool all;                    /* --all */
     const char *word[WORDS_MAX]; /* without the command itself */
     int words;
 };
