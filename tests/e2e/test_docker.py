@@ -4,11 +4,12 @@ it works."""
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import time
 
-from edge import BINARY, COMPLAINT, Edge, eventually
+from edge import BINARY, COMPLAINT, ROOT, Edge, eventually
 from engine import Engine
 from objects import ACME, GLOBEX, documents, grant, tenant
 from pod import EchoPod, TcpEchoPod
@@ -66,8 +67,13 @@ def test_a_container_has_its_route_while_it_runs(tmp_path):
 def test_what_runs_already_is_live_before_the_first_connection(tmp_path):
     with EchoPod("one") as p, Engine(tmp_path / "docker.sock") as d:
         d.start("web-1", WEB, {"bridge": p.address})
-        with docked(tmp_path, engine=contextlib.nullcontext(d)) as (e, _):
+        with docked(tmp_path, engine=contextlib.nullcontext(d)) as (e, _), e.connect(e.admin_port) as wire:
             assert answers(e, "one")
+            wire.send("GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
+            text = wire.read_response().text
+    assert f'ringress_docker_containers{{engine="{d.path}"}} 1\n' in text
+    served = set(re.findall(r"^(ringress_docker_\w+){", text, re.M))
+    assert served == set(re.findall(r"`(ringress_docker_\w+)", (ROOT / "docs/docker.md").read_text()))
 
 
 def test_replicas_of_a_service_are_one_backend_set_and_one_raw_port(tmp_path):
