@@ -182,6 +182,24 @@ static bool map_list_fill(const struct walk *walk, const struct conf_field *fiel
     return good;
 }
 
+static bool pairs_fill(const struct walk *walk, const struct conf_field *field,
+                       const struct yaml_node *node, struct conf_list *list) {
+    struct conf_pair *pair;
+    bool good = true;
+    if (node->kind != YAML_MAP)
+        return complain(walk, node, field, "a mapping of texts");
+    if (!node->count)
+        return true;
+    list->item = pair = calloc(node->count, sizeof *pair);
+    if (!pair)
+        return complain(walk, node, field, "out of memory");
+    for (size_t i = 0; i < node->count; i++, list->count++) {
+        good &= string_fill(walk, field, node->pair[i].key, &pair[i].key);
+        good &= string_fill(walk, field, node->pair[i].value, &pair[i].value);
+    }
+    return good;
+}
+
 static bool field_fill(const struct walk *walk, const struct conf_field *field,
                        const struct yaml_node *node, void *slot) {
     switch (field->type) {
@@ -197,6 +215,8 @@ static bool field_fill(const struct walk *walk, const struct conf_field *field,
         return conf_fill(field->fields, node, walk->file, slot, walk->diags);
     case CONF_MAP_LIST:
         return map_list_fill(walk, field, node, slot);
+    case CONF_PAIRS:
+        return pairs_fill(walk, field, node, slot);
     default:
         return int_fill(walk, field, node, slot);
     }
@@ -264,9 +284,12 @@ bool conf_fill(const struct conf_field *fields, const struct yaml_node *node, co
 
 static void list_fini(const struct conf_field *field, struct conf_list *list) {
     for (size_t i = 0; i < list->count; i++)
-        if (field->type == CONF_STRING_LIST)
+        if (field->type == CONF_STRING_LIST) {
             free(((char **)list->item)[i]);
-        else
+        } else if (field->type == CONF_PAIRS) {
+            free(((struct conf_pair *)list->item)[i].key);
+            free(((struct conf_pair *)list->item)[i].value);
+        } else
             conf_fini(field->fields, (char *)list->item + i * field->item_size);
     free(list->item);
     *list = (struct conf_list){0};
@@ -278,7 +301,8 @@ void conf_fini(const struct conf_field *fields, void *target) {
         if (field->type == CONF_STRING) {
             free(*(char **)slot);
             *(char **)slot = NULL;
-        } else if (field->type == CONF_STRING_LIST || field->type == CONF_MAP_LIST) {
+        } else if (field->type == CONF_STRING_LIST || field->type == CONF_MAP_LIST ||
+                   field->type == CONF_PAIRS) {
             list_fini(field, slot);
         } else if (field->type == CONF_MAP) {
             conf_fini(field->fields, slot);

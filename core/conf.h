@@ -20,12 +20,17 @@ enum conf_type {
     CONF_ENUM,        /* int: index into `values` */
     CONF_MAP,         /* nested struct at `offset`, described by `fields` */
     CONF_MAP_LIST,    /* struct conf_list of structs of `item_size`, each described by `fields` */
+    CONF_PAIRS, /* struct conf_list of struct conf_pair, owned: a mapping whose keys are anybody's */
+};
+
+struct conf_pair {
+    char *key, *value;
 };
 
 struct conf_list {
     size_t count;
     void *
-        item; /* CONF_STRING_LIST: char *[count]; CONF_MAP_LIST: structs, one after another; owned */
+        item; /* CONF_STRING_LIST: char *[count]; CONF_MAP_LIST: structs, one after another; CONF_PAIRS: struct conf_pair[count]; owned */
 };
 
 struct conf_field {

@@ -9,6 +9,7 @@
 #pragma once
 #include "core/diag.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* ---- rows: what must survive a restart. Keys begin with the module's name and a slash. ---- */
@@ -26,6 +27,12 @@ bool control_commit(struct err *);
 /* `object`: "Ingress/web". Shown by `get events` and `describe`; the same one again only moves its time. */
 void control_event(const char *tenant, const char *object, bool warning, const char *reason,
                    const char *message);
+
+/* ---- what runs (tenants/feed.h) ---- */
+struct fed;
+/* All that this module knows of the tenant's containers under this name; what it said before under the same name is replaced, and
+ * the tenant is served so at once. None: nothing. Also for a tenant that is not there yet. Valid for the call; unchanged costs little. */
+void control_feed(const char *tenant, const char *feed, const struct fed *, size_t count);
 
 /* ---- names ---- */
 enum control_look { LOOK_WAITS, LOOK_YES, LOOK_NO, LOOK_UNKNOWN };

@@ -53,12 +53,28 @@ struct request_view {
     const void *request; /* the host's own */
 };
 
+/* Flags. MODULE_CONF_LIST: its section is a list of mappings; as `conf` it is handed a struct conf_list of structs of conf_size. */
+enum module_flag { MODULE_CONF_LIST = 1 };
+
+/* `ringress NAME …` of a module: a process beside the edge, of whoever typed it, with edge.yaml's section of that module. */
+struct module_call {
+    uint32_t size;    /* of this struct in the host */
+    const void *conf; /* as conf_check has left it */
+    const char *const *word;
+    int words;
+    const char *tenant; /* -n; NULL: not given */
+    bool all;           /* --all */
+    /* What `ringress get KIND -o json` shows of the running edge: malloc'd text. NULL: none answers, stderr says so. From any thread. */
+    char *(*get)(const struct module_call *, const char *kind);
+    const void *host; /* the host's own */
+};
+
 struct ringress_module {
     uint32_t abi;  /* RINGRESS_ABI; first for ever */
     uint32_t size; /* sizeof(struct ringress_module) in the module's build */
     const char *name, *version, *summary;
     uint32_t listeners;            /* bits of enum listener_kind */
-    uint32_t flags;                /* 0 */
+    uint32_t flags;                /* of those above */
     const struct conf_field *conf; /* section NAME of edge.yaml; NULL: none */
     size_t conf_size;
     size_t worker_size, conn_size; /* host-allocated, zeroed */
@@ -92,6 +108,8 @@ struct ringress_module {
     char *(*control_view)(const char *kind, const char *tenant);
     /* The module's part of /metrics: malloc'd text; NULL: none. */
     char *(*control_metrics)(void);
+    /* ---- in a process of its own ---- */
+    int (*command)(const struct module_call *); /* the exit code */
 };
 
 #define RINGRESS_EXPORT __attribute__((visibility("default")))

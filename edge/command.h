@@ -13,6 +13,7 @@ struct args {
     const char *socket; /* the same */
     const char *tenant; /* the same */
     enum output output;
+    bool all;                    /* --all */
     const char *word[WORDS_MAX]; /* without the command itself */
     int words;
 };
@@ -30,3 +31,4 @@ int command_domain(const struct args *);
 int command_port(const struct args *);
 int command_reload(const struct args *);
 int command_drain(const struct args *);
+int command_docker_proxy(const struct args *);

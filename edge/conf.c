@@ -332,7 +332,17 @@ static void sections_judge(const struct reading *r, const struct conf_field *fie
 
 static size_t module_room(size_t i) {
     const struct ringress_module *m = modules_get(i)->module;
-    return m->conf ? (m->conf_size + 15) & ~(size_t)15 : 0;
+    size_t size = m->flags & MODULE_CONF_LIST ? sizeof(struct conf_list) : m->conf_size;
+    return m->conf ? (size + 15) & ~(size_t)15 : 0;
+}
+
+static struct conf_field module_field(const struct ringress_module *m, size_t at) {
+    bool list = m->flags & MODULE_CONF_LIST;
+    return (struct conf_field){.name = m->name,
+                               .type = list ? CONF_MAP_LIST : CONF_MAP,
+                               .offset = at,
+                               .fields = m->conf,
+                               .item_size = m->conf_size};
 }
 
 /* Our rows and one for each module that has rows; *ret_size: of the block they fill. */
@@ -344,10 +354,7 @@ static struct conf_field *fields_merge(size_t modules, size_t *ret_size) {
     memcpy(fields, edge_fields, EDGE_FIELDS * sizeof *fields);
     for (size_t i = 0; i < modules; at += module_room(i++))
         if (modules_get(i)->module->conf)
-            fields[n++] = (struct conf_field){.name = modules_get(i)->module->name,
-                                              .type = CONF_MAP,
-                                              .offset = at,
-                                              .fields = modules_get(i)->module->conf};
+            fields[n++] = module_field(modules_get(i)->module, at);
     *ret_size = at;
     return fields;
 }

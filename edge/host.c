@@ -113,6 +113,18 @@ enum control_look control_looked(const char *tenant, const char *name, int64_t s
     return registry_looked(edge->registry, tenant, name, since, &fact) ? look[fact] : LOOK_WAITS;
 }
 
+/* --- what runs -------------------------------------------------------------------------------*/
+
+void control_feed(const char *tenant, const char *feed, const struct fed *list, size_t count) {
+    struct change change;
+    registry_feed(edge->registry, tenant, feed, list, count, time(NULL), &change);
+    if (change.tenant_count) {
+        control_take(edge, &change);
+        control_flush(edge);
+    }
+    change_fini(&change);
+}
+
 /* --- events, files ---------------------------------------------------------------------------*/
 
 void control_event(const char *tenant, const char *object, bool warning, const char *reason,

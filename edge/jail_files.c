@@ -155,8 +155,12 @@ static void fields_allow(struct building *b, const struct conf_field *fields, co
 static void modules_allow(struct building *b) {
     for (size_t i = 0; i < modules_count(); i++) {
         const struct ringress_module *m = modules_get(i)->module;
-        if (m->conf && module_conf(modules_get(i)->module))
-            fields_allow(b, m->conf, module_conf(modules_get(i)->module));
+        const void *conf = m->conf ? module_conf(m) : NULL;
+        const struct conf_list *list = conf;
+        if (conf && !(m->flags & MODULE_CONF_LIST))
+            fields_allow(b, m->conf, conf);
+        for (size_t k = 0; conf && m->flags & MODULE_CONF_LIST && k < list->count; k++)
+            fields_allow(b, m->conf, (const char *)list->item + k * m->conf_size);
     }
 }
 

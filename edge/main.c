@@ -4,6 +4,7 @@
  *   run       run.c -> conf.c (edge.yaml), control.c (conf.d to what is served), listeners.c, admin.c, loop.c
  *   check     check.c: the same files, read and judged
  *   version   version.c
+ *   docker-proxy  modular.c -> the module's own command
  *   the rest  commands.c -> client.c -> the admin socket -> requests.c of the running edge -> views.c, explain.c
  */
 #include "edge/command.h"
@@ -30,6 +31,8 @@ static const struct command {
      "the operator's hand on raw ports; PORT is the container's"},
     {"reload", command_reload, "", "read conf.d again, now"},
     {"drain", command_drain, "", "stop accepting, finish what is running, exit"},
+    {"docker-proxy", command_docker_proxy, "SOCKET [ENGINE] [-n TENANT]",
+     "a Docker API that may be looked at, with public ports; --all: all of it"},
     {"version", command_version, "", "of this program, its libraries and what the kernel gives"},
     {NULL, NULL, NULL, NULL},
 };
@@ -39,11 +42,12 @@ static const char *const not_yet[] = {"upgrade", "kubeconfig", NULL};
 static void usage_print(FILE *out) {
     fputs("usage: ringress COMMAND\n\n", out);
     for (const struct command *c = commands; c->name; c++)
-        fprintf(out, "  %-8s %-32s %s\n", c->name, c->words, c->does);
+        fprintf(out, "  %-12s %-32s %s\n", c->name, c->words, c->does);
     fputs("\n  -c FILE       edge.yaml, /etc/ringress/edge.yaml without it\n"
           "  --socket PATH where the edge listens for commands, instead of what edge.yaml says\n"
           "  -n TENANT     only this tenant's\n"
           "  -o json|wide  JSON for programs, or more columns\n"
+          "  --all         let everything through docker-proxy, not only what reads\n"
           "\nexit: 0 good, 1 bad news, 2 usage, 3 no edge is running there\n",
           out);
 }
@@ -79,6 +83,9 @@ static int option_take(struct args *args, int option) {
     case 'n':
         args->tenant = optarg;
         return EXIT_GOOD;
+    case 'a':
+        args->all = true;
+        return EXIT_GOOD;
     case 'o':
         return output_parse(optarg, &args->output) ? EXIT_GOOD : usage_error("-o is json or wide");
     case ':':
@@ -90,13 +97,11 @@ static int option_take(struct args *args, int option) {
 
 /* Options may stand before or after the words. -1: go on; else the code to end with. */
 static int args_parse(struct args *args, int argc, char **argv) {
-    static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
-                                          {"conf", required_argument, NULL, 'c'},
-                                          {"tenant", required_argument, NULL, 'n'},
-                                          {"output", required_argument, NULL, 'o'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"socket", required_argument, NULL, 's'}, {"conf", required_argument, NULL, 'c'},
+        {"tenant", required_argument, NULL, 'n'}, {"output", required_argument, NULL, 'o'},
+        {"all", no_argument, NULL, 'a'},          {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, ":c:n:o:h", longs, NULL)) != -1;) {
         if (option == 'h') {

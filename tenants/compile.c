@@ -246,7 +246,7 @@ struct compiled *tenant_compile(struct registry *registry, struct entry *entry, 
                         .stash = out->stash,
                         .now = now},
                 *w = &work;
-    w->workload_count = workloads_list(w->stash, w->model, &w->workload);
+    w->workload_count = workloads_list(w->stash, registry, entry, &w->workload);
     w->backend_room = references_count(w);
     w->backend = stash_array(w->stash, w->backend_room, sizeof *w->backend);
     grant_copy(w);

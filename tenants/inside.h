@@ -164,6 +164,7 @@ struct registry {
     int64_t recheck_s;
     int64_t now;          /* of the call that is running */
     struct table entries; /* by name */
+    struct table feeds;   /* struct fed_tenant, by name: feed.c */
     struct table lookers; /* by UID */
     struct heap looks;    /* lookers, by whose turn it is */
     int64_t served;       /* when looks were last taken */
@@ -291,17 +292,30 @@ void raw_ports_row(struct registry *, uint16_t number, struct entry *, const cha
                    int64_t held_until);
 void raw_ports_fini(struct registry *);
 
-/* workloads.c: what carries labels, whichever file it came from */
+/* feed.c: a container that a feed tells of */
+struct fed_workload {
+    const char *object, *name, *group, *not_ready;
+    struct dict labels;
+    const char *const *address;
+    size_t address_count;
+};
+void feeds_each(const struct registry *, const char *tenant,
+                void (*take)(void *user, const struct fed_workload *), void *user);
+void feeds_fini(struct registry *);
+
+/* workloads.c: what carries labels, whichever file or feed it came from */
 struct workload {
-    const char *object; /* "Pod/echo1", "compose/nginx": for events */
+    const char *object; /* "Pod/echo1", "compose/nginx", "Container/web-1": for events */
     const char *group;  /* what its backends are called: one name for the pods of one set */
     const char *file;
     struct spot at;
     const struct dict *labels, *annotations;
-    const struct pod_object *pod; /* or */
-    const struct compose_service *compose;
+    const struct pod_object *pod;          /* or */
+    const struct compose_service *compose; /* or */
+    const struct fed_workload *fed;
 };
-size_t workloads_list(struct stash *, const struct model *, struct workload **ret);
+size_t workloads_list(struct stash *, const struct registry *, const struct entry *,
+                      struct workload **ret);
 
 /* compile.c */
 struct compiled *tenant_compile(struct registry *, struct entry *, int64_t now, struct change *);

@@ -53,14 +53,23 @@ static const char *share_of(struct work *w, const struct ask *ask) {
     return stash_format(w->stash, "%s %s %s %u", kind, host, label->path, label->port);
 }
 
+/* So much of it as is shown, whole characters only: half of one would be no JSON. */
+static int shown_length(const char *text, size_t most) {
+    size_t length = strnlen(text, most);
+    while (length && (text[length] & 0xc0) == 0x80)
+        length--;
+    return (int)length;
+}
+
 static void ask_add(struct work *w, struct asks *asks, const struct workload *workload,
                     const struct word_pair *pair, const char *piece, size_t length) {
     struct ask ask = {
         .workload = workload, .key = pair->key.text, .at = pair->value.at, .order = asks->count};
     const char *why = NULL, *domain = w->entry->domain;
     if (!label_parse(w->stash, pair->key.text, piece, length, domain, &ask.label, &why)) {
-        note_event(w, workload->object, workload->file, ask.at, "BadLabel", "%.60s=%.200s: %s",
-                   pair->key.text, pair->value.text, why);
+        note_event(w, workload->object, workload->file, ask.at, "BadLabel", "%.*s=%.*s: %s",
+                   shown_length(pair->key.text, 60), pair->key.text,
+                   shown_length(pair->value.text, 200), pair->value.text, why);
         return;
     }
     ask.share = share_of(w, &ask);
@@ -114,9 +123,28 @@ static void compose_endpoints(struct work *w, struct backend *backend,
                                                    : "waiting for its address");
 }
 
+/* A container may be on several networks: the tenant's is the one whose address may be dialled for him. */
+static const char *fed_address(const struct work *w, const struct fed_workload *fed) {
+    union address address;
+    for (size_t i = 0; i < fed->address_count; i++)
+        if (address_parse(fed->address[i], 0, &address) &&
+            !network_refusal(&w->out->tenant.network, &w->registry->own, &address))
+            return fed->address[i];
+    return fed->address_count ? fed->address[0] : NULL;
+}
+
+static void fed_endpoints(struct work *w, struct backend *backend, const struct fed_workload *fed) {
+    const char *address = fed_address(w, fed);
+    const char *why = fed->not_ready || address ? fed->not_ready : "it has no address";
+    endpoint_add(w, backend, address, NULL, address ? backend->port : 0, fed->name,
+                 stash_text(w->stash, why));
+}
+
 static void workload_endpoints(struct work *w, struct backend *backend,
                                const struct workload *workload) {
-    if (workload->compose)
+    if (workload->fed)
+        fed_endpoints(w, backend, workload->fed);
+    else if (workload->compose)
         compose_endpoints(w, backend, workload->compose);
     else
         endpoint_add(w, backend, pod_ip_text(workload->pod), NULL, backend->port,
@@ -129,7 +157,7 @@ static const char *members_key(struct work *w, const struct ask *ask, size_t cou
     const char *key =
         stash_format(w->stash, "label %u %d", ask->label.port, ask->label.scheme >= LABEL_TLS);
     for (size_t i = 0; i < count && i < 64; i++)
-        key = stash_format(w->stash, "%s %s", key, ask[i].workload->object);
+        key = stash_format(w->stash, "%s %td", key, ask[i].workload - w->workload);
     return count > 64 ? stash_format(w->stash, "%s %s", key, ask->share) : key;
 }
 

@@ -210,6 +210,7 @@ void registry_free(struct registry *registry) {
     raw_ports_fini(registry);
     names_fini(registry);
     looks_fini(registry);
+    feeds_fini(registry);
     for (size_t at = 0; (entry = table_next(&registry->entries, &at));)
         entry_free(entry);
     table_fini(&registry->entries);
@@ -329,10 +330,11 @@ static struct resolved *resolved_need(struct entry *entry, const char *name) {
     return resolved;
 }
 
-static void lookups_renew(struct entry *entry, struct change *change) {
+static void lookups_renew(const struct registry *registry, struct entry *entry,
+                          struct change *change) {
     struct stash *stash = stash_new();
     struct workload *workload;
-    size_t count = workloads_list(stash, entry->model, &workload);
+    size_t count = workloads_list(stash, registry, entry, &workload);
     for (struct resolved *resolved = entry->resolved; resolved; resolved = resolved->next)
         resolved->wanted = false;
     for (size_t i = 0; i < count; i++) {
@@ -401,7 +403,7 @@ static void entry_adopt(struct registry *registry, struct entry *entry, struct m
     domain_renew(registry, entry, change);
     claims_renew(registry, entry, change);
     model_free(before);
-    lookups_renew(entry, change);
+    lookups_renew(registry, entry, change);
     entry_touch(registry, entry);
     touched_compile(registry, now, change);
 }

@@ -14,6 +14,7 @@
 
 struct registry;
 struct own;
+struct fed; /* tenants/feed.h */
 
 struct registry_conf {
     const char *const *zones; /* the platform's own zones, lower case */
@@ -84,6 +85,9 @@ bool registry_check(struct registry *, const struct drop *, struct diags *);
  * `now` in Unix seconds. */
 bool registry_put(struct registry *, const struct drop *, int64_t now, struct diags *,
                   struct change *ret);
+/* All that the feed of this name knows of the tenant; none: nothing. Valid for the call. Unchanged: nothing is compiled. */
+void registry_feed(struct registry *, const char *tenant, const char *feed, const struct fed *,
+                   size_t count, int64_t now, struct change *ret);
 /* The tenant's files are gone. */
 void registry_remove(struct registry *, const char *tenant, int64_t now, struct change *ret);
 /* The machine has other addresses now. Tenants for whose pods that changes something are compiled. */

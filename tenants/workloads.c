@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * workloads.c - pods and compose services as one thing: something with labels and an address.
+ * workloads.c - pods, compose services and what feeds tell of as one thing: something with labels and an address.
  *
  * The pods of one set (a ReplicaSet, a StatefulSet) are one group: what owns them names it, else
  * generateName, else the pod
@@ -51,10 +51,37 @@ static bool has_labels(const struct dict *dict) {
     return false;
 }
 
-size_t workloads_list(struct stash *stash, const struct model *model, struct workload **ret) {
+struct fed_list {
+    struct stash *stash;
+    struct workload *item;
+    size_t count;
+};
+
+static void fed_count(void *user, const struct fed_workload *fed) {
+    (void)fed;
+    ++*(size_t *)user;
+}
+
+static void fed_take(void *user, const struct fed_workload *fed) {
+    static const struct dict none;
+    struct fed_list *list = user;
+    if (has_labels(&fed->labels))
+        list->item[list->count++] =
+            (struct workload){.object = stash_text(list->stash, fed->object),
+                              .group = stash_text(list->stash, fed->group),
+                              .file = "",
+                              .labels = &fed->labels,
+                              .annotations = &none,
+                              .fed = fed};
+}
+
+size_t workloads_list(struct stash *stash, const struct registry *registry,
+                      const struct entry *entry, struct workload **ret) {
+    const struct model *model = entry->model;
+    size_t fed = 0, count = 0;
+    feeds_each(registry, entry->name, fed_count, &fed);
     struct workload *list =
-        stash_array(stash, model->pods.count + model->compose.count + 1, sizeof *list);
-    size_t count = 0;
+        stash_array(stash, model->pods.count + model->compose.count + fed + 1, sizeof *list);
     for (size_t i = 0; i < model->pods.count; i++) {
         const struct pod_object *pod = model->pods.item[i];
         if (has_labels(&pod->head.metadata->labels) || has_labels(&pod->head.metadata->annotations))
@@ -65,6 +92,8 @@ size_t workloads_list(struct stash *stash, const struct model *model, struct wor
         if (has_labels(&service->labels))
             list[count++] = workload_of_compose(stash, service);
     }
+    struct fed_list all = {stash, list, count};
+    feeds_each(registry, entry->name, fed_take, &all);
     *ret = list;
-    return count;
+    return all.count;
 }

@@ -22,7 +22,7 @@ struct outer {
     bool on;
     int64_t workers, rate;
     char *user;
-    struct conf_list names, peers;
+    struct conf_list names, peers, homes;
     int access;
     struct inner inner;
 };
@@ -64,6 +64,7 @@ static const struct conf_field fields[] = {
      .offset = offsetof(struct outer, peers),
      .fields = peer_fields,
      .item_size = sizeof(struct peer)},
+    {.name = "homes", .type = CONF_PAIRS, .offset = offsetof(struct outer, homes)},
     {.name = "access",
      .type = CONF_ENUM,
      .offset = offsetof(struct outer, access),
@@ -107,15 +108,20 @@ static void written_fields_are_taken(void **state) {
     (void)state;
     struct outer outer;
     struct diags diags;
-    assert_true(fill("{on: false, workers: 64, rate: 1Gbit, user: x, names: one, peers: [{socket: "
-                     "/a}, {socket: /b}],"
-                     " access: json, inner: {header: 500ms, size: 1Mi}}",
-                     &outer, &diags));
+    assert_true(fill(
+        "{on: false, workers: 64, rate: 1Gbit, user: x, names: one, peers: [{socket: "
+        "/a}, {socket: /b}],"
+        " homes: {net-a: acme, net-b: globex}, access: json, inner: {header: 500ms, size: 1Mi}}",
+        &outer, &diags));
     assert_false(outer.on);
     assert_int_equal(outer.rate, 1000000000);
     assert_int_equal(outer.names.count, 1);
     assert_int_equal(outer.peers.count, 2);
     assert_string_equal(((struct peer *)outer.peers.item)[1].socket, "/b");
+    assert_int_equal(outer.homes.count, 2);
+    const struct conf_pair *home = outer.homes.item;
+    assert_string_equal(home[1].key, "net-b");
+    assert_string_equal(home[1].value, "globex");
     assert_int_equal(outer.access, 1);
     assert_int_equal(outer.inner.header_ms, 500);
     conf_fini(fields, &outer);
@@ -126,18 +132,18 @@ static void every_mistake_is_told_with_its_place(void **state) {
     (void)state;
     struct outer outer;
     struct diags diags;
-    assert_false(fill(
-        "on: 3\nrate: fast\npeers: [{}]\naccess: xml\ninner: {header: 2h, bogus: 1}\nunknown: 1\n",
-        &outer, &diags));
-    assert_int_equal(diags.errors, 8);
+    assert_false(fill("on: 3\nrate: fast\npeers: [{}]\nhomes: {a: [1], b: c}\naccess: xml\ninner: "
+                      "{header: 2h, bogus: 1}\nunknown: 1\n",
+                      &outer, &diags));
+    assert_int_equal(diags.errors, 9);
     char *text = NULL;
     size_t length;
     FILE *out = open_memstream(&text, &length);
     diags_print(&diags, out);
     fclose(out);
     assert_non_null(strstr(text, "edge.yaml:1:5: on: true or false\n"));
-    assert_non_null(strstr(text, "edge.yaml:5:17: header: must be 1 to 60000ms\n"));
-    assert_non_null(strstr(text, "edge.yaml:5:21: unknown key `bogus`\n"));
+    assert_non_null(strstr(text, "edge.yaml:6:17: header: must be 1 to 60000ms\n"));
+    assert_non_null(strstr(text, "edge.yaml:6:21: unknown key `bogus`\n"));
     assert_non_null(strstr(text, "workers is missing\n"));
     free(text);
     conf_fini(fields, &outer);

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * serve.c - one client of the proxy: a head is read, judged by path.c, and answered; then the next.
+ *
+ * Nothing of a request reaches the engine but what path.c has written anew. Heads, waits and answers are bounded.
+ */
+#include "core/map.h"
+#include "modules/docker/http.h"
+#include "modules/docker/path.h"
+#include "modules/docker/proxy.h"
+#include "modules/docker/shown.h"
+#include <errno.h>
+#include <llhttp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+enum {
+    HEAD_MOST = 16384,
+    PATIENCE_S = 30,
+    LOOK_MS = 1000,
+    KNOWN_MOST = 10000,
+    QUEUE_MOST = 4 << 20
+};
+
+struct client {
+    const struct proxy *proxy;
+    int fd;
+    struct line *line;
+    char data[HEAD_MOST];
+    size_t length; /* read and not used yet */
+    /* of the request */
+    char method[24], target[4096], agent[64]; /* User-Agent, its begin */
+    size_t target_length, head;
+    bool too_long, has_body, upgrade, keeps;
+};
+
+/* ---- a head ---- */
+
+static int url_take(llhttp_t *parser, const char *at, size_t length) {
+    struct client *c = parser->data;
+    if (c->target_length + length >= sizeof c->target) {
+        c->too_long = true;
+        return 0;
+    }
+    memcpy(c->target + c->target_length, at, length);
+    c->target_length += length;
+    c->target[c->target_length] = 0;
+    return 0;
+}
+
+static int head_done(llhttp_t *parser) {
+    struct client *c = parser->data;
+    snprintf(c->method, sizeof c->method, "%s",
+             llhttp_method_name((llhttp_method_t)parser->method));
+    c->has_body = parser->content_length || parser->flags & F_CHUNKED;
+    c->upgrade = parser->upgrade;
+    c->keeps = llhttp_should_keep_alive(parser);
+    return HPE_PAUSED;
+}
+
+static void agent_take(struct client *c) {
+    static const char field[] = "user-agent:";
+    const char *end = c->data + c->head, *line = c->data;
+    *c->agent = 0;
+    for (; line < end; line = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1)
+        if ((size_t)(end - line) > sizeof field && !strncasecmp(line, field, sizeof field - 1)) {
+            const char *value = line + sizeof field - 1 + (line[sizeof field - 1] == ' ');
+            size_t length =
+                (size_t)((const char *)memchr(line, '\n', (size_t)(end - line)) - value);
+            length = length < sizeof c->agent ? length : sizeof c->agent - 1;
+            memcpy(c->agent, value, length);
+            c->agent[length] = 0;
+        }
+}
+
+static bool head_parse(struct client *c) {
+    llhttp_settings_t settings;
+    llhttp_t parser;
+    llhttp_settings_init(&settings);
+    settings.on_url = url_take;
+    settings.on_headers_complete = head_done;
+    llhttp_init(&parser, HTTP_REQUEST, &settings);
+    parser.data = c;
+    c->target_length = 0;
+    c->too_long = false;
+    *c->method = 0;
+    llhttp_execute(&parser, c->data, c->head);
+    return *c->method && !c->too_long;
+}
+
+/* False: there is none, or none that is one. */
+static bool head_read(struct client *c) {
+    for (;;) {
+        const char *end = memmem(c->data, c->length, "\r\n\r\n", 4);
+        if (end) {
+            c->head = (size_t)(end + 4 - c->data);
+            agent_take(c);
+            return head_parse(c);
+        }
+        ssize_t n =
+            c->length < HEAD_MOST ? recv(c->fd, c->data + c->length, HEAD_MOST - c->length, 0) : 0;
+        if (n <= 0)
+            return false;
+        c->length += (size_t)n;
+    }
+}
+
+static void head_drop(struct client *c) {
+    c->length -= c->head;
+    memmove(c->data, c->data + c->head, c->length);
+}
+
+/* ---- answers ---- */
+
+static bool answer_send(const struct client *c, long status, const char *type, const char *fields,
+                        const char *body, size_t length) {
+    char head[1200];
+    bool bodiless = !strcmp(c->method, "HEAD");
+    int n = snprintf(
+        head, sizeof head, "HTTP/1.1 %ld %s\r\n%sContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n",
+        status, status == 200 ? "OK" : "Answer", fields, *type ? type : "application/json", length,
+        c->keeps ? "" : "Connection: close\r\n");
+    return send_all(c->fd, head, (size_t)n) && (bodiless || send_all(c->fd, body, length)) &&
+           c->keeps;
+}
+
+static bool refuse(struct client *c, long status, const char *why) {
+    char body[300];
+    c->keeps = c->keeps && !c->has_body; /* what follows the head is not read */
+    int n = snprintf(body, sizeof body, "{\"message\":\"%s\"}\n", why);
+    return answer_send(c, status, "application/json", "", body, (size_t)n);
+}
+
+static bool reply_send(const struct client *c, const struct reply *r) {
+    return answer_send(c, r->status, r->type, r->passed, r->body, r->length);
+}
+
+static bool json_send(const struct client *c, const struct reply *r, const json_t *json) {
+    char *text = json_dumps(json, JSON_COMPACT);
+    bool good = text && answer_send(c, 200, "application/json", r->passed, text, strlen(text));
+    free(text);
+    return good;
+}
+
+/* ---- what is shown ---- */
+
+static json_t *rows_get(const struct client *c, const char *kind) {
+    char *text = c->proxy->call->get(c->proxy->call, kind);
+    json_t *rows = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    return rows;
+}
+
+static bool list_answer(struct client *c, const struct reply *r, const struct shown *s) {
+    json_t *rows = json_bounded(r->body, r->length), *list = shown_list(s, rows);
+    bool good = list ? json_send(c, r, list) : refuse(c, 502, "the engine has answered no list");
+    json_decref(list);
+    json_decref(rows);
+    return good;
+}
+
+static bool inspect_answer(struct client *c, const struct reply *r, const struct shown *s) {
+    json_t *inspected = json_bounded(r->body, r->length);
+    bool good;
+    if (!json_is_object(inspected) || !shown_is(s, inspected)) {
+        good = refuse(c, 404, "No such container");
+    } else {
+        shown_inspected(s, inspected);
+        good = json_send(c, r, inspected);
+    }
+    json_decref(inspected);
+    return good;
+}
+
+static bool shown_answer(struct client *c, enum question question, const struct reply *r) {
+    json_t *ports = rows_get(c, "ports"), *tenants = rows_get(c, "tenants");
+    const struct shown s = {&c->proxy->engine, c->proxy->call->tenant, ports, tenants,
+                            shown_by_address(c->agent)};
+    bool good = question == QUESTION_LIST ? list_answer(c, r, &s) : inspect_answer(c, r, &s);
+    json_decref(ports);
+    json_decref(tenants);
+    return good;
+}
+
+/* What an engine says of a container that is not there names it as the client did; others' must sound the same. */
+static bool asked_answer(struct client *c, const struct asked_path *asked) {
+    struct reply r;
+    struct err err;
+    bool good, shown = asked->question == QUESTION_LIST || asked->question == QUESTION_INSPECT;
+    bool head = !strcmp(c->method, "HEAD");
+    if (!line_ask(c->line, head, asked->ask, REPLY_MOST, &r, &err))
+        good = refuse(c, 502, "the engine does not answer");
+    else if (r.status == 404 && asked->question == QUESTION_INSPECT)
+        good = refuse(c, 404, "No such container");
+    else if (shown && r.status == 200)
+        good = shown_answer(c, asked->question, &r);
+    else
+        good = reply_send(c, &r);
+    reply_fini(&r);
+    return good;
+}
+
+/* ---- events ---- */
+
+struct telling {
+    struct client *c;
+    struct map known; /* id -> &yes or &no: a container that is gone can't be looked at any more */
+    char *queue;      /* lines that came and were not judged yet */
+    size_t length;
+    bool broken;
+};
+static char yes, no;
+
+static void line_queue(void *user, const char *line, size_t length) {
+    struct telling *t = user;
+    char *queue =
+        t->length + length + 1 > QUEUE_MOST ? NULL : realloc(t->queue, t->length + length + 1);
+    if (!queue) {
+        t->broken = true;
+        return;
+    }
+    memcpy(queue + t->length, line, length);
+    queue[t->length + length] = '\n';
+    t->queue = queue;
+    t->length += length + 1;
+}
+
+static void line_lost(void *user) {
+    ((struct telling *)user)->broken = true;
+}
+
+static bool container_is_shown(struct telling *t, const char *id) {
+    const struct proxy *p = t->c->proxy;
+    const struct shown s = {&p->engine, p->call->tenant, NULL, NULL, false};
+    char path[100];
+    struct reply r;
+    struct err err;
+    const void *known = map_get(&t->known, id);
+    if (known)
+        return known == &yes;
+    snprintf(path, sizeof path, "/containers/%s/json", id);
+    bool asked = line_get(t->c->line, path, REPLY_MOST, &r, &err) && r.status == 200;
+    json_t *inspected = asked ? json_bounded(r.body, r.length) : NULL;
+    bool shown = json_is_object(inspected) && shown_is(&s, inspected);
+    if (inspected && t->known.count < KNOWN_MOST)
+        map_put(&t->known, id, shown ? &yes : &no);
+    json_decref(inspected);
+    reply_fini(&r);
+    return shown;
+}
+
+static bool event_is_shown(struct telling *t, const char *line, size_t length) {
+    json_t *event = json_bounded(line, length);
+    const json_t *actor = json_object_get(event, "Actor");
+    const char *type = json_text(event, "Type"), *id = "";
+    if (!strcmp(type, "container"))
+        id = json_text(actor, "ID");
+    else if (!strcmp(type, "network"))
+        id = json_text(json_object_get(actor, "Attributes"), "container");
+    bool shown =
+        json_is_object(event) && (!t->c->proxy->call->tenant || t->c->proxy->engine.tenant ||
+                                  (id_good(id) && container_is_shown(t, id)));
+    json_decref(event);
+    return shown;
+}
+
+static void lines_tell(struct telling *t) {
+    char head[16];
+    for (const char *line = t->queue, *end = t->queue + t->length, *next; line && line < end;
+         line = next) {
+        next = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1;
+        size_t length = (size_t)(next - line);
+        if (t->broken || !event_is_shown(t, line, length - 1))
+            continue;
+        int n = snprintf(head, sizeof head, "%zx\r\n", length);
+        t->broken = !send_all(t->c->fd, head, (size_t)n) || !send_all(t->c->fd, line, length) ||
+                    !send_all(t->c->fd, "\r\n", 2);
+    }
+    t->length = 0;
+}
+
+static bool client_is_there(const struct client *c) {
+    char byte;
+    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* Whose containers are there before it begins, so that their ends are told as well. */
+static void known_fill(struct telling *t) {
+    struct reply r;
+    struct err err;
+    size_t i;
+    json_t *row, *rows = NULL;
+    bool filtered = t->c->proxy->call->tenant && !t->c->proxy->engine.tenant;
+    if (filtered && line_get(t->c->line, "/containers/json?all=1", REPLY_MOST, &r, &err)) {
+        rows = json_bounded(r.body, r.length);
+        reply_fini(&r);
+    }
+    json_array_foreach(rows, i, row) {
+        if (id_good(json_text(row, "Id")))
+            container_is_shown(t, json_text(row, "Id"));
+    }
+    json_decref(rows);
+}
+
+static void events_answer(struct client *c, const struct asked_path *asked) {
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                               "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+    struct telling t = {.c = c};
+    struct err err;
+    struct events *events =
+        events_open(c->line, asked->ask, &(struct events_taker){line_queue, line_lost, &t});
+    bool flows = events != NULL;
+    for (int64_t waited = 0; flows && !events_flow(events) && waited < LOOK_MS; waited += 20)
+        flows = events_wait(events, 20, &err);
+    if (!events || (!flows && !events_flow(events))) {
+        refuse(c, 502, "the engine tells no events");
+    } else {
+        known_fill(&t);
+        t.broken |= !send_all(c->fd, head, sizeof head - 1);
+        lines_tell(&t);
+        while (flows && !t.broken && !c->proxy->ending && client_is_there(c)) {
+            flows = events_wait(events, LOOK_MS, &err);
+            lines_tell(&t);
+        }
+        if (!t.broken)
+            send_all(c->fd, "0\r\n\r\n", 5);
+    }
+    if (events)
+        events_close(events);
+    map_fini(&t.known);
+    free(t.queue);
+}
+
+/* ---- one request, and all ---- */
+
+/* False: the connection ends. */
+static bool request_answer(struct client *c) {
+    static struct asked_path const none;
+    const struct module_call *call = c->proxy->call;
+    struct asked_path asked = none;
+    enum question question =
+        c->has_body || c->upgrade ? QUESTION_OTHER : path_read(c->method, c->target, &asked);
+    bool filtered = call->tenant && !c->proxy->engine.tenant;
+    if (question == QUESTION_OTHER && call->all) {
+        tunnel(c->fd, c->proxy->engine.socket, c->data, c->length, c->head, c->upgrade);
+        return false;
+    }
+    head_drop(c);
+    if (question == QUESTION_OTHER)
+        return refuse(c, 403, "this socket only shows containers and events");
+    if (question == QUESTION_INFO && filtered && !call->all)
+        return refuse(c, 403, "this engine has more than one tenant");
+    if (question != QUESTION_EVENTS)
+        return asked_answer(c, &asked);
+    events_answer(c, &asked);
+    return false;
+}
+
+void serve(const struct proxy *p, int fd) {
+    struct timeval patience = {.tv_sec = PATIENCE_S};
+    struct client *c = calloc(1, sizeof *c);
+    if (!c)
+        return;
+    c->proxy = p;
+    c->fd = fd;
+    c->line = line_new(p->engine.socket, &p->ending);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    while (c->line && !p->ending && head_read(c) && request_answer(c))
+        continue;
+    line_free(c->line);
+    free(c);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * wire.h - what an engine answers, read from JSON into structs. Pure. An engine's answer is input like any other: how much of it is
+ * read is bounded, wrong types are as good as absent.
+ */
+#pragma once
+#include "core/diag.h"
+#include "core/stash.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    ID_ROOM = 65,          /* 64 hexadecimal digits */
+    VALUES_MOST = 1 << 20, /* in one answer */
+    CONTAINERS_MOST = 4096,
+    NETWORKS_MOST = 16,
+    LABELS_MOST = 64,
+};
+
+/* NULL: it is no JSON, or would take more memory than its length lets expect. */
+json_t *json_bounded(const char *text, size_t length);
+const char *json_text(const json_t *object, const char *key); /* "" where there is none */
+/* A container's id: 12 to 64 hexadecimal digits. It becomes part of a path. */
+bool id_good(const char *id);
+
+/* ---- one container, from the list or from inspect ---- */
+
+struct container_network {
+    const char *name;
+    const char *address[2]; /* IPv4, IPv6; "": it has none */
+};
+struct container_label {
+    const char *key, *value;
+};
+struct container {
+    char id[ID_ROOM];
+    bool runs;             /* paused and restarting ones do not end */
+    const char *not_ready; /* why; NULL: it is ready */
+    const char *name;      /* "web-1" */
+    const char *group;     /* one for the replicas of a compose or stack service; else its name */
+    const char *shares;    /* id or name of the container in whose network it runs; or NULL */
+    bool host;             /* it runs in the host's network */
+    struct container_network network[NETWORKS_MOST];
+    size_t network_count;
+    struct container_label label[LABELS_MOST]; /* kr.ingress.* only */
+    size_t label_count;
+};
+/* Of GET /containers/ID/json. False: it is none. What it points to is in the stash. */
+bool container_read(struct stash *, const json_t *inspected, struct container *ret);
+
+/* ---- rows of GET /containers/json ---- */
+
+struct listed {
+    char id[ID_ROOM];
+    bool labelled;   /* some kr.ingress.* is there */
+    uint64_t digest; /* of what says that it must be inspected again */
+};
+bool listed_read(const json_t *row, struct listed *ret);
+
+/* ---- of one as listed or as inspected ---- */
+
+/* What its raw ports belong to: one for the replicas of a compose or stack service; else its name. */
+const char *container_group(struct stash *, const json_t *container);
+bool container_asks(const json_t *container,
+                    int port); /* by a label of its own, of whatever value */
+/* Names of its networks; "host" for the host's. How many there are. */
+size_t networks_named(const json_t *container, const char *ret[NETWORKS_MOST]);
+
+/* ---- a line of GET /events ---- */
+
+enum happened { HAPPENED_NOTHING, HAPPENED_CONTAINER, HAPPENED_GARBAGE };
+/* HAPPENED_CONTAINER: something that may change a route, of the container `id`. */
+enum happened event_read(const char *line, size_t length, char id[ID_ROOM]);
