@@ -139,8 +139,7 @@ static bool event_see(struct scan *s, const yaml_event_t *event) {
     case YAML_DOCUMENT_START_EVENT:
         s->depth = 0;
         s->is_map[0] = s->is_key[0] = s->in_metadata = false;
-        /* a document without `---` begins where the text does */
-        return document_add(s, event->data.document_start.implicit ? 0 : begin);
+        return document_add(s, begin);
     case YAML_SCALAR_EVENT:
         if (event->data.scalar.length || !event->data.scalar.plain_implicit || s->depth)
             content_see(s, event, begin);
