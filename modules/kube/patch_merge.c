@@ -93,7 +93,7 @@ static json_t *value_clean(const json_t *value) {
         return json_deep_copy(value);
     clean = json_array();
     json_array_foreach(value, i, child) {
-        json_t *copy = value_clean(child);
+        json_t *copy = json_object_get(child, directive) ? NULL : value_clean(child);
         if (copy)
             json_array_append_new(clean, copy);
     }

@@ -265,6 +265,8 @@ static void what_is_new_carries_no_directives(void **state) {
             "{'metadata':{'annotations':{'a':'b','c':null}},"
             "'spec':{'$setElementOrder/containers':[{'name':'x'}],'containers':[{'name':'x'}]}}",
             "{'metadata':{'annotations':{'a':'b'}},'spec':{'containers':[{'name':'x'}]}}");
+    patches(service_patch, "{'spec':{}}", "{'spec':{'ports':[{'port':1},{'$patch':'replace'}]}}",
+            "{'spec':{'ports':[{'port':1}]}}");
     patches(pod_patch, "{'metadata':{'name':'n'}}", "{'metadata':{'labels':{'$patch':'delete'}}}",
             "{'metadata':{'name':'n'}}");
 }
