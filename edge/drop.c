@@ -145,8 +145,9 @@ static enum drop_found found_read(struct drop_files *f, char *file, const char *
     errno = 0;
     if (source_add(f, path, &bytes, err))
         return DROP_READ;
-    *ret_again = errno == ENOENT && is_folder(folder);
-    return errno == ENOENT ? DROP_NONE : DROP_FAILED;
+    bool gone = errno == ENOENT;
+    *ret_again = gone && folder && is_folder(folder);
+    return gone ? DROP_NONE : DROP_FAILED;
 }
 
 enum drop_found drop_read(const char *conf_d, const char *tenant, struct drop_files *ret,

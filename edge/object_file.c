@@ -131,6 +131,17 @@ static char *text_plan(const struct found *f, const char *text, size_t length, s
     return document_remove(s->text, s->length, &f->documents, f->document, ret_length);
 }
 
+/* `file` will hold `after` (taken); NULL: it goes. */
+static bool file_plan(const struct object_place *at, struct object_plan *p, const char *file,
+                      char *after, size_t length, struct err *err) {
+    char *name = strdup(file); /* `file` may be a name in `after` that goes */
+    bool kept = name && drop_put(&p->after, at->conf_d, name, after, length);
+    if (!name)
+        free(after);
+    p->file = name;
+    return kept || err_set(err, "out of memory");
+}
+
 static bool change_plan(const struct object_place *at, struct object_plan *p, const struct found *f,
                         const char *text, size_t length, struct err *err) {
     size_t after_length = 0;
@@ -138,12 +149,9 @@ static bool change_plan(const struct object_place *at, struct object_plan *p, co
     if (is_operators(f->source->name))
         return err_set(err, "%s/%s stands in %s, which only the operator writes", at->kind,
                        at->name, f->source->name);
-    p->file = strdup(f->source->name);
     char *after = goes ? NULL : text_plan(f, text, length, &after_length);
-    if (!p->file || (!after && !goes))
-        return err_set(err, "out of memory");
-    return drop_put(&p->after, at->conf_d, p->file, after, after_length) ||
-           err_set(err, "out of memory");
+    return after || goes ? file_plan(at, p, f->source->name, after, after_length, err)
+                         : err_set(err, "out of memory");
 }
 
 /* A new object: a file of its own, or, where something else has that file, one document more in it. */
@@ -153,9 +161,8 @@ static bool addition_plan(const struct object_place *at, struct object_plan *p, 
     size_t after_length = length;
     char *after = taken ? document_append(taken->text, taken->length, text, length, &after_length)
                         : strndup(text, length);
-    p->file = strdup(at->file_name);
-    return (p->file && after && drop_put(&p->after, at->conf_d, p->file, after, after_length)) ||
-           err_set(err, "out of memory");
+    return after ? file_plan(at, p, at->file_name, after, after_length, err)
+                 : err_set(err, "out of memory");
 }
 
 /* conf.d itself may be a link; what lies in it may not. */

@@ -6,6 +6,7 @@
  */
 #include "modules/kube/yaml_out.h"
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -265,8 +266,6 @@ bool yaml_file_name(const char *kind, const char *name, char ret[YAML_NAME_MAX +
     }
     if (strspn(name, inner) != name_length || strchr("-_.", name[0]))
         return false;
-    ret[kind_length] = '.';
-    memcpy(ret + kind_length + 1, name, name_length);
-    memcpy(ret + kind_length + 1 + name_length, ".yaml", sizeof ".yaml");
+    snprintf(ret + kind_length, YAML_NAME_MAX + 1 - kind_length, ".%s.yaml", name);
     return true;
 }
