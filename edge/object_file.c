@@ -49,8 +49,8 @@ static bool file_split(const struct source *s, char **ret_grant, size_t *grant_l
         fwrite(s->text + one->begin, 1, one->end - one->begin, out);
     }
     documents_free(&d);
-    bool good = (grant && !fclose(grant)) & (rest && !fclose(rest));
-    return good || err_set(err, "out of memory");
+    bool granted = grant && !fclose(grant), rested = rest && !fclose(rest);
+    return (granted && rested) || err_set(err, "out of memory");
 }
 
 /* What a folder would hold that says what the file says. */
@@ -74,9 +74,9 @@ static bool folder_plan(const struct object_place *at, struct object_plan *p, st
         free(rest);
         rest = NULL;
     }
-    return (drop_put(&p->after, at->conf_d, "tenant.yaml", grant, grant_length) &
-            drop_put(&p->after, at->conf_d, "objects.yaml", rest, rest_length)) ||
-           err_set(err, "out of memory");
+    bool granted = drop_put(&p->after, at->conf_d, "tenant.yaml", grant, grant_length);
+    bool rested = drop_put(&p->after, at->conf_d, "objects.yaml", rest, rest_length);
+    return (granted && rested) || err_set(err, "out of memory");
 }
 
 struct found {                   /* where an object stands */

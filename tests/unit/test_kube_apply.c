@@ -210,8 +210,8 @@ static void strange_managed_fields_are_survived(void **state) {
     static const char *const strange[] = {
         "[1,'x',null,{}]",
         "[{'manager':'m','operation':'Apply','fieldsV1':{'f:spec':7,'k:{':{},'':{},'f:':[]}}]",
-        "[{'manager':'alice','operation':'Apply','fieldsV1':"
-        "{'f:spec':{'f:ports':{'k:nonsense':{},'f:x':{}},'f:type':{'f:y':{}}}}}]",
+        ("[{'manager':'alice','operation':'Apply','fieldsV1':"
+         "{'f:spec':{'f:ports':{'k:nonsense':{},'f:x':{}},'f:type':{'f:y':{}}}}}]"),
     };
     for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
         json_t *s = js("{" HEAD ",'spec':{'type':'NodePort','ports':[{'port':80}]}}");

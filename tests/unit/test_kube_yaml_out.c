@@ -142,8 +142,8 @@ static void what_is_text_to_us_is_text_to_everybody(void **state) {
                                           "\x7f",
                                           "\xc2\x85",
                                           "\xe2\x80\xa8",
-                                          "\xef\xbb\xbf"
-                                          "a",
+                                          ("\xef\xbb\xbf"
+                                           "a"),
                                           "\xf0\x9f\x98\x80",
                                           "\xc3\xbc",
                                           "a\\nb",
