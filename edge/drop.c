@@ -110,12 +110,29 @@ static bool is_folder(const char *path) {
     return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
+/* Is this folder what the edge made of that very file? */
+static bool folder_replaces(const char *folder, const char *file) {
+    struct err err;
+    size_t length, was_length;
+    char *path = path_join(folder, DROP_INSTEAD_OF);
+    char *was = path ? file_read(path, DROP_FILE_MAX, &was_length, &err) : NULL;
+    char *text = was ? file_read(file, DROP_FILE_MAX, &length, &err) : NULL;
+    bool same = text && length == was_length && !memcmp(text, was, length);
+    free(path);
+    free(was);
+    free(text);
+    return same;
+}
+
+/* `ret_again`: what was there a moment ago is not: the edge was turning the file into a folder. */
 static enum drop_found found_read(struct drop_files *f, char *file, const char *folder,
-                                  struct err *err) {
+                                  bool *ret_again, struct err *err) {
     struct stat st;
     size_t bytes = 0;
     bool has_file = file && !lstat(file, &st), has_folder = folder && is_folder(folder);
-    if (has_file && has_folder) {
+    *ret_again = false;
+    if (has_file && has_folder && !folder_replaces(folder, file)) {
+        *ret_again = lstat(file, &st) < 0;
         err_set(err, "both %s and %s/ are there: remove one of them", file, folder);
         return DROP_FAILED;
     }
@@ -128,7 +145,9 @@ static enum drop_found found_read(struct drop_files *f, char *file, const char *
     errno = 0;
     if (source_add(f, path, &bytes, err))
         return DROP_READ;
-    return errno == ENOENT ? DROP_NONE : DROP_FAILED;
+    bool gone = errno == ENOENT;
+    *ret_again = gone && folder && is_folder(folder);
+    return gone ? DROP_NONE : DROP_FAILED;
 }
 
 enum drop_found drop_read(const char *conf_d, const char *tenant, struct drop_files *ret,
@@ -138,7 +157,10 @@ enum drop_found drop_read(const char *conf_d, const char *tenant, struct drop_fi
     ret->drop.tenant = ret->tenant;
     if (asprintf(&file, "%s/%s.yaml", conf_d, tenant) < 0)
         file = NULL;
-    enum drop_found found = found_read(ret, file, folder, err);
+    bool again;
+    enum drop_found found = found_read(ret, file, folder, &again, err);
+    if (again)
+        found = found_read(ret, file, folder, &again, err);
     int why = errno;
     if (found != DROP_READ)
         drop_free(ret);
@@ -156,6 +178,43 @@ void drop_free(struct drop_files *f) {
     free(f->source);
     free(f->tenant);
     *f = (struct drop_files){0};
+}
+
+static void digest_renew(struct drop_files *f) {
+    f->digest = 0;
+    for (size_t i = 0; i < f->drop.source_count; i++)
+        digest_add(f, &f->source[i]);
+}
+
+static void source_remove(struct drop_files *f, size_t at) {
+    free((char *)f->source[at].path);
+    free((char *)f->source[at].text);
+    memmove(&f->source[at], &f->source[at + 1], (--f->drop.source_count - at) * sizeof *f->source);
+}
+
+bool drop_put(struct drop_files *f, const char *conf_d, const char *name, char *text,
+              size_t length) {
+    size_t at = 0;
+    char *path = NULL;
+    while (at < f->drop.source_count && strcmp(f->source[at].name, name) < 0)
+        at++;
+    if (at < f->drop.source_count && !strcmp(f->source[at].name, name))
+        source_remove(f, at);
+    if (text) {
+        struct source *more = realloc(f->source, (f->drop.source_count + 1) * sizeof *more);
+        if (!more || asprintf(&path, "%s/%s/%s", conf_d, f->tenant, name) < 0) {
+            f->source = more ? more : f->source;
+            f->drop.source = f->source;
+            free(text);
+            return false;
+        }
+        f->source = more;
+        f->drop.source = more;
+        memmove(&more[at + 1], &more[at], (f->drop.source_count++ - at) * sizeof *more);
+        more[at] = (struct source){path, path + strlen(path) - strlen(name), text, length};
+    }
+    digest_renew(f);
+    return true;
 }
 
 /* --- all tenants -----------------------------------------------------------------------------*/

@@ -3,12 +3,17 @@
  *
  * Symbolic links to files and folders are followed, as conf.d is the operator's (mounted ConfigMaps are links); anything
  * but a regular file is refused. Names that start with a dot are never read: editors and rsync put theirs there.
+ *
+ * NAME.yaml beside NAME/ is an error, but for one: while the edge itself turns a file into a folder (object_file.c), the folder
+ * holds a copy of that file, DROP_INSTEAD_OF. As long as the two are the same bytes, the folder is what is read.
  */
 #pragma once
 #include "core/map.h"
 #include "tenants/registry.h"
 
 enum { DROP_FILE_MAX = 4 << 20, DROP_BYTES_MAX = 64 << 20, DROP_FILES_MAX = 10000 };
+
+#define DROP_INSTEAD_OF ".instead-of"
 
 enum drop_found {
     DROP_NONE,
@@ -26,6 +31,9 @@ struct drop_files {
 enum drop_found drop_read(const char *conf_d, const char *tenant, struct drop_files *ret,
                           struct err *);
 void drop_free(struct drop_files *);
+/* One file of a folder as it will be: takes its place among the others, or goes (`text` NULL). Takes `text`, malloc'd. False: no
+ * memory. */
+bool drop_put(struct drop_files *, const char *conf_d, const char *name, char *text, size_t length);
 
 /* Is this entry of conf.d a tenant's, going by its name? Its tenant's name goes to `ret`. */
 bool drop_tenant_of(const char *entry, bool is_folder, char ret[256]);

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * test_object_file.c - an object is written into a tenant's folder: whole, where it stood, and over nobody's work.
+ * link: edge/object_file.c edge/documents.c edge/drop.c edge/file.c
+ */
+#include "edge/file.h"
+#include "edge/object_file.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char conf_d[64];
+
+static const char *path_of(const char *name) {
+    static char text[4][300];
+    static unsigned turn;
+    char *out = text[turn++ % 4];
+    snprintf(out, sizeof *text, "%s/%s", conf_d, name);
+    return out;
+}
+
+static int stage_make(void **state) {
+    (void)state;
+    strcpy(conf_d, "/tmp/ringress-object-XXXXXX");
+    return mkdtemp(conf_d) ? 0 : -1;
+}
+
+static int stage_remove(void **state) {
+    char command[128];
+    (void)state;
+    snprintf(command, sizeof command, "rm -r %s", conf_d);
+    return system(command);
+}
+
+static void lay(const char *name, const char *text) {
+    FILE *f = fopen(path_of(name), "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void holds(const char *name, const char *text) {
+    struct err err;
+    size_t length;
+    char *is = file_read(path_of(name), 1 << 20, &length, &err);
+    if (!is)
+        fail_msg("%s", err.text);
+    assert_string_equal(is, text);
+    free(is);
+}
+
+static void gone(const char *name) {
+    assert_int_equal(access(path_of(name), F_OK), -1);
+}
+
+#define SERVICE(name, more) "apiVersion: v1\nkind: Service\nmetadata:\n  name: " name "\n" more
+#define TENANT "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: acme}\nspec: {}\n"
+
+static struct object_place service_at(const char *name) {
+    static char file[100];
+    snprintf(file, sizeof file, "service.%s.yaml", name);
+    return (struct object_place){conf_d, "acme", "v1", "Service", name, file, false};
+}
+
+static enum object_done plan(const char *name, const char *text, struct object_plan *p,
+                             struct err *err) {
+    struct object_place at = service_at(name);
+    return object_plan(&at, text, text ? strlen(text) : 0, p, err);
+}
+
+static void write_good(const char *name, const char *text) {
+    struct object_plan p;
+    struct err err;
+    if (plan(name, text, &p, &err) != OBJECT_DONE || object_commit(&p, &err) != OBJECT_DONE)
+        fail_msg("%s", err.text);
+    /* what was planned is what is read now, to the digest */
+    struct drop_files now;
+    assert_int_equal(drop_read(conf_d, "acme", &now, &err), DROP_READ);
+    assert_int_equal(now.digest, p.after.digest);
+    assert_int_equal(now.drop.folder, p.after.drop.folder);
+    drop_free(&now);
+    object_plan_fini(&p);
+}
+
+static void folder_lay(void) {
+    mkdir(path_of("acme"), 0755);
+    lay("acme/tenant.yaml", TENANT);
+}
+
+static void a_new_object_gets_a_file_of_its_own(void **state) {
+    (void)state;
+    struct stat st;
+    folder_lay();
+    write_good("web", SERVICE("web", ""));
+    holds("acme/service.web.yaml", SERVICE("web", ""));
+    assert_int_equal(stat(path_of("acme/service.web.yaml"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0644);
+    struct object_place at = {conf_d, "acme", "v1", "Secret", "s", "secret.s.yaml", true};
+    struct object_plan p;
+    struct err err;
+    static const char secret[] = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
+    assert_int_equal(object_plan(&at, secret, strlen(secret), &p, &err), OBJECT_DONE);
+    assert_int_equal(object_commit(&p, &err), OBJECT_DONE);
+    object_plan_fini(&p);
+    assert_int_equal(stat(path_of("acme/secret.s.yaml"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    gone("acme/.ringress.tmp");
+}
+
+static void an_object_is_changed_where_it_stands(void **state) {
+    (void)state;
+    folder_lay();
+    lay("acme/all.yaml", "# mine\n" SERVICE("a", "") "# of a\n---\n# b\n" SERVICE("b", "x: 1\n"));
+    write_good("b", SERVICE("b", "x: 2\n"));
+    holds("acme/all.yaml", "# mine\n" SERVICE("a", "") "# of a\n---\n# b\n" SERVICE("b", "x: 2\n"));
+    gone("acme/service.b.yaml");
+    write_good("a", NULL);
+    holds("acme/all.yaml", "# mine\n# of a\n---\n# b\n" SERVICE("b", "x: 2\n"));
+    write_good("b", NULL);
+    gone("acme/all.yaml");
+    holds("acme/tenant.yaml", TENANT);
+}
+
+static void a_file_of_that_name_that_holds_another_is_kept(void **state) {
+    (void)state;
+    folder_lay();
+    lay("acme/service.web.yaml", SERVICE("other", ""));
+    write_good("web", SERVICE("web", ""));
+    holds("acme/service.web.yaml", SERVICE("other", "") "---\n" SERVICE("web", ""));
+}
+
+static void a_file_becomes_a_folder_at_the_first_write(void **state) {
+    (void)state;
+    lay("acme.yaml", "# grant\n" TENANT "---\n# a\n" SERVICE("a", "") "---\n" SERVICE("b", ""));
+    write_good("c", SERVICE("c", ""));
+    gone("acme.yaml");
+    gone("acme/" DROP_INSTEAD_OF);
+    gone(".acme.new");
+    gone(".acme.old");
+    holds("acme/tenant.yaml", "# grant\n" TENANT);
+    holds("acme/objects.yaml", "---\n# a\n" SERVICE("a", "") "---\n" SERVICE("b", ""));
+    holds("acme/service.c.yaml", SERVICE("c", ""));
+    write_good("a", SERVICE("a", "x: 1\n"));
+    holds("acme/objects.yaml", "---\n# a\n" SERVICE("a", "x: 1\n") "---\n" SERVICE("b", ""));
+}
+
+static void an_object_of_the_file_changes_on_the_way(void **state) {
+    (void)state;
+    lay("acme.yaml", SERVICE("a", "") "---\n" TENANT "---\n" SERVICE("b", ""));
+    write_good("b", SERVICE("b", "x: 1\n"));
+    holds("acme/tenant.yaml", "---\n" TENANT);
+    holds("acme/objects.yaml", SERVICE("a", "") "---\n" SERVICE("b", "x: 1\n"));
+}
+
+/* Cut off after the folder came and before the file went: the folder counts, and the next write ends it. */
+static void between_file_and_folder_the_tenant_is_whole(void **state) {
+    (void)state;
+    struct drop_files now;
+    struct err err;
+    folder_lay();
+    lay("acme.yaml", TENANT "---\n" SERVICE("a", ""));
+    assert_int_equal(drop_read(conf_d, "acme", &now, &err), DROP_FAILED);
+    lay("acme/" DROP_INSTEAD_OF, TENANT "---\n" SERVICE("a", ""));
+    assert_int_equal(drop_read(conf_d, "acme", &now, &err), DROP_READ);
+    assert_true(now.drop.folder);
+    drop_free(&now);
+    lay("acme.yaml", TENANT); /* another file: somebody else's */
+    assert_int_equal(drop_read(conf_d, "acme", &now, &err), DROP_FAILED);
+    assert_non_null(strstr(err.text, "remove one of them"));
+    lay("acme.yaml", TENANT "---\n" SERVICE("a", ""));
+    write_good("b", SERVICE("b", ""));
+    gone("acme.yaml");
+    gone("acme/" DROP_INSTEAD_OF);
+}
+
+enum { TENANTS = 40 };
+
+static const char *tenant_name(int i) {
+    static char name[16];
+    snprintf(name, sizeof name, "t%d", i);
+    return name;
+}
+
+static int read_until_stopped(void) {
+    for (int pass = 0; pass < 100000; pass++) {
+        bool stopped = access(path_of("stop"), F_OK) == 0;
+        for (int i = 0; i < TENANTS; i++) {
+            struct drop_files now;
+            struct err err;
+            if (drop_read(conf_d, tenant_name(i), &now, &err) != DROP_READ)
+                return 1;
+            bool whole = now.drop.source_count >= 1 && now.drop.folder >= stopped;
+            drop_free(&now);
+            if (!whole)
+                return 2;
+        }
+        if (stopped)
+            return 0;
+    }
+    return 3;
+}
+
+/* Somebody reads all the time, as `check` may: there is never a moment without a tenant, or with two of it. */
+static void a_reader_always_finds_the_tenant(void **state) {
+    (void)state;
+    int status;
+    for (int i = 0; i < TENANTS; i++) {
+        char file[32];
+        snprintf(file, sizeof file, "%s.yaml", tenant_name(i));
+        lay(file, TENANT "---\n" SERVICE("a", ""));
+    }
+    pid_t reader = fork();
+    if (!reader)
+        _exit(read_until_stopped());
+    for (int i = 0; i < TENANTS; i++) {
+        struct object_plan p;
+        struct err err;
+        struct object_place at = service_at("b");
+        at.tenant = tenant_name(i);
+        static const char text[] = SERVICE("b", "");
+        assert_int_equal(object_plan(&at, text, strlen(text), &p, &err), OBJECT_DONE);
+        assert_int_equal(object_commit(&p, &err), OBJECT_DONE);
+        object_plan_fini(&p);
+    }
+    lay("stop", "");
+    waitpid(reader, &status, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void what_somebody_wrote_meanwhile_is_not_lost(void **state) {
+    (void)state;
+    struct object_plan p;
+    struct err err;
+    folder_lay();
+    lay("acme/service.web.yaml", SERVICE("web", "x: 1\n"));
+    assert_int_equal(plan("web", SERVICE("web", "x: 2\n"), &p, &err), OBJECT_DONE);
+    lay("acme/service.web.yaml", SERVICE("web", "x: 3\n"));
+    assert_int_equal(object_commit(&p, &err), OBJECT_CHANGED);
+    object_plan_fini(&p);
+    holds("acme/service.web.yaml", SERVICE("web", "x: 3\n"));
+    gone("acme/.ringress.tmp");
+    assert_int_equal(plan("web", NULL, &p, &err), OBJECT_DONE);
+    lay("acme/service.web.yaml", SERVICE("web", "x: 4\n"));
+    assert_int_equal(object_commit(&p, &err), OBJECT_CHANGED);
+    object_plan_fini(&p);
+    holds("acme/service.web.yaml", SERVICE("web", "x: 4\n"));
+    assert_int_equal(plan("new", SERVICE("new", ""), &p, &err), OBJECT_DONE);
+    lay("acme/service.new.yaml", "# theirs\n");
+    assert_int_equal(object_commit(&p, &err), OBJECT_CHANGED);
+    object_plan_fini(&p);
+    holds("acme/service.new.yaml", "# theirs\n");
+    assert_int_equal(plan("web", SERVICE("web", ""), &p, &err), OBJECT_DONE);
+    unlink(path_of("acme/service.web.yaml"));
+    assert_int_equal(object_commit(&p, &err), OBJECT_CHANGED);
+    object_plan_fini(&p);
+    gone("acme/service.web.yaml");
+}
+
+static void a_file_that_changed_becomes_no_folder(void **state) {
+    (void)state;
+    struct object_plan p;
+    struct err err;
+    lay("acme.yaml", TENANT);
+    assert_int_equal(plan("web", SERVICE("web", ""), &p, &err), OBJECT_DONE);
+    lay("acme.yaml", TENANT "# theirs\n");
+    assert_int_equal(object_commit(&p, &err), OBJECT_CHANGED);
+    object_plan_fini(&p);
+    holds("acme.yaml", TENANT "# theirs\n");
+    gone("acme");
+    gone(".acme.new");
+}
+
+/* Each of many writers adds one document to one file, and tries again when another was first. */
+static void many_writers_lose_nothing(void **state) {
+    enum { WRITERS = 6, WRITES = 8 };
+    (void)state;
+    folder_lay();
+    lay("acme/all.yaml", SERVICE("a", ""));
+    for (int w = 0; w < WRITERS; w++) {
+        if (fork())
+            continue;
+        for (int i = 0; i < WRITES; i++) {
+            struct object_plan p;
+            struct err err;
+            char name[32], text[128];
+            snprintf(name, sizeof name, "s%d-%d", w, i);
+            snprintf(text, sizeof text, SERVICE("%s", ""), name);
+            struct object_place at = {conf_d, "acme", "v1", "Service", name, "all.yaml", false};
+            enum object_done done = OBJECT_CHANGED;
+            while (done == OBJECT_CHANGED) {
+                done = object_plan(&at, text, strlen(text), &p, &err);
+                if (done == OBJECT_DONE) {
+                    done = object_commit(&p, &err);
+                    object_plan_fini(&p);
+                }
+            }
+            if (done != OBJECT_DONE)
+                _exit(1);
+        }
+        _exit(0);
+    }
+    for (int w = 0, status; w < WRITERS; w++) {
+        wait(&status);
+        assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+    }
+    struct err err;
+    size_t length, names = 0;
+    char *text = file_read(path_of("acme/all.yaml"), 1 << 20, &length, &err);
+    for (const char *at = text; (at = strstr(at, "  name: s")); at++)
+        names++;
+    free(text);
+    assert_int_equal(names, WRITERS * WRITES);
+}
+
+static void what_is_the_operators_is_not_written(void **state) {
+    (void)state;
+    struct object_plan p;
+    struct err err;
+    folder_lay();
+    lay("acme/tenant.yaml", TENANT "---\n" SERVICE("a", ""));
+    assert_int_equal(plan("a", SERVICE("a", "x: 1\n"), &p, &err), OBJECT_FAILED);
+    assert_non_null(strstr(err.text, "only the operator writes"));
+    assert_int_equal(plan("a", NULL, &p, &err), OBJECT_FAILED);
+    static const char *const bad[] = {"tenant.yaml", "compose.yaml", "../x.yaml", ".x.yaml", "x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct object_place at = {conf_d, "acme", "v1", "Service", "n", bad[i], false};
+        assert_int_equal(object_plan(&at, "a: b\n", 5, &p, &err), OBJECT_FAILED);
+    }
+}
+
+static void links_are_not_followed(void **state) {
+    (void)state;
+    struct object_plan p;
+    struct err err;
+    folder_lay();
+    lay("elsewhere", SERVICE("a", ""));
+    assert_int_equal(symlink("../elsewhere", path_of("acme/a.yaml")), 0);
+    assert_int_equal(plan("a", SERVICE("a", "x: 1\n"), &p, &err), OBJECT_FAILED);
+    assert_non_null(strstr(err.text, "is a link"));
+    assert_int_equal(rename(path_of("acme"), path_of(".real")), 0);
+    assert_int_equal(symlink(".real", path_of("acme")), 0);
+    assert_int_equal(plan("b", SERVICE("b", ""), &p, &err), OBJECT_FAILED);
+    assert_non_null(strstr(err.text, "is a link"));
+    holds("elsewhere", SERVICE("a", ""));
+}
+
+static void what_is_not_there_is_said_to_be(void **state) {
+    (void)state;
+    struct object_plan p;
+    struct err err;
+    assert_int_equal(plan("a", SERVICE("a", ""), &p, &err), OBJECT_FAILED);
+    assert_non_null(strstr(err.text, "has no files"));
+    folder_lay();
+    assert_int_equal(plan("a", NULL, &p, &err), OBJECT_CHANGED);
+    lay("acme/list.yaml", "apiVersion: v1\nkind: List\nitems: []\n");
+    assert_int_equal(plan("a", NULL, &p, &err), OBJECT_FAILED);
+    assert_non_null(strstr(err.text, "unless in a List"));
+    lay("acme/bad.yaml", "a: [\n");
+    assert_int_equal(plan("a", SERVICE("a", ""), &p, &err), OBJECT_FAILED);
+    assert_non_null(strstr(err.text, "bad.yaml:"));
+}
+
+#define STORY(f) cmocka_unit_test_setup_teardown(f, stage_make, stage_remove)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        STORY(a_new_object_gets_a_file_of_its_own),
+        STORY(an_object_is_changed_where_it_stands),
+        STORY(a_file_of_that_name_that_holds_another_is_kept),
+        STORY(a_file_becomes_a_folder_at_the_first_write),
+        STORY(an_object_of_the_file_changes_on_the_way),
+        STORY(between_file_and_folder_the_tenant_is_whole),
+        STORY(a_reader_always_finds_the_tenant),
+        STORY(what_somebody_wrote_meanwhile_is_not_lost),
+        STORY(a_file_that_changed_becomes_no_folder),
+        STORY(many_writers_lose_nothing),
+        STORY(what_is_the_operators_is_not_written),
+        STORY(links_are_not_followed),
+        STORY(what_is_not_there_is_said_to_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
