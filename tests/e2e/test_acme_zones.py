@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """test_acme_zones.py - certificates and the DNS of their names, which is knot's: CAA records, and proofs that lie in a zone."""
 import contextlib
+import os
+import pathlib
+import pwd
+import re
+import stat
 
 import pytest
 
@@ -8,6 +13,7 @@ from acme_ca import Names, Pebble, Primary
 from acme_story import LONG, acme_section, drop_rows, edge_for, events, has, issued, peer, row, rows, tenant
 from edge import eventually
 from names import Knot
+from objects import documents, grant
 from own_ca import Ca
 from pod import EchoPod
 
@@ -107,3 +113,33 @@ def test_a_record_that_could_not_be_removed_is_removed_after_a_restart(authority
                 assert primary.texts(name) == shown, "the zone has not forgotten it by itself"
                 e.start()
                 eventually(lambda: primary.texts(name) == shown - len(left), LONG)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_keys_that_only_root_may_read_serve_an_edge_that_became_another_user(authority):
+    """The binding of the account and the zone's key are read before that."""
+    zone, key = "1d.pt", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+    bound = {"externalAccountBindingRequired": True, "externalAccountMACKeys": {"kid-1": key}}
+    with Primary(zone) as primary, Names(primary) as names:
+        e = edge_for(authority, user="nobody")
+        with Pebble(e.http_port, e.https_port, names, authority, **bound) as ca:
+            binding, tsig = e.folder / "eab.key", e.folder / "tsig.key"
+            binding.write_text(key + "\n")
+            tsig.write_bytes(primary.key_file.read_bytes())
+            trusted = e.folder / "ca.pem"  # the one file that is opened by the user
+            trusted.write_bytes(authority.ca.read_bytes())
+            for file, mode in (e.folder, 0o755), (trusted, 0o644), (binding, 0o600), (tsig, 0o600):
+                file.chmod(mode)
+            acme_section(e, ca, challenges=["dns-01"], dns_update=[{**primary.section, "key_file": "tsig.key"}],
+                         eab=[{"kid": "kid-1", "hmac_key_file": "eab.key"}], ca_file="ca.pem")
+            e.write("acme.yaml", documents(grant("acme")))
+            with e:
+                status = pathlib.Path(f"/proc/{e.pid}/status").read_text()
+                assert re.search(r"^Uid:\s+(\d+)\s+\1\s+\1\s+\1$", status, re.M)[1] == str(pwd.getpwnam("nobody").pw_uid)
+                issued(e, "*.123123.1d.pt")
+                files = list((e.state / "certificates").iterdir())
+                assert files and all((f.owner(), stat.S_IMODE(f.stat().st_mode)) == ("nobody", 0o600) for f in files)
+                assert binding.owner() == tsig.owner() == "root", "they are not given away"
+                e.stop()
+                said = e.log_text() + "".join(rows(e, "").values())
+                assert key not in said and tsig.read_text().strip().rsplit(":", 1)[1] not in said
