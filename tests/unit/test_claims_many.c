@@ -6,7 +6,7 @@
  */
 #include "tests/unit/small_edge.h"
 
-enum { CROWD = 2500, MANY = 5000, IN_ONE_FILE = 1000, FILES = 1 + MANY / IN_ONE_FILE };
+enum { CROWD = 4000, MANY = 5000, IN_ONE_FILE = 1000, FILES = 1 + MANY / IN_ONE_FILE };
 
 #define GRANT \
     "apiVersion: ringress/v1\nkind: Tenant\nmetadata: {name: %s}\nspec:\n  domain: %s.1d.pt\n"
