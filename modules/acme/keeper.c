@@ -768,8 +768,8 @@ static void issued(struct entry *e, const struct order_result *r, int64_t now) {
     text_unsay(&e->unreadable);
     e->window = (struct window){0};
     e->attempt_at = schedule_renew(p->not_before, p->not_after, NULL, seed_of(e->id, e->number));
-    if (e->attempt_at <= now) /* a clock that is wrong must not make us order for ever */
-        e->attempt_at = now + SCHEDULE_HOUR;
+    e->came_at = now;
+    e->attempt_at = schedule_not_at_once(e->attempt_at, now, e->not_before, e->not_after);
     e->ari_at = e->renewal_id ? now : 0;
     char when[32], text[600];
     time_print(e->not_after, when);
@@ -785,7 +785,9 @@ static void window_seen(struct entry *e, const struct finish *f, int64_t now) {
     bool moved = e->window.start != f->renewal->start || e->window.end != f->renewal->end;
     e->window = (struct window){f->renewal->start, f->renewal->end};
     if (!e->failures && moved)
-        e->attempt_at = schedule_renew(e->not_before, e->not_after, &e->window, seed);
+        e->attempt_at =
+            schedule_not_at_once(schedule_renew(e->not_before, e->not_after, &e->window, seed),
+                                 e->came_at, e->not_before, e->not_after);
     if (moved && *f->renewal->explanation)
         log_write(2, "acme: %s: when to renew it, and why: %s", e->name[0],
                   f->renewal->explanation);

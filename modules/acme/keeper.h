@@ -38,6 +38,7 @@ struct entry {          /* small: there may be a hundred thousand */
     unsigned number;   /* the one under way has the next */
     unsigned failures; /* in a row */
     int64_t not_before, not_after;
+    int64_t came_at;                /* 0: before the start */
     const char *issuer, *directory; /* taken; NULL: none yet. While it is busy they stay */
     char *renewal_id;               /* the same, but said */
     char *unreadable; /* its files can't be used: why; NULL: they can, as far as anybody knows */
