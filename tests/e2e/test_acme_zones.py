@@ -10,10 +10,10 @@ import stat
 import pytest
 
 from acme_ca import Names, Pebble, Primary
-from acme_story import LONG, acme_section, drop_rows, edge_for, events, has, issued, peer, row, rows, tenant
+from acme_story import LONG, acme_section, drop_rows, edge_for, events, has, issued, peer, row, rows, status_over_tls, tenant
 from edge import eventually
 from names import Knot
-from objects import documents, grant
+from objects import documents, grant, ingress, pod, rule, service
 from own_ca import Ca
 from pod import EchoPod
 
@@ -81,6 +81,40 @@ def test_a_change_of_caa_is_noticed_both_ways_and_what_serves_goes_on(authority,
             found = eventually(lambda: (row(e, "shop.example.com") or {}).get("failures") and row(e, "shop.example.com"), LONG)
             assert "no CAA issue record" in found["error"] and found["state"] == "ok"
             assert len(ca.orders) == orders and peer(e, "shop.example.com") == before
+
+
+def test_a_name_is_ordered_when_its_cname_proves_it_and_not_renewed_when_that_leads_away(authority, echo):
+    led = ["shop CNAME acme.1d.pt."]
+    with Knot({"example.com": led, "1d.pt": ["* A 203.0.113.7"]}) as dns:
+        e = edge_for(authority, **dns.edge())
+        with Ca(authority, e.http_port) as ca:
+            acme_section(e, ca)
+            names = ["shop.example.com", "later.example.com"]
+            web = ingress(*[rule(n, echo.name) for n in names], name="web")
+            web["spec"]["tls"] = [{"hosts": names}]
+            e.write("acme.yaml", documents(grant("acme", domain="acme.1d.pt"), pod(echo), service(echo.name, target=echo.port), web))
+            with e:
+                assert issued(e, "shop.example.com")["names"] == ["shop.example.com"], "a name that is not proved holds up nobody"
+                assert not ordered(ca, "later.example.com") and row(e, "later.example.com") is None
+                dns.set("example.com", [*led, "later CNAME acme.1d.pt."])
+                assert e.run("domain", "recheck", "later.example.com").returncode == 0
+                assert issued(e, "later.example.com")["names"] == sorted(names), "one that is proved later is added"
+                orders = len(ca.orders)
+
+                def alone():
+                    return next((c for c in e.get("certificates") if c["names"] == ["later.example.com"]), {})
+                dns.set("example.com", ["shop A 192.0.2.1", "later CNAME acme.1d.pt."])
+                assert e.run("domain", "recheck", "shop.example.com").returncode == 0
+                eventually(lambda: [d["state"] for d in e.get("domains") if d["domain"] == "shop.example.com"] == ["at-risk"])
+                eventually(lambda: len(ca.orders) == orders + 1, LONG)  # later alone
+                eventually(lambda: alone().get("state") == "ok", LONG)
+                ca.window = (-7200, -3600)  # to be renewed now; asked for at the next start
+                e.restart()
+                eventually(lambda: len(ca.replaced) == 1, LONG)
+                eventually(lambda: alone()["nextAction"].startswith("renewed at "), LONG)
+                assert all(o["names"] == ["later.example.com"] for o in ca.orders[orders:]), "nothing for a name at risk"
+                assert len(ca.orders) == orders + 2, "once, though the window of what came says: now"
+                assert status_over_tls(e, "shop.example.com", ca.root_pem()) == 200, "at risk it is served, and routed"
 
 
 def test_an_order_waits_while_caa_cannot_be_looked_up(authority, echo):
