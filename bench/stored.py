@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import time
+import urllib.request
 import uuid
 
 import measure
@@ -23,7 +24,7 @@ LOADS = {'handshake': 'connect -t tls', 'resume': 'connect -t resume', 'tls': 'a
 
 class Keeping(Ringress):
     """Started twice: the tenant has a UID only once the edge has seen it."""
-    count = COUNT
+    count, settle = COUNT, 0.5
 
     def edge_yaml(self):
         conf = EDGE.format(modules=f"{self.folder}, {self.build / 'modules'}", p=self)
@@ -39,8 +40,10 @@ class Keeping(Ringress):
         began = time.monotonic()
         self.launch()
         self.wait_ready()
+        with urllib.request.urlopen(f'http://127.0.0.1:{self.admin}/readyz', timeout=60):
+            pass  # its ports take connections before there is anybody to serve them
         self.start_seconds = round(time.monotonic() - began, 3)
-        time.sleep(0.5)
+        time.sleep(self.settle)
         self.bytes_each = round((sum_rss(self) - self.kib_without) * 1024 / self.count)
 
     def write(self, version):
@@ -67,6 +70,7 @@ class Keeping(Ringress):
 
 class Ordering(Keeping):
     """The rows of certificates that were issued for tenants who are not there: read and kept as those of any other."""
+    settle = 12  # what parsing took is given back within ten seconds
 
     def edge_yaml(self):
         conf = EDGE.format(modules=self.build / 'modules', p=self)
