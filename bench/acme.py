@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """acme.py - how long a name waits for its certificate: from the drop of a vouched name to the first good answer over HTTPS.
 
-    Pebble, without sleep <- edge, 1 worker, 8 order threads <- drops of one name; then a thousand names of twenty tenants at once"""
+    Pebble, without sleep <- edge, 1 worker, 8 order threads <- drops of one name; then a thousand names of twenty tenants at once
+
+The edge, its order threads with it, has CPU 0; the authority, the pod and this program have CPU 1: an authority lives elsewhere."""
 import os
 import pathlib
 import ssl
@@ -10,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 
-from measure import timed_row
+from measure import LOAD_CPU, PROXY_CPU, lag_ms, placed, timed_row, waited_ms
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TENANTS, NAMES_EACH = 20, 50
@@ -20,7 +22,7 @@ OURS = 'ringress'
 class Acme:
     """One name after the other; the thousand at once stands beside it, with its progress."""
     name, title, unit = 'acme', 'a vouched name: file written to the first good answer over HTTPS', 'ms'
-    most, bar = 5000, '≤ 5 s'
+    most, lag_most, bar = 5000, 5, '≤ 5 s; loop lag ≤ 5 ms while 1,000 are issued'
 
     def run(self, bench):
         os.environ.setdefault('RINGRESS_BUILD', str(bench.build))
@@ -31,20 +33,19 @@ class Acme:
         from pod import EchoPod
         self.each = 5 if bench.quick else NAMES_EACH
         authority = Authority(tempfile.mkdtemp(prefix='bench-acme-', dir=bench.folder))
-        with Names() as names, EchoPod('web') as self.pod:
+        with placed(LOAD_CPU), Names() as names, EchoPod('web') as self.pod:
             edge = Edge({}, binary=bench.build / 'ringress', module_path=(bench.build / 'modules',), authority=authority,
                         modules=['sni', 'http', 'tcp', 'acme'])
             with Pebble(edge.http_port, edge.https_port, names, authority, strict=True) as ca:
                 edge.content['acme'] = {'directory': ca.directory, 'ca_file': str(authority.ca), 'caa': False,
                                         'limits': {'orders': 100000, 'domain': 100000}}
                 edge.write_yaml(edge.content)
-                with edge:
+                with placed(PROXY_CPU), edge, placed(LOAD_CPU):
                     rounds = [{'value': self.single(edge, ca, i)} for i in range(bench.drops)]
                     many = self.many(edge, bench)
         return timed_row(self, OURS, rounds, many,
                          f"{many['names']} names at once {many['all_ms'] / 1000:.1f} s, half of them after "
-                         f"{many['half_ms'] / 1000:.1f} s, loop lag at most {many['lag_ms']:.1f} ms while "
-                         f"the workers waited {many['waited_ms']:.0f} ms for a processor")
+                         f"{many['half_ms'] / 1000:.1f} s")
 
     def write(self, edge, tenant, hosts):
         from objects import documents, grant, ingress, pod, rule, service
@@ -75,20 +76,10 @@ class Acme:
 
     def metrics(self, edge):
         with urllib.request.urlopen(f'http://127.0.0.1:{edge.admin_port}/metrics', timeout=30) as answer:
-            return [line.rsplit(' ', 1) for line in answer.read().decode().splitlines() if line[0] != '#']
-
-    def issued(self, edge):
-        return next(float(v) for k, v in self.metrics(edge) if k == 'ringress_acme_issued_total')
-
-    def waited(self, edge):
-        """How long the workers were ready to run and had no processor, in ms: what others' work does to the lag."""
-        folder = pathlib.Path(f'/proc/{edge.pid}/task')
-        lines = [(t / 'schedstat').read_text().split() for t in folder.iterdir() if (t / 'comm').read_text().startswith('worker')]
-        return sum(int(line[1]) for line in lines) / 1e6
+            return answer.read().decode().splitlines()
 
     def many(self, edge, bench):
-        waited = self.waited(edge)
-        before, count = self.issued(edge), TENANTS * self.each
+        waited, before, count = waited_ms(edge.pid), issued(self.metrics(edge)), TENANTS * self.each
         began, progress, lag = time.monotonic(), [], 0
         for i in range(TENANTS):
             self.write(edge, f't{i}', [f'n{k}.of{i}.example' for k in range(self.each)])
@@ -97,12 +88,10 @@ class Acme:
                 raise RuntimeError(f'{progress[-1][1]} of {count} issued after 300 s')
             time.sleep(0.5)
             seen = self.metrics(edge)
-            lag = max([lag, *(float(v) * 1000 for k, v in seen if k.startswith('ringress_worker_loop_lag_max_seconds{'))])
-            issued = next(float(v) for k, v in seen if k == 'ringress_acme_issued_total') - before
-            progress.append(((time.monotonic() - began) * 1000, issued))
-        half = next(t for t, n in progress if n >= count / 2)
-        idle = self.longest_rest(progress)
-        waited = self.waited(edge) - waited
+            lag = max(lag, lag_ms(seen))
+            progress.append(((time.monotonic() - began) * 1000, issued(seen) - before))
+        half, idle = next(t for t, n in progress if n >= count / 2), self.longest_rest(progress)
+        waited = waited_ms(edge.pid) - waited
         bench.say(f'{self.name}: {count} names of {TENANTS} tenants at once: {progress[-1][0]:.0f} ms, half after {half:.0f} ms, '
                   f'never longer than {idle:.0f} ms without one, lag {lag:.1f} ms; '
                   f'the workers waited {waited:.0f} ms for a processor')
@@ -117,3 +106,7 @@ class Acme:
             if n > last:
                 last, at = n, t
         return longest
+
+
+def issued(metrics):
+    return next(float(line.split()[-1]) for line in metrics if line.startswith('ringress_acme_issued_total '))

@@ -32,7 +32,7 @@ from proxies import Haproxy, Nginx, Ringress, accepts
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROXIES = ('ringress', 'nginx', 'haproxy', 'nginx-256k', 'haproxy-256k', 'haproxy-splice', 'ringress-one-tenant',
-           'ringress-quiet', 'nginx-quiet', 'haproxy-quiet', 'ringress-100k', 'ringress-uncounted', 'ringress-unjailed')
+           'ringress-quiet', 'nginx-quiet', 'haproxy-quiet', 'ringress-100k', 'ringress-uncounted', 'ringress-unjailed', 'ringress-orders')
 PORTS_EACH = 7  # from --port on: seven for each proxy, then the backends'
 
 
@@ -67,6 +67,8 @@ class Bench:
         place = (name, base, self.backend_port, self.folder, (self.folder / 'cert.pem', self.folder / 'cert.key'))
         if name == 'ringress-100k':
             return stored.Keeping(self.build, *place)
+        if name == 'ringress-orders':
+            return stored.Ordering(self.build, *place)
         if name == 'ringress-uncounted':
             return accounting.Uncounted(self.build, *place)
         if name == 'ringress-unjailed':

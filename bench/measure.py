@@ -5,6 +5,7 @@
 
 The proxy's CPU is utime + stime of its processes: all threads, all children, so a worker of io_uring is counted, too.
 A round is calm when nobody else used either CPU meanwhile; one that is not is taken again, twice at most."""
+import contextlib
 import json
 import os
 import pathlib
@@ -101,6 +102,17 @@ def pinned(command, cpu=LOAD_CPU):
     return ['taskset', '-c', str(cpu), *map(str, command)]
 
 
+@contextlib.contextmanager
+def placed(cpu):
+    """What is started within by this thread, processes and threads, runs there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def run_load(command, limit=120):
     """Runs load or wrk on CPU 1; a dict with done, bytes, seconds, errors, p50_us, p99_us."""
     done = subprocess.run(pinned(command), capture_output=True, text=True, timeout=limit)
@@ -188,10 +200,24 @@ def foreign_share(before, after, cpu, ours, wall):
 
 # ---- rows of how long one waited, not of what a load cost ----
 def timed_row(work, proxy, rounds, many, says):
-    """`rounds`: milliseconds of one after the other; `many`: what was measured of many at once, `says` tells it."""
+    """`rounds`: milliseconds of one after the other; `many`: what was measured of many at once, `says` tells it.
+    The bars are `work.most` for the slowest round and `work.lag_most` for the loop lag meanwhile."""
     values = sorted(r['value'] for r in rounds)
     median, worst = values[len(values) // 2], values[-1]
     return {'work': work.name, 'title': work.title, 'unit': work.unit, 'bar': work.bar, **many,
             'series': [{'proxy': proxy, 'rounds': rounds, 'median': median, 'worst': worst}],
-            'verdict': {'value': worst, 'max': work.most, 'ok': worst <= work.most,
-                        'says': f'median {median:.0f} ms, worst {worst:.0f} of {len(values)}, at most {work.most}; {says}'}}
+            'verdict': {'value': worst, 'max': work.most, 'ok': worst <= work.most and many['lag_ms'] <= work.lag_most,
+                        'says': f'median {median:.0f} ms, worst {worst:.0f} of {len(values)}, at most {work.most}; {says}, '
+                                f"loop lag {many['lag_ms']:.1f} ms, at most {work.lag_most}; meanwhile the workers "
+                                f"waited {many['waited_ms']:.0f} ms for a processor"}}
+
+
+def lag_ms(metrics):
+    """The longest turn of a worker since the edge's metrics, these lines, were last asked for."""
+    return max(float(line.split()[-1]) for line in metrics if line.startswith('ringress_worker_loop_lag_max_seconds{')) * 1000
+
+
+def waited_ms(pid):
+    """How long the workers were ready to run and had no processor: what others' work adds to their lag."""
+    tasks = [t for t in pathlib.Path(f'/proc/{pid}/task').iterdir() if (t / 'comm').read_text().startswith('worker')]
+    return sum(int((t / 'schedstat').read_text().split()[1]) for t in tasks) / 1e6

@@ -134,9 +134,10 @@ struct entry {
     bool seen;        /* since the start: a drop came, good or bad */
     bool stored;      /* its UID is in the store */
     struct model *model;
-    char *good;         /* owned; the row `good/NAME` of the model */
-    char *error;        /* owned; why the newest drop is not live; NULL: it is */
-    const char *domain; /* granted, in the model; NULL: none */
+    char *good;           /* owned; the row `good/NAME` of the model */
+    char *error;          /* owned; why the newest drop is not live; NULL: it is */
+    const char *domain;   /* granted, in the model; NULL: none */
+    struct table vouched; /* the model's spec.domains */
     const char
         *domain_refusal; /* why spec.domain was not granted; NULL: it was, or none was asked for */
     struct claim *claims;
@@ -196,6 +197,8 @@ bool domain_possible(const struct registry *, const struct entry *, const char *
 struct wanted_name {
     const char *name, *ingress;
 };
+/* The entry has another model, or none any more. */
+void names_vouched(struct entry *);
 void names_update(struct registry *, struct entry *, const struct wanted_name *, size_t count,
                   struct change *);
 bool domain_grant(struct registry *, struct entry *, const char *domain, const char **ret_refusal,

@@ -102,13 +102,25 @@ static bool in_own_domain(const struct entry *entry, const char *name) {
     return entry->domain && hostname_under(name, entry->domain);
 }
 
+/* Looked up, not gone through: a tenant's names may be as many as those that are vouched for. */
 static bool vouched(const struct entry *entry, const char *name) {
+    const char *dot = strchr(name, '.');
+    char above[256];
+    if (table_get(&entry->vouched, name))
+        return true;
+    if (!dot || hostname_is_wildcard(name) || strlen(dot) + 2 > sizeof above)
+        return false;
+    snprintf(above, sizeof above, "*%s", dot);
+    return table_get(&entry->vouched, above);
+}
+
+void names_vouched(struct entry *entry) {
     const struct tenant_spec *spec =
         entry->model && entry->model->tenant ? entry->model->tenant->spec : NULL;
+    table_fini(&entry->vouched);
     for (size_t i = 0; spec && i < spec->domains.count; i++)
-        if (hostname_covers(spec->domains.item[i].text, name))
-            return true;
-    return false;
+        if (!table_get(&entry->vouched, spec->domains.item[i].text))
+            table_put(&entry->vouched, spec->domains.item[i].text, &spec->domains.item[i]);
 }
 
 static const char *platform_refusal(const struct registry *registry, const char *name) {
@@ -172,9 +184,9 @@ static enum claim_state claim_eligible(const struct registry *registry, const st
     enum claim_state state = claim_rule(registry, claim, ret_reason);
     if (state != CLAIM_PENDING)
         return state;
-    const struct standing *s = standing_of(claim_place(claim), claim->entry->uid);
-    if (s && s->phase != PHASE_PENDING)
-        return of_phase[s->phase];
+    const struct standing *keeper = claim_place(claim)->keeper; /* nobody else has proved it */
+    if (keeper && !strcmp(keeper->looker->uid, claim->entry->uid))
+        return of_phase[keeper->phase];
     if (claim_place(claim)->holder == claim ||
         !under_foreign_wildcard(claim->zone, claim->wildcard, claim->entry->uid))
         return CLAIM_PENDING;

@@ -195,6 +195,7 @@ static void entry_free(struct entry *entry) {
     if (entry->good)
         explicit_bzero(entry->good, strlen(entry->good));
     compiled_unref(entry->compiled);
+    table_fini(&entry->vouched);
     model_free(entry->model);
     free(entry->good);
     free(entry->error);
@@ -394,6 +395,7 @@ static void entry_adopt(struct registry *registry, struct entry *entry, struct m
                         int64_t now, struct change *change) {
     struct model *before = entry->model;
     entry->model = model;
+    names_vouched(entry);
     if (before && !network_spec_same(before, model))
         resolved_forget(entry);
     entry->live = true;

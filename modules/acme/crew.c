@@ -26,12 +26,12 @@ struct hand {
 static const struct acme_conf *conf;
 static struct hand *hands;
 static size_t hand_count;
-static volatile bool ending;
+static bool ending;                                       /* read without the lock, too */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* something is due; with keeper.lock */
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;   /* the same */
 
 bool crew_ends(void) {
-    return ending;
+    return __atomic_load_n(&ending, __ATOMIC_RELAXED);
 }
 
 void crew_wake(void) {
@@ -57,11 +57,11 @@ static void rest(int64_t seconds) {
 bool crew_wait(int64_t ms) {
     struct timespec until = after(ms);
     pthread_mutex_lock(&keeper.lock);
-    while (!ending &&
+    while (!crew_ends() &&
            pthread_cond_clockwait(&ended, &keeper.lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
         continue;
     pthread_mutex_unlock(&keeper.lock);
-    return !ending;
+    return !crew_ends();
 }
 
 /* ---- when to renew ---- */
@@ -75,7 +75,7 @@ static struct client *client_of(struct hand *h, const char *directory) {
 
 static bool window_ask(struct hand *h, const struct task *t, struct renewal *ret,
                        int64_t *ret_retry) {
-    struct client *c = client_of(h, t->as.directory);
+    struct client *c = client_of(h, text_or_none(t->as.directory));
     struct problem p;
     struct http_answer a;
     struct err err;
@@ -86,7 +86,7 @@ static bool window_ask(struct hand *h, const struct task *t, struct renewal *ret
         *ret_retry = SCHEDULE_DAY;
         return false;
     }
-    snprintf(url, sizeof url, "%s/%s", c->directory.renewal_info, t->as.renewal_id);
+    snprintf(url, sizeof url, "%s/%s", c->directory.renewal_info, text_or_none(t->as.renewal_id));
     if (!client_get(c, url, &a, &p)) {
         *ret_retry = p.retry_after;
         return false;
@@ -108,8 +108,8 @@ static void order_do(struct hand *h, const struct task *t, struct order_result *
                                   .number = t->as.number + 1,
                                   .renewal = t->as.number > 0,
                                   .failures = t->as.failures,
-                                  .replaces = t->as.renewal_id,
-                                  .replaces_directory = t->as.directory,
+                                  .replaces = text_or_none(t->as.renewal_id),
+                                  .replaces_directory = text_or_none(t->as.directory),
                                   .conf = conf,
                                   .client = h->client};
     order_run(&job, out);
@@ -126,7 +126,7 @@ static void task_do(struct hand *h, struct task *t) {
         order_do(h, t, result);
     if (result && call_control(keeper_finish, &finish, true, &err))
         keeper_finished(&finish);
-    else if (result && !ending)
+    else if (result && !crew_ends())
         log_write(0, "acme: %s: %s", t->name[0], err.text);
     free(result);
     task_fini(t);
@@ -138,7 +138,7 @@ static void *hand_run(void *user) {
     struct leftover left;
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* making keys must not delay a request */
     pthread_mutex_lock(&keeper.lock);
-    while (!ending) {
+    while (!crew_ends()) {
         struct task task;
         int64_t now = world_now();
         if (h->number == 0 && (now - swept >= SWEEP_SECONDS || now < swept)) {
@@ -169,7 +169,7 @@ static void *hand_run(void *user) {
 
 static bool hand_make(struct hand *h, unsigned number) {
     h->number = number;
-    h->http = http_new(conf->ca_file, conf->timeout_ms, &ending);
+    h->http = http_new(conf->ca_file, conf->timeout_ms, crew_ends);
     for (size_t i = 0; i < conf->directory.count; i++)
         h->client[i] = (struct client){.http = h->http, .url = ((char **)conf->directory.item)[i]};
     return h->http;
@@ -177,7 +177,7 @@ static bool hand_make(struct hand *h, unsigned number) {
 
 bool crew_start(const struct acme_conf *c, struct err *err) {
     conf = c;
-    ending = false;
+    __atomic_store_n(&ending, false, __ATOMIC_RELAXED);
     hands = calloc((size_t)c->threads, sizeof *hands);
     for (hand_count = 0; hands && hand_count < (size_t)c->threads; hand_count++) {
         struct hand *h = &hands[hand_count];
@@ -191,7 +191,7 @@ bool crew_start(const struct acme_conf *c, struct err *err) {
 
 void crew_stop(void) {
     pthread_mutex_lock(&keeper.lock);
-    ending = true;
+    __atomic_store_n(&ending, true, __ATOMIC_RELAXED);
     pthread_cond_broadcast(&changed);
     pthread_cond_broadcast(&ended);
     pthread_mutex_unlock(&keeper.lock);

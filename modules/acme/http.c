@@ -11,13 +11,13 @@
 struct http {
     CURL *curl;
     struct curl_slist *post_headers;
-    const volatile bool *stop;
+    bool (*stop)(void);
     char error[CURL_ERROR_SIZE];
 };
 
 static int stopping(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
     (void)a, (void)b, (void)c, (void)d;
-    return *((struct http *)user)->stop;
+    return ((struct http *)user)->stop();
 }
 
 static size_t body_take(char *data, size_t size, size_t count, void *user) {
@@ -33,7 +33,7 @@ static size_t body_take(char *data, size_t size, size_t count, void *user) {
     return more;
 }
 
-struct http *http_new(const char *ca_file, int64_t timeout_ms, const volatile bool *stop) {
+struct http *http_new(const char *ca_file, int64_t timeout_ms, bool (*stop)(void)) {
     struct http *h = calloc(1, sizeof *h);
     if (!h || !(h->curl = curl_easy_init())) {
         free(h);

@@ -19,7 +19,7 @@ struct http_answer {
     int64_t retry_after;                       /* seconds; 0: not said */
 };
 
-struct http *http_new(const char *ca_file, int64_t timeout_ms, const volatile bool *stop);
+struct http *http_new(const char *ca_file, int64_t timeout_ms, bool (*stop)(void));
 void http_free(struct http *);
 /* `body` NULL: GET (or HEAD). False: no answer could be had, *err says why. http_answer_fini in either case. */
 bool http_exchange(struct http *, const char *method, const char *url, const char *body,

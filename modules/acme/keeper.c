@@ -103,8 +103,15 @@ static bool room_make(void) {
 
 static void entry_free(struct entry *e) {
     texts_free(e->name, e->name_count);
-    free(e->ingress);
-    free(e->uid);
+    text_give(e->ingress);
+    text_give(e->uid);
+    text_give(e->issuer);
+    text_give(e->directory);
+    free(e->renewal_id);
+    free(e->unreadable);
+    free(e->error);
+    free(e->problem);
+    free(e->waits_for);
     free(e);
 }
 
@@ -115,15 +122,15 @@ static struct entry *entry_add(struct followed *f, const char *id, const char *u
         return NULL;
     snprintf(e->id, sizeof e->id, "%s", id);
     e->tenant = f;
-    e->uid = strdup(uid);
-    e->ingress = strdup(ingress);
+    e->uid = text_take(uid);
+    e->ingress = text_take(ingress);
     e->name = texts_copy(name, count);
-    e->name_count = count;
+    e->name_count = (unsigned)count;
     if (!e->uid || !e->ingress || !e->name || !room_make() || !map_put(&keeper.entries, id, e)) {
         entry_free(e);
         return NULL;
     }
-    e->index = keeper.count;
+    e->index = (unsigned)keeper.count;
     keeper.entry[keeper.count] = e;
     keeper.due[keeper.count++] = 0;
     e->next = f->first;
@@ -200,14 +207,15 @@ static void row_put(const struct entry *e) {
     json_t *names = json_array();
     for (size_t i = 0; i < e->name_count; i++)
         json_array_append_new(names, json_string(e->name[i]));
-    json_t *value = json_pack(
-        "{s:s s:s s:s s:o s:b s:i s:I s:I s:s s:s s:s s:i s:I s:s s:s s:I s:I}", "tenant",
-        e->tenant->name, "uid", e->uid, "ingress", e->ingress, "names", names, "rsa", e->rsa,
-        "number", (int)e->number, "notBefore", (json_int_t)e->not_before, "notAfter",
-        (json_int_t)e->not_after, "issuer", e->issuer, "renewalId", e->renewal_id, "directory",
-        e->directory, "failures", (int)e->failures, "attemptAt", (json_int_t)e->attempt_at, "error",
-        e->error, "problem", e->problem, "windowStart", (json_int_t)e->window.start, "windowEnd",
-        (json_int_t)e->window.end);
+    json_t *value =
+        json_pack("{s:s s:s s:s s:o s:b s:i s:I s:I s:s s:s s:s s:i s:I s:s s:s s:I s:I}", "tenant",
+                  e->tenant->name, "uid", e->uid, "ingress", e->ingress, "names", names, "rsa",
+                  e->rsa, "number", (int)e->number, "notBefore", (json_int_t)e->not_before,
+                  "notAfter", (json_int_t)e->not_after, "issuer", text_or_none(e->issuer),
+                  "renewalId", text_or_none(e->renewal_id), "directory", text_or_none(e->directory),
+                  "failures", (int)e->failures, "attemptAt", (json_int_t)e->attempt_at, "error",
+                  text_or_none(e->error), "problem", text_or_none(e->problem), "windowStart",
+                  (json_int_t)e->window.start, "windowEnd", (json_int_t)e->window.end);
     char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
     entry_row_name(e->id, row);
     if (text)
@@ -246,12 +254,14 @@ static void entry_fill(struct entry *e, const json_t *row) {
     e->failures = (unsigned)number_of(row, "failures");
     e->attempt_at = number_of(row, "attemptAt");
     e->window = (struct window){number_of(row, "windowStart"), number_of(row, "windowEnd")};
-    snprintf(e->issuer, sizeof e->issuer, "%s", text_of(row, "issuer"));
-    snprintf(e->renewal_id, sizeof e->renewal_id, "%s", text_of(row, "renewalId"));
-    snprintf(e->directory, sizeof e->directory, "%s", text_of(row, "directory"));
-    snprintf(e->error, sizeof e->error, "%s", text_of(row, "error"));
-    snprintf(e->problem, sizeof e->problem, "%s", text_of(row, "problem"));
-    e->ari_at = e->number && *e->renewal_id ? world_now() : 0;
+    if (e->number) {
+        text_swap(&e->issuer, text_of(row, "issuer"));
+        text_swap(&e->directory, text_of(row, "directory"));
+    }
+    text_say(&e->renewal_id, "%s", text_of(row, "renewalId"));
+    text_say(&e->error, "%s", text_of(row, "error"));
+    text_say(&e->problem, "%s", text_of(row, "problem"));
+    e->ari_at = e->number && e->renewal_id ? world_now() : 0;
 }
 
 static bool entry_serve(const struct entry *e, unsigned number, int64_t not_after,
@@ -321,13 +331,8 @@ static void want(struct followed *f, const struct wish_copy *w, const char *cons
     e->wanted = true;
     e->gone = false; /* it was dropped while a thread had it, and came back meanwhile */
     e->impossible = impossible;
-    if (strcmp(e->ingress, w->ingress)) {
-        char *ingress = strdup(w->ingress);
-        if (ingress) {
-            free(e->ingress);
-            e->ingress = ingress;
-        }
-    }
+    if (strcmp(e->ingress, w->ingress))
+        text_swap(&e->ingress, w->ingress);
     if (!e->attempt_at)
         e->attempt_at = world_now();
     due_set(e);
@@ -530,7 +535,7 @@ static void names_print(const struct entry *e, char *out, size_t room) {
     if (e->name_count == 1)
         snprintf(out, room, "%s", e->name[0]);
     else
-        snprintf(out, room, "%s and %zu more", e->name[0], e->name_count - 1);
+        snprintf(out, room, "%s and %u more", e->name[0], e->name_count - 1);
 }
 
 static void entry_tell(const struct entry *e, bool warning, const char *reason, const char *text) {
@@ -628,14 +633,13 @@ static bool files_good(const struct entry *e, struct err *why) {
 static void files_look(struct entry *e, int64_t now) {
     struct err why;
     if (!e->number || e->busy || files_good(e, &why)) {
-        *e->unreadable = 0;
+        text_unsay(&e->unreadable);
         return;
     }
-    if (*e->unreadable)
+    if (e->unreadable)
         return;
-    snprintf(e->unreadable, sizeof e->unreadable, "%.199s", why.text);
-    text_mend(e->unreadable, sizeof e->unreadable);
-    entry_tell(e, true, "CertificateUnreadable", e->unreadable);
+    text_say(&e->unreadable, "%.199s", why.text);
+    entry_tell(e, true, "CertificateUnreadable", text_or_none(e->unreadable));
     if (!e->failures && e->attempt_at > now) {
         e->attempt_at = now;
         due_set(e);
@@ -697,7 +701,6 @@ bool keeper_take(int64_t now, struct task *ret, int64_t *ret_at) {
     ret->ask_window = !turn_orders(e, now);
     e->busy = true;
     e->ordering = !ret->ask_window;
-    e->begun_at = now;
     turn_taken(e);
     due_set(e);
     return true;
@@ -723,13 +726,12 @@ static void attempt_failed(struct entry *e, const struct problem *p, const char 
     e->failures++;
     e->attempt_at = schedule_retry(now, e->failures, e->not_before, e->not_after, not_before,
                                    seed_of(e->id, 1));
-    snprintf(e->problem, sizeof e->problem, "%s", p->type);
-    snprintf(e->error, sizeof e->error, "%s%s%s", strcmp(p->type, "local") ? p->type : "",
+    text_say(&e->problem, "%s", p->type);
+    text_say(&e->error, "%s%s%s", strcmp(p->type, "local") ? p->type : "",
              *p->type && strcmp(p->type, "local") ? ": " : "", p->detail);
-    text_mend(e->problem, sizeof e->problem);
-    text_mend(e->error, sizeof e->error);
     time_print(e->attempt_at, when);
-    snprintf(text, sizeof text, "%s (%s); tried again at %s", e->error, directory, when);
+    snprintf(text, sizeof text, "%s (%s); tried again at %s", text_or_none(e->error), directory,
+             when);
     entry_tell(e, true, "OrderFailed", text);
     alarm_tell(e, now);
     keeper.failed++;
@@ -753,21 +755,25 @@ static void issued(struct entry *e, const struct order_result *r, int64_t now) {
     e->number++;
     e->not_before = p->not_before;
     e->not_after = p->not_after;
-    snprintf(e->issuer, sizeof e->issuer, "%s", p->issuer);
-    text_mend(e->issuer, sizeof e->issuer);
-    snprintf(e->renewal_id, sizeof e->renewal_id, "%s", p->renewal_id);
-    snprintf(e->directory, sizeof e->directory, "%s", directory);
+    char issuer[sizeof p->issuer];
+    snprintf(issuer, sizeof issuer, "%s", p->issuer);
+    text_mend(issuer, sizeof issuer);
+    text_swap(&e->issuer, issuer);
+    text_swap(&e->directory, directory);
+    text_say(&e->renewal_id, "%s", p->renewal_id);
     e->failures = 0;
     e->alarmed_at = 0;
-    *e->error = *e->problem = *e->unreadable = 0;
+    text_unsay(&e->error);
+    text_unsay(&e->problem);
+    text_unsay(&e->unreadable);
     e->window = (struct window){0};
     e->attempt_at = schedule_renew(p->not_before, p->not_after, NULL, seed_of(e->id, e->number));
-    if (e->attempt_at <= now) /* a clock that is wrong must not make us order for ever */
-        e->attempt_at = now + SCHEDULE_HOUR;
-    e->ari_at = *e->renewal_id ? now : 0;
+    e->came_at = now;
+    e->attempt_at = schedule_not_at_once(e->attempt_at, now, e->not_before, e->not_after);
+    e->ari_at = e->renewal_id ? now : 0;
     char when[32], text[600];
     time_print(e->not_after, when);
-    snprintf(text, sizeof text, "certificate of %s, until %s", e->issuer, when);
+    snprintf(text, sizeof text, "certificate of %s, until %s", text_or_none(e->issuer), when);
     entry_tell(e, false, "CertificateIssued", text);
 }
 
@@ -779,7 +785,9 @@ static void window_seen(struct entry *e, const struct finish *f, int64_t now) {
     bool moved = e->window.start != f->renewal->start || e->window.end != f->renewal->end;
     e->window = (struct window){f->renewal->start, f->renewal->end};
     if (!e->failures && moved)
-        e->attempt_at = schedule_renew(e->not_before, e->not_after, &e->window, seed);
+        e->attempt_at =
+            schedule_not_at_once(schedule_renew(e->not_before, e->not_after, &e->window, seed),
+                                 e->came_at, e->not_before, e->not_after);
     if (moved && *f->renewal->explanation)
         log_write(2, "acme: %s: when to renew it, and why: %s", e->name[0],
                   f->renewal->explanation);
@@ -787,7 +795,7 @@ static void window_seen(struct entry *e, const struct finish *f, int64_t now) {
 
 static void result_take(struct entry *e, const struct order_result *r, int64_t now) {
     char row[80];
-    *e->waits_for = 0;
+    text_unsay(&e->waits_for);
     e->shown = r->shown;
     if (r->by_authority)
         keeper.directory_refused[r->directory]++;
@@ -803,8 +811,7 @@ static void result_take(struct entry *e, const struct order_result *r, int64_t n
         break;
     case ORDER_LATER:
         e->attempt_at = r->not_before > now ? r->not_before : now + 1;
-        snprintf(e->waits_for, sizeof e->waits_for, "%s", r->explanation);
-        text_mend(e->waits_for, sizeof e->waits_for);
+        text_say(&e->waits_for, "%s", r->explanation);
         break;
     case ORDER_ENDS:
         break;
@@ -872,6 +879,7 @@ void keeper_close(void) {
             followed_free(keeper.tenants.slot[i].value);
     map_fini(&keeper.tenants);
     map_fini(&keeper.entries);
+    texts_fini();
     free(keeper.entry);
     free(keeper.due);
     keeper.entry = NULL;

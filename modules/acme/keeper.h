@@ -12,40 +12,42 @@
 #include "core/map.h"
 #include "modules/acme/order.h"
 #include "modules/acme/schedule.h"
+#include "modules/acme/texts.h"
 #include <pthread.h>
 
 struct tenant;
 struct followed;
 struct wish_copy;
 
-struct entry {
+struct entry {          /* small: there may be a hundred thousand */
     struct entry *next; /* of its tenant */
     struct followed *tenant;
-    char id[33], *uid, *ingress;
-    char **name;
-    size_t name_count;
+    char id[33];
     bool rsa;
-    bool wanted;            /* by the tenant as it is now */
-    bool busy;              /* a thread has it */
-    bool ordering;          /* busy with an order, not only with the question when to renew */
-    bool shown;             /* an order that goes on later still shows its answers */
-    bool gone;              /* to be dropped when the thread is done */
-    const char *impossible; /* no challenge can prove it: why; NULL: one can */
-    size_t index;           /* in the table of times */
+    bool wanted;               /* by the tenant as it is now */
+    bool busy;                 /* a thread has it */
+    bool ordering;             /* busy with an order, not only with the question when to renew */
+    bool shown;                /* an order that goes on later still shows its answers */
+    bool gone;                 /* to be dropped when the thread is done */
+    const char *uid, *ingress; /* taken, see texts.h */
+    char **name;
+    unsigned name_count, index; /* index: in the table of times */
+    const char *impossible;     /* no challenge can prove it: why; NULL: one can */
 
     /* what is served; number 0: nothing */
-    unsigned number; /* the one under way has the next */
+    unsigned number;   /* the one under way has the next */
+    unsigned failures; /* in a row */
     int64_t not_before, not_after;
-    char issuer[256], renewal_id[256], directory[URL_MOST];
-    char unreadable[200]; /* its files can't be used: why; "": they can, as far as anybody knows */
+    int64_t came_at;                /* 0: before the start */
+    const char *issuer, *directory; /* taken; NULL: none yet. While it is busy they stay */
+    char *renewal_id;               /* the same, but said */
+    char *unreadable; /* its files can't be used: why; NULL: they can, as far as anybody knows */
 
     /* what comes next */
-    struct window window; /* suggested by the authority */
-    int64_t ari_at;       /* when to ask for it again; 0: it has none */
-    int64_t attempt_at;   /* when to order */
-    unsigned failures;    /* in a row */
-    int64_t begun_at;     /* of the attempt under way */
-    char error[600], problem[64], waits_for[160];
+    struct window window;              /* suggested by the authority */
+    int64_t ari_at;                    /* when to ask for it again; 0: it has none */
+    int64_t attempt_at;                /* when to order */
+    char *error, *problem, *waits_for; /* said */
     int64_t alarmed_at;
 };
 
@@ -111,8 +113,6 @@ void keeper_finished(const struct finish *);
 char *keeper_view(const char *kind, const char *tenant);
 char *keeper_metrics(void);
 const char *entry_state(const struct entry *, int64_t now);
-/* Another's words, as rows and views take them: without the character in whose midst they were cut; else "(not UTF-8)". */
-void text_mend(char *text, size_t room);
 /* Why it is not renewed: nothing can prove it, something is waited for, or it failed; NULL: nothing hinders. */
 const char *entry_hindrance(const struct entry *);
 /* It serves, little of its lifetime is left, and it is hindered: that is told loudly. */

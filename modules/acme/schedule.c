@@ -38,6 +38,11 @@ int64_t schedule_renew(int64_t not_before, int64_t not_after, const struct windo
     return schedule_alarm(not_before, not_after) - chance(seed, lifetime / 30 + 1);
 }
 
+int64_t schedule_not_at_once(int64_t at, int64_t came, int64_t not_before, int64_t not_after) {
+    int64_t rest = clamp((not_after - not_before) / 2, 0, SCHEDULE_HOUR);
+    return at < came + rest ? came + rest : at;
+}
+
 int64_t schedule_retry(int64_t now, unsigned failures, int64_t not_before, int64_t not_after,
                        int64_t retry_at, uint64_t seed) {
     int64_t wait = RETRY_MOST;

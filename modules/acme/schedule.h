@@ -23,6 +23,9 @@ struct window {
 
 /* When to renew. In [not_before, not_after); the same for the same seed. */
 int64_t schedule_renew(int64_t not_before, int64_t not_after, const struct window *, uint64_t seed);
+/* The same of one that has just come: not within the hour (the first half of a very short life), whatever an authority says or a
+ * clock shows, else one that always says "now" would have us order without end. */
+int64_t schedule_not_at_once(int64_t at, int64_t came, int64_t not_before, int64_t not_after);
 /* From when on an expiring certificate that could not be renewed is told loudly: a third of its lifetime is left. */
 int64_t schedule_alarm(int64_t not_before, int64_t not_after);
 /* The time of the next attempt after `failures` in a row (>= 1). `not_after` 0: there is no certificate. `retry_at`: the authority asked

@@ -19,10 +19,11 @@ static const char *const states[] = {"pending",    "failing",  "impossible", "ok
                                      "unreadable", "expiring", "expired",    "retiring"};
 
 const char *entry_hindrance(const struct entry *e) {
-    return e->impossible   ? e->impossible
-           : *e->waits_for ? e->waits_for
-           : e->failures   ? e->error
-                           : NULL;
+    return e->impossible  ? e->impossible
+           : e->waits_for ? e->waits_for
+           : !e->failures ? NULL
+           : e->error     ? e->error
+                          : "its order failed";
 }
 
 bool entry_is_late(const struct entry *e, int64_t now) {
@@ -36,7 +37,7 @@ const char *entry_state(const struct entry *e, int64_t now) {
     if (!e->wanted)
         return "retiring";
     if (e->number)
-        return *e->unreadable ? "unreadable" : entry_is_late(e, now) ? "expiring" : "ok";
+        return e->unreadable ? "unreadable" : entry_is_late(e, now) ? "expiring" : "ok";
     return e->impossible ? "impossible" : e->failures ? "failing" : "pending";
 }
 
@@ -49,27 +50,8 @@ static json_t *time_json(int64_t at) {
     return json_string(text);
 }
 
-static bool is_text(const char *text) {
-    json_t *value = json_string(text); /* judges it as whoever will take it */
-    bool good = value;
-    json_decref(value);
-    return good;
-}
-
-void text_mend(char *text, size_t room) {
-    static const char otherwise[] = "(not UTF-8)";
-    enum { CUT_MOST = 3 };
-    size_t length = strlen(text), cut = 0;
-    while (cut < CUT_MOST && cut < length && !is_text(text)) {
-        cut++;
-        text[length - cut] = 0;
-    }
-    if (!is_text(text))
-        snprintf(text, room, "%s", otherwise);
-}
-
 static json_t *text_json(const char *text) {
-    json_t *value = *text ? json_string(text) : NULL;
+    json_t *value = text ? json_string(text) : NULL;
     return value ? value : json_null();
 }
 
@@ -84,7 +66,7 @@ static json_t *next_action(const struct entry *e, int64_t now) {
         text = json_string(e->impossible);
     else if (e->busy && e->ordering)
         text = json_string("being ordered");
-    else if (*e->waits_for)
+    else if (e->waits_for)
         text = json_sprintf("goes on at %s: %s", when, e->waits_for);
     else if (e->failures)
         text = json_sprintf("ordered again at %s", when);
@@ -103,11 +85,11 @@ static json_t *entry_json(const struct entry *e, int64_t now) {
         json_array_append_new(names, json_string(e->name[i]));
     return json_pack(
         "{s:o s:s s:s s:o s:o s:o s:s s:s s:o s:o s:o s:i s:s}", "names", names, "tenant",
-        e->tenant->name, "ingress", e->ingress, "issuer", text_json(e->number ? e->issuer : ""),
+        e->tenant->name, "ingress", e->ingress, "issuer", text_json(e->number ? e->issuer : NULL),
         "notBefore", time_json(e->number ? e->not_before : 0), "notAfter",
         time_json(e->number ? e->not_after : 0), "source", "acme", "state", entry_state(e, now),
         "nextAction", next_action(e, now), "error",
-        text_json(*e->unreadable && !e->failures ? e->unreadable : e->error), "directory",
+        text_json(e->unreadable && !e->failures ? e->unreadable : e->error), "directory",
         text_json(e->directory), "failures", (int)e->failures, "id", e->id);
 }
 

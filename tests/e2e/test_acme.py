@@ -3,12 +3,14 @@
 import ssl
 import stat
 import subprocess
+import time
+import uuid
 
 import pytest
 
 from acme_ca import Names, Pebble, Primary
 from acme_story import (LONG, MODULES, acme_section, drop_rows, edge_for, events, has, issued, metric, own_ca_for, pebble_for, peer,
-                        row, rows, status_over_tls, tenant)
+                        put_rows, row, rows, status_over_tls, tenant)
 from edge import Edge, eventually
 from objects import documents, grant, ingress, pod, rule, service
 from own_ca import Ca
@@ -123,6 +125,26 @@ def test_what_was_issued_serves_at_once_after_a_restart(authority, echo):
             e.restart()
             assert peer(e, "shop.example.com") == before
             ca.start()
+
+
+def test_a_certificate_that_nobody_asks_for_takes_little_memory(authority):
+    """Those of tenants that are not there (yet): all rows are read at the start, no file is."""
+    count, e = 20000, edge_for(authority)
+    e.content["acme"] = {"directory": "https://127.0.0.1:1/", "caa": False}
+    e.write_yaml(e.content)
+    with e:
+        before = metric(e, 'ringress_malloc_bytes{state="allocated"}')
+        e.stop()
+        now = int(time.time())
+        put_rows(e, {f"acme/cert/{i:032x}": {
+            "tenant": f"t{i % 500}", "uid": str(uuid.UUID(int=i % 500)), "ingress": "web", "names": [f"www.customer-{i}.example.org"],
+            "number": 1, "notBefore": now - 86400, "notAfter": now + 89 * 86400, "attemptAt": now + 59 * 86400,
+            "issuer": "Example Authority R10", "renewalId": f"aYhba4dGQEHhs3uEe6CuLN4ByNQ.{i:019x}",
+            "directory": "https://127.0.0.1:1/"} for i in range(count)})
+        e.start()
+        assert metric(e, "ringress_certificates_stored ") == count and metric(e, "ringress_certificates_cached ") == 0
+        assert metric(e, "ringress_certificates_index_bytes ") / count <= 200, "what TLS needs of each"
+        assert (metric(e, 'ringress_malloc_bytes{state="allocated"}') - before) / count <= 800, "and what renewals need, with it"
 
 
 def test_until_its_certificate_comes_a_redirecting_host_asks_to_come_again(authority, echo):

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """test_acme_zones.py - certificates and the DNS of their names, which is knot's: CAA records, and proofs that lie in a zone."""
 import contextlib
+import os
+import pathlib
+import pwd
+import re
+import stat
 
 import pytest
 
 from acme_ca import Names, Pebble, Primary
-from acme_story import LONG, acme_section, drop_rows, edge_for, events, has, issued, peer, row, rows, tenant
+from acme_story import LONG, acme_section, drop_rows, edge_for, events, has, issued, peer, row, rows, status_over_tls, tenant
 from edge import eventually
 from names import Knot
+from objects import documents, grant, ingress, pod, rule, service
 from own_ca import Ca
 from pod import EchoPod
 
@@ -77,6 +83,40 @@ def test_a_change_of_caa_is_noticed_both_ways_and_what_serves_goes_on(authority,
             assert len(ca.orders) == orders and peer(e, "shop.example.com") == before
 
 
+def test_a_name_is_ordered_when_its_cname_proves_it_and_not_renewed_when_that_leads_away(authority, echo):
+    led = ["shop CNAME acme.1d.pt."]
+    with Knot({"example.com": led, "1d.pt": ["* A 203.0.113.7"]}) as dns:
+        e = edge_for(authority, **dns.edge())
+        with Ca(authority, e.http_port) as ca:
+            acme_section(e, ca)
+            names = ["shop.example.com", "later.example.com"]
+            web = ingress(*[rule(n, echo.name) for n in names], name="web")
+            web["spec"]["tls"] = [{"hosts": names}]
+            e.write("acme.yaml", documents(grant("acme", domain="acme.1d.pt"), pod(echo), service(echo.name, target=echo.port), web))
+            with e:
+                assert issued(e, "shop.example.com")["names"] == ["shop.example.com"], "a name that is not proved holds up nobody"
+                assert not ordered(ca, "later.example.com") and row(e, "later.example.com") is None
+                dns.set("example.com", [*led, "later CNAME acme.1d.pt."])
+                assert e.run("domain", "recheck", "later.example.com").returncode == 0
+                assert issued(e, "later.example.com")["names"] == sorted(names), "one that is proved later is added"
+                orders = len(ca.orders)
+
+                def alone():
+                    return next((c for c in e.get("certificates") if c["names"] == ["later.example.com"]), {})
+                dns.set("example.com", ["shop A 192.0.2.1", "later CNAME acme.1d.pt."])
+                assert e.run("domain", "recheck", "shop.example.com").returncode == 0
+                eventually(lambda: [d["state"] for d in e.get("domains") if d["domain"] == "shop.example.com"] == ["at-risk"])
+                eventually(lambda: len(ca.orders) == orders + 1, LONG)  # later alone
+                eventually(lambda: alone().get("state") == "ok", LONG)
+                ca.window = (-7200, -3600)  # to be renewed now; asked for at the next start
+                e.restart()
+                eventually(lambda: len(ca.replaced) == 1, LONG)
+                eventually(lambda: alone()["nextAction"].startswith("renewed at "), LONG)
+                assert all(o["names"] == ["later.example.com"] for o in ca.orders[orders:]), "nothing for a name at risk"
+                assert len(ca.orders) == orders + 2, "once, though the window of what came says: now"
+                assert status_over_tls(e, "shop.example.com", ca.root_pem()) == 200, "at risk it is served, and routed"
+
+
 def test_an_order_waits_while_caa_cannot_be_looked_up(authority, echo):
     with asked_about(authority) as (e, ca, dns):
         dns.counter.mode = "servfail"
@@ -107,3 +147,33 @@ def test_a_record_that_could_not_be_removed_is_removed_after_a_restart(authority
                 assert primary.texts(name) == shown, "the zone has not forgotten it by itself"
                 e.start()
                 eventually(lambda: primary.texts(name) == shown - len(left), LONG)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_keys_that_only_root_may_read_serve_an_edge_that_became_another_user(authority):
+    """The binding of the account and the zone's key are read before that."""
+    zone, key = "1d.pt", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+    bound = {"externalAccountBindingRequired": True, "externalAccountMACKeys": {"kid-1": key}}
+    with Primary(zone) as primary, Names(primary) as names:
+        e = edge_for(authority, user="nobody")
+        with Pebble(e.http_port, e.https_port, names, authority, **bound) as ca:
+            binding, tsig = e.folder / "eab.key", e.folder / "tsig.key"
+            binding.write_text(key + "\n")
+            tsig.write_bytes(primary.key_file.read_bytes())
+            trusted = e.folder / "ca.pem"  # the one file that is opened by the user
+            trusted.write_bytes(authority.ca.read_bytes())
+            for file, mode in (e.folder, 0o755), (trusted, 0o644), (binding, 0o600), (tsig, 0o600):
+                file.chmod(mode)
+            acme_section(e, ca, challenges=["dns-01"], dns_update=[{**primary.section, "key_file": "tsig.key"}],
+                         eab=[{"kid": "kid-1", "hmac_key_file": "eab.key"}], ca_file="ca.pem")
+            e.write("acme.yaml", documents(grant("acme")))
+            with e:
+                status = pathlib.Path(f"/proc/{e.pid}/status").read_text()
+                assert re.search(r"^Uid:\s+(\d+)\s+\1\s+\1\s+\1$", status, re.M)[1] == str(pwd.getpwnam("nobody").pw_uid)
+                issued(e, "*.123123.1d.pt")
+                files = list((e.state / "certificates").iterdir())
+                assert files and all((f.owner(), stat.S_IMODE(f.stat().st_mode)) == ("nobody", 0o600) for f in files)
+                assert binding.owner() == tsig.owner() == "root", "they are not given away"
+                e.stop()
+                said = e.log_text() + "".join(rows(e, "").values())
+                assert key not in said and tsig.read_text().strip().rsplit(":", 1)[1] not in said

@@ -186,7 +186,7 @@ def test_one_foreign_aaaa_is_a_failure(pods):
         dns.set("example.com", [f"@ A {EDGE_4}", "@ AAAA 2001:db8:bad::1", proof])
         assert "2001:db8:bad::1" in becomes(e, "at-risk", "example.com")["seen"]
         assert routes_to(e, "example.com") == "acme"  # and is warned for 72 hours
-        assert any("example.com" in v["message"] for v in e.get("events"))
+        eventually(lambda: any(v["reason"] == "HostAtRisk" and "example.com" in v["message"] for v in e.get("events")))
         dns.set("example.com", [f"@ A {EDGE_4}", f"@ AAAA {EDGE_6}", proof])
         becomes(e, "verified", "example.com")
 

@@ -41,6 +41,18 @@ static void the_authoritys_window_decides(void **state) {
     }
 }
 
+static void what_has_just_come_is_not_renewed_at_once(void **state) {
+    (void)state;
+    struct window past = {-5 * DAY, -4 * DAY};
+    int64_t at = schedule_renew(0, 90 * DAY, &past, 3), day = 5 * DAY;
+    assert_int_equal(schedule_not_at_once(at, day, 0, 90 * DAY), day + HOUR);
+    assert_int_equal(schedule_not_at_once(60 * DAY, day, 0, 90 * DAY), 60 * DAY);
+    assert_int_equal(schedule_not_at_once(at, 0, -DAY, 89 * DAY),
+                     HOUR); /* known since before the start */
+    assert_int_equal(schedule_not_at_once(10, 10, 0, 26), 10 + 13);
+    assert_int_equal(schedule_not_at_once(10, 10, 26, 0), 10); /* dates that make no sense */
+}
+
 static void a_certificate_of_six_days_is_renewed_after_four(void **state) {
     (void)state;
     int64_t at = schedule_renew(0, 6 * DAY, NULL, 7);
@@ -196,6 +208,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(renewal_is_when_a_third_is_left_and_spread),
         cmocka_unit_test(the_authoritys_window_decides),
+        cmocka_unit_test(what_has_just_come_is_not_renewed_at_once),
         cmocka_unit_test(a_certificate_of_six_days_is_renewed_after_four),
         cmocka_unit_test(failures_back_off_to_a_day_and_respect_retry_after),
         cmocka_unit_test(who_is_about_to_expire_is_tried_more_often),

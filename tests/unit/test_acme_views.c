@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_acme_views.c - what is said of a certificate: nothing that keeps it from being renewed stays quiet until it has expired.
- * link: modules/acme/views.c modules/acme/schedule.c modules/acme/turns.c modules/acme/conf.c modules/acme/secrets.c
+ * link: modules/acme/views.c modules/acme/texts.c modules/acme/schedule.c modules/acme/turns.c modules/acme/conf.c modules/acme/secrets.c
  */
 #include "core/control_host.h"
 #include "modules/acme/keeper.h"
@@ -36,8 +36,8 @@ static void whatever_hinders_a_renewal_is_told_from_a_third_of_the_lifetime(void
     (void)state;
     struct entry failed = served(), waits = served(), impossible = served();
     failed.failures = 1;
-    strcpy(failed.error, "refused");
-    strcpy(waits.waits_for, "our own limit of orders");
+    failed.error = (char *)"refused";
+    waits.waits_for = (char *)"our own limit of orders";
     impossible.impossible = "no zone holds it";
     is_told_late(&failed);
     is_told_late(&waits);
@@ -66,7 +66,7 @@ static void what_goes_well_is_not_told(void **state) {
 static void files_that_can_not_be_read_are_a_state_of_their_own(void **state) {
     (void)state;
     struct entry gone = served(), retiring = served();
-    strcpy(gone.unreadable, "its file x.key is missing");
+    gone.unreadable = (char *)"its file x.key is missing";
     assert_string_equal(entry_state(&gone, LIFE / 2), "unreadable");
     assert_string_equal(entry_state(&gone, LIFE), "expired");
     retiring.wanted = false;
@@ -91,12 +91,36 @@ static void what_was_cut_in_a_character_can_be_kept(void **state) {
     mended("\xff\xfe in Latin", "(not UTF-8)");
 }
 
+static void a_text_is_kept_once_for_all_who_take_it_and_goes_with_the_last(void **state) {
+    (void)state;
+    char made[] = "Example CA";
+    const char *one = text_take(made), *two = text_take("Example CA"), *other = text_take("");
+    assert_ptr_equal(one, two);
+    assert_ptr_not_equal(one, made);
+    text_give(two);
+    assert_string_equal(one, "Example CA");
+    text_swap(&one, "Another CA");
+    assert_string_equal(one, "Another CA");
+    text_give(one);
+    text_give(other);
+    text_give(NULL);
+    char *said = NULL;
+    text_say(&said, "%s", "");
+    assert_null(said);
+    text_say(&said, "%s %d", "h\xc3 and so on", 1); /* broken, and not by a cut */
+    assert_string_equal(said, "(not UTF-8)");
+    text_unsay(&said);
+    assert_null(said);
+    texts_fini();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_hinders_a_renewal_is_told_from_a_third_of_the_lifetime),
         cmocka_unit_test(what_goes_well_is_not_told),
         cmocka_unit_test(files_that_can_not_be_read_are_a_state_of_their_own),
         cmocka_unit_test(what_was_cut_in_a_character_can_be_kept),
+        cmocka_unit_test(a_text_is_kept_once_for_all_who_take_it_and_goes_with_the_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,21 @@ static void world_begin(struct world *w) {
         w->zone[i].cname = -1;
 }
 
+static int world_make(void **state) {
+    static struct world w;
+    world_begin(&w);
+    *state = &w;
+    return 0;
+}
+
+static int world_end(void **state) {
+    struct world *w = *state;
+    edge_end(&w->edge);
+    return 0;
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, world_make, world_end)
+
 static int name_index(const struct name_check *check) {
     for (int i = 0; i < NAMES; i++)
         if (check->wildcard
@@ -213,201 +228,171 @@ static void restart(struct world *w, const struct wants wants[TENANT_KINDS]) {
 #define WEB "web.example.com"
 
 static void a_name_routes_when_its_cname_leads_here_and_not_before(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    binds(&w, ACME_T, WEB);
-    assert_int_equal(look(&w), 1); /* at once */
-    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
-    assert_false(routes(&w, ACME_T, WEB));
-    dns(&w, WEB)->cname = ACME_T;
-    live_until(&w, w.now + 10);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
-    assert_true(routes(&w, ACME_T, WEB));
-    edge_end(&w.edge);
+    struct world *w = *state;
+    binds(w, ACME_T, WEB);
+    assert_int_equal(look(w), 1); /* at once */
+    assert_string_equal(state_of(w, ACME_T, WEB), "pending");
+    assert_false(routes(w, ACME_T, WEB));
+    dns(w, WEB)->cname = ACME_T;
+    live_until(w, w->now + 10);
+    assert_string_equal(state_of(w, ACME_T, WEB), "verified");
+    assert_true(routes(w, ACME_T, WEB));
 }
 
 static void the_first_to_prove_wins_not_the_first_to_come(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    binds(&w, GLOBEX_T, WEB);
-    look(&w);
-    w.now += 3600;
-    binds(&w, ACME_T, WEB);
-    dns(&w, WEB)->cname = ACME_T;
-    live_until(&w, w.now + DAY);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
-    char *text = describe_domain(w.edge.registry, "globex", WEB);
+    struct world *w = *state;
+    binds(w, GLOBEX_T, WEB);
+    look(w);
+    w->now += 3600;
+    binds(w, ACME_T, WEB);
+    dns(w, WEB)->cname = ACME_T;
+    live_until(w, w->now + DAY);
+    assert_string_equal(state_of(w, ACME_T, WEB), "verified");
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "conflict");
+    char *text = describe_domain(w->edge.registry, "globex", WEB);
     assert_non_null(strstr(text, "taken"));
     assert_null(strstr(text, "acme"));
     free(text);
-    edge_end(&w.edge);
 }
 
 static void a_name_that_is_held_firmly_is_not_looked_at_for_others(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    binds(&w, GLOBEX_T, WEB);
-    assert_int_equal(look(&w), 0);
-    edge_end(&w.edge);
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    binds(w, GLOBEX_T, WEB);
+    assert_int_equal(look(w), 0);
 }
 
 static void servers_that_fail_drop_nobody(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    dns(&w, WEB)->down = true;
-    live_until(&w, w.now + 200 * DAY);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
-    assert_true(routes(&w, ACME_T, WEB));
-    edge_end(&w.edge);
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    dns(w, WEB)->down = true;
+    live_until(w, w->now + 200 * DAY);
+    assert_string_equal(state_of(w, ACME_T, WEB), "verified");
+    assert_true(routes(w, ACME_T, WEB));
 }
 
 static void a_name_that_leads_away_is_warned_of_suspended_and_given_up(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    dns(&w, WEB)->cname = -2;
-    live_until(&w, w.now + 2 * 3600);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk");
-    assert_true(routes(&w, ACME_T, WEB));
-    char *text = describe_ingress(w.edge.registry, "acme", "web");
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    dns(w, WEB)->cname = -2;
+    live_until(w, w->now + 2 * 3600);
+    assert_string_equal(state_of(w, ACME_T, WEB), "at-risk");
+    assert_true(routes(w, ACME_T, WEB));
+    char *text = describe_ingress(w->edge.registry, "acme", "web");
     assert_non_null(strstr(text, "HostAtRisk"));
     assert_non_null(strstr(text, "elsewhere.example.net"));
     free(text);
-    live_until(&w, w.now + 73 * 3600);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "suspended");
-    assert_false(routes(&w, ACME_T, WEB));
-    dns(&w, WEB)->cname = ACME_T;
-    live_until(&w, w.now + 2 * 3600);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
-    assert_true(routes(&w, ACME_T, WEB));
-    dns(&w, WEB)->cname = -1;
-    live_until(&w, w.now + 34 * DAY);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
-    edge_end(&w.edge);
+    live_until(w, w->now + 73 * 3600);
+    assert_string_equal(state_of(w, ACME_T, WEB), "suspended");
+    assert_false(routes(w, ACME_T, WEB));
+    dns(w, WEB)->cname = ACME_T;
+    live_until(w, w->now + 2 * 3600);
+    assert_string_equal(state_of(w, ACME_T, WEB), "verified");
+    assert_true(routes(w, ACME_T, WEB));
+    dns(w, WEB)->cname = -1;
+    live_until(w, w->now + 34 * DAY);
+    assert_string_equal(state_of(w, ACME_T, WEB), "pending");
 }
 
 static void doubt_opens_a_name_to_a_fresh_txt_only(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    binds(&w, GLOBEX_T, WEB);
-    dns(&w, WEB)->cname = GLOBEX_T;
-    live_until(&w, w.now + 4 * 3600);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk");
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
-    dns(&w, WEB)->txt[GLOBEX_T] = true;
-    live_until(&w, w.now + 8 * 3600);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
-    assert_string_equal(state_of(&w, ACME_T, WEB), "conflict");
-    assert_true(routes(&w, GLOBEX_T, WEB) && !routes(&w, ACME_T, WEB));
-    edge_end(&w.edge);
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    binds(w, GLOBEX_T, WEB);
+    dns(w, WEB)->cname = GLOBEX_T;
+    live_until(w, w->now + 4 * 3600);
+    assert_string_equal(state_of(w, ACME_T, WEB), "at-risk");
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "conflict");
+    dns(w, WEB)->txt[GLOBEX_T] = true;
+    live_until(w, w->now + 8 * 3600);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "verified");
+    assert_string_equal(state_of(w, ACME_T, WEB), "conflict");
+    assert_true(routes(w, GLOBEX_T, WEB) && !routes(w, ACME_T, WEB));
 }
 
 static void a_dangling_cname_keeps_the_name_for_who_is_gone(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct change change;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    drop_gone(&w.edge, "acme", w.now);
-    binds(&w, GLOBEX_T, WEB);
-    live_until(&w, w.now + 6 * DAY);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    drop_gone(&w->edge, "acme", w->now);
+    binds(w, GLOBEX_T, WEB);
+    live_until(w, w->now + 6 * DAY);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "conflict");
     /* The operator makes a tenant of the same name: another one, by its UID. */
-    binds(&w, ACME_T, WEB);
-    live_until(&w, w.now + 60);
-    assert_false(routes(&w, GLOBEX_T, WEB));
+    binds(w, ACME_T, WEB);
+    live_until(w, w->now + 60);
+    assert_false(routes(w, GLOBEX_T, WEB));
     /* DNS leads away at last: the tombstone goes, and who is led to gets it. */
-    drop_gone(&w.edge, "acme", w.now);
-    dns(&w, WEB)->cname = GLOBEX_T;
-    registry_recheck(w.edge.registry, NULL, WEB, w.now);
-    live_until(&w, w.now + DAY);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
-    assert_int_equal(rows_of(&w, "claim/"), 1);
-    registry_tick(w.edge.registry, w.now, &change);
-    change_take(&w.edge, &change);
-    edge_end(&w.edge);
+    drop_gone(&w->edge, "acme", w->now);
+    dns(w, WEB)->cname = GLOBEX_T;
+    registry_recheck(w->edge.registry, NULL, WEB, w->now);
+    live_until(w, w->now + DAY);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "verified");
+    assert_int_equal(rows_of(w, "claim/"), 1);
+    registry_tick(w->edge.registry, w->now, &change);
+    change_take(&w->edge, &change);
 }
 
 static void a_name_moves_between_ingresses_of_one_tenant_without_a_look(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    binds(&w, ACME_T, NULL);
-    assert_false(routes(&w, ACME_T, WEB));
-    dns(&w, WEB)->down = true;
-    binds(&w, ACME_T, WEB);
-    assert_true(routes(&w, ACME_T, WEB));
-    edge_end(&w.edge);
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    binds(w, ACME_T, NULL);
+    assert_false(routes(w, ACME_T, WEB));
+    dns(w, WEB)->down = true;
+    binds(w, ACME_T, WEB);
+    assert_true(routes(w, ACME_T, WEB));
 }
 
 static void under_anothers_wildcard_only_a_txt_takes_a_name(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, "*.example.com")->cname = ACME_T;
-    binds(&w, ACME_T, "*.example.com");
-    look(&w);
-    assert_string_equal(state_of(&w, ACME_T, "*.example.com"), "verified");
-    dns(&w, WEB)->cname = GLOBEX_T;
-    binds(&w, GLOBEX_T, WEB);
-    live_until(&w, w.now + 100);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
-    dns(&w, WEB)->txt[GLOBEX_T] = true;
-    live_until(&w, w.now + 3600);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
-    assert_true(routes(&w, GLOBEX_T, WEB) && routes(&w, ACME_T, "*.example.com"));
-    edge_end(&w.edge);
+    struct world *w = *state;
+    dns(w, "*.example.com")->cname = ACME_T;
+    binds(w, ACME_T, "*.example.com");
+    look(w);
+    assert_string_equal(state_of(w, ACME_T, "*.example.com"), "verified");
+    dns(w, WEB)->cname = GLOBEX_T;
+    binds(w, GLOBEX_T, WEB);
+    live_until(w, w->now + 100);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "conflict");
+    dns(w, WEB)->txt[GLOBEX_T] = true;
+    live_until(w, w->now + 3600);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "verified");
+    assert_true(routes(w, GLOBEX_T, WEB) && routes(w, ACME_T, "*.example.com"));
 }
 
 static void what_is_kept_for_one_is_no_rule_of_anothers_wildcard(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    dns(&w, "*.example.com")->cname = GLOBEX_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    assert_true(put_named(&w.edge, "globex", false, "t.yaml",
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    dns(w, "*.example.com")->cname = GLOBEX_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    assert_true(put_named(&w->edge, "globex", false, "t.yaml",
                           TENANT("globex", "domain: globex.1d.pt, network: {allow: [10.11.0.0/16]}")
                               ECHO INGRESS("web", "'*.example.com'", WEB),
-                          w.now));
-    look(&w);
-    assert_string_equal(state_of(&w, GLOBEX_T, "*.example.com"), "verified");
-    assert_true(routes(&w, ACME_T, WEB) && !routes(&w, GLOBEX_T, WEB));
-    binds(&w, ACME_T, NULL);
-    assert_false(routes(&w, GLOBEX_T, WEB));
-    char *text = describe_ingress(w.edge.registry, "globex", "web");
+                          w->now));
+    look(w);
+    assert_string_equal(state_of(w, GLOBEX_T, "*.example.com"), "verified");
+    assert_true(routes(w, ACME_T, WEB) && !routes(w, GLOBEX_T, WEB));
+    binds(w, ACME_T, NULL);
+    assert_false(routes(w, GLOBEX_T, WEB));
+    char *text = describe_ingress(w->edge.registry, "globex", "web");
     assert_non_null(strstr(text, "HostTaken"));
     assert_null(strstr(text, "acme"));
     free(text);
-    dns(&w, WEB)->cname =
+    dns(w, WEB)->cname =
         -1; /* nothing leads to acme any more: what is under the wildcard is globex's */
-    live_until(&w, w.now + 2 * 3600);
-    assert_true(routes(&w, GLOBEX_T, WEB));
-    edge_end(&w.edge);
+    live_until(w, w->now + 2 * 3600);
+    assert_true(routes(w, GLOBEX_T, WEB));
 }
 
 static const char *reaches(const struct world *w, const char *name) {
@@ -417,147 +402,129 @@ static const char *reaches(const struct world *w, const char *name) {
 
 /* The wildcard's holder has no rule for the name: what it says of the wildcard would answer. */
 static void what_is_kept_for_one_is_not_answered_by_anothers_wildcard(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct wants wants[TENANT_KINDS] = {
         {.here = true, .name = {true}}, [GLOBEX_T] = {.here = true, .name = {[2] = true}}};
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    dns(&w, "*.example.com")->cname = GLOBEX_T;
-    drop(&w, ACME_T, &wants[ACME_T]);
-    drop(&w, GLOBEX_T, &wants[GLOBEX_T]);
-    look(&w);
-    assert_string_equal(reaches(&w, WEB), "acme");
-    assert_string_equal(reaches(&w, "other.example.com"), "globex");
-    binds(&w, ACME_T, NULL);
-    assert_string_equal(reaches(&w, WEB), "nobody");
-    char *text = explain_name(w.edge.registry, WEB);
+    dns(w, WEB)->cname = ACME_T;
+    dns(w, "*.example.com")->cname = GLOBEX_T;
+    drop(w, ACME_T, &wants[ACME_T]);
+    drop(w, GLOBEX_T, &wants[GLOBEX_T]);
+    look(w);
+    assert_string_equal(reaches(w, WEB), "acme");
+    assert_string_equal(reaches(w, "other.example.com"), "globex");
+    binds(w, ACME_T, NULL);
+    assert_string_equal(reaches(w, WEB), "nobody");
+    char *text = explain_name(w->edge.registry, WEB);
     assert_non_null(strstr(text, "it is kept for tenant acme"));
     free(text);
     wants[ACME_T].name[0] = false;
-    restart(&w, wants);
-    assert_string_equal(reaches(&w, WEB), "nobody");
-    drop_gone(&w.edge, "acme", w.now);
-    assert_string_equal(reaches(&w, WEB), "nobody");
+    restart(w, wants);
+    assert_string_equal(reaches(w, WEB), "nobody");
+    drop_gone(&w->edge, "acme", w->now);
+    assert_string_equal(reaches(w, WEB), "nobody");
     wants[ACME_T].here = false;
-    restart(&w, wants);
-    assert_string_equal(reaches(&w, WEB), "nobody");
-    assert_string_equal(reaches(&w, "other.example.com"), "globex");
-    dns(&w, WEB)->cname = -1;
-    live_until(&w, w.now + 3 * 3600);
-    assert_string_equal(reaches(&w, WEB), "globex");
-    edge_end(&w.edge);
+    restart(w, wants);
+    assert_string_equal(reaches(w, WEB), "nobody");
+    assert_string_equal(reaches(w, "other.example.com"), "globex");
+    dns(w, WEB)->cname = -1;
+    live_until(w, w->now + 3 * 3600);
+    assert_string_equal(reaches(w, WEB), "globex");
 }
 
 static void a_suspended_name_is_not_answered_by_anothers_wildcard(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    dns(&w, "*.example.com")->cname = GLOBEX_T;
-    binds(&w, ACME_T, WEB);
-    binds(&w, GLOBEX_T, "*.example.com");
-    look(&w);
-    dns(&w, WEB)->cname = GLOBEX_T; /* by the wildcard record: acme's own is gone */
-    live_until(&w, w.now + 2 * 3600);
-    assert_string_equal(reaches(&w, WEB), "acme"); /* at risk */
-    live_until(&w, w.now + 74 * 3600);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "suspended");
-    assert_string_equal(reaches(&w, WEB), "nobody");
-    dns(&w, WEB)->cname = ACME_T;
-    live_until(&w, w.now + 2 * 3600);
-    assert_string_equal(reaches(&w, WEB), "acme");
-    dns(&w, WEB)->cname = GLOBEX_T;
-    live_until(&w, w.now + 4 * DAY);
-    assert_string_equal(reaches(&w, WEB), "nobody");
-    live_until(&w, w.now + 31 * DAY); /* released */
-    assert_string_equal(reaches(&w, WEB), "globex");
-    edge_end(&w.edge);
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    dns(w, "*.example.com")->cname = GLOBEX_T;
+    binds(w, ACME_T, WEB);
+    binds(w, GLOBEX_T, "*.example.com");
+    look(w);
+    dns(w, WEB)->cname = GLOBEX_T; /* by the wildcard record: acme's own is gone */
+    live_until(w, w->now + 2 * 3600);
+    assert_string_equal(reaches(w, WEB), "acme"); /* at risk */
+    live_until(w, w->now + 74 * 3600);
+    assert_string_equal(state_of(w, ACME_T, WEB), "suspended");
+    assert_string_equal(reaches(w, WEB), "nobody");
+    dns(w, WEB)->cname = ACME_T;
+    live_until(w, w->now + 2 * 3600);
+    assert_string_equal(reaches(w, WEB), "acme");
+    dns(w, WEB)->cname = GLOBEX_T;
+    live_until(w, w->now + 4 * DAY);
+    assert_string_equal(reaches(w, WEB), "nobody");
+    live_until(w, w->now + 31 * DAY); /* released */
+    assert_string_equal(reaches(w, WEB), "globex");
 }
 
 static void a_wildcard_that_comes_later_does_not_answer_for_what_is_kept(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    drop_gone(&w.edge, "acme", w.now);
-    dns(&w, "*.example.com")->cname = GLOBEX_T;
-    binds(&w, GLOBEX_T, "*.example.com");
-    look(&w);
-    assert_string_equal(reaches(&w, "other.example.com"), "globex");
-    assert_string_equal(reaches(&w, WEB), "nobody");
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    drop_gone(&w->edge, "acme", w->now);
+    dns(w, "*.example.com")->cname = GLOBEX_T;
+    binds(w, GLOBEX_T, "*.example.com");
+    look(w);
+    assert_string_equal(reaches(w, "other.example.com"), "globex");
+    assert_string_equal(reaches(w, WEB), "nobody");
     /* acme made again, with its domain: what leads there leads to it, and its wildcard is its own */
-    drop_gone(&w.edge, "globex", w.now);
-    dns(&w, "*.example.com")->cname = ACME_T;
-    registry_recheck(w.edge.registry, NULL, "*.example.com", w.now);
-    live_until(&w, w.now + 3 * 3600);
-    binds(&w, ACME_T, "*.example.com");
-    look(&w);
-    assert_string_equal(reaches(&w, WEB), "acme");
-    edge_end(&w.edge);
+    drop_gone(&w->edge, "globex", w->now);
+    dns(w, "*.example.com")->cname = ACME_T;
+    registry_recheck(w->edge.registry, NULL, "*.example.com", w->now);
+    live_until(w, w->now + 3 * 3600);
+    binds(w, ACME_T, "*.example.com");
+    look(w);
+    assert_string_equal(reaches(w, WEB), "acme");
 }
 
 static void an_answer_to_a_look_that_is_over_is_nobodys(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct name_check check;
     int64_t next;
-    world_begin(&w);
-    binds(&w, ACME_T, WEB);
-    assert_int_equal(registry_due(w.edge.registry, w.now, &check, 1, &next), 1);
-    binds(&w, ACME_T, NULL);
-    binds(&w, ACME_T, WEB);
-    dns(&w, WEB)->cname = ACME_T;
-    answer(&w, &check);
-    assert_false(routes(&w, ACME_T, WEB));
-    look(&w);
-    assert_true(routes(&w, ACME_T, WEB));
-    edge_end(&w.edge);
+    binds(w, ACME_T, WEB);
+    assert_int_equal(registry_due(w->edge.registry, w->now, &check, 1, &next), 1);
+    binds(w, ACME_T, NULL);
+    binds(w, ACME_T, WEB);
+    dns(w, WEB)->cname = ACME_T;
+    answer(w, &check);
+    assert_false(routes(w, ACME_T, WEB));
+    look(w);
+    assert_true(routes(w, ACME_T, WEB));
 }
 
 static void of_two_looks_under_way_the_first_answer_wins(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct name_check check[2];
     int64_t next;
-    world_begin(&w);
-    *dns(&w, WEB) = (struct zone_data){.cname = ACME_T, .address = 1, .txt = {true, true}};
-    binds(&w, ACME_T, WEB);
-    binds(&w, GLOBEX_T, WEB);
-    assert_int_equal(registry_due(w.edge.registry, w.now, check, 2, &next), 2);
-    bool acme_first = !strcmp(check[0].uid, live(&w.edge, "acme")->uid);
-    answer(&w, &check[acme_first ? 0 : 1]);
-    assert_true(routes(&w, ACME_T, WEB));
-    w.now += TXT_REPEAT_S;
-    answer(&w, &check[acme_first ? 1 : 0]);
-    live_until(&w, w.now + 60); /* a proof of globex's does not make acme's any worse */
-    assert_true(routes(&w, ACME_T, WEB) && !routes(&w, GLOBEX_T, WEB));
-    edge_end(&w.edge);
+    *dns(w, WEB) = (struct zone_data){.cname = ACME_T, .address = 1, .txt = {true, true}};
+    binds(w, ACME_T, WEB);
+    binds(w, GLOBEX_T, WEB);
+    assert_int_equal(registry_due(w->edge.registry, w->now, check, 2, &next), 2);
+    bool acme_first = !strcmp(check[0].uid, live(&w->edge, "acme")->uid);
+    answer(w, &check[acme_first ? 0 : 1]);
+    assert_true(routes(w, ACME_T, WEB));
+    w->now += TXT_REPEAT_S;
+    answer(w, &check[acme_first ? 1 : 0]);
+    live_until(w, w->now + 60); /* a proof of globex's does not make acme's any worse */
+    assert_true(routes(w, ACME_T, WEB) && !routes(w, GLOBEX_T, WEB));
 }
 
 static void a_tenant_may_go_before_what_its_looks_said_is_compiled(void **state) {
-    (void)state;
     static struct dns_seen seen;
-    struct world w;
+    struct world *w = *state;
     struct name_check check;
     struct change change;
     int64_t next;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    assert_int_equal(registry_due(w.edge.registry, w.now, &check, 1, &next), 1);
-    seen_fill(&w, &check, &seen);
-    registry_saw(w.edge.registry, &check, &seen, w.now, &change);
-    change_take(&w.edge, &change);
-    assert_false(routes(&w, ACME_T, WEB)); /* not yet */
-    drop_gone(&w.edge, "acme", w.now);
-    registry_settle(w.edge.registry, w.now, &change);
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    assert_int_equal(registry_due(w->edge.registry, w->now, &check, 1, &next), 1);
+    seen_fill(w, &check, &seen);
+    registry_saw(w->edge.registry, &check, &seen, w->now, &change);
+    change_take(&w->edge, &change);
+    assert_false(routes(w, ACME_T, WEB)); /* not yet */
+    drop_gone(&w->edge, "acme", w->now);
+    registry_settle(w->edge.registry, w->now, &change);
     assert_int_equal(change.tenant_count, 0);
-    change_take(&w.edge, &change);
-    assert_null(live(&w.edge, "acme"));
-    edge_end(&w.edge);
+    change_take(&w->edge, &change);
+    assert_null(live(&w->edge, "acme"));
 }
 
 static void a_restart_continues_every_state(void **state) {
@@ -585,56 +552,47 @@ static void a_restart_continues_every_state(void **state) {
 }
 
 static void after_a_restart_a_name_is_still_its_ingresses(void **state) {
-    (void)state;
     struct wants wants[TENANT_KINDS] = {{.here = true, .name = {true}}};
-    struct world w;
-    world_begin(&w);
+    struct world *w = *state;
     for (int i = 0; i < 12; i++) { /* rows come in another order each time */
-        dns(&w, WEB)->cname = ACME_T;
-        drop(&w, ACME_T, &wants[0]);
-        live_until(&w, w.now + 2 * 3600);
-        assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
-        restart(&w, wants);
-        dns(&w, WEB)->cname = -2;
-        live_until(&w, w.now + 2 * 3600);
-        assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk"); /* a tombstone would be gone */
+        dns(w, WEB)->cname = ACME_T;
+        drop(w, ACME_T, &wants[0]);
+        live_until(w, w->now + 2 * 3600);
+        assert_string_equal(state_of(w, ACME_T, WEB), "verified");
+        restart(w, wants);
+        dns(w, WEB)->cname = -2;
+        live_until(w, w->now + 2 * 3600);
+        assert_string_equal(state_of(w, ACME_T, WEB), "at-risk"); /* a tombstone would be gone */
     }
-    edge_end(&w.edge);
 }
 
 static void a_wildcard_over_anothers_domain_is_nobodys(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct wants wants[TENANT_KINDS] = {[GLOBEX_T] = {.here = true, .name = {[2] = true}}};
-    world_begin(&w);
-    dns(&w, "*.example.com")->cname = GLOBEX_T;
-    assert_true(put(&w.edge, "acme", TENANT("acme", "domain: shop.example.com")));
-    drop(&w, GLOBEX_T, &wants[GLOBEX_T]);
-    assert_int_equal(look(&w), 0);
-    assert_string_equal(state_of(&w, GLOBEX_T, "*.example.com"), "conflict");
-    drop_gone(&w.edge, "acme", w.now);
+    dns(w, "*.example.com")->cname = GLOBEX_T;
+    assert_true(put(&w->edge, "acme", TENANT("acme", "domain: shop.example.com")));
+    drop(w, GLOBEX_T, &wants[GLOBEX_T]);
+    assert_int_equal(look(w), 0);
+    assert_string_equal(state_of(w, GLOBEX_T, "*.example.com"), "conflict");
+    drop_gone(&w->edge, "acme", w->now);
     for (int i = 0; i < 4; i++) { /* what was given stays so, whichever row comes first */
-        restart(&w, wants);
-        assert_int_equal(look(&w), 0);
-        assert_string_equal(state_of(&w, GLOBEX_T, "*.example.com"), "conflict");
+        restart(w, wants);
+        assert_int_equal(look(w), 0);
+        assert_string_equal(state_of(w, GLOBEX_T, "*.example.com"), "conflict");
     }
-    edge_end(&w.edge);
 }
 
 static void a_tombstone_survives_a_restart(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct wants wants[TENANT_KINDS] = {[GLOBEX_T] = {.here = true, .name = {true}}};
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    drop_gone(&w.edge, "acme", w.now);
-    drop(&w, GLOBEX_T, &wants[GLOBEX_T]);
-    restart(&w, wants);
-    live_until(&w, w.now + DAY);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
-    edge_end(&w.edge);
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    drop_gone(&w->edge, "acme", w->now);
+    drop(w, GLOBEX_T, &wants[GLOBEX_T]);
+    restart(w, wants);
+    live_until(w, w->now + DAY);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "conflict");
 }
 
 static void names_above_each_other_that_waited_for_nobody_any_more_go_at_a_start(void **state) {
@@ -654,25 +612,23 @@ static void names_above_each_other_that_waited_for_nobody_any_more_go_at_a_start
 }
 
 static void many_pending_names_hold_up_nobodys_first_look(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct name_check check[64];
     char text[32768] = "";
     int64_t next;
-    world_begin(&w);
     strcat(text, TENANT("initech", "domain: initech.1d.pt")
                      INGRESS("web", "a.example.net", "a.example.net"));
     strcat(text, "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: many}\nspec:\n "
                  " tls:\n  - hosts:\n");
     for (int i = 0; i < 1000; i++)
         sprintf(text + strlen(text), "    - n%d.example.net\n", i);
-    assert_true(put(&w.edge, "initech", text));
-    w.now += 5; /* globex comes later, and has one name */
-    binds(&w, GLOBEX_T, WEB);
-    size_t n = registry_due(w.edge.registry, w.now, check, 64, &next);
+    assert_true(put(&w->edge, "initech", text));
+    w->now += 5; /* globex comes later, and has one name */
+    binds(w, GLOBEX_T, WEB);
+    size_t n = registry_due(w->edge.registry, w->now, check, 64, &next);
     assert_int_equal(n, 16 + 1);
     assert_string_equal(check[n - 1].name, WEB);
-    json_t *all = view_domains(w.edge.registry, "initech"), *row;
+    json_t *all = view_domains(w->edge.registry, "initech"), *row;
     size_t i, capped = 0;
     json_array_foreach(all, i, row) {
         const char *reason = json_string_value(json_object_get(row, "reason"));
@@ -680,31 +636,28 @@ static void many_pending_names_hold_up_nobodys_first_look(void **state) {
     }
     assert_int_equal(capped, 1); /* of 1001 */
     json_decref(all);
-    edge_end(&w.edge);
 }
 
 static void many_ingresses_of_one_name_share_one_proof_and_one_holds_it(void **state) {
-    (void)state;
     enum { INGRESSES = 300 };
     static char text[INGRESSES * 300];
-    struct world w;
+    struct world *w = *state;
     int at = snprintf(text, sizeof text,
                       TENANT("acme", "domain: acme.1d.pt, network: {allow: [10.11.0.0/16]}") ECHO);
-    world_begin(&w);
     for (int i = 0; i < INGRESSES; i++)
         at += snprintf(text + at, sizeof text - (size_t)at,
                        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i%d}\n"
                        "spec: {tls: [{hosts: [" WEB "]}], defaultBackend: {service: {name: echo, "
                        "port: {number: 80}}}}\n---\n",
                        i);
-    dns(&w, WEB)->cname = ACME_T;
-    assert_true(put(&w.edge, "acme", text));
-    assert_int_equal(look(&w), 1);
-    assert_true(routes(&w, ACME_T, WEB));
-    assert_true(put(&w.edge, "acme", text));
-    assert_int_equal(rows_of(&w, "claim/"), 1);
-    assert_int_equal(rows_of(&w, "name/" WEB), 1);
-    json_t *all = view_domains(w.edge.registry, "acme"), *row;
+    dns(w, WEB)->cname = ACME_T;
+    assert_true(put(&w->edge, "acme", text));
+    assert_int_equal(look(w), 1);
+    assert_true(routes(w, ACME_T, WEB));
+    assert_true(put(&w->edge, "acme", text));
+    assert_int_equal(rows_of(w, "claim/"), 1);
+    assert_int_equal(rows_of(w, "name/" WEB), 1);
+    json_t *all = view_domains(w->edge.registry, "acme"), *row;
     size_t i, held = 0, not_held = 0;
     json_array_foreach(all, i, row) {
         const char *reason = json_string_value(json_object_get(row, "reason"));
@@ -715,7 +668,6 @@ static void many_ingresses_of_one_name_share_one_proof_and_one_holds_it(void **s
     assert_int_equal(held, 1);
     assert_int_equal(not_held, INGRESSES - 1);
     json_decref(all);
-    edge_end(&w.edge);
 }
 
 /* So many that nobody comes to the end of them. */
@@ -770,35 +722,30 @@ static void tenants_with_many_dead_names_take_turns_with_who_comes_later(void **
 }
 
 static void a_clock_that_is_set_back_costs_nobody_his_turn(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     static struct name_check check[ROOM];
     int64_t next;
-    world_begin(&w);
-    binds_dead_names(&w, 0, 300);
-    w.now += DAY;
-    assert_int_equal(registry_due(w.edge.registry, w.now, check, 1, &next), 1);
-    w.now -= DAY / 2; /* the names have been due for long all the same */
-    assert_int_equal(registry_due(w.edge.registry, w.now, check, 1, &next), 1);
-    edge_end(&w.edge);
+    binds_dead_names(w, 0, 300);
+    w->now += DAY;
+    assert_int_equal(registry_due(w->edge.registry, w->now, check, 1, &next), 1);
+    w->now -= DAY / 2; /* the names have been due for long all the same */
+    assert_int_equal(registry_due(w->edge.registry, w->now, check, 1, &next), 1);
 }
 
 static void when_one_of_too_many_is_proved_the_next_is_looked_at(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct name_check check[16];
     static struct dns_seen seen; /* of the first name asked for, and of no other */
     struct change change;
     char text[32768] = TENANT("initech", "domain: initech.1d.pt") ECHO;
     int64_t next;
-    world_begin(&w);
     strcat(text, "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: many}\nspec:\n "
                  " tls:\n  - hosts:\n");
     for (int i = 0; i < 1002; i++)
         sprintf(text + strlen(text), "    - n%d.example.net\n", i);
-    assert_true(put(&w.edge, "initech", text));
+    assert_true(put(&w->edge, "initech", text));
     for (int proved = 0; proved < 3; proved++) {
-        json_t *all = view_domains(w.edge.registry, "initech"), *row;
+        json_t *all = view_domains(w->edge.registry, "initech"), *row;
         size_t i, capped = 0;
         json_array_foreach(all, i, row) {
             const char *reason = json_string_value(json_object_get(row, "reason"));
@@ -806,33 +753,29 @@ static void when_one_of_too_many_is_proved_the_next_is_looked_at(void **state) {
         }
         json_decref(all);
         assert_int_equal(capped, proved < 2 ? 2 - proved : 0);
-        assert_true(registry_due(w.edge.registry, w.now, check, 1, &next));
+        assert_true(registry_due(w->edge.registry, w->now, check, 1, &next));
         memset(&seen, 0, sizeof seen);
         chain_fill(&seen.chain, INITECH_T);
-        registry_seen(w.edge.registry, &check[0], &seen, w.now, &change);
-        change_take(&w.edge, &change);
+        registry_seen(w->edge.registry, &check[0], &seen, w->now, &change);
+        change_take(&w->edge, &change);
     }
-    edge_end(&w.edge);
 }
 
 static void a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct wants wants[TENANT_KINDS] = {{.here = true, .name = {true}}};
-    world_begin(&w);
-    drop(&w, ACME_T, &wants[0]);
-    live_until(&w, w.now + 8 * DAY);
-    assert_non_null(strstr(domain_field(&w, ACME_T, WEB, "reason"), "not looked at any more"));
-    assert_string_equal(domain_field(&w, ACME_T, WEB, "nextLook"), "<null>");
-    restart(&w, wants); /* does not begin the week anew */
-    assert_int_equal(look(&w), 0);
-    assert_int_equal(registry_recheck(w.edge.registry, "acme", WEB, w.now), 1);
-    assert_int_equal(look(&w), 1);
-    live_until(&w, w.now + 8 * DAY);
-    assert_int_equal(look(&w), 0);
-    drop(&w, ACME_T, &wants[0]); /* he who drops the file again waits for an answer */
-    assert_int_equal(look(&w), 1);
-    edge_end(&w.edge);
+    drop(w, ACME_T, &wants[0]);
+    live_until(w, w->now + 8 * DAY);
+    assert_non_null(strstr(domain_field(w, ACME_T, WEB, "reason"), "not looked at any more"));
+    assert_string_equal(domain_field(w, ACME_T, WEB, "nextLook"), "<null>");
+    restart(w, wants); /* does not begin the week anew */
+    assert_int_equal(look(w), 0);
+    assert_int_equal(registry_recheck(w->edge.registry, "acme", WEB, w->now), 1);
+    assert_int_equal(look(w), 1);
+    live_until(w, w->now + 8 * DAY);
+    assert_int_equal(look(w), 0);
+    drop(w, ACME_T, &wants[0]); /* he who drops the file again waits for an answer */
+    assert_int_equal(look(w), 1);
 }
 
 enum { PENDING_MAX = 1000, KEPT_MAX = 1000 }; /* of tenants/inside.h */
@@ -877,231 +820,202 @@ static const char *reason_of(struct world *w, const char *tenant, const char *na
 }
 
 static void what_is_given_up_leaves_room_for_others(void **state) {
-    (void)state;
     static const struct wants nobody[TENANT_KINDS];
-    struct world w;
-    world_begin(&w);
-    restart(&w, nobody);
-    binds_many(&w, "initech", PENDING_MAX);
-    assert_int_equal(all_are(&w, -3), PENDING_MAX);
-    w.now += 8 * DAY;
-    assert_int_equal(all_are(&w, -3), PENDING_MAX); /* no answer is no reason to go on for ever */
-    w.now += DAY;
-    assert_int_equal(all_are(&w, -3), 0);
-    binds_many(&w, "initech",
+    struct world *w = *state;
+    restart(w, nobody);
+    binds_many(w, "initech", PENDING_MAX);
+    assert_int_equal(all_are(w, -3), PENDING_MAX);
+    w->now += 8 * DAY;
+    assert_int_equal(all_are(w, -3), PENDING_MAX); /* no answer is no reason to go on for ever */
+    w->now += DAY;
+    assert_int_equal(all_are(w, -3), 0);
+    binds_many(w, "initech",
                PENDING_MAX + 1); /* and the file is dropped again: all of them again */
-    assert_int_equal(all_are(&w, -3), PENDING_MAX);
-    w.now += 8 * DAY;
-    assert_int_equal(all_are(&w, -3), PENDING_MAX + 1);
-    edge_end(&w.edge);
+    assert_int_equal(all_are(w, -3), PENDING_MAX);
+    w->now += 8 * DAY;
+    assert_int_equal(all_are(w, -3), PENDING_MAX + 1);
 }
 
 static void what_another_holds_leaves_room_for_others(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    binds_many(&w, "acme", PENDING_MAX);
-    assert_int_equal(all_are(&w, ACME_T), PENDING_MAX);
-    binds_many(&w, "globex", PENDING_MAX + 1);
-    assert_int_equal(all_are(&w, -1), 1); /* the one that is nobody's */
-    assert_null(strstr(reason_of(&w, "globex", "n1000.example.net"), "not looked at"));
-    edge_end(&w.edge);
+    struct world *w = *state;
+    binds_many(w, "acme", PENDING_MAX);
+    assert_int_equal(all_are(w, ACME_T), PENDING_MAX);
+    binds_many(w, "globex", PENDING_MAX + 1);
+    assert_int_equal(all_are(w, -1), 1); /* the one that is nobody's */
+    assert_null(strstr(reason_of(w, "globex", "n1000.example.net"), "not looked at"));
 }
 
 /* A tenant that proves names and leaves them, again and again. */
 static void with_a_thousand_names_kept_nothing_more_is_proved_and_nothing_kept_goes(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = INITECH_T;
-    binds_many(&w, "initech", KEPT_MAX);
-    assert_int_equal(all_are(&w, INITECH_T), KEPT_MAX);
-    binds(&w, INITECH_T, WEB); /* and none of the thousand */
-    assert_int_equal(look(&w), 0);
-    assert_non_null(strstr(reason_of(&w, "initech", WEB), "1000 names are kept for the tenant"));
-    assert_int_equal(rows_of(&w, "claim/n"), KEPT_MAX);
-    binds_many(&w, "globex", KEPT_MAX);
-    assert_string_equal(domain_state(&w.edge, "globex", "n0.example.net"), "conflict");
-    drop_gone(&w.edge, "globex", w.now);
+    struct world *w = *state;
+    dns(w, WEB)->cname = INITECH_T;
+    binds_many(w, "initech", KEPT_MAX);
+    assert_int_equal(all_are(w, INITECH_T), KEPT_MAX);
+    binds(w, INITECH_T, WEB); /* and none of the thousand */
+    assert_int_equal(look(w), 0);
+    assert_non_null(strstr(reason_of(w, "initech", WEB), "1000 names are kept for the tenant"));
+    assert_int_equal(rows_of(w, "claim/n"), KEPT_MAX);
+    binds_many(w, "globex", KEPT_MAX);
+    assert_string_equal(domain_state(&w->edge, "globex", "n0.example.net"), "conflict");
+    drop_gone(&w->edge, "globex", w->now);
     struct wants wants[TENANT_KINDS] = {[INITECH_T] = {.here = true, .name = {true}}};
-    restart(&w, wants);
-    assert_int_equal(rows_of(&w, "claim/n"), KEPT_MAX);
-    assert_non_null(strstr(reason_of(&w, "initech", WEB), "1000 names are kept for the tenant"));
-    w.now += 2 * RECHECK_S; /* DNS leads elsewhere at last */
-    assert_int_equal(all_are(&w, -1), KEPT_MAX);
-    w.now += 2 * RECHECK_S;
-    all_are(&w, -1);
-    assert_null(strstr(reason_of(&w, "initech", WEB), "not looked at"));
-    live_until(&w, w.now + 5 * 3600);
-    assert_string_equal(state_of(&w, INITECH_T, WEB), "verified");
-    edge_end(&w.edge);
+    restart(w, wants);
+    assert_int_equal(rows_of(w, "claim/n"), KEPT_MAX);
+    assert_non_null(strstr(reason_of(w, "initech", WEB), "1000 names are kept for the tenant"));
+    w->now += 2 * RECHECK_S; /* DNS leads elsewhere at last */
+    assert_int_equal(all_are(w, -1), KEPT_MAX);
+    w->now += 2 * RECHECK_S;
+    all_are(w, -1);
+    assert_null(strstr(reason_of(w, "initech", WEB), "not looked at"));
+    live_until(w, w->now + 5 * 3600);
+    assert_string_equal(state_of(w, INITECH_T, WEB), "verified");
 }
 
 static void who_waits_is_looked_at_when_what_stood_in_the_way_is_gone(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct name_check check;
     int64_t next;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    binds(&w, ACME_T, NULL);
-    binds(&w, GLOBEX_T, WEB);
-    live_until(&w, w.now + 2 * DAY); /* its looks have become rare */
-    dns(&w, WEB)->cname = GLOBEX_T;
-    while (rows_of(&w, "claim/") == 2) {
-        registry_due(w.edge.registry, w.now, &check, 0, &next);
-        w.now = next;
-        look(&w);
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    binds(w, ACME_T, NULL);
+    binds(w, GLOBEX_T, WEB);
+    live_until(w, w->now + 2 * DAY); /* its looks have become rare */
+    dns(w, WEB)->cname = GLOBEX_T;
+    while (rows_of(w, "claim/") == 2) {
+        registry_due(w->edge.registry, w->now, &check, 0, &next);
+        w->now = next;
+        look(w);
     }
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified"); /* in the very second */
-    edge_end(&w.edge);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "verified"); /* in the very second */
 }
 
 static void one_no_releases_nothing_that_is_kept(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    dns(&w, "*.example.com")->cname = GLOBEX_T;
-    binds(&w, ACME_T, WEB);
-    binds(&w, GLOBEX_T, "*.example.com");
-    look(&w);
-    binds(&w, ACME_T, NULL);
-    dns(&w, WEB)->cname = -1; /* a server's mishap */
-    registry_recheck(w.edge.registry, NULL, WEB, w.now);
-    look(&w);
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    dns(w, "*.example.com")->cname = GLOBEX_T;
+    binds(w, ACME_T, WEB);
+    binds(w, GLOBEX_T, "*.example.com");
+    look(w);
+    binds(w, ACME_T, NULL);
+    dns(w, WEB)->cname = -1; /* a server's mishap */
+    registry_recheck(w->edge.registry, NULL, WEB, w->now);
+    look(w);
     for (int i = 0; i < 5; i++) { /* whoever binds the name has it looked at, too */
-        w.now += 60;
-        binds(&w, INITECH_T, i % 2 ? NULL : WEB);
-        look(&w);
-        assert_string_equal(reaches(&w, WEB), "nobody");
+        w->now += 60;
+        binds(w, INITECH_T, i % 2 ? NULL : WEB);
+        look(w);
+        assert_string_equal(reaches(w, WEB), "nobody");
     }
-    dns(&w, WEB)->cname = ACME_T;
-    live_until(&w, w.now + 10 * 3600);
-    assert_string_equal(reaches(&w, WEB), "nobody");
-    binds(&w, ACME_T, WEB);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
-    edge_end(&w.edge);
+    dns(w, WEB)->cname = ACME_T;
+    live_until(w, w->now + 10 * 3600);
+    assert_string_equal(reaches(w, WEB), "nobody");
+    binds(w, ACME_T, WEB);
+    assert_string_equal(state_of(w, ACME_T, WEB), "verified");
 }
 
 static void a_lost_key_costs_nobody_a_name_that_a_txt_proved(void **state) {
-    (void)state;
     static char token[64];
-    struct world w;
+    struct world *w = *state;
     struct wants wants[TENANT_KINDS] = {
         {.here = true, .name = {true}}, [GLOBEX_T] = {.here = true, .name = {true}}};
-    world_begin(&w);
-    drop(&w, ACME_T, &wants[ACME_T]);
-    *dns(&w, WEB) = (struct zone_data){.cname = -1, .address = 1, .txt = {true}};
-    live_until(&w, w.now + 60);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
+    drop(w, ACME_T, &wants[ACME_T]);
+    *dns(w, WEB) = (struct zone_data){.cname = -1, .address = 1, .txt = {true}};
+    live_until(w, w->now + 60);
+    assert_string_equal(state_of(w, ACME_T, WEB), "verified");
     static struct dns_seen seen;
-    token_add(&w, ACME_T, 0, &seen.challenge);
+    token_add(w, ACME_T, 0, &seen.challenge);
     snprintf(token, sizeof token, "%.*s", (int)seen.challenge.text[0].length,
              seen.challenge.text[0].data);
-    *dns(&w, WEB) = (struct zone_data){.cname = -1, .address = 1, .text = token};
-    w.edge.secret = "another";
-    restart(&w, wants);
-    live_until(&w, w.now + 100 * DAY);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB),
+    *dns(w, WEB) = (struct zone_data){.cname = -1, .address = 1, .text = token};
+    w->edge.secret = "another";
+    restart(w, wants);
+    live_until(w, w->now + 100 * DAY);
+    assert_string_equal(state_of(w, ACME_T, WEB), "verified");
+    assert_string_equal(state_of(w, GLOBEX_T, WEB),
                         "conflict"); /* to whom the old token is nothing */
-    char *text = describe_ingress(w.edge.registry, "acme", "web");
+    char *text = describe_ingress(w->edge.registry, "acme", "web");
     assert_non_null(strstr(text, "HostTokenVoid"));
     free(text);
-    dns(&w, WEB)->txt[ACME_T] = true; /* replaced */
-    dns(&w, WEB)->text = NULL;
-    live_until(&w, w.now + 2 * 3600);
+    dns(w, WEB)->txt[ACME_T] = true; /* replaced */
+    dns(w, WEB)->text = NULL;
+    live_until(w, w->now + 2 * 3600);
     struct change change;
-    registry_tick(w.edge.registry, w.now, &change);
-    change_take(&w.edge, &change);
-    text = describe_ingress(w.edge.registry, "acme", "web");
+    registry_tick(w->edge.registry, w->now, &change);
+    change_take(&w->edge, &change);
+    text = describe_ingress(w->edge.registry, "acme", "web");
     assert_null(strstr(text, "HostTokenVoid"));
     free(text);
-    dns(&w, WEB)->txt[ACME_T] = false; /* taken away: that is an answer */
-    dns(&w, WEB)->text = token;
-    live_until(&w, w.now + 2 * 3600);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "at-risk");
-    edge_end(&w.edge);
+    dns(w, WEB)->txt[ACME_T] = false; /* taken away: that is an answer */
+    dns(w, WEB)->text = token;
+    live_until(w, w->now + 2 * 3600);
+    assert_string_equal(state_of(w, ACME_T, WEB), "at-risk");
 }
 
 static void a_vouched_name_routes_at_once_but_displaces_nobody(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct wants vouched[TENANT_KINDS] = {
         {.here = true, .name = {true}},
         [GLOBEX_T] = {.here = true, .name = {true}, .vouched = {true}}};
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    drop(&w, ACME_T, &vouched[ACME_T]);
-    look(&w);
-    drop(&w, GLOBEX_T, &vouched[GLOBEX_T]);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
-    dns(&w, WEB)->cname = -2;
-    live_until(&w, w.now + 5 * DAY);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "suspended"); /* and holds its name */
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
-    drop_gone(&w.edge, "acme", w.now);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified"); /* the operator's word, no look */
-    assert_true(routes(&w, GLOBEX_T, WEB));
+    dns(w, WEB)->cname = ACME_T;
+    drop(w, ACME_T, &vouched[ACME_T]);
+    look(w);
+    drop(w, GLOBEX_T, &vouched[GLOBEX_T]);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "conflict");
+    dns(w, WEB)->cname = -2;
+    live_until(w, w->now + 5 * DAY);
+    assert_string_equal(state_of(w, ACME_T, WEB), "suspended"); /* and holds its name */
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "conflict");
+    drop_gone(&w->edge, "acme", w->now);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "verified"); /* the operator's word, no look */
+    assert_true(routes(w, GLOBEX_T, WEB));
     vouched[ACME_T].here = false;
-    restart(&w, vouched);
-    assert_true(routes(&w, GLOBEX_T, WEB));
+    restart(w, vouched);
+    assert_true(routes(w, GLOBEX_T, WEB));
     vouched[GLOBEX_T].vouched[0] = false; /* the word is taken back */
-    drop(&w, GLOBEX_T, &vouched[GLOBEX_T]);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "pending");
-    assert_false(routes(&w, GLOBEX_T, WEB));
-    edge_end(&w.edge);
+    drop(w, GLOBEX_T, &vouched[GLOBEX_T]);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "pending");
+    assert_false(routes(w, GLOBEX_T, WEB));
 }
 
 static void a_tenant_made_again_proves_its_names_as_anybody_may(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    *dns(&w, WEB) = (struct zone_data){.cname = ACME_T};
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    drop_gone(&w.edge, "acme", w.now);
-    binds(&w, GLOBEX_T, WEB);
-    binds(&w, ACME_T, WEB); /* another UID; the domain is given to that name again */
-    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
-    look(&w);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "verified");
-    assert_true(routes(&w, ACME_T, WEB) && !routes(&w, GLOBEX_T, WEB));
-    edge_end(&w.edge);
+    struct world *w = *state;
+    *dns(w, WEB) = (struct zone_data){.cname = ACME_T};
+    binds(w, ACME_T, WEB);
+    look(w);
+    drop_gone(&w->edge, "acme", w->now);
+    binds(w, GLOBEX_T, WEB);
+    binds(w, ACME_T, WEB); /* another UID; the domain is given to that name again */
+    assert_string_equal(state_of(w, ACME_T, WEB), "pending");
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "conflict");
+    look(w);
+    assert_string_equal(state_of(w, ACME_T, WEB), "verified");
+    assert_true(routes(w, ACME_T, WEB) && !routes(w, GLOBEX_T, WEB));
 }
 
 static void who_lost_gets_it_when_the_winner_goes_and_dns_follows(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    binds(&w, GLOBEX_T, WEB);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "conflict");
-    dns(&w, WEB)->cname = GLOBEX_T;
-    binds(&w, ACME_T, NULL);
-    live_until(&w, w.now + 4 * 3600);
-    assert_string_equal(state_of(&w, GLOBEX_T, WEB), "verified");
-    assert_true(routes(&w, GLOBEX_T, WEB));
-    edge_end(&w.edge);
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    binds(w, GLOBEX_T, WEB);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "conflict");
+    dns(w, WEB)->cname = GLOBEX_T;
+    binds(w, ACME_T, NULL);
+    live_until(w, w->now + 4 * 3600);
+    assert_string_equal(state_of(w, GLOBEX_T, WEB), "verified");
+    assert_true(routes(w, GLOBEX_T, WEB));
 }
 
 /* ---- what is shown ---- */
 
 static void it_is_said_what_to_add_what_stands_there_and_when_it_is_looked_at(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     struct change change;
-    world_begin(&w);
-    dns(&w, WEB)->cname = -2;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    char *text = describe_domain(w.edge.registry, "acme", WEB);
+    dns(w, WEB)->cname = -2;
+    binds(w, ACME_T, WEB);
+    look(w);
+    char *text = describe_domain(w->edge.registry, "acme", WEB);
     static const char *const parts[] = {
         "State:      pending",
         "web.example.com is a CNAME of elsewhere.example.net",
@@ -1115,27 +1029,25 @@ static void it_is_said_what_to_add_what_stands_there_and_when_it_is_looked_at(vo
         if (!strstr(text, parts[i]))
             fail_msg("`%s` is not in\n%s", parts[i], text);
     free(text);
-    registry_tick(w.edge.registry, w.now + 60, &change); /* events need not be made at each look */
-    change_take(&w.edge, &change);
-    text = describe_ingress(w.edge.registry, "acme", "web");
+    registry_tick(w->edge.registry, w->now + 60,
+                  &change); /* events need not be made at each look */
+    change_take(&w->edge, &change);
+    text = describe_ingress(w->edge.registry, "acme", "web");
     assert_non_null(strstr(text, "HostPending"));
     assert_non_null(strstr(text, "elsewhere.example.net"));
     free(text);
-    text = explain_name(w.edge.registry, WEB);
+    text = explain_name(w->edge.registry, WEB);
     assert_non_null(strstr(text, "add `web.example.com CNAME acme.1d.pt.`"));
     free(text);
-    edge_end(&w.edge);
 }
 
 static void where_only_a_txt_proves_nothing_else_is_asked_for(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    binds(&w, GLOBEX_T, WEB);
-    json_t *rows = view_domains(w.edge.registry, "globex"), *record;
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    binds(w, GLOBEX_T, WEB);
+    json_t *rows = view_domains(w->edge.registry, "globex"), *record;
     json_t *row = json_array_get(rows, json_array_size(rows) - 1);
     json_t *records = json_object_get(row, "records");
     size_t i;
@@ -1145,58 +1057,50 @@ static void where_only_a_txt_proves_nothing_else_is_asked_for(void **state) {
         assert_int_equal(json_integer_value(json_object_get(record, "way")), 2);
     assert_true(json_is_null(json_object_get(row, "seen")));
     json_decref(rows);
-    drop_gone(&w.edge, "acme", w.now);
-    char *text = describe_domain(w.edge.registry, NULL, WEB); /* the operator is told by whom */
+    drop_gone(&w->edge, "acme", w->now);
+    char *text = describe_domain(w->edge.registry, NULL, WEB); /* the operator is told by whom */
     assert_non_null(strstr(text, "acme (gone)"));
     free(text);
-    text = describe_domain(w.edge.registry, "globex", WEB);
+    text = describe_domain(w->edge.registry, "globex", WEB);
     assert_null(strstr(text, "acme"));
     free(text);
-    edge_end(&w.edge);
 }
 
 /* ---- the log, and rows that are not ours ---- */
 
 static void transitions_are_logged_in_order(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    dns(&w, WEB)->cname = -2;
-    live_until(&w, w.now + 4 * DAY);
+    struct world *w = *state;
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    dns(w, WEB)->cname = -2;
+    live_until(w, w->now + 4 * DAY);
     static const char *const to[] = {"verified", "at-risk", "suspended"};
-    assert_int_equal(rows_of(&w, "log/"), 3);
+    assert_int_equal(rows_of(w, "log/"), 3);
     for (int i = 0; i < 3; i++) {
         char key[32];
         snprintf(key, sizeof key, "log/%016x", i);
-        json_t *row = json_loads(json_string_value(json_object_get(w.edge.rows, key)), 0, NULL);
+        json_t *row = json_loads(json_string_value(json_object_get(w->edge.rows, key)), 0, NULL);
         assert_string_equal(json_string_value(json_object_get(row, "to")), to[i]);
         assert_string_equal(json_string_value(json_object_get(row, "name")), WEB);
         json_decref(row);
     }
-    edge_end(&w.edge);
 }
 
 static void the_log_keeps_its_newest_hundred_thousand(void **state) {
-    (void)state;
-    struct world w;
-    world_begin(&w);
-    row_keep(&w.edge, "log/0000000000000001", "{}");
-    row_keep(&w.edge, "log/00000000000186a0", "{}"); /* 100,000 */
-    edge_restart(&w.edge);
-    dns(&w, WEB)->cname = ACME_T;
-    binds(&w, ACME_T, WEB);
-    look(&w);
-    assert_null(json_object_get(w.edge.rows, "log/0000000000000001"));
-    assert_non_null(json_object_get(w.edge.rows, "log/00000000000186a1"));
-    edge_end(&w.edge);
+    struct world *w = *state;
+    row_keep(&w->edge, "log/0000000000000001", "{}");
+    row_keep(&w->edge, "log/00000000000186a0", "{}"); /* 100,000 */
+    edge_restart(&w->edge);
+    dns(w, WEB)->cname = ACME_T;
+    binds(w, ACME_T, WEB);
+    look(w);
+    assert_null(json_object_get(w->edge.rows, "log/0000000000000001"));
+    assert_non_null(json_object_get(w->edge.rows, "log/00000000000186a1"));
 }
 
 static void rows_that_nobody_wrote_give_nobody_a_name(void **state) {
-    (void)state;
-    struct world w;
+    struct world *w = *state;
     static const char *const rows[][2] = {
         {"claim/", "{}"},
         {"claim/web.example.com", "{"},
@@ -1209,12 +1113,10 @@ static void rows_that_nobody_wrote_give_nobody_a_name(void **state) {
         {"claim/web.example.com u",
          "{\"tenant\": \"../a\", \"uid\": \"u\", \"phase\": \"verified\"}"},
         {"log/xyz", "1"}};
-    world_begin(&w);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        registry_row(w.edge.registry, rows[i][0], rows[i][1]);
-    binds(&w, ACME_T, WEB);
-    assert_string_equal(state_of(&w, ACME_T, WEB), "pending");
-    edge_end(&w.edge);
+        registry_row(w->edge.registry, rows[i][0], rows[i][1]);
+    binds(w, ACME_T, WEB);
+    assert_string_equal(state_of(w, ACME_T, WEB), "pending");
 }
 
 /* ---- a hostile month ---- */
@@ -1477,47 +1379,47 @@ static void no_month_gives_a_name_to_two_or_to_who_did_not_prove_it(void **state
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_name_routes_when_its_cname_leads_here_and_not_before),
-        cmocka_unit_test(the_first_to_prove_wins_not_the_first_to_come),
-        cmocka_unit_test(a_name_that_is_held_firmly_is_not_looked_at_for_others),
-        cmocka_unit_test(servers_that_fail_drop_nobody),
-        cmocka_unit_test(a_name_that_leads_away_is_warned_of_suspended_and_given_up),
-        cmocka_unit_test(doubt_opens_a_name_to_a_fresh_txt_only),
-        cmocka_unit_test(a_dangling_cname_keeps_the_name_for_who_is_gone),
-        cmocka_unit_test(a_name_moves_between_ingresses_of_one_tenant_without_a_look),
-        cmocka_unit_test(under_anothers_wildcard_only_a_txt_takes_a_name),
-        cmocka_unit_test(a_wildcard_over_anothers_domain_is_nobodys),
-        cmocka_unit_test(what_is_kept_for_one_is_no_rule_of_anothers_wildcard),
-        cmocka_unit_test(what_is_kept_for_one_is_not_answered_by_anothers_wildcard),
-        cmocka_unit_test(a_suspended_name_is_not_answered_by_anothers_wildcard),
-        cmocka_unit_test(a_wildcard_that_comes_later_does_not_answer_for_what_is_kept),
-        cmocka_unit_test(an_answer_to_a_look_that_is_over_is_nobodys),
-        cmocka_unit_test(of_two_looks_under_way_the_first_answer_wins),
-        cmocka_unit_test(a_tenant_may_go_before_what_its_looks_said_is_compiled),
+        STORY(a_name_routes_when_its_cname_leads_here_and_not_before),
+        STORY(the_first_to_prove_wins_not_the_first_to_come),
+        STORY(a_name_that_is_held_firmly_is_not_looked_at_for_others),
+        STORY(servers_that_fail_drop_nobody),
+        STORY(a_name_that_leads_away_is_warned_of_suspended_and_given_up),
+        STORY(doubt_opens_a_name_to_a_fresh_txt_only),
+        STORY(a_dangling_cname_keeps_the_name_for_who_is_gone),
+        STORY(a_name_moves_between_ingresses_of_one_tenant_without_a_look),
+        STORY(under_anothers_wildcard_only_a_txt_takes_a_name),
+        STORY(a_wildcard_over_anothers_domain_is_nobodys),
+        STORY(what_is_kept_for_one_is_no_rule_of_anothers_wildcard),
+        STORY(what_is_kept_for_one_is_not_answered_by_anothers_wildcard),
+        STORY(a_suspended_name_is_not_answered_by_anothers_wildcard),
+        STORY(a_wildcard_that_comes_later_does_not_answer_for_what_is_kept),
+        STORY(an_answer_to_a_look_that_is_over_is_nobodys),
+        STORY(of_two_looks_under_way_the_first_answer_wins),
+        STORY(a_tenant_may_go_before_what_its_looks_said_is_compiled),
         cmocka_unit_test(a_restart_continues_every_state),
-        cmocka_unit_test(after_a_restart_a_name_is_still_its_ingresses),
-        cmocka_unit_test(a_tombstone_survives_a_restart),
+        STORY(after_a_restart_a_name_is_still_its_ingresses),
+        STORY(a_tombstone_survives_a_restart),
         cmocka_unit_test(names_above_each_other_that_waited_for_nobody_any_more_go_at_a_start),
-        cmocka_unit_test(many_pending_names_hold_up_nobodys_first_look),
-        cmocka_unit_test(many_ingresses_of_one_name_share_one_proof_and_one_holds_it),
+        STORY(many_pending_names_hold_up_nobodys_first_look),
+        STORY(many_ingresses_of_one_name_share_one_proof_and_one_holds_it),
         cmocka_unit_test(tenants_with_many_dead_names_take_turns_with_who_comes_later),
-        cmocka_unit_test(a_clock_that_is_set_back_costs_nobody_his_turn),
-        cmocka_unit_test(when_one_of_too_many_is_proved_the_next_is_looked_at),
-        cmocka_unit_test(a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand),
-        cmocka_unit_test(what_is_given_up_leaves_room_for_others),
-        cmocka_unit_test(what_another_holds_leaves_room_for_others),
-        cmocka_unit_test(with_a_thousand_names_kept_nothing_more_is_proved_and_nothing_kept_goes),
-        cmocka_unit_test(who_waits_is_looked_at_when_what_stood_in_the_way_is_gone),
-        cmocka_unit_test(one_no_releases_nothing_that_is_kept),
-        cmocka_unit_test(a_lost_key_costs_nobody_a_name_that_a_txt_proved),
-        cmocka_unit_test(a_vouched_name_routes_at_once_but_displaces_nobody),
-        cmocka_unit_test(a_tenant_made_again_proves_its_names_as_anybody_may),
-        cmocka_unit_test(who_lost_gets_it_when_the_winner_goes_and_dns_follows),
-        cmocka_unit_test(it_is_said_what_to_add_what_stands_there_and_when_it_is_looked_at),
-        cmocka_unit_test(where_only_a_txt_proves_nothing_else_is_asked_for),
-        cmocka_unit_test(transitions_are_logged_in_order),
-        cmocka_unit_test(the_log_keeps_its_newest_hundred_thousand),
-        cmocka_unit_test(rows_that_nobody_wrote_give_nobody_a_name),
+        STORY(a_clock_that_is_set_back_costs_nobody_his_turn),
+        STORY(when_one_of_too_many_is_proved_the_next_is_looked_at),
+        STORY(a_pending_name_is_given_up_after_a_week_and_taken_up_by_hand),
+        STORY(what_is_given_up_leaves_room_for_others),
+        STORY(what_another_holds_leaves_room_for_others),
+        STORY(with_a_thousand_names_kept_nothing_more_is_proved_and_nothing_kept_goes),
+        STORY(who_waits_is_looked_at_when_what_stood_in_the_way_is_gone),
+        STORY(one_no_releases_nothing_that_is_kept),
+        STORY(a_lost_key_costs_nobody_a_name_that_a_txt_proved),
+        STORY(a_vouched_name_routes_at_once_but_displaces_nobody),
+        STORY(a_tenant_made_again_proves_its_names_as_anybody_may),
+        STORY(who_lost_gets_it_when_the_winner_goes_and_dns_follows),
+        STORY(it_is_said_what_to_add_what_stands_there_and_when_it_is_looked_at),
+        STORY(where_only_a_txt_proves_nothing_else_is_asked_for),
+        STORY(transitions_are_logged_in_order),
+        STORY(the_log_keeps_its_newest_hundred_thousand),
+        STORY(rows_that_nobody_wrote_give_nobody_a_name),
         cmocka_unit_test(no_month_gives_a_name_to_two_or_to_who_did_not_prove_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
