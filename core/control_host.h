@@ -27,6 +27,11 @@ bool control_commit(struct err *);
 void control_event(const char *tenant, const char *object, bool warning, const char *reason,
                    const char *message);
 
+/* ---- tenants ---- */
+/* What `get KIND -n TENANT -o json` prints: a JSON array, malloc'd; NULL: there is no such kind, or no memory. One kind more than
+ * people can ask for: "objects", what the tenant's files say, as {"file", "line", "modified", "object"}, Secrets and all. */
+char *control_get(const char *kind, const char *tenant);
+
 /* ---- names ---- */
 enum control_look { LOOK_WAITS, LOOK_YES, LOOK_NO, LOOK_UNKNOWN };
 /* DNS is asked again soon whether this name is the tenant's. */
@@ -38,6 +43,12 @@ enum control_look control_looked(const char *tenant, const char *name, int64_t s
 /* From any thread: `run` is called on the control thread soon, in the order of posting; never after control_down returned. False:
  * it is not, there is no memory or the edge ends. */
 bool control_post(void (*run)(void *user), void *user);
+
+/* ---- listening ---- */
+/* For a module that accepts connections beside the data path, in control_up: the socket, which listens, of an address that stands in
+ * its own field `listen` (CONF_STRING_LIST). It was bound while the process still might, and is never dialled for a tenant. Negative:
+ * *err says why. */
+int control_listen(const char *as_written, struct err *);
 
 /* ---- certificates ---- */
 struct identity; /* core/certificates.h, core/challenge.h take them */
