@@ -32,6 +32,24 @@ void control_event(const char *tenant, const char *object, bool warning, const c
  * people can ask for: "objects", what the tenant's files say, as {"file", "line", "modified", "object"}, Secrets and all. */
 char *control_get(const char *kind, const char *tenant);
 
+/* One object into the tenant's folder of conf.d, or out of it, for modules with MODULE_WRITES_CONF_D: checked as a drop of all its files
+ * is, written whole, live when this returns. */
+struct control_object {
+    const char *tenant, *api_version, *kind, *name;
+    const char *file_name; /* of one that is new: KIND.NAME.yaml */
+    const char *text;      /* its YAML; NULL: it goes */
+    bool secret;           /* a new file is for the edge's user alone */
+    bool dry_run;          /* all but the writing */
+    uint64_t seen; /* hash_bytes (core/map.h) of what control_get("objects") was when this was made of it */
+};
+enum control_put {
+    CONTROL_PUT_DONE,    /* *ret_told: JSON [{"level": "warning", "message"}] */
+    CONTROL_PUT_CHANGED, /* somebody else was first: look again, and try again */
+    CONTROL_PUT_INVALID, /* *ret_told: the same with "error", too; nothing was written */
+    CONTROL_PUT_FAILED   /* *ret_told: why, in words */
+};
+enum control_put control_object_put(const struct control_object *, char **ret_told);
+
 /* ---- names ---- */
 enum control_look { LOOK_WAITS, LOOK_YES, LOOK_NO, LOOK_UNKNOWN };
 /* DNS is asked again soon whether this name is the tenant's. */

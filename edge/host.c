@@ -128,6 +128,10 @@ char *control_get(const char *kind, const char *tenant) {
     return text;
 }
 
+enum control_put control_object_put(const struct control_object *o, char **ret_told) {
+    return object_write(edge, o, ret_told);
+}
+
 /* --- names -----------------------------------------------------------------------------------*/
 
 void control_recheck(const char *tenant, const char *name) {

@@ -4,53 +4,8 @@
  *   model -> its YAML trees -> each document (or item of a List) that is an object of a known kind
  */
 #include "tenants/inside.h"
-#include <math.h>
-#include <stdlib.h>
+#include "tenants/yaml_json.h"
 #include <string.h>
-
-static json_t *node_json(const struct yaml_node *node);
-
-/* Plain scalars as YAML 1.2's core schema has them; what was quoted is text. */
-static json_t *scalar_json(const struct yaml_node *node) {
-    int64_t number;
-    bool truth;
-    char *end;
-    if (node->quoted)
-        return json_string(node->text);
-    if (yaml_bool(node, &truth))
-        return json_boolean(truth);
-    if (yaml_int(node, &number))
-        return json_integer(number);
-    double real = strtod(node->text, &end);
-    if (*node->text && !*end && isfinite(real) && !strpbrk(node->text, "xXpPnN "))
-        return json_real(real);
-    return json_string(node->text);
-}
-
-static json_t *map_json(const struct yaml_node *node) {
-    json_t *object = json_object();
-    for (size_t i = 0; i < node->count; i++)
-        json_object_set_new(object, node->pair[i].key->text, node_json(node->pair[i].value));
-    return object;
-}
-
-static json_t *list_json(const struct yaml_node *node) {
-    json_t *array = json_array();
-    for (size_t i = 0; i < node->count; i++)
-        json_array_append_new(array, node_json(node->item[i]));
-    return array;
-}
-
-static json_t *node_json(const struct yaml_node *node) {
-    json_t *value = NULL;
-    if (node && node->kind == YAML_MAP)
-        value = map_json(node);
-    else if (node && node->kind == YAML_LIST)
-        value = list_json(node);
-    else if (node && node->kind == YAML_SCALAR)
-        value = scalar_json(node);
-    return value ? value : json_null(); /* what is not UTF-8 was refused by libyaml */
-}
 
 static const char *text_at(const struct yaml_node *map, const char *key) {
     const struct yaml_node *value = yaml_get(map, key);
@@ -77,7 +32,7 @@ static void node_add(const struct model *model, const struct yaml_node *node, js
     const struct object *object = object_of(model, node);
     if (object)
         json_array_append_new(array, json_pack("{s:s s:i s:o}", "file", object->file, "line",
-                                               (int)object->at.line, "object", node_json(node)));
+                                               (int)object->at.line, "object", yaml_json(node)));
 }
 
 json_t *view_objects(const struct registry *registry, const char *tenant) {

@@ -14,6 +14,7 @@
 #include "modules/kube/selector.h"
 #include "modules/kube/status.h"
 #include "modules/kube/watch.h"
+#include "modules/kube/write.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -28,7 +29,8 @@ struct exchange { /* of a client, from its head to its end */
     struct target target;
     enum form form;
     const struct kube_kind *kind;
-    struct watch *watch; /* it has become one */
+    struct watch *watch;     /* it has become one */
+    struct writing *writing; /* or this is under way */
     char tenant[TENANT_NAME_MAX], token[TOKEN_ID_LENGTH + 1];
 };
 
@@ -42,17 +44,22 @@ static struct map buckets; /* tenant -> struct bucket */
 
 /* ---- answering ---- */
 
-static void reply_json(struct exchange *x, int code, const char *type, json_t *value) {
+static void reply_with(struct exchange *x, int code, const char *type, json_t *value,
+                       const char *headers) {
     char *text = json_dumps(value, JSON_COMPACT);
     json_decref(value);
-    client_reply(x->client,
-                 &(struct reply){.code = text ? code : 500,
-                                 .type = type,
-                                 .headers = code == 429   ? "Retry-After: 1\r\n"
-                                            : code == 401 ? "WWW-Authenticate: Bearer\r\n"
-                                                          : NULL,
-                                 .body = text,
-                                 .length = text ? strlen(text) : 0});
+    client_reply(x->client, &(struct reply){.code = text ? code : 500,
+                                            .type = type,
+                                            .headers = headers,
+                                            .body = text,
+                                            .length = text ? strlen(text) : 0});
+}
+
+static void reply_json(struct exchange *x, int code, const char *type, json_t *value) {
+    reply_with(x, code, type, value,
+               code == 429   ? "Retry-After: 1\r\n"
+               : code == 401 ? "WWW-Authenticate: Bearer\r\n"
+                             : NULL);
 }
 
 static void reply_status(struct exchange *x, json_t *status) {
@@ -310,6 +317,46 @@ static void read_begin(struct exchange *x) {
         follow_ask(x->tenant, &x->asker, false);
 }
 
+/* ---- writing ---- */
+
+static void change_answer(void *user, int code, json_t *value, const char *warnings) {
+    reply_with(user, code, "application/json", value, warnings);
+}
+
+static bool is_verb(const struct exchange *x, enum verb *ret) {
+    const char *method = x->request->method;
+    bool one = *x->target.name;
+    *ret = !strcmp(method, "POST")    ? VERB_CREATE
+           : !strcmp(method, "PUT")   ? VERB_UPDATE
+           : !strcmp(method, "PATCH") ? VERB_PATCH
+                                      : VERB_DELETE;
+    if (*ret == VERB_DELETE && strcmp(method, "DELETE"))
+        return false;
+    return one == (*ret != VERB_CREATE) && x->kind->written;
+}
+
+/* Of what the edge says of itself, and of a status that is live, nothing can be written; of a Pod's it can. */
+static bool may_change(const struct exchange *x) {
+    const char *sub = x->target.subresource;
+    return !*sub || !strcmp(x->kind->kind, "Pod");
+}
+
+static void change_begin(struct exchange *x) {
+    struct write_wish wish = {.kind = x->kind,
+                              .target = &x->target,
+                              .request = x->request,
+                              .tenant = x->tenant,
+                              .answer = change_answer,
+                              .user = x,
+                              .slot = &x->writing};
+    if (is_verb(x, &wish.verb) && may_change(x) && *x->target.namespace)
+        write_begin(&wish);
+    else
+        reply_status(x, status_failure(405, "MethodNotAllowed", x->kind, x->target.name,
+                                       "%s is not supported on resources of kind \"%s\"",
+                                       verb_of(x), x->kind->plural));
+}
+
 /* ---- resources ---- */
 
 static void resource_begin(struct exchange *x) {
@@ -329,10 +376,7 @@ static void resource_begin(struct exchange *x) {
     if (reads(x))
         read_begin(x);
     else
-        reply_status(x, status_failure(405, "MethodNotAllowed", x->kind, t->name,
-                                       "%s is not supported on resources of kind \"%s\": this "
-                                       "API only reads; write to conf.d",
-                                       verb_of(x), x->kind->plural));
+        change_begin(x);
 }
 
 /* ---- documents ---- */
@@ -400,6 +444,8 @@ static void on_gone(struct client *c) {
     follow_forget(&x->asker);
     if (x->watch)
         watch_free(x->watch);
+    if (x->writing)
+        write_forget(x->writing);
     free(x);
     *client_slot(c) = NULL;
 }

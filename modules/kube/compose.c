@@ -75,16 +75,16 @@ json_t *composed_find(const struct composition *c, const char *kind, const char 
     return map_get(&c->index, index_key(kind, name, key));
 }
 
-/* Metadata that every object has, where it does not say so itself. */
+/* Metadata that every object has, where it does not say so itself. What nobody wrote is another object than what somebody will. */
 static void metadata_fill(const struct making *m, const struct kube_kind *kind, json_t *object,
-                          int64_t created) {
+                          int64_t created, bool made) {
     json_t *metadata = json_object_get(object, "metadata");
     char uid[UID_TEXT];
     json_object_del(metadata, "resourceVersion");
     json_object_del(metadata, "selfLink");
     if (kind->namespaced)
         json_object_set_new(metadata, "namespace", json_string("default"));
-    uid_of(m->uid, kind->kind, object_name(object), uid);
+    uid_of(m->uid, made ? kind->plural : kind->kind, object_name(object), uid);
     if (!*text_of(metadata, "uid"))
         json_object_set_new(metadata, "uid", json_string(uid));
     if (!*text_of(metadata, "creationTimestamp"))
@@ -113,7 +113,7 @@ void compose_made(struct making *m, const char *api_version, const char *kind_na
     const struct kube_kind *kind = kind_of_object(api_version, kind_name);
     json_object_set_new(object, "apiVersion", json_string(api_version));
     json_object_set_new(object, "kind", json_string(kind_name));
-    metadata_fill(m, kind, object, 0);
+    metadata_fill(m, kind, object, 0, true);
     compose_add(m, kind, object);
 }
 
@@ -129,7 +129,7 @@ static void written_add(struct making *m) {
         if (!kind || !json_is_object(json_object_get(object, "metadata")))
             continue;
         json_t *copy = json_deep_copy(object);
-        metadata_fill(m, kind, copy, json_integer_value(json_object_get(row, "modified")));
+        metadata_fill(m, kind, copy, json_integer_value(json_object_get(row, "modified")), false);
         struct composed *c = compose_add(m, kind, copy);
         c->file = strdup(text_of(row, "file"));
         c->line = (unsigned)json_integer_value(json_object_get(row, "line"));
@@ -333,7 +333,8 @@ static void own_tls_drop(const json_t *known, json_t *spec) {
         json_object_del(spec, "tls");
 }
 
-void compose_undo(const struct kube_kind *kind, const json_t *known, json_t *object) {
+void compose_undo(const struct kube_kind *kind, const json_t *known, const json_t *original,
+                  json_t *object) {
     bool ingress = !strcmp(kind->kind, "Ingress");
     json_t *spec = json_object_get(object, "spec"), *metadata = json_object_get(object, "metadata");
     json_object_del(metadata, "resourceVersion");
@@ -342,7 +343,7 @@ void compose_undo(const struct kube_kind *kind, const json_t *known, json_t *obj
     if (ingress || !strcmp(kind->kind, "Service"))
         json_object_del(object, "status");
     if (!strcmp(kind->kind, "Service"))
-        service_undo(object);
+        service_undo(original, known, object);
     if (!ingress || strcmp(object_name(object), "default"))
         return;
     label_rules_drop(known, spec, "default");

@@ -27,8 +27,10 @@ struct composition {
 void compose(const json_t *known, const char *uid, int64_t since, struct composition *ret);
 void composition_fini(struct composition *);
 
-/* What compose adds to an object that a file has, taken away again: what is left is the tenant's own, to be written. */
-void compose_undo(const struct kube_kind *, const json_t *known, json_t *object);
+/* What compose adds to an object, taken away again: what is left is the tenant's own, to be written. `original`: as its file has it;
+ * NULL: none has. */
+void compose_undo(const struct kube_kind *, const json_t *known, const json_t *original,
+                  json_t *object);
 
 const char *object_name(const json_t *object);
 enum { UID_TEXT = 37 };

@@ -114,10 +114,62 @@ static void service_enliven(const struct making *m, json_t *object) {
     json_object_set_new(object, "status", status);
 }
 
-void service_undo(json_t *object) {
-    json_t *spec = json_object_get(object, "spec");
-    if (!strcmp(text_of(spec, "sessionAffinity"), "None"))
-        json_object_del(spec, "sessionAffinity");
+/* A default that the file does not say. */
+static void default_drop(json_t *object, const json_t *original, const char *key,
+                         const json_t *fallback) {
+    if (!json_object_get(original, key) && json_equal(json_object_get(object, key), fallback))
+        json_object_del(object, key);
+}
+
+static const json_t *port_numbered(const json_t *ports, json_int_t number) {
+    json_t *port;
+    size_t i;
+    json_array_foreach(ports, i, port) {
+        if (int_of(port, "port") == number)
+            return port;
+    }
+    return NULL;
+}
+
+/* Given by the edge, and not asked for by number. */
+static bool was_given(const json_t *known, const char *service, json_int_t number) {
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(known, "ports"), i, row) {
+        if (!strcmp(text_of(row, "service"), service) && int_of(row, "publicPort") == number)
+            return true;
+    }
+    return false;
+}
+
+static void port_undo(json_t *port, const json_t *original, const json_t *known,
+                      const char *service) {
+    json_t *tcp = json_string("TCP"), *same = json_integer(int_of(port, "port"));
+    default_drop(port, original, "protocol", tcp);
+    default_drop(port, original, "targetPort", same);
+    if (!json_object_get(original, "nodePort") &&
+        was_given(known, service, int_of(port, "nodePort")))
+        json_object_del(port, "nodePort");
+    json_decref(tcp);
+    json_decref(same);
+}
+
+void service_undo(const json_t *original, const json_t *known, json_t *object) {
+    json_t *spec = json_object_get(object, "spec"), *port;
+    const json_t *was = json_object_get(original, "spec");
+    json_t *none = json_string("None"), *cluster = json_string("ClusterIP");
+    size_t i;
+    if (original) {
+        default_drop(spec, was, "sessionAffinity", none);
+        default_drop(spec, was, "type", cluster);
+    }
+    json_array_foreach(json_object_get(spec, "ports"), i, port) {
+        const json_t *before = port_numbered(json_object_get(was, "ports"), int_of(port, "port"));
+        if (before)
+            port_undo(port, before, known, object_name(object));
+    }
+    json_decref(none);
+    json_decref(cluster);
 }
 
 static json_t *label_service(struct making *m, const char *name) {

@@ -6,7 +6,7 @@
 
 /* Defaults, nodePorts and status of written Services; Services that labels made. */
 void services_enliven(struct making *);
-/* The defaults, away again. */
-void service_undo(json_t *object);
+/* Defaults and given ports, away again where the file (`original`, or NULL) did not say them. */
+void service_undo(const json_t *original, const json_t *known, json_t *object);
 /* For Services whose Endpoints or EndpointSlices nobody wrote. */
 void endpoints_add(struct making *);

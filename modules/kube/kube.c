@@ -76,7 +76,7 @@ static char *kube_metrics(void) {
 }
 
 RINGRESS_MODULE(.name = "kube", .version = RINGRESS_VERSION, .summary = "answers kubectl",
-                .conf = kube_fields, .conf_size = sizeof(struct kube_conf),
-                .conf_check = kube_conf_check, .control_up = kube_up, .control_down = kube_down,
-                .on_tenant = kube_tenant, .control_metrics = kube_metrics,
-                .control_command = commands_answer);
+                .flags = MODULE_WRITES_CONF_D, .conf = kube_fields,
+                .conf_size = sizeof(struct kube_conf), .conf_check = kube_conf_check,
+                .control_up = kube_up, .control_down = kube_down, .on_tenant = kube_tenant,
+                .control_metrics = kube_metrics, .control_command = commands_answer);
