@@ -35,7 +35,8 @@ char *control_get(const char *kind, const char *tenant);
 /* One object into the tenant's folder of conf.d, or out of it, for modules with MODULE_WRITES_CONF_D: checked as a drop of all its files
  * is, written whole, live when this returns. */
 struct control_object {
-    const char *tenant, *api_version, *kind, *name;
+    const char *tenant, *uid; /* nothing is written when the name is another's by now */
+    const char *api_version, *kind, *name;
     const char *file_name; /* of one that is new: KIND.NAME.yaml */
     const char *text;      /* its YAML; NULL: it goes */
     bool secret;           /* a new file is for the edge's user alone */

@@ -52,8 +52,10 @@ static bool is_as_seen(struct edge *e, const struct control_object *o,
         diags_fini(&r.diags);
         return false;
     }
+    const struct version *v = published(o->tenant);
     char *objects = control_get("objects", o->tenant);
-    bool same = objects && hash_bytes(objects, strlen(objects)) == o->seen;
+    bool same = v && !strcmp(v->tenant->uid, o->uid) && objects &&
+                hash_bytes(objects, strlen(objects)) == o->seen;
     free(objects);
     return same;
 }

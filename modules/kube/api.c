@@ -284,7 +284,7 @@ static void watch_answer(struct exchange *x, struct follow *f) {
 /* kubectl watches one object by its name: that is a list with a field selector, but may come this way, too. */
 static void read_answer(struct asker *a, struct follow *f) {
     struct exchange *x = (struct exchange *)((char *)a - offsetof(struct exchange, asker));
-    if (!f)
+    if (!f || !token_is_good(x->token, time(NULL))) /* that may have changed meanwhile */
         reply_status(x, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
     else if (*x->target.name)
         get_answer(x, f);
@@ -346,6 +346,7 @@ static void change_begin(struct exchange *x) {
                               .target = &x->target,
                               .request = x->request,
                               .tenant = x->tenant,
+                              .token = x->token,
                               .answer = change_answer,
                               .user = x,
                               .slot = &x->writing};
@@ -464,6 +465,7 @@ static void buckets_tidy(void) {
 static void on_beat(void) {
     follow_beat();
     watches_beat();
+    writes_beat();
     buckets_tidy();
 }
 
@@ -483,6 +485,7 @@ void api_open(const struct kube_conf *c) {
 }
 
 void api_close(void) {
+    writes_fini();
     follow_fini();
     map_clear(&buckets, free);
 }

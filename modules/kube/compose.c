@@ -7,7 +7,6 @@
 #include "modules/kube/parts.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/coding.h>
 #include <wolfssl/wolfcrypt/hash.h>
@@ -28,15 +27,6 @@ void uid_of(const char *tenant_uid, const char *kind, const char *name, char out
     snprintf(out, UID_TEXT, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
              d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[12], d[13],
              d[14], d[15]);
-}
-
-json_t *time_json(int64_t at) {
-    char text[32];
-    time_t seconds = (time_t)at;
-    struct tm tm;
-    if (!gmtime_r(&seconds, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
-        return json_null();
-    return json_string(text);
 }
 
 json_t *base64_json(const char *bytes, size_t length) {

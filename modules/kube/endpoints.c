@@ -279,7 +279,7 @@ static bool spots_live(const struct making *m, const char *service, json_int_t p
     return any;
 }
 
-static bool pod_is_ready(const json_t *status) {
+bool pod_is_ready(const json_t *status) {
     json_t *condition;
     size_t i;
     json_array_foreach(json_object_get(status, "conditions"), i, condition) {

@@ -17,6 +17,8 @@
 #include <time.h>
 
 enum {
+    FRESH_FACTOR =
+        9, /* who has much to be told of is looked at less often: the control thread is everybody's */
     LIVE_MS = 2000,      /* pods and ports of watched tenants are looked at so often */
     LIVE_PER_BEAT = 8,   /* and that many of them at a time */
     COLD_MS = 60000,     /* objects of a tenant nobody asks about are let go */
@@ -234,6 +236,7 @@ struct fetch {
     struct job job;
     char name[64], uid[64];
     bool with_objects, there;
+    int64_t took_ms;
     char *live, *objects;
 };
 
@@ -264,9 +267,11 @@ static char *live_text(const char *tenant) {
 /* Control thread. */
 static void fetch_run(struct job *j) {
     struct fetch *f = (struct fetch *)j;
+    int64_t begun = server_now_ms();
     f->live = live_text(f->name);
     if (f->with_objects)
         f->objects = control_get("objects", f->name);
+    f->took_ms = server_now_ms() - begun;
 }
 
 static void askers_tell(struct asker *list, struct follow *f) {
@@ -331,6 +336,7 @@ static void fetch_done(struct job *j) {
         bool news = known_renew(f, fetch);
         f->fetching = false;
         f->fetched_ms = server_now_ms();
+        f->fresh_ms = FOLLOW_FRESH_MS + fetch->took_ms * FRESH_FACTOR;
         f->there = tenant_row(f) != NULL;
         snprintf(f->uid, sizeof f->uid, "%s", text_of(tenant_row(f), "uid"));
         if (news)
@@ -401,7 +407,7 @@ void follow_ask(const char *tenant, struct asker *a, bool anew) {
     f->used_ms = now;
     a->follow = NULL;
     if (!anew && f->warm && f->there && !f->touched && !f->fetching &&
-        now - f->fetched_ms < FOLLOW_FRESH_MS) {
+        now - f->fetched_ms < f->fresh_ms) {
         a->ready(a, f);
         return;
     }

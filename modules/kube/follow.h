@@ -40,7 +40,7 @@ struct follow {
     json_t *known;       /* what compose was given */
     uint64_t live_hash, objects_hash;
     bool fetching, touched, warm;
-    int64_t fetched_ms, used_ms;
+    int64_t fetched_ms, fresh_ms, used_ms;
     int64_t since;
     struct asker *waiting, *later; /* for the fetch under way; for the one after it */
     struct watch *watches;

@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "modules/kube/compose.h"
+#include "tenants/time_json.h"
 
 struct making { /* one composition under way */
     const json_t *known;
@@ -17,7 +18,7 @@ struct composed *compose_add(struct making *, const struct kube_kind *, json_t *
 void compose_made(struct making *, const char *api_version, const char *kind, json_t *object);
 json_t *composed_find(const struct composition *, const char *kind, const char *name);
 
-json_t *time_json(int64_t at);
+bool pod_is_ready(const json_t *status); /* its condition Ready */
 json_t *base64_json(const char *bytes, size_t length);
 
 /* "" where there is no text. */

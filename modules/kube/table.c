@@ -191,19 +191,9 @@ static const struct column pod_columns[] = {{"Name", "string", "name", 0},
                                             {"Readiness Gates", "string", "", 1},
                                             {.name = NULL}};
 
-static bool is_ready(const json_t *status) {
-    json_t *condition;
-    size_t i;
-    json_array_foreach(json_object_get(status, "conditions"), i, condition) {
-        if (!strcmp(text_of(condition, "type"), "Ready"))
-            return !strcmp(text_of(condition, "status"), "True");
-    }
-    return false;
-}
-
 static void pod_cells(struct cells *c) {
     size_t containers = json_array_size(json_object_get(c->spec, "containers"));
-    bool ready = is_ready(c->status);
+    bool ready = pod_is_ready(c->status);
     char text[48];
     const char *phase = text_of(c->status, "phase");
     snprintf(text, sizeof text, "%zu/%zu", ready ? containers : 0, containers);

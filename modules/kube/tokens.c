@@ -4,11 +4,11 @@
 #include "modules/kube/tokens.h"
 #include "core/control_host.h"
 #include "core/map.h"
+#include "tenants/time_json.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/hash.h>
 
@@ -213,15 +213,6 @@ bool token_make(const char *tenant, int64_t ttl_s, int64_t now, char text[TOKEN_
     if (full)
         return err_set(err, "tenant %s has %d tokens; revoke some", tenant, PER_TENANT_MOST);
     return t ? control_commit(err) : err_set(err, "out of memory");
-}
-
-static json_t *time_json(int64_t at) {
-    char text[32];
-    time_t seconds = (time_t)at;
-    struct tm tm;
-    if (!gmtime_r(&seconds, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
-        return json_null();
-    return json_string(text);
 }
 
 static int token_order(const void *a, const void *b) {

@@ -23,6 +23,7 @@ struct watch {
     struct follow *follow;
     struct watch_wish wish;
     char *labels, *fields, token[TOKEN_ID_LENGTH + 1];
+    char uid[64];    /* of the tenant it began with: a name may be used again */
     uint64_t serial; /* the next change to look at */
     int64_t until_ms, bookmark_ms;
     bool columns_sent, over;
@@ -139,6 +140,10 @@ static bool log_send(struct watch *w) {
 static void watch_pump(struct watch *w) {
     if (w->over)
         return;
+    if (strcmp(w->uid, w->follow->uid)) {
+        watch_end(w);
+        return;
+    }
     bool all_sent = log_send(w);
     if (w->over)
         watch_end(w);
@@ -211,6 +216,7 @@ struct watch *watch_begin(struct client *client, struct follow *f, const struct 
                         .until_ms = server_now_ms() + life_of(wish),
                         .bookmark_ms = server_now_ms() + BOOKMARK_MS};
     snprintf(w->token, sizeof w->token, "%s", wish->token);
+    snprintf(w->uid, sizeof w->uid, "%s", f->uid);
     if ((wish->labels && !w->labels) || (wish->fields && !w->fields)) {
         free(w->labels);
         free(w->fields);

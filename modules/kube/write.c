@@ -9,7 +9,9 @@
 #include "modules/kube/desk.h"
 #include "modules/kube/parts.h"
 #include "modules/kube/patch.h"
+#include "modules/kube/server.h"
 #include "modules/kube/status.h"
+#include "modules/kube/tokens.h"
 #include "modules/kube/validate.h"
 #include "modules/kube/yaml_out.h"
 #include <stdlib.h>
@@ -17,20 +19,30 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { ATTEMPTS_MOST = 10, WARNINGS_MOST = 8, WARNING_MAX = 300 };
+enum {
+    ATTEMPTS_MOST = 10,
+    WARNINGS_MOST = 8,
+    WARNING_MAX = 300,
+    REST_FACTOR =
+        4, /* a tenant's writes rest for so many times what the control thread spent on the last one */
+    REST_FROM_MS = 20,
+};
 
 struct put {
     struct job job;
     struct writing *writing; /* NULL: whoever asked is gone */
     struct control_object object;
-    char tenant[64], api_version[API_VERSION_MAX], name[260], file_name[YAML_NAME_MAX + 1];
+    char tenant[64], uid[64], api_version[API_VERSION_MAX], name[260], file_name[YAML_NAME_MAX + 1];
     char *text, *told;
     enum control_put answer;
+    int64_t took_ms;
 };
 
 struct
     line { /* the writes of one tenant, one after the other: they would only get in each other's way */
-    struct writing *first, **last; /* the first one is under way */
+    struct writing *first, **last;
+    bool going; /* the first one is */
+    int64_t not_before_ms;
     char tenant[64];
 };
 
@@ -58,11 +70,18 @@ static struct map lines;
 
 static void live_ask(struct writing *w);
 
+static void line_go(struct line *l) {
+    if (!l->first || l->going || server_now_ms() < l->not_before_ms)
+        return;
+    l->going = true;
+    live_ask(l->first);
+}
+
 static void line_leave(struct writing *w) {
     struct line *l = w->line;
     if (!l)
         return;
-    bool was_first = l->first == w;
+    l->going &= l->first != w;
     struct writing **at = &l->first;
     while (*at != w)
         at = &(*at)->next;
@@ -70,11 +89,26 @@ static void line_leave(struct writing *w) {
     if (l->last == &w->next)
         l->last = at;
     w->line = NULL;
-    if (!l->first) {
-        map_remove(&lines, l->tenant);
-        free(l);
-    } else if (was_first) {
-        live_ask(l->first);
+    line_go(l);
+}
+
+/* The control thread is everybody's: who has much to be checked is checked less often. */
+static void line_rest(struct line *l, int64_t took_ms) {
+    if (took_ms >= REST_FROM_MS)
+        l->not_before_ms = server_now_ms() + took_ms * REST_FACTOR;
+}
+
+void writes_beat(void) {
+    int64_t now = server_now_ms();
+    for (size_t i = 0; i < lines.room; i++) {
+        struct line *l = lines.slot[i].key ? lines.slot[i].value : NULL;
+        if (!l)
+            continue;
+        line_go(l);
+        if (l->first || now < l->not_before_ms)
+            continue;
+        free(map_remove(&lines, l->tenant));
+        return; /* slots have moved; the rest goes with the next beats */
     }
 }
 
@@ -294,7 +328,9 @@ static void put_lost(struct job *j) {
 
 static void put_run(struct job *j) {
     struct put *p = (struct put *)j;
+    int64_t begun = server_now_ms();
     p->answer = control_object_put(&p->object, &p->told);
+    p->took_ms = server_now_ms() - begun;
 }
 
 static void put_done(struct job *j);
@@ -321,7 +357,9 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
                                         "metadata.name: too long, or not to be had as a file"));
         return;
     }
+    snprintf(p->uid, sizeof p->uid, "%s", f->uid);
     p->object = (struct control_object){.tenant = p->tenant,
+                                        .uid = p->uid,
                                         .api_version = p->api_version,
                                         .kind = w->wish.kind->kind,
                                         .name = p->name,
@@ -440,7 +478,7 @@ static void live_known(struct asker *a, struct follow *f) {
     const struct kept *k = f ? follow_find(f, w->wish.kind->kind, w->name) : NULL;
     bool may_make =
         w->wish.verb == VERB_CREATE || (w->wish.verb == VERB_PATCH && w->form == BODY_APPLY);
-    if (!f)
+    if (!f || !token_is_good(w->wish.token, time(NULL)))
         finish_status(w, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
     else if (!k && !may_make)
         finish_status(w, status_not_found(w->wish.kind, w->name));
@@ -564,6 +602,7 @@ static void put_done(struct job *j) {
     p->writing = NULL;
     if (w) {
         w->put = NULL;
+        line_rest(w->line, p->took_ms);
         put_answer(w, p->answer, p->told);
     }
     put_free(j);
@@ -642,6 +681,10 @@ void write_begin(const struct write_wish *wish) {
     }
     if (!line_join(w))
         finish_status(w, status_failure(503, "ServiceUnavailable", NULL, NULL, "out of memory"));
-    else if (w->line->first == w)
-        live_ask(w);
+    else
+        line_go(w->line);
+}
+
+void writes_fini(void) {
+    map_clear(&lines, free);
 }

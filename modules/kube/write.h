@@ -17,11 +17,13 @@ struct write_wish {
     const struct kube_kind *kind;
     const struct target *target; /* valid until it is answered, as is the body */
     const struct http_request *request;
-    const char *tenant;
+    const char *tenant, *token; /* the token's ID */
     /* Takes the object or Status; `warnings`: header lines, or NULL. */
     void (*answer)(void *user, int code, json_t *value, const char *warnings);
     void *user;
     struct writing **slot; /* where the one under way stands, NULL again once it is answered */
 };
 void write_begin(const struct write_wish *); /* may be answered before it returns */
-void write_forget(struct writing *);         /* whoever asked is gone; what was begun is finished */
+void writes_beat(void);
+void writes_fini(void);
+void write_forget(struct writing *); /* whoever asked is gone; what was begun is finished */

@@ -279,6 +279,17 @@ def test_the_name_of_a_tenant_that_is_gone_brings_its_tokens_to_nobody(e):
     assert first.ask("GET", "/api/v1/pods")[0] == 401
 
 
+def test_this_api_is_never_dialled_for_a_tenant(e, acme, globex):
+    e.drop("globex/self.yaml", documents(
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "self"}, "spec": {"ports": [{"port": 80}]}},
+        {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "self"},
+         "subsets": [{"addresses": [{"ip": acme.host}], "ports": [{"port": int(acme.port)}]}]},
+        plain_ingress(rule(f"self.{GLOBEX}", "self"), name="self")))
+    row = eventually(lambda: next((b for b in e.get("backends", "-n", "globex") if b["service"] == "self"), None))
+    assert row["state"] == "notReady" and "edge's own" in row["reason"], row
+    e.remove("globex/self.yaml")
+
+
 # ---- how much ----
 def test_more_requests_than_a_tenant_may_make_are_told_to_come_later(authority):
     with Edge({"acme.yaml": documents(grant("acme")), "globex.yaml": documents(grant("globex"))},
