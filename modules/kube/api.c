@@ -13,6 +13,7 @@
 #include "modules/kube/parts.h"
 #include "modules/kube/selector.h"
 #include "modules/kube/status.h"
+#include "modules/kube/upkeep.h"
 #include "modules/kube/watch.h"
 #include "modules/kube/write.h"
 #include <stdlib.h>
@@ -467,6 +468,7 @@ static void on_beat(void) {
     watches_beat();
     writes_beat();
     buckets_tidy();
+    upkeep_beat();
 }
 
 static void on_woken(void) {

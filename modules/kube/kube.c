@@ -13,6 +13,7 @@
 #include "modules/kube/paper.h"
 #include "modules/kube/server.h"
 #include "modules/kube/tokens.h"
+#include "modules/kube/upkeep.h"
 #include "modules/kube/watch.h"
 #include "tenants/compiled.h"
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static bool kube_up(const void *conf, struct err *err) {
     tokens_open();
     desk_open();
     api_open(c);
+    upkeep_open(c, &paper);
     bool good = server_start(c, &paper, &api_events, err);
     commands_open(c, &paper);
     return good;
@@ -36,6 +38,7 @@ static void kube_down(void) {
     desk_close();
     api_close();
     tokens_close();
+    upkeep_close();
     commands_close();
 }
 

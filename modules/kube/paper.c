@@ -288,7 +288,6 @@ static bool leaf_kept(const char *names, int64_t now, struct paper *p) {
     p->key = state_text("cert.key");
     int64_t end = p->chain && p->key ? not_after(p->chain, p->key) : 0;
     bool good = was && !strcmp(was, names) && end - RENEW_DAYS * DAY_S > now;
-    p->renew_at = end - RENEW_DAYS * DAY_S;
     free(was);
     return good;
 }
@@ -302,7 +301,6 @@ static bool leaf_load(const struct names *names, struct signer *ca, int64_t now,
         paper_fini(&(struct paper){.chain = p->chain, .key = p->key});
         p->chain = signer_make(&leaf) ? leaf_make(names, &leaf, ca, p->ca) : NULL;
         p->key = p->chain ? signer_pem(&leaf) : NULL;
-        p->renew_at = now + (LEAF_DAYS - RENEW_DAYS) * DAY_S;
         good = p->key ? pair_keep("cert.pem", p->chain, "cert.key", p->key, err) &&
                             file_keep(path, text, err)
                       : err_set(err, "kube: no certificate could be made");

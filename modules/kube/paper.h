@@ -12,8 +12,7 @@
 
 struct paper { /* PEM, malloc'd */
     char *chain, *key;
-    char *ca;         /* NULL: whom the system trusts */
-    int64_t renew_at; /* Unix seconds; 0: it is the operator's to renew */
+    char *ca; /* NULL: whom the system trusts */
 };
 bool paper_load(const struct kube_conf *, int64_t now, struct paper *ret, struct err *);
 void paper_fini(struct paper *);
