@@ -202,11 +202,13 @@ static enum include_object include_of(const struct target *t) {
 
 static void get_answer(struct exchange *x, struct follow *f) {
     const struct kept *k = follow_find(f, x->kind->kind, x->target.name);
-    if (!k)
+    json_t *object = k ? blob_json(k->object) : NULL;
+    if (!object)
         reply_status(x, status_not_found(x->kind, x->target.name));
     else
         reply_json(x, 200, "application/json",
-                   object_shown(x->kind, k->object, x->form, include_of(&x->target), true));
+                   object_shown(x->kind, object, x->form, include_of(&x->target), true));
+    json_decref(object);
 }
 
 static json_t *list_begin(const struct exchange *x, const struct follow *f) {
@@ -228,14 +230,16 @@ static void list_answer(struct exchange *x, struct follow *f) {
     const char *fields = target_query(&x->target, "fieldSelector");
     json_t *list = list_begin(x, f), *items = json_object_get(list, "items");
     for (size_t i = 0; i < f->count; i++) {
-        struct kept *k = f->list[i];
-        if (k->kind != x->kind || !object_selected(k->kind, labels, fields, k->object))
-            continue;
-        if (x->form == FORM_TABLE)
-            table_add(list, k->kind, k->object, include_of(&x->target), time(NULL));
-        else
-            json_array_append_new(
-                items, object_shown(k->kind, k->object, x->form, INCLUDE_METADATA, true));
+        const struct kept *k = f->list[i];
+        json_t *object = k->kind == x->kind ? blob_json(k->object) : NULL;
+        if (object_selected(k->kind, labels, fields, object)) {
+            if (x->form == FORM_TABLE)
+                table_add(list, k->kind, object, include_of(&x->target), time(NULL));
+            else
+                json_array_append_new(
+                    items, object_shown(k->kind, object, x->form, INCLUDE_METADATA, true));
+        }
+        json_decref(object);
     }
     reply_json(x, 200, "application/json", list);
 }

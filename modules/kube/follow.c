@@ -21,7 +21,7 @@ enum {
         9, /* who has much to be told of is looked at less often: the control thread is everybody's */
     LIVE_MS = 2000,      /* pods and ports of watched tenants are looked at so often */
     LIVE_PER_BEAT = 8,   /* and that many of them at a time */
-    COLD_MS = 60000,     /* objects of a tenant nobody asks about are let go */
+    COLD_MS = 20000,     /* objects of a tenant nobody asks about are let go */
     FORGET_MS = 3600000, /* and what is left of it */
 };
 
@@ -44,11 +44,48 @@ static uint64_t version_next(void) {
     return ++last_version;
 }
 
+/* ---- text ---- */
+
+static struct blob *blob_new(const json_t *object) {
+    size_t length = json_dumpb(object, NULL, 0, JSON_COMPACT);
+    struct blob *b = malloc(sizeof *b + length + 1);
+    if (!b)
+        abort();
+    b->refs = 1;
+    json_dumpb(object, b->text, length, JSON_COMPACT);
+    b->text[length] = 0;
+    return b;
+}
+
+static struct blob *blob_ref(struct blob *b) {
+    if (b)
+        b->refs++;
+    return b;
+}
+
+static void blob_unref(struct blob *b) {
+    if (b && !--b->refs)
+        free(b);
+}
+
+json_t *blob_json(const struct blob *b) {
+    return b ? json_loads(b->text, 0, NULL) : NULL;
+}
+
+json_t *follow_known(const struct follow *f) {
+    json_t *known = f->live ? json_loads(f->live, 0, NULL) : NULL;
+    json_t *objects = f->objects_text ? json_loads(f->objects_text, 0, NULL) : NULL;
+    if (!known)
+        known = json_object();
+    json_object_set_new(known, "objects", objects ? objects : json_array());
+    return known;
+}
+
 /* ---- the log ---- */
 
 static void change_fini(struct change *c) {
-    json_decref(c->before);
-    json_decref(c->after);
+    blob_unref(c->before);
+    blob_unref(c->after);
     *c = (struct change){0};
 }
 
@@ -61,13 +98,13 @@ static void log_clear(struct follow *f) {
 }
 
 /* Takes both references. */
-static void log_add(struct follow *f, const struct kube_kind *kind, json_t *before, json_t *after,
-                    uint64_t version) {
+static void log_add(struct follow *f, const struct kube_kind *kind, struct blob *before,
+                    struct blob *after, uint64_t version) {
     f->version = version;
     atomic_fetch_add(&figure_changes, 1);
     if (!f->log && !(f->log = calloc(LOG_MOST, sizeof *f->log))) {
-        json_decref(before);
-        json_decref(after);
+        blob_unref(before);
+        blob_unref(after);
         f->log_from = version;
         return;
     }
@@ -111,7 +148,7 @@ const char *follow_version(const struct follow *f, char out[RV_TEXT]) {
 
 static void kept_free(void *value) {
     struct kept *k = value;
-    json_decref(k->object);
+    blob_unref(k->object);
     free(k->key);
     free(k->file);
     free(k);
@@ -140,25 +177,37 @@ static struct kept *kept_new(struct follow *f, const struct composed *c, const c
     return k;
 }
 
+/* An object that does not say since when it is there is as old as its file was when it was first seen. */
+static void created_keep(struct kept *k, json_t *object) {
+    json_t *metadata = json_object_get(object, "metadata");
+    if (!strcmp(k->uid, text_of(metadata, "uid"))) {
+        json_object_set_new(metadata, "creationTimestamp", json_string(k->created));
+        return;
+    }
+    snprintf(k->uid, sizeof k->uid, "%s", text_of(metadata, "uid"));
+    snprintf(k->created, sizeof k->created, "%s", text_of(metadata, "creationTimestamp"));
+}
+
 /* What is as it was keeps its version, also over a rest. */
 static void kept_renew(struct follow *f, struct kept *k, struct composed *c, bool fresh) {
+    created_keep(k, c->object);
     uint64_t hash = object_hash(c->object);
     bool same = !fresh && k->hash == hash;
-    json_t *before = k->object;
+    struct blob *before = k->object;
     k->seen = true;
     free(k->file);
     k->file = c->file;
     c->file = NULL;
     k->line = c->line;
     k->hash = hash;
+    if (same && before)
+        return;
     if (!same)
         k->version = version_next();
-    k->object = json_incref(c->object);
-    version_set(k->object, k->version);
-    if (same)
-        json_decref(before);
-    else
-        log_add(f, k->kind, before, json_incref(k->object), k->version);
+    version_set(c->object, k->version);
+    k->object = blob_new(c->object);
+    if (!same)
+        log_add(f, k->kind, before, blob_ref(k->object), k->version);
 }
 
 static int kept_order(const void *left, const void *right) {
@@ -179,11 +228,12 @@ static void list_renew(struct follow *f) {
         qsort(f->list, f->count, sizeof *f->list, kept_order);
 }
 
-static json_t *gone_object(const struct kept *k, uint64_t version) {
-    json_t *copy = json_copy(k->object), *metadata = json_copy(json_object_get(copy, "metadata"));
-    json_object_set_new(copy, "metadata", metadata);
-    version_set(copy, version);
-    return copy;
+static struct blob *gone_object(const struct kept *k, uint64_t version) {
+    json_t *object = blob_json(k->object);
+    version_set(object, version);
+    struct blob *b = blob_new(object);
+    json_decref(object);
+    return b;
 }
 
 static void gone_drop(struct follow *f) {
@@ -212,7 +262,9 @@ static void objects_renew(struct follow *f) {
         f->version = version_next();
         f->log_from = f->version;
     }
-    compose(f->known, f->uid, f->since, &now);
+    json_t *known = follow_known(f);
+    compose(known, f->uid, f->since, &now);
+    json_decref(known);
     for (size_t i = 0; i < f->count; i++)
         f->list[i]->seen = false;
     for (size_t i = 0; i < now.count; i++) {
@@ -284,10 +336,6 @@ static void askers_tell(struct asker *list, struct follow *f) {
 
 static void fetch_begin(struct follow *f);
 
-static const json_t *tenant_row(const struct follow *f) {
-    return json_array_get(json_object_get(f->known, "tenants"), 0);
-}
-
 /* Connections and bytes count on with each request: they are no reason to look at the objects again. */
 static void live_prune(json_t *live) {
     static const char *const kinds[] = {"tenants", "ports", "backends"};
@@ -307,24 +355,37 @@ static void live_prune(json_t *live) {
     }
 }
 
+static void tenant_renew(struct follow *f, const json_t *live) {
+    const json_t *row = json_array_get(json_object_get(live, "tenants"), 0);
+    f->there = row != NULL;
+    snprintf(f->uid, sizeof f->uid, "%s", text_of(row, "uid"));
+}
+
+static uint64_t text_hash(const char *text) {
+    return text ? hash_bytes(text, strlen(text)) : 0;
+}
+
 /* True: something is not as it was. */
-static bool known_renew(struct follow *f, const struct fetch *fetch) {
+static bool known_renew(struct follow *f, struct fetch *fetch) {
     json_t *live = fetch->live ? json_loads(fetch->live, 0, NULL) : NULL;
     if (!live)
         return false;
+    tenant_renew(f, live);
     live_prune(live);
-    uint64_t live_hash = object_hash(live);
-    uint64_t objects_hash =
-        fetch->objects ? hash_bytes(fetch->objects, strlen(fetch->objects)) : f->objects_hash;
-    bool same = f->warm && live_hash == f->live_hash && objects_hash == f->objects_hash;
-    json_t *objects = fetch->objects && !same ? json_loads(fetch->objects, 0, NULL) : NULL;
-    if (!objects)
-        objects = json_incref(json_object_get(f->known, "objects"));
-    if (objects)
-        json_object_set_new(live, "objects", objects);
-    json_decref(f->known);
-    f->known = live;
+    char *pruned = json_dumps(live, JSON_COMPACT);
+    json_decref(live);
+    uint64_t live_hash = text_hash(pruned);
+    bool same = f->warm && live_hash == f->live_hash;
+    free(f->live);
+    f->live = pruned;
     f->live_hash = live_hash;
+    if (!fetch->objects)
+        return !same;
+    uint64_t objects_hash = text_hash(fetch->objects);
+    same &= objects_hash == f->objects_hash;
+    free(f->objects_text);
+    f->objects_text = fetch->objects;
+    fetch->objects = NULL;
     f->objects_hash = objects_hash;
     return !same;
 }
@@ -337,8 +398,6 @@ static void fetch_done(struct job *j) {
         f->fetching = false;
         f->fetched_ms = server_now_ms();
         f->fresh_ms = FOLLOW_FRESH_MS + fetch->took_ms * FRESH_FACTOR;
-        f->there = tenant_row(f) != NULL;
-        snprintf(f->uid, sizeof f->uid, "%s", text_of(tenant_row(f), "uid"));
         if (news)
             objects_renew(f);
         struct asker *ready = f->waiting;
@@ -392,7 +451,8 @@ static void follow_free(struct follow *f) {
     log_clear(f);
     map_clear(&f->objects, kept_free);
     free(f->list);
-    json_decref(f->known);
+    free(f->live);
+    free(f->objects_text);
     free(f);
     atomic_fetch_sub(&figure_tenants, 1);
 }
@@ -447,11 +507,12 @@ void follow_touched(const char *tenant) {
 
 static void follow_rest(struct follow *f) {
     for (size_t i = 0; i < f->count; i++) {
-        json_decref(f->list[i]->object);
+        blob_unref(f->list[i]->object);
         f->list[i]->object = NULL;
     }
-    json_decref(f->known);
-    f->known = NULL;
+    free(f->live);
+    free(f->objects_text);
+    f->live = f->objects_text = NULL;
     f->warm = false;
     log_clear(f);
 }

@@ -12,11 +12,18 @@
 
 enum { LOG_MOST = 1000, FOLLOW_FRESH_MS = 100, RV_TEXT = 24 };
 
+struct blob { /* an object as text: a fifth of what a tree of it takes */
+    unsigned refs;
+    char text[];
+};
+json_t *blob_json(const struct blob *); /* the caller's; NULL of NULL */
+
 struct kept { /* an object */
     const struct kube_kind *kind;
-    json_t *object; /* with its resourceVersion; NULL: of a tenant that rests */
-    char *key;      /* "Kind/name" */
-    char *file;     /* as compose has it */
+    struct blob *object;             /* with its resourceVersion; NULL: of a tenant that rests */
+    char *key;                       /* "Kind/name" */
+    char uid[UID_TEXT], created[32]; /* as they were first seen: a file may be written anew */
+    char *file;                      /* as compose has it */
     unsigned line;
     uint64_t hash, version;
     bool seen;
@@ -24,7 +31,7 @@ struct kept { /* an object */
 struct change {
     uint64_t version;
     const struct kube_kind *kind;
-    json_t *before, *after; /* one of them may be NULL */
+    struct blob *before, *after; /* one of them may be NULL */
 };
 struct follow {
     struct follow *next;
@@ -33,11 +40,11 @@ struct follow {
     struct map objects; /* key -> struct kept */
     struct kept **list; /* by kind, then name */
     size_t count;
-    uint64_t version;    /* of the newest change */
-    uint64_t log_from;   /* changes after this one are in the log */
-    struct change *log;  /* LOG_MOST slots, when there was any */
-    uint64_t first, end; /* of serial numbers: slot = serial % LOG_MOST */
-    json_t *known;       /* what compose was given */
+    uint64_t version;          /* of the newest change */
+    uint64_t log_from;         /* changes after this one are in the log */
+    struct change *log;        /* LOG_MOST slots, when there was any */
+    uint64_t first, end;       /* of serial numbers: slot = serial % LOG_MOST */
+    char *live, *objects_text; /* what compose was given, as text */
     uint64_t live_hash, objects_hash;
     bool fetching, touched, warm;
     int64_t fetched_ms, fresh_ms, used_ms;
@@ -55,6 +62,8 @@ struct asker { /* in whoever asks */
 void follow_ask(const char *tenant, struct asker *, bool anew);
 void follow_forget(struct asker *); /* does not wait any more */
 
+/* What compose was given; the caller's. */
+json_t *follow_known(const struct follow *);
 struct kept *follow_find(const struct follow *, const char *kind, const char *name);
 const char *follow_version(const struct follow *, char out[RV_TEXT]);
 /* The serial number of the first change after `version`; false: the log does not reach back so far (410). */

@@ -105,12 +105,15 @@ static void change_send(struct watch *w, const struct change *c) {
     const char *labels = w->labels, *fields = w->fields;
     if (c->kind != w->wish.kind)
         return;
-    bool was = object_selected(c->kind, labels, fields, c->before);
-    bool is = object_selected(c->kind, labels, fields, c->after);
+    json_t *before = blob_json(c->before), *after = blob_json(c->after);
+    bool was = object_selected(c->kind, labels, fields, before);
+    bool is = object_selected(c->kind, labels, fields, after);
     if (is)
-        object_send(w, was ? "MODIFIED" : "ADDED", c->after);
+        object_send(w, was ? "MODIFIED" : "ADDED", after);
     else if (was)
-        object_send(w, "DELETED", c->before);
+        object_send(w, "DELETED", before);
+    json_decref(before);
+    json_decref(after);
 }
 
 /* What comes after is not for this watch: clients know this one and list anew. */
@@ -185,8 +188,10 @@ void watch_free(struct watch *w) {
 static void initial_send(struct watch *w) {
     for (size_t i = 0; i < w->follow->count; i++) {
         struct kept *k = w->follow->list[i];
-        if (k->kind == w->wish.kind && object_selected(k->kind, w->labels, w->fields, k->object))
-            object_send(w, "ADDED", k->object);
+        json_t *object = k->kind == w->wish.kind ? blob_json(k->object) : NULL;
+        if (object_selected(k->kind, w->labels, w->fields, object))
+            object_send(w, "ADDED", object);
+        json_decref(object);
     }
     if (w->wish.initial_ends)
         bookmark_send(w, true);

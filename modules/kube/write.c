@@ -53,6 +53,7 @@ struct writing {
     struct write_wish wish;
     enum body_form form;
     json_t *body;
+    json_t *live;   /* as it is; NULL: there is none */
     json_t *shown;  /* as it shall be, as kubectl would be shown it */
     char uid[64];   /* of what is deleted */
     char name[260]; /* of what is created */
@@ -137,6 +138,7 @@ static void writing_free(struct writing *w) {
     if (w->put)
         w->put->writing = NULL;
     json_decref(w->body);
+    json_decref(w->live);
     json_decref(w->shown);
     json_decref(w->warned);
     free(w->warnings);
@@ -265,8 +267,7 @@ static void identity_make(json_t *object) {
 }
 
 /* Whatever a client says of them: who it is and since when is not its to change. What the edge made and somebody writes now is his. */
-static void identity_keep(const struct kept *k, json_t *object) {
-    const json_t *live = k->object;
+static void identity_keep(const struct kept *k, const json_t *live, json_t *object) {
     static const char *const kept[] = {"uid", "creationTimestamp", "name", "namespace",
                                        "resourceVersion"};
     json_t *metadata = json_object_get(object, "metadata");
@@ -300,11 +301,11 @@ static bool object_is_sane(const struct writing *w, const json_t *object, struct
 
 /* ---- onto the control thread ---- */
 
-static const json_t *original_of(const struct follow *f, const struct kube_kind *kind,
+static const json_t *original_of(const json_t *known, const struct kube_kind *kind,
                                  const char *name) {
     json_t *row;
     size_t i;
-    json_array_foreach(json_object_get(f->known, "objects"), i, row) {
+    json_array_foreach(json_object_get(known, "objects"), i, row) {
         const json_t *object = json_object_get(row, "object");
         if (!strcmp(text_of(object, "kind"), kind->kind) && !strcmp(object_name(object), name))
             return object;
@@ -372,9 +373,10 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
 }
 
 static void object_put(struct writing *w, const struct follow *f) {
-    json_t *written = json_deep_copy(w->shown);
+    json_t *written = json_deep_copy(w->shown), *known = follow_known(f);
     size_t length;
-    compose_undo(w->wish.kind, f->known, original_of(f, w->wish.kind, w->name), written);
+    compose_undo(w->wish.kind, known, original_of(known, w->wish.kind, w->name), written);
+    json_decref(known);
     char *text = yaml_out(written, &length);
     json_decref(written);
     if (text)
@@ -420,15 +422,15 @@ static void create_try(struct writing *w, const struct follow *f) {
 
 static void update_try(struct writing *w, const struct follow *f, const struct kept *k) {
     const struct shape *shape =
-        shape_find(text_of(k->object, "apiVersion"), text_of(k->object, "kind"));
-    if (!versions_agree(k->object, w->body)) {
+        shape_find(text_of(w->live, "apiVersion"), text_of(w->live, "kind"));
+    if (!versions_agree(w->live, w->body)) {
         finish_status(w, conflict_status(w));
         return;
     }
     json_t *object = json_deep_copy(w->body);
-    identity_keep(k, object);
-    owners_track(w, k->object, shape, object);
-    shall_be(w, f, k->file ? k->object : NULL, object); /* what the edge made is new to its files */
+    identity_keep(k, w->live, object);
+    owners_track(w, w->live, shape, object);
+    shall_be(w, f, k->file ? w->live : NULL, object); /* what the edge made is new to its files */
 }
 
 static void patch_try(struct writing *w, const struct follow *f, const struct kept *k) {
@@ -436,14 +438,14 @@ static void patch_try(struct writing *w, const struct follow *f, const struct ke
     const struct shape *shape =
         shape_find(kind_api_version(w->wish.kind, api_version), w->wish.kind->kind);
     struct fault fault = {.code = 0};
-    json_t *object = NULL, *live = k ? json_deep_copy(k->object) : NULL;
+    json_t *object = NULL, *live = w->live;
     bool good = patched(w, live, shape, &fault, &object) && object_is_sane(w, object, &fault);
     if (good && live && !versions_agree(live, object)) {
         json_decref(object);
         finish_status(w, conflict_status(w));
     } else if (good) {
         if (live)
-            identity_keep(k, object);
+            identity_keep(k, w->live, object);
         else
             identity_make(object);
         w->created = !live;
@@ -452,7 +454,6 @@ static void patch_try(struct writing *w, const struct follow *f, const struct ke
         json_decref(object);
         finish_fault(w, &fault);
     }
-    json_decref(live);
 }
 
 static void delete_try(struct writing *w, const struct follow *f, const struct kept *k) {
@@ -463,19 +464,21 @@ static void delete_try(struct writing *w, const struct follow *f, const struct k
                                         "or of what every tenant has, and it goes with these"));
         return;
     }
-    if (differs(text_of(conditions, "uid"), metadata_text(k->object, "uid")) ||
+    if (differs(text_of(conditions, "uid"), metadata_text(w->live, "uid")) ||
         differs(text_of(conditions, "resourceVersion"),
-                metadata_text(k->object, "resourceVersion"))) {
+                metadata_text(w->live, "resourceVersion"))) {
         finish_status(w, conflict_status(w));
         return;
     }
-    snprintf(w->uid, sizeof w->uid, "%s", metadata_text(k->object, "uid"));
+    snprintf(w->uid, sizeof w->uid, "%s", metadata_text(w->live, "uid"));
     put_begin(w, f, NULL);
 }
 
 static void live_known(struct asker *a, struct follow *f) {
     struct writing *w = (struct writing *)a;
     const struct kept *k = f ? follow_find(f, w->wish.kind->kind, w->name) : NULL;
+    json_decref(w->live);
+    w->live = k ? blob_json(k->object) : NULL;
     bool may_make =
         w->wish.verb == VERB_CREATE || (w->wish.verb == VERB_PATCH && w->form == BODY_APPLY);
     if (!f || !token_is_good(w->wish.token, time(NULL)))
@@ -505,7 +508,7 @@ static void written_known(struct asker *a, struct follow *f) {
     if (w->wish.verb == VERB_DELETE)
         finish(w, 200, status_success(w->wish.kind, w->name, w->uid));
     else if (k)
-        finish(w, w->created ? 201 : 200, json_incref(k->object));
+        finish(w, w->created ? 201 : 200, blob_json(k->object));
     else /* it was deleted by somebody meanwhile */
         finish(w, w->created ? 201 : 200, json_incref(w->shown));
 }
@@ -578,9 +581,10 @@ static void put_answer(struct writing *w, enum control_put answer, const char *t
     if (answer == CONTROL_PUT_DONE)
         warnings_keep(w, told);
     warnings_print(w);
-    if (answer == CONTROL_PUT_CHANGED && ++w->attempts < ATTEMPTS_MOST)
+    if (answer == CONTROL_PUT_CHANGED && ++w->attempts < ATTEMPTS_MOST) {
+        follow_touched(w->wish.tenant); /* its objects are not what was thought */
         live_ask(w);
-    else if (answer == CONTROL_PUT_CHANGED)
+    } else if (answer == CONTROL_PUT_CHANGED)
         finish_status(w, conflict_status(w));
     else if (answer == CONTROL_PUT_INVALID)
         invalid_answer(w, told);

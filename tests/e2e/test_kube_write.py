@@ -2,6 +2,7 @@
 """What kubectl writes: it lands in the tenant's folder as YAML, checked as a drop is, and is live when kubectl says so."""
 import concurrent.futures
 import contextlib
+import os
 import re
 
 import pytest
@@ -164,10 +165,13 @@ def test_a_file_that_is_edited_by_hand_is_what_is_shown_next_and_keeps_its_comme
     by_hand = "# mine\n" + documents(plain("hand", rule(f"hand.{GLOBEX}", "other"))) + "---\n# and this\n" + documents(service("beside", target=80))
     e.drop("globex/hand.yaml", by_hand)
     eventually(lambda: globex.ask("GET", f"{INGRESSES}/hand")[0] == 200)
+    beside = globex.ask("GET", "/api/v1/namespaces/default/services/beside")[1]
+    os.utime(e.conf_d / "globex/hand.yaml", (1, 1))
     status, answer = globex.ask("PATCH", f"{INGRESSES}/hand", {"metadata": {"annotations": {"note": "x"}}}, Content_Type=STRATEGIC)
     assert status == 200, answer
     text = (e.conf_d / "globex/hand.yaml").read_text()
     assert "# mine" in text and "# and this" in text and "note: x" in text and "kind: Service" in text
+    assert globex.ask("GET", "/api/v1/namespaces/default/services/beside")[1] == beside  # its file is another, it is not
     e.remove("globex/hand.yaml")
     eventually(lambda: globex.ask("GET", f"{INGRESSES}/hand")[0] == 404)
 
