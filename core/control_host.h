@@ -41,7 +41,8 @@ struct control_object {
     const char *text;      /* its YAML; NULL: it goes */
     bool secret;           /* a new file is for the edge's user alone */
     bool dry_run;          /* all but the writing */
-    uint64_t seen; /* hash_bytes (core/map.h) of what control_get("objects") was when this was made of it */
+    uint64_t
+        seen; /* hash_bytes (core/map.h) of what control_get("objects") was when this was made of it */
 };
 enum control_put {
     CONTROL_PUT_DONE,    /* *ret_told: JSON [{"level": "warning", "message"}] */

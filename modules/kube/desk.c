@@ -91,7 +91,7 @@ bool desk_follow(const char *tenant) {
     struct touch *t = calloc(1, sizeof *t + strlen(tenant) + 1);
     if (!t)
         return false;
-    strcpy(t->name, tenant);
+    memcpy(t->name, tenant, strlen(tenant) + 1);
     pthread_mutex_lock(&lock);
     bool good = map_put(&followed, tenant, t);
     pthread_mutex_unlock(&lock);

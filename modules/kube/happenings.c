@@ -57,8 +57,8 @@ static void subject_read(const char *object, char kind[64], char name[260]) {
     snprintf(name, 260, "%s", object[n] ? object + n + 1 : "");
     if (strcmp(kind, "Tenant") && *name)
         return;
-    strcpy(kind, "Namespace");
-    strcpy(name, "default");
+    snprintf(kind, 64, "Namespace");
+    snprintf(name, 260, "default");
 }
 
 /* Labels route under an Ingress that does not name the pod. */

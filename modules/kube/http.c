@@ -89,8 +89,9 @@ static int on_value(llhttp_t *parser, const char *at, size_t length) {
 /* A list over several lines is one list. */
 static int on_value_complete(llhttp_t *parser) {
     struct http *h = http_of(parser);
-    if (h->value == h->request.accept && strlen(h->value) + 2 < h->value_room)
-        strcat(h->value, ",");
+    size_t length = h->value ? strlen(h->value) : 0;
+    if (h->value == h->request.accept && length + 2 < h->value_room)
+        memcpy(h->value + length, ",", 2);
     return 0;
 }
 

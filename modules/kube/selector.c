@@ -104,7 +104,7 @@ static bool requirement_read(struct reading *r, const json_t *labels, bool *ret)
 enum match labels_match(const char *selector, const json_t *object, struct err *err) {
     const json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
     struct reading r = {selector ? selector : "", err};
-    bool all = true, one;
+    bool all = true, one = false;
     blanks_skip(&r);
     while (*r.at) {
         if (!requirement_read(&r, labels, &one))
@@ -196,7 +196,7 @@ static bool term_read(struct reading *r, const struct kube_kind *kind, const jso
 enum match fields_match(const char *selector, const struct kube_kind *kind, const json_t *object,
                         struct err *err) {
     struct reading r = {selector ? selector : "", err};
-    bool all = true, one;
+    bool all = true, one = false;
     while (*r.at) {
         if (!term_read(&r, kind, object, &one))
             return MATCH_MALFORMED;

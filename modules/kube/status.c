@@ -50,7 +50,9 @@ json_t *status_no_such_path(void) {
 json_t *status_forbidden(const struct kube_kind *kind, const char *user, const char *verb,
                          const char *namespace, const char *name) {
     char resource[RESOURCE_NAME_MAX], what[400], where[400] = " at the cluster scope";
-    snprintf(what, sizeof what, *name ? " \"%.300s\"" : "", name);
+    *what = 0;
+    if (*name)
+        snprintf(what, sizeof what, " \"%.300s\"", name);
     if (*namespace)
         snprintf(where, sizeof where, " in the namespace \"%.300s\"", namespace);
     return status_failure(403, "Forbidden", kind, name,

@@ -27,7 +27,8 @@ static struct map tenants; /* name -> UID */
 
 static void token_free(void *value) {
     struct token *t = value;
-    free(t->uid);
+    if (t)
+        free(t->uid);
     free(t);
 }
 
@@ -89,7 +90,7 @@ static struct token *token_read(const char *id, const json_t *row) {
         free(t);
         return NULL;
     }
-    strcpy(t->id, id);
+    snprintf(t->id, sizeof t->id, "%s", id);
     snprintf(t->tenant, sizeof t->tenant, "%s", text_of(row, "tenant"));
     t->created = json_integer_value(json_object_get(row, "created"));
     t->expires = json_integer_value(json_object_get(row, "expires"));
