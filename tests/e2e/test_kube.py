@@ -10,7 +10,7 @@ import time
 import pytest
 
 from edge import Edge, eventually
-from kube import ALL, Kube, base, needs_kubectl, sections
+from kube import ALL, MODULES, Kube, base, needs_kubectl, sections
 from objects import ACME, GLOBEX, documents, grant, ingress, node_port, plain_ingress, pod, rule, secret, service
 from pod import EchoPod
 
@@ -178,6 +178,22 @@ def test_kubectl_watches_and_waits(e, globex):
     e.remove("globex/slow.yaml")
 
 
+def test_many_watches_see_every_change_once_and_in_order(e, globex):
+    changes = 10
+    start = globex.ask("GET", "/api/v1/configmaps")[1]["metadata"]["resourceVersion"]
+    watches = [globex.watch(f"/api/v1/configmaps?watch=true&resourceVersion={start}") for _ in range(100)]
+    path = "/api/v1/namespaces/default/configmaps"
+    assert globex.ask("POST", path, {"metadata": {"name": "counted"}, "data": {"n": "0"}})[0] == 201
+    told = [[next(w)["object"]["data"]["n"]] for w in watches]  # all of them have begun
+    for n in range(1, changes):
+        assert globex.ask("PATCH", f"{path}/counted", {"data": {"n": str(n)}}, Content_Type="application/merge-patch+json")[0] == 200
+    for w, seen in zip(watches, told):
+        seen += [next(w)["object"]["data"]["n"] for _ in range(1, changes)]
+    assert told == [[str(n) for n in range(changes)]] * len(watches)
+    assert globex.ask("DELETE", f"{path}/counted")[0] == 200
+    assert {next(w)["type"] for w in watches} == {"DELETED"}
+
+
 # ---- who may ----
 def test_without_a_token_that_is_in_order_there_is_nothing(e, acme):
     for authorization in ("", "Bearer", "Bearer x", f"Basic {acme.token}", f"Bearer {acme.token}x", f"Bearer {acme.token[:-1]}",
@@ -335,3 +351,20 @@ def test_a_token_outlives_a_restart_and_so_does_the_authority(authority):
         assert acme.ask("GET", "/apis/networking.k8s.io/v1/namespaces/default/ingresses/default")[1]["metadata"]["uid"] == uid
         assert acme.ask("GET", f"/api/v1/pods?watch=true&resourceVersion={start}")[1]["reason"] == "Expired"
         assert (e.state / "kube/ca.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_section_that_is_wrong_is_blamed_and_a_command_without_the_module_is_not_known(authority):
+    for kube, wrong in (({}, "listen"), ({"listen": "localhost"}, "is not an address with a port"), ({"listen": "127.0.0.1:1", "cert_file": "x"}, "go together"),
+                        ({"listen": "127.0.0.1:1", "server": "http://x"}, "https://"), ({"listen": "127.0.0.1:1", "token_ttl": "1s"}, "token_ttl")):
+        edge = Edge({"acme.yaml": documents(grant("acme"))}, modules=MODULES, kube=kube)
+        done = edge.run("check")
+        edge.end(failed=False)
+        assert done.returncode == 1 and wrong in done.stdout, (kube, done.stdout)
+    with Edge({"acme.yaml": documents(grant("acme"))}) as e:
+        done = e.run("kubeconfig", "acme")
+        assert done.returncode == 2 and "does not know the command `kubeconfig`" in done.stderr
+    chain, key = authority.issue("localhost")
+    given = sections(cert_file=str(chain), key_file=str(key), ca_file=str(authority.ca), server="https://localhost:1")
+    given["kube"]["server"] = given["kube"]["listen"].replace("127.0.0.1", "https://localhost")
+    with Edge({"acme.yaml": documents(grant("acme"))}, **given) as e:
+        assert Kube(e, "acme").ask("GET", "/version")[0] == 200
