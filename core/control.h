@@ -69,6 +69,8 @@ void modules_tenant(const char *name, const struct tenant *now);
 /* Calls `take` with what each module has to say, which is freed afterwards. */
 void modules_rows(const char *kind, const char *tenant, void (*take)(void *user, const char *rows),
                   void *user);
+/* The first module's whose command it is; malloc'd. NULL: nobody's. */
+char *modules_command(const char *command, const char *const *word, const char *tenant);
 void modules_metrics(void (*take)(void *user, const char *text), void *user);
 
 /* ---- listeners ---- */
@@ -81,6 +83,8 @@ void listeners_unbind(void);
  * NULL: *err says why ("listen on 0.0.0.0:80: Permission denied"), errno too. */
 struct listener *listener_open(enum listener_kind, const union address *, struct err *);
 void listener_start(struct listener *);
+/* A socket that listens there, for who accepts from it himself; bound ahead, or now. Negative: *err says why. */
+int listener_take(const union address *, struct err *err);
 /* No more accepts; the sockets are closed. Connections that were accepted live on. Frees. */
 void listener_close(struct listener *);
 /* A short queue for those who are not accepted yet, or the usual one. */

@@ -33,6 +33,30 @@ struct fed;
 /* All that this module knows of the tenant's containers under this name; what it said before under the same name is replaced, and
  * the tenant is served so at once. None: nothing. Also for a tenant that is not there yet. Valid for the call; unchanged costs little. */
 void control_feed(const char *tenant, const char *feed, const struct fed *, size_t count);
+/* ---- tenants ---- */
+/* What `get KIND -n TENANT -o json` prints: a JSON array, malloc'd; NULL: there is no such kind, or no memory. One kind more than
+ * people can ask for: "objects", what the tenant's files say, as {"file", "line", "modified", "object"}, Secrets and all. */
+char *control_get(const char *kind, const char *tenant);
+
+/* One object into the tenant's folder of conf.d, or out of it, for modules with MODULE_WRITES_CONF_D: checked as a drop of all its files
+ * is, written whole, live when this returns. */
+struct control_object {
+    const char *tenant, *uid; /* nothing is written when the name is another's by now */
+    const char *api_version, *kind, *name;
+    const char *file_name; /* of one that is new: KIND.NAME.yaml */
+    const char *text;      /* its YAML; NULL: it goes */
+    bool secret;           /* a new file is for the edge's user alone */
+    bool dry_run;          /* all but the writing */
+    uint64_t
+        seen; /* hash_bytes (core/map.h) of what control_get("objects") was when this was made of it */
+};
+enum control_put {
+    CONTROL_PUT_DONE,    /* *ret_told: JSON [{"level": "warning", "message"}] */
+    CONTROL_PUT_CHANGED, /* somebody else was first: look again, and try again */
+    CONTROL_PUT_INVALID, /* *ret_told: the same with "error", too; nothing was written */
+    CONTROL_PUT_FAILED   /* *ret_told: why, in words */
+};
+enum control_put control_object_put(const struct control_object *, char **ret_told);
 
 /* ---- names ---- */
 enum control_look { LOOK_WAITS, LOOK_YES, LOOK_NO, LOOK_UNKNOWN };
@@ -45,6 +69,12 @@ enum control_look control_looked(const char *tenant, const char *name, int64_t s
 /* From any thread: `run` is called on the control thread soon, in the order of posting; never after control_down returned. False:
  * it is not, there is no memory or the edge ends. */
 bool control_post(void (*run)(void *user), void *user);
+
+/* ---- listening ---- */
+/* For a module that accepts connections beside the data path, in control_up: the socket, which listens, of an address that stands in
+ * its own field `listen` (CONF_STRING_LIST). It was bound while the process still might, and is never dialled for a tenant. Negative:
+ * *err says why. */
+int control_listen(const char *as_written, struct err *);
 
 /* ---- certificates ---- */
 struct identity; /* core/certificates.h, core/challenge.h take them */

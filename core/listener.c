@@ -181,6 +181,13 @@ static int socket_listen(const union address *a) {
     return fd;
 }
 
+int listener_take(const union address *a, struct err *err) {
+    int fd = socket_listen(a);
+    if (fd < 0)
+        bind_blame(a, fd, err);
+    return fd;
+}
+
 static void listener_release(struct owner *o) {
     struct listener_slot *s = container_of(o, struct listener_slot, owner);
     struct listener *l = s->listener;

@@ -28,6 +28,11 @@
 
 enum verdict { VERDICT_PASS, VERDICT_WAIT, VERDICT_REJECT };
 
+enum module_flag {
+    MODULE_WRITES_CONF_D =
+        1, /* by control_object_put: conf.d is in the jail's list of what may be written */
+};
+
 enum listener_kind { LISTENER_HTTP = 1, LISTENER_HTTPS = 2, LISTENER_RAW = 4 };
 
 struct conn; /* one client connection */
@@ -74,7 +79,7 @@ struct ringress_module {
     uint32_t size; /* sizeof(struct ringress_module) in the module's build */
     const char *name, *version, *summary;
     uint32_t listeners;            /* bits of enum listener_kind */
-    uint32_t flags;                /* of those above */
+    uint32_t flags;                /* bits of enum module_flag */
     const struct conf_field *conf; /* section NAME of edge.yaml; NULL: none */
     size_t conf_size;
     size_t worker_size, conn_size; /* host-allocated, zeroed */
@@ -110,6 +115,9 @@ struct ringress_module {
     char *(*control_metrics)(void);
     /* ---- in a process of its own ---- */
     int (*command)(const struct module_call *); /* the exit code */
+    /* A command that is the module's (`ringress kubeconfig acme`), asked at the admin socket: {"exit", "text", "data", "error"} as
+     * malloc'd JSON; NULL: it is not. Words past the last are "", tenant is what -n says or NULL. */
+    char *(*control_command)(const char *command, const char *const *word, const char *tenant);
 };
 
 #define RINGRESS_EXPORT __attribute__((visibility("default")))

@@ -254,6 +254,14 @@ void modules_metrics(void (*take)(void *user, const char *text), void *user) {
             hand_over(loaded[i].module.control_metrics(), take, user);
 }
 
+char *modules_command(const char *command, const char *const *word, const char *tenant) {
+    char *answer = NULL;
+    for (size_t i = 0; i < control_count && !answer; i++)
+        if (loaded[i].module.control_command)
+            answer = loaded[i].module.control_command(command, word, tenant);
+    return answer;
+}
+
 /* ---- on workers ---- */
 
 static void modules_down(struct worker *w, size_t up) {

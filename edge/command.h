@@ -12,6 +12,7 @@ struct args {
     const char *conf;   /* NULL: not given */
     const char *socket; /* the same */
     const char *tenant; /* the same */
+    const char *ttl;    /* the same */
     enum output output;
     bool all;                    /* --all */
     const char *word[WORDS_MAX]; /* without the command itself */
@@ -28,6 +29,8 @@ int command_get(const struct args *);
 int command_describe(const struct args *);
 int command_explain(const struct args *);
 int command_domain(const struct args *);
+int command_kubeconfig(const struct args *);
+int command_token(const struct args *);
 int command_port(const struct args *);
 int command_reload(const struct args *);
 int command_drain(const struct args *);

@@ -170,6 +170,24 @@ int command_port(const struct args *args) {
     return ask_and_show(args, "port");
 }
 
+int command_kubeconfig(const struct args *args) {
+    struct args question = *args;
+    if (args->words != 1)
+        return usage_error("kubeconfig wants one tenant");
+    if (args->ttl)
+        question.word[question.words++] = args->ttl;
+    return ask_and_show(&question, "kubeconfig");
+}
+
+int command_token(const struct args *args) {
+    bool list = args->words == 1 && !strcmp(args->word[0], "list");
+    bool revoke = args->words == 2 && !strcmp(args->word[0], "revoke");
+    if ((!list && !revoke) || !args->tenant)
+        return usage_error("token wants `list`, or `revoke` and a token's ID (or `all`), and "
+                           "-n TENANT");
+    return ask_and_show(args, "token");
+}
+
 int command_reload(const struct args *args) {
     int code;
     size_t i;

@@ -359,13 +359,6 @@ static struct conf_field *fields_merge(size_t modules, size_t *ret_size) {
     return fields;
 }
 
-static void modules_hand_out(const struct reading *r, size_t modules) {
-    size_t at = (sizeof(struct edge_conf) + 15) & ~(size_t)15;
-    for (size_t i = 0; i < modules; at += module_room(i++))
-        if (modules_get(i)->module->conf)
-            modules_configure(i, (char *)r->conf + at);
-}
-
 /* --- from rows to what is used ---------------------------------------------------------------*/
 
 static unsigned cpus_allowed(void) {
@@ -387,8 +380,10 @@ static void workers_make(const struct reading *r) {
 
 static void addresses_make(const struct reading *r, const struct yaml_node *node,
                            const struct conf_list *list, struct address_list *ret) {
-    ret->item = calloc(list->count + 1, sizeof *ret->item);
-    for (size_t i = 0; ret->item && i < list->count; i++) {
+    union address *room = realloc(ret->item, (ret->count + list->count + 1) * sizeof *room);
+    if (room)
+        ret->item = room;
+    for (size_t i = 0; room && i < list->count; i++) {
         const char *text = ((char **)list->item)[i];
         if (endpoint_parse(text, &ret->item[ret->count]))
             ret->count++;
@@ -426,6 +421,24 @@ static struct prefix *prefixes_of(const struct reading *r, const struct yaml_nod
                      "`%s` is not a prefix like 10.0.0.0/8 (bits below it must be 0)", text);
     }
     return list;
+}
+
+/* A module's field that is called listen names addresses that are bound for it (core/control_host.h). */
+static void module_listeners_make(const struct reading *r, const struct ringress_module *m,
+                                  const char *conf) {
+    for (const struct conf_field *f = m->conf; f->name; f++)
+        if (!strcmp(f->name, "listen") && f->type == CONF_STRING_LIST)
+            addresses_make(r, node_at(r, m->name, "listen"),
+                           (const struct conf_list *)(conf + f->offset), &r->conf->modules_http);
+}
+
+static void modules_hand_out(const struct reading *r, size_t modules) {
+    size_t at = (sizeof(struct edge_conf) + 15) & ~(size_t)15;
+    for (size_t i = 0; i < modules; at += module_room(i++))
+        if (modules_get(i)->module->conf) {
+            modules_configure(i, (char *)r->conf + at);
+            module_listeners_make(r, modules_get(i)->module, (char *)r->conf + at);
+        }
 }
 
 static void prefixes_make(const struct reading *r) {
@@ -735,6 +748,7 @@ void edge_conf_free(struct edge_conf *c) {
     free(c->http.item);
     free(c->https.item);
     free(c->admin_http.item);
+    free(c->modules_http.item);
     free(c->trusted_proxy);
     free(c->proxy);
     free(c);

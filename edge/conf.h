@@ -73,6 +73,7 @@ struct edge_conf {
     struct conf_place capabilities_at, group_at;
     struct conf_place log_at, access_at; /* of log.path, and of what says where the access log is */
     struct address_list http, https, admin_http; /* admin_http: none or one */
+    struct address_list modules_http; /* what fields called `listen` of modules' sections name */
     union address raw_address;
     uint16_t port_low, port_high; /* both 0: no raw ports */
     struct prefix *trusted_proxy;

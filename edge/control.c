@@ -157,6 +157,11 @@ static struct known *known_get(struct edge *e, const char *tenant) {
     return NULL;
 }
 
+uint64_t control_digest(const struct edge *e, const char *tenant) {
+    const struct known *k = map_get(&e->tenants, tenant);
+    return k ? k->digest : 0;
+}
+
 static void tenant_remove(struct edge *e, const char *tenant, struct reload_result *r) {
     struct change change = {0};
     free(map_remove(&e->tenants, tenant));

@@ -65,6 +65,8 @@ struct reload_result {
 };
 /* Reads the tenant's files and puts them into the registry; what follows from it is queued. */
 void control_load(struct edge *, const char *tenant, struct reload_result *);
+/* Of the files that were read for it last; 0: there are none. */
+uint64_t control_digest(const struct edge *, const char *tenant);
 /* What a call of the registry changed: rows to be written, tenants to be published with the next control_flush. */
 void control_take(struct edge *, struct change *);
 /* Rows to disk, then the queued tenants into the directory, their ports opened and closed; then looks that became due. */

@@ -3,23 +3,14 @@
  * as a whole.
  */
 #include "edge/events.h"
+#include "tenants/time_json.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char *text_of(const json_t *row, const char *key) {
     const char *text = json_string_value(json_object_get(row, key));
     return text ? text : "";
-}
-
-static json_t *time_text(int64_t at) {
-    char text[32];
-    time_t seconds = (time_t)at;
-    struct tm tm;
-    if (!gmtime_r(&seconds, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
-        return json_null();
-    return json_string(text);
 }
 
 static bool is_same(const json_t *row, const char *tenant, const char *object, const char *reason,
@@ -74,8 +65,8 @@ void events_add(struct events *e, const char *tenant, const char *object, bool w
     json_array_append_new(
         e->list, json_pack("{s:s s:s s:s s:s s:o s:o s:o s:I}", "tenant", tenant, "type",
                            warning ? "Warning" : "Normal", "object", object, "reason", reason,
-                           "message", text_json(message), "since", since ? since : time_text(now),
-                           "last", time_text(now), "count", count + 1));
+                           "message", text_json(message), "since", since ? since : time_json(now),
+                           "last", time_json(now), "count", count + 1));
 }
 
 void events_view(const struct events *e, const char *tenant, json_t *rows) {

@@ -7,6 +7,8 @@
  */
 #include "edge/host.h"
 #include "core/control_host.h"
+#include "edge/address.h"
+#include "edge/admin.h"
 #include "edge/file.h"
 #include "edge/proof.h"
 #include "edge/store_read.h"
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct posted {
@@ -99,6 +102,36 @@ bool control_commit(struct err *err) {
     return store_commit(&edge->store, err);
 }
 
+/* --- tenants ---------------------------------------------------------------------------------*/
+
+/* When each object's file was written. */
+static json_t *objects_dated(json_t *rows) {
+    const char *seen = "";
+    struct stat st = {0};
+    json_t *row;
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        const char *file = json_string_value(json_object_get(row, "file"));
+        if (file && strcmp(file, seen) && stat(file, &st))
+            st.st_mtime = 0;
+        seen = file ? file : "";
+        json_object_set_new(row, "modified", json_integer(st.st_mtime));
+    }
+    return rows;
+}
+
+char *control_get(const char *kind, const char *tenant) {
+    json_t *rows = strcmp(kind, "objects") ? view_of(edge, kind, tenant)
+                                           : objects_dated(view_objects(edge->registry, tenant));
+    char *text = rows ? json_dumps(rows, JSON_COMPACT) : NULL;
+    json_decref(rows);
+    return text;
+}
+
+enum control_put control_object_put(const struct control_object *o, char **ret_told) {
+    return object_write(edge, o, ret_told);
+}
+
 /* --- names -----------------------------------------------------------------------------------*/
 
 void control_recheck(const char *tenant, const char *name) {
@@ -142,6 +175,14 @@ void host_conf_path(const char *path) {
 
 char *control_path(const char *as_written) {
     return conf_path ? path_beside(conf_path, as_written) : strdup(as_written);
+}
+
+int control_listen(const char *as_written, struct err *err) {
+    union address address;
+    if (endpoint_parse(as_written, &address))
+        return listener_take(&address, err);
+    err_set(err, "`%s` is not an address with a port", as_written);
+    return -1;
 }
 
 struct identity *control_identity(const char *chain_pem, const char *key_pem, struct err *err) {

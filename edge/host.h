@@ -2,6 +2,7 @@
  * host.h - the edge's side of core/control_host.h: modules' work on the control thread.
  */
 #pragma once
+#include "core/control_host.h"
 #include "edge/edge.h"
 
 /* Before modules_up: whose neighbours are relative paths in a module's section. Kept, not copied. */
@@ -12,3 +13,6 @@ void host_down(struct edge *);
 /* Adds the modules' rows of `get KIND`. */
 void host_view(const char *kind, const char *tenant, json_t *rows);
 void host_metrics(FILE *);
+
+/* ---- object_write.c ---- */
+enum control_put object_write(struct edge *, const struct control_object *, char **ret_told);

@@ -192,8 +192,17 @@ static void log_allow(struct building *b, const char *path) {
         beside_allow(b, path, APPEND);
 }
 
+static bool modules_write_conf_d(void) {
+    bool any = false;
+    for (size_t i = 0; i < modules_count(); i++)
+        any |= modules_get(i)->module->flags & MODULE_WRITES_CONF_D;
+    return any;
+}
+
 static void writing_allow(struct building *b, const struct edge_conf *c) {
     path_allow(b, c->state, KEEP);
+    if (modules_write_conf_d())
+        path_allow(b, c->conf_d, KEEP);
     log_allow(b, c->log.path);
     log_allow(b, c->log.access_path);
     path_allow(b, "/dev/null", FS(WRITE_FILE));

@@ -27,7 +27,8 @@ static bool list_bind(const struct address_list *list, unsigned workers, struct 
 }
 
 bool listeners_bind(const struct edge_conf *c, struct err *err) {
-    return list_bind(&c->http, c->workers, err) && list_bind(&c->https, c->workers, err);
+    return list_bind(&c->http, c->workers, err) && list_bind(&c->https, c->workers, err) &&
+           list_bind(&c->modules_http, 1, err);
 }
 
 static bool list_open(struct edge *e, enum listener_kind kind, const struct address_list *list,

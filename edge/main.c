@@ -29,6 +29,9 @@ static const struct command {
      "look at a name's DNS again, now; without NAME, at all of the tenant's"},
     {"port", command_port, "open|shut SERVICE[:PORT] -n TENANT",
      "the operator's hand on raw ports; PORT is the container's"},
+    {"kubeconfig", command_kubeconfig, "TENANT [--ttl DURATION]",
+     "a kubeconfig with a fresh token for that tenant, to stdout"},
+    {"token", command_token, "list|revoke [ID] -n TENANT", "who may ask the Kubernetes API"},
     {"reload", command_reload, "", "read conf.d again, now"},
     {"drain", command_drain, "", "stop accepting, finish what is running, exit"},
     {"docker-proxy", command_docker_proxy, "SOCKET [ENGINE] [-n TENANT]",
@@ -37,7 +40,7 @@ static const struct command {
     {NULL, NULL, NULL, NULL},
 };
 
-static const char *const not_yet[] = {"upgrade", "kubeconfig", NULL};
+static const char *const not_yet[] = {"upgrade", NULL};
 
 static void usage_print(FILE *out) {
     fputs("usage: ringress COMMAND\n\n", out);
@@ -48,6 +51,7 @@ static void usage_print(FILE *out) {
           "  -n TENANT     only this tenant's\n"
           "  -o json|wide  JSON for programs, or more columns\n"
           "  --all         let everything through docker-proxy, not only what reads\n"
+          "  --ttl TIME    how long a kubeconfig's token is good, like 12h or 30d\n"
           "\nexit: 0 good, 1 bad news, 2 usage, 3 no edge is running there\n",
           out);
 }
@@ -86,6 +90,9 @@ static int option_take(struct args *args, int option) {
     case 'a':
         args->all = true;
         return EXIT_GOOD;
+    case 't':
+        args->ttl = optarg;
+        return EXIT_GOOD;
     case 'o':
         return output_parse(optarg, &args->output) ? EXIT_GOOD : usage_error("-o is json or wide");
     case ':':
@@ -97,11 +104,15 @@ static int option_take(struct args *args, int option) {
 
 /* Options may stand before or after the words. -1: go on; else the code to end with. */
 static int args_parse(struct args *args, int argc, char **argv) {
-    static const struct option longs[] = {
-        {"socket", required_argument, NULL, 's'}, {"conf", required_argument, NULL, 'c'},
-        {"tenant", required_argument, NULL, 'n'}, {"output", required_argument, NULL, 'o'},
-        {"all", no_argument, NULL, 'a'},          {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
+                                          {"conf", required_argument, NULL, 'c'},
+                                          {"tenant", required_argument, NULL, 'n'},
+                                          {"output", required_argument, NULL, 'o'},
+                                          {"ttl", required_argument, NULL, 't'},
+                                          {"all", no_argument, NULL, 'a'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {NULL, 0, NULL, 0}};
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, ":c:n:o:h", longs, NULL)) != -1;) {
         if (option == 'h') {

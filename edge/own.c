@@ -66,9 +66,9 @@ static bool listener_add(struct own *own, struct prefix at, unsigned low, unsign
 
 /* Behind a NAT the edge is reached at its public addresses, whatever its listeners are bound to. */
 static bool listeners_add(struct own *own, const struct edge_conf *c, const struct prefix *at) {
-    const struct address_list *list[] = {&c->http, &c->https, &c->admin_http};
+    const struct address_list *list[] = {&c->http, &c->https, &c->modules_http, &c->admin_http};
     bool good = true;
-    for (size_t i = 0; i < (at ? 2 : 3); i++)
+    for (size_t i = 0; i < (at ? 3 : 4); i++)
         for (size_t k = 0; good && k < list[i]->count; k++) {
             unsigned port = address_port(&list[i]->item[k]);
             good = listener_add(own, at ? *at : address_bare(&list[i]->item[k]), port, port);

@@ -263,6 +263,14 @@ static const struct {
     {"reload", reload}, {"drain", drain},       {"port", port},
 };
 
+/* What is no command of the edge's may be a module's. */
+static json_t *module_answer(const char *command, const struct request *r) {
+    char *text = modules_command(command, r->word, r->tenant);
+    json_t *answer = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    return answer;
+}
+
 json_t *request_answer(struct edge *e, const json_t *json) {
     const char *command = json_string_value(json_object_get(json, "command"));
     const json_t *words = json_object_get(json, "words");
@@ -275,6 +283,9 @@ json_t *request_answer(struct edge *e, const json_t *json) {
     for (size_t i = 0; command && i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(commands[i].command, command))
             return commands[i].answer(e, &r);
+    json_t *answer = command ? module_answer(command, &r) : NULL;
+    if (answer)
+        return answer;
     return answer_error(EXIT_USAGE, "this edge does not know the command `%s`",
                         command ? command : "");
 }

@@ -7,7 +7,6 @@
 #include "tenants/network.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- tenants, by name ---- */
 
@@ -45,16 +44,6 @@ static json_t *text_or_null(const char *text) {
 
 static void put(json_t *object, const char *key, json_t *value) {
     json_object_set_new(object, key, value);
-}
-
-json_t *time_json(int64_t seconds) {
-    char text[32];
-    struct tm when;
-    time_t at = (time_t)seconds;
-    if (!seconds || !gmtime_r(&at, &when) ||
-        !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &when))
-        return json_null();
-    return json_string(text);
 }
 
 /* ---- tenants ---- */

@@ -3,8 +3,8 @@
  */
 #pragma once
 #include "tenants/inside.h"
+#include "tenants/time_json.h"
 
-json_t *time_json(int64_t seconds); /* RFC 3339, or null for 0 */
 const char *entry_state(const struct entry *);
 json_t *claim_json(const struct registry *, const struct claim *);
 json_t *port_json(const struct entry *, const struct raw_port *);

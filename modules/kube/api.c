@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * api.c - see api.h.
+ *
+ *   head: a token, or 401 -> request: the path, or 404 -> its own namespace, or 403 -> the tenant as it is now -> the answer
+ *
+ * A token's tenant is all there is to it: other namespaces are forbidden in the same words whether they are somebody's or nobody's.
+ */
+#include "modules/kube/api.h"
+#include "modules/kube/desk.h"
+#include "modules/kube/discovery.h"
+#include "modules/kube/follow.h"
+#include "modules/kube/openapi.h"
+#include "modules/kube/parts.h"
+#include "modules/kube/selector.h"
+#include "modules/kube/status.h"
+#include "modules/kube/upkeep.h"
+#include "modules/kube/watch.h"
+#include "modules/kube/write.h"
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+enum { BURST = 4 /* times requests_per_second */ };
+
+struct exchange { /* of a client, from its head to its end */
+    struct asker asker;
+    struct client *client;
+    const struct http_request *request;
+    struct target target;
+    enum form form;
+    const struct kube_kind *kind;
+    struct watch *watch;     /* it has become one */
+    struct writing *writing; /* or this is under way */
+    char tenant[TENANT_NAME_MAX], token[TOKEN_ID_LENGTH + 1];
+};
+
+struct bucket { /* what a tenant may still ask */
+    double left;
+    int64_t at_ms;
+};
+
+static const struct kube_conf *conf;
+static struct map buckets; /* tenant -> struct bucket */
+
+/* ---- answering ---- */
+
+static void reply_with(struct exchange *x, int code, const char *type, json_t *value,
+                       const char *headers) {
+    char *text = json_dumps(value, JSON_COMPACT);
+    json_decref(value);
+    client_reply(x->client, &(struct reply){.code = text ? code : 500,
+                                            .type = type,
+                                            .headers = headers,
+                                            .body = text,
+                                            .length = text ? strlen(text) : 0});
+}
+
+static void reply_json(struct exchange *x, int code, const char *type, json_t *value) {
+    reply_with(x, code, type, value,
+               code == 429   ? "Retry-After: 1\r\n"
+               : code == 401 ? "WWW-Authenticate: Bearer\r\n"
+                             : NULL);
+}
+
+static void reply_status(struct exchange *x, json_t *status) {
+    reply_json(x, status_code(status), "application/json", status);
+}
+
+static const char *user_of(const struct exchange *x, char out[TENANT_NAME_MAX + 8]) {
+    snprintf(out, TENANT_NAME_MAX + 8, "tenant:%s", x->tenant);
+    return out;
+}
+
+/* ---- who asks ---- */
+
+static bool bearer_judge(struct exchange *x, const char *authorization) {
+    static const char scheme[] = "Bearer ";
+    const char *token = authorization + sizeof scheme - 1;
+    if (strncasecmp(authorization, scheme, sizeof scheme - 1) ||
+        !token_judge(token, strlen(token), time(NULL), x->tenant))
+        return false;
+    memcpy(x->token, token + TOKEN_ID_AT, TOKEN_ID_LENGTH);
+    return true;
+}
+
+static struct exchange *exchange_of(struct client *c) {
+    return *client_slot(c);
+}
+
+static struct exchange *exchange_need(struct client *c) {
+    struct exchange *x = exchange_of(c);
+    if (x && x->watch) { /* it was the request before this one */
+        watch_free(x->watch);
+        x->watch = NULL;
+    }
+    if (x)
+        return x;
+    if ((x = calloc(1, sizeof *x)))
+        x->client = c;
+    *client_slot(c) = x;
+    return x;
+}
+
+static bool is_health(const struct http_request *r) {
+    return !strcmp(r->target, "/healthz") || !strcmp(r->target, "/livez") ||
+           !strcmp(r->target, "/readyz");
+}
+
+static bool takes_request(const char *tenant) {
+    int64_t now = server_now_ms();
+    double most = (double)conf->requests_per_second * BURST;
+    struct bucket *b = map_get(&buckets, tenant);
+    if (!b) {
+        b = malloc(sizeof *b);
+        if (!b || !map_put(&buckets, tenant, b)) {
+            free(b);
+            return false;
+        }
+        *b = (struct bucket){most, now};
+    }
+    b->left += (double)(now - b->at_ms) * (double)conf->requests_per_second / 1000;
+    b->at_ms = now;
+    if (b->left > most)
+        b->left = most;
+    if (b->left < 1)
+        return false;
+    b->left--;
+    return true;
+}
+
+static json_t *too_many(const char *of_what) {
+    return status_failure(429, "TooManyRequests", NULL, NULL,
+                          "this tenant has too many %s, please try again later", of_what);
+}
+
+static bool on_head(struct client *c, const struct http_request *r) {
+    struct exchange *x = exchange_need(c);
+    if (!x) {
+        client_reply(c, &(struct reply){.code = 503, .type = "text/plain"});
+        return false;
+    }
+    x->request = r;
+    if (is_health(r))
+        return true;
+    json_t *refusal = NULL;
+    if (!bearer_judge(x, r->authorization))
+        refusal = status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized");
+    else if (!client_admit(c, x->tenant))
+        refusal = too_many("connections");
+    else if (!takes_request(x->tenant))
+        refusal = too_many("requests");
+    if (refusal)
+        reply_status(x, refusal);
+    return !refusal;
+}
+
+/* ---- what for ---- */
+
+static const char *verb_of(const struct exchange *x) {
+    const char *method = x->request->method;
+    bool one = *x->target.name;
+    if (!strcmp(method, "GET") || !strcmp(method, "HEAD"))
+        return one ? "get" : target_flag(&x->target, "watch") ? "watch" : "list";
+    return !strcmp(method, "POST")     ? "create"
+           : !strcmp(method, "PUT")    ? "update"
+           : !strcmp(method, "PATCH")  ? "patch"
+           : !strcmp(method, "DELETE") ? (one ? "delete" : "deletecollection")
+                                       : method;
+}
+
+static bool reads(const struct exchange *x) {
+    return !strcmp(x->request->method, "GET") || !strcmp(x->request->method, "HEAD");
+}
+
+/* Its own namespace, or all of its own. Of namespaces themselves: the one there is. */
+static bool may_look(const struct exchange *x) {
+    const struct target *t = &x->target;
+    if (!strcmp(x->kind->kind, "Namespace"))
+        return !*t->name || !strcmp(t->name, "default");
+    return !*t->namespace || !strcmp(t->namespace, "default");
+}
+
+/* Paths that the API server does not have, either. */
+static bool is_path(const struct exchange *x) {
+    const struct target *t = &x->target;
+    if (*t->namespace && !x->kind->namespaced)
+        return false;
+    if (*t->name && x->kind->namespaced && !*t->namespace)
+        return false;
+    return !*t->subresource || !strcmp(t->subresource, "status");
+}
+
+/* ---- reading ---- */
+
+static enum include_object include_of(const struct target *t) {
+    const char *include = target_query(t, "includeObject");
+    return !include || !strcmp(include, "Metadata") ? INCLUDE_METADATA
+           : !strcmp(include, "Object")             ? INCLUDE_OBJECT
+                                                    : INCLUDE_NONE;
+}
+
+static void get_answer(struct exchange *x, struct follow *f) {
+    const struct kept *k = follow_find(f, x->kind->kind, x->target.name);
+    json_t *object = k ? blob_json(k->object) : NULL;
+    if (!object)
+        reply_status(x, status_not_found(x->kind, x->target.name));
+    else
+        reply_json(x, 200, "application/json",
+                   object_shown(x->kind, object, x->form, include_of(&x->target), true));
+    json_decref(object);
+}
+
+static json_t *list_begin(const struct exchange *x, const struct follow *f) {
+    char version[RV_TEXT], api_version[API_VERSION_MAX];
+    follow_version(f, version);
+    if (x->form == FORM_TABLE)
+        return table_new(x->kind, version, true);
+    if (x->form == FORM_PARTIAL)
+        return json_pack("{s:s s:s s:{s:s} s:[]}", "kind", "PartialObjectMetadataList",
+                         "apiVersion", "meta.k8s.io/v1", "metadata", "resourceVersion", version,
+                         "items");
+    return json_pack("{s:o s:s s:{s:s} s:[]}", "kind", json_sprintf("%sList", x->kind->kind),
+                     "apiVersion", kind_api_version(x->kind, api_version), "metadata",
+                     "resourceVersion", version, "items");
+}
+
+static void list_answer(struct exchange *x, struct follow *f) {
+    const char *labels = target_query(&x->target, "labelSelector");
+    const char *fields = target_query(&x->target, "fieldSelector");
+    json_t *list = list_begin(x, f), *items = json_object_get(list, "items");
+    for (size_t i = 0; i < f->count; i++) {
+        const struct kept *k = f->list[i];
+        json_t *object = k->kind == x->kind ? blob_json(k->object) : NULL;
+        if (object_selected(k->kind, labels, fields, object)) {
+            if (x->form == FORM_TABLE)
+                table_add(list, k->kind, object, include_of(&x->target), time(NULL));
+            else
+                json_array_append_new(
+                    items, object_shown(k->kind, object, x->form, INCLUDE_METADATA, true));
+        }
+        json_decref(object);
+    }
+    reply_json(x, 200, "application/json", list);
+}
+
+/* "", "0": any state will do, and all of it comes first. */
+static bool version_read(const char *text, uint64_t *ret) {
+    char *end;
+    *ret = 0;
+    if (!text || !*text)
+        return true;
+    if (strspn(text, "0123456789") != strlen(text) || strlen(text) > 19)
+        return false;
+    *ret = strtoull(text, &end, 10);
+    return !*end;
+}
+
+static void watch_answer(struct exchange *x, struct follow *f) {
+    const struct target *t = &x->target;
+    const char *timeout = target_query(t, "timeoutSeconds");
+    bool wants_initial = target_flag(t, "sendInitialEvents"), gone;
+    struct watch_wish wish = {.kind = x->kind,
+                              .labels = target_query(t, "labelSelector"),
+                              .fields = target_query(t, "fieldSelector"),
+                              .token = x->token,
+                              .form = x->form,
+                              .include = include_of(t),
+                              .initial_ends = wants_initial,
+                              .bookmarks = target_flag(t, "allowWatchBookmarks"),
+                              .timeout_ms = timeout ? strtol(timeout, NULL, 10) * 1000 : 0};
+    if (!version_read(target_query(t, "resourceVersion"), &wish.version)) {
+        reply_status(
+            x, status_failure(400, "BadRequest", NULL, NULL, "resourceVersion: invalid value"));
+        return;
+    }
+    wish.initial = wants_initial || !wish.version;
+    if (wish.timeout_ms < 0)
+        wish.timeout_ms = 0;
+    x->watch = watch_begin(x->client, f, &wish, &gone);
+    if (!x->watch)
+        reply_status(x,
+                     gone ? status_failure(
+                                410, "Expired", NULL, NULL, "too old resource version: %llu (%llu)",
+                                (unsigned long long)wish.version, (unsigned long long)f->log_from)
+                          : status_failure(503, "ServiceUnavailable", NULL, NULL, "out of memory"));
+}
+
+/* kubectl watches one object by its name: that is a list with a field selector, but may come this way, too. */
+static void read_answer(struct asker *a, struct follow *f) {
+    struct exchange *x = (struct exchange *)((char *)a - offsetof(struct exchange, asker));
+    if (!f || !token_is_good(x->token, time(NULL))) /* that may have changed meanwhile */
+        reply_status(x, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
+    else if (*x->target.name)
+        get_answer(x, f);
+    else if (target_flag(&x->target, "watch"))
+        watch_answer(x, f);
+    else
+        list_answer(x, f);
+}
+
+static bool selectors_judge(struct exchange *x) {
+    struct err err;
+    json_t *none = json_object();
+    const char *labels = target_query(&x->target, "labelSelector");
+    const char *fields = target_query(&x->target, "fieldSelector");
+    bool good = labels_match(labels, none, &err) != MATCH_MALFORMED &&
+                fields_match(fields, x->kind, none, &err) != MATCH_MALFORMED;
+    json_decref(none);
+    if (!good)
+        reply_status(x, status_failure(400, "BadRequest", NULL, NULL,
+                                       "unable to parse requirement: %s", err.text));
+    return good;
+}
+
+static void read_begin(struct exchange *x) {
+    if (x->form == FORM_NONE)
+        reply_status(x, status_failure(406, "NotAcceptable", NULL, NULL,
+                                       "only the following media types are accepted: "
+                                       "application/json"));
+    else if (selectors_judge(x))
+        follow_ask(x->tenant, &x->asker, false);
+}
+
+/* ---- writing ---- */
+
+static void change_answer(void *user, int code, json_t *value, const char *warnings) {
+    reply_with(user, code, "application/json", value, warnings);
+}
+
+static bool is_verb(const struct exchange *x, enum verb *ret) {
+    const char *method = x->request->method;
+    bool one = *x->target.name;
+    *ret = !strcmp(method, "POST")    ? VERB_CREATE
+           : !strcmp(method, "PUT")   ? VERB_UPDATE
+           : !strcmp(method, "PATCH") ? VERB_PATCH
+                                      : VERB_DELETE;
+    if (*ret == VERB_DELETE && strcmp(method, "DELETE"))
+        return false;
+    return one == (*ret != VERB_CREATE) && x->kind->written;
+}
+
+/* Of what the edge says of itself, and of a status that is live, nothing can be written; of a Pod's it can. */
+static bool may_change(const struct exchange *x) {
+    const char *sub = x->target.subresource;
+    return !*sub || !strcmp(x->kind->kind, "Pod");
+}
+
+static void change_begin(struct exchange *x) {
+    struct write_wish wish = {.kind = x->kind,
+                              .target = &x->target,
+                              .request = x->request,
+                              .tenant = x->tenant,
+                              .token = x->token,
+                              .answer = change_answer,
+                              .user = x,
+                              .slot = &x->writing};
+    if (is_verb(x, &wish.verb) && may_change(x) && *x->target.namespace)
+        write_begin(&wish);
+    else
+        reply_status(x, status_failure(405, "MethodNotAllowed", x->kind, x->target.name,
+                                       "%s is not supported on resources of kind \"%s\"",
+                                       verb_of(x), x->kind->plural));
+}
+
+/* ---- resources ---- */
+
+static void resource_begin(struct exchange *x) {
+    const struct target *t = &x->target;
+    char user[TENANT_NAME_MAX + 8];
+    x->kind = kind_of_resource(t->group, t->version, t->resource);
+    if (!x->kind || !is_path(x)) {
+        reply_status(x, status_no_such_path());
+        return;
+    }
+    if (!may_look(x)) {
+        reply_status(
+            x, status_forbidden(x->kind, user_of(x, user), verb_of(x), t->namespace, t->name));
+        return;
+    }
+    x->asker.ready = read_answer;
+    if (reads(x))
+        read_begin(x);
+    else
+        change_begin(x);
+}
+
+/* ---- documents ---- */
+
+static void document_answer(struct exchange *x) {
+    json_t *document = reads(x) ? discovery_of(&x->target, x->form) : NULL;
+    if (document)
+        reply_json(x, 200, discovery_type(&x->target, x->form), document);
+    else
+        reply_status(x, status_no_such_path());
+}
+
+static void openapi_answer(struct exchange *x) {
+    json_t *document = reads(x) ? openapi_of(&x->target) : NULL;
+    if (document)
+        reply_json(x, 200, "application/json", document);
+    else
+        reply_status(x, status_no_such_path());
+}
+
+static void health_answer(struct exchange *x) {
+    client_reply(
+        x->client,
+        &(struct reply){.code = 200, .type = "text/plain", .body = strdup("ok"), .length = 2});
+}
+
+static void on_request(struct client *c, const struct http_request *r) {
+    struct exchange *x = exchange_of(c);
+    if (!target_parse(r->target, r->target_length, &x->target)) {
+        reply_status(x, status_failure(400, "BadRequest", NULL, NULL,
+                                       "the request's path is not one of this API"));
+        return;
+    }
+    x->form = accept_choose(r->accept);
+    switch (x->target.what) {
+    case TARGET_HEALTH:
+        health_answer(x);
+        break;
+    case TARGET_RESOURCE:
+        resource_begin(x);
+        break;
+    case TARGET_OPENAPI_V2:
+    case TARGET_OPENAPI_V3:
+    case TARGET_OPENAPI_V3_GROUP:
+        openapi_answer(x);
+        break;
+    default:
+        document_answer(x);
+        break;
+    }
+}
+
+/* ---- the rest of a client's life ---- */
+
+static void on_drained(struct client *c) {
+    struct exchange *x = exchange_of(c);
+    if (x && x->watch)
+        watch_drained(x->watch);
+}
+
+static void on_gone(struct client *c) {
+    struct exchange *x = exchange_of(c);
+    if (!x)
+        return;
+    follow_forget(&x->asker);
+    if (x->watch)
+        watch_free(x->watch);
+    if (x->writing)
+        write_forget(x->writing);
+    free(x);
+    *client_slot(c) = NULL;
+}
+
+static void buckets_tidy(void) {
+    int64_t now = server_now_ms();
+    for (size_t i = 0; i < buckets.room; i++) {
+        const struct bucket *b = buckets.slot[i].key ? buckets.slot[i].value : NULL;
+        if (!b || now - b->at_ms < 60000)
+            continue;
+        free(map_remove(&buckets, buckets.slot[i].key));
+        return; /* slots have moved; the rest goes with the next beats */
+    }
+}
+
+static void on_beat(void) {
+    follow_beat();
+    watches_beat();
+    writes_beat();
+    buckets_tidy();
+    upkeep_beat();
+}
+
+static void on_woken(void) {
+    desk_take(follow_touched);
+}
+
+const struct server_events api_events = {.head = on_head,
+                                         .request = on_request,
+                                         .drained = on_drained,
+                                         .gone = on_gone,
+                                         .beat = on_beat,
+                                         .woken = on_woken};
+
+void api_open(const struct kube_conf *c) {
+    conf = c;
+}
+
+void api_close(void) {
+    writes_fini();
+    follow_fini();
+    map_clear(&buckets, free);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * compose.h - what the edge knows of one tenant, as the Kubernetes objects that kubectl shows. Pure.
+ *
+ *   objects of its files ----------------------> the same, with defaults and live status
+ *   routes, ports, backends, events, domain ---> Ingress default, Services of labels, EndpointSlices, Endpoints, Events
+ *   (always) ----------------------------------> Namespace default, IngressClass ringress
+ */
+#pragma once
+#include "core/map.h"
+#include "modules/kube/kinds.h"
+#include <jansson.h>
+#include <stdint.h>
+
+struct composed {
+    const struct kube_kind *kind;
+    json_t *object; /* with metadata.uid and creationTimestamp, without resourceVersion */
+    char *file;     /* where it is written; NULL: the edge made it */
+    unsigned line;
+};
+struct composition {
+    struct composed *item;
+    size_t count, room;
+    struct map index; /* "Kind/name" -> json_t, borrowed */
+};
+/* `known`: {"tenants", "objects", "routes", "ports", "backends", "events"}, each as `get` has it (control_get). `uid`: the tenant's;
+ * `since`: for what nobody wrote, Unix seconds. */
+void compose(const json_t *known, const char *uid, int64_t since, struct composition *ret);
+void composition_fini(struct composition *);
+
+/* What compose adds to an object, taken away again: what is left is the tenant's own, to be written. `original`: as its file has it;
+ * NULL: none has. */
+void compose_undo(const struct kube_kind *, const json_t *known, const json_t *original,
+                  json_t *object);
+
+const char *object_name(const json_t *object);
+enum { UID_TEXT = 37 };
+/* Always the same for the same words. */
+void uid_of(const char *tenant_uid, const char *kind, const char *name, char out[UID_TEXT]);

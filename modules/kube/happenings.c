@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * happenings.c - see happenings.h. An event about a pod or a compose service is told once more for each Ingress that it concerns.
+ */
+#include "modules/kube/happenings.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct happening {
+    const char *kind, *name; /* of the object it is about */
+    const char *reason, *message, *type;
+    const json_t *since, *last; /* text or null */
+    json_int_t count;
+};
+
+static json_t *object_reference(const struct making *m, const struct happening *h) {
+    const json_t *object = composed_find(m->out, h->kind, h->name);
+    json_t *reference =
+        json_pack("{s:s s:s s:s}", "kind", h->kind, "name", h->name, "namespace", "default");
+    json_object_set_new(reference, "apiVersion",
+                        json_string(object ? text_of(object, "apiVersion") : "v1"));
+    if (object)
+        json_object_set_new(reference, "uid",
+                            json_string(text_of(json_object_get(object, "metadata"), "uid")));
+    return reference;
+}
+
+static json_t *time_or(const json_t *time, const struct making *m) {
+    return json_is_string(time) ? json_deep_copy(time) : time_json(m->since);
+}
+
+static void happening_add(struct making *m, const struct happening *h) {
+    char id[UID_TEXT], text[1200];
+    snprintf(text, sizeof text, "%.200s/%.300s/%.60s/%.500s", h->kind, h->name, h->reason,
+             h->message);
+    uid_of(m->uid, "Event", text, id);
+    id[8] = 0; /* enough to tell one object's events apart */
+    json_t *name = json_sprintf("%.200s.%s%.4s", h->name, id, id + 9);
+    if (composed_find(m->out, "Event", json_string_value(name))) {
+        json_decref(name);
+        return;
+    }
+    json_t *last = h->last ? time_or(h->last, m) : time_or(h->since, m);
+    compose_made(m, "v1", "Event",
+                 json_pack("{s:{s:o s:o} s:o s:s s:s s:s s:{s:s} s:o s:o s:I s:s s:s}", "metadata",
+                           "name", name, "creationTimestamp", time_or(h->since, m),
+                           "involvedObject", object_reference(m, h), "reason", h->reason, "message",
+                           h->message, "type", h->type, "source", "component", "ringress",
+                           "firstTimestamp", time_or(h->since, m), "lastTimestamp", last, "count",
+                           h->count ? h->count : (json_int_t)1, "reportingComponent", "ringress",
+                           "reportingInstance", ""));
+}
+
+/* "Ingress/web", "Service web", "Tenant": the tenant itself is its namespace. */
+static void subject_read(const char *object, char kind[64], char name[260]) {
+    size_t n = strcspn(object, "/ ");
+    snprintf(kind, 64, "%.*s", (int)n, object);
+    snprintf(name, 260, "%s", object[n] ? object + n + 1 : "");
+    if (strcmp(kind, "Tenant") && *name)
+        return;
+    snprintf(kind, 64, "Namespace");
+    snprintf(name, 260, "default");
+}
+
+/* Labels route under an Ingress that does not name the pod. */
+static void told_of_ingresses(struct making *m, const char *object, struct happening h) {
+    json_t *route;
+    size_t i;
+    json_array_foreach(json_object_get(m->known, "routes"), i, route) {
+        if (!strstr(text_of(route, "origin"), object) || !strcmp(h.kind, "Ingress"))
+            continue;
+        struct happening again = h;
+        again.kind = "Ingress";
+        again.name = text_of(route, "ingress");
+        happening_add(m, &again);
+    }
+}
+
+static void told_add(struct making *m) {
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(m->known, "events"), i, row) {
+        char kind[64], name[260];
+        const char *object = text_of(row, "object");
+        subject_read(object, kind, name);
+        const struct happening h = {.kind = kind,
+                                    .name = name,
+                                    .reason = text_of(row, "reason"),
+                                    .message = text_of(row, "message"),
+                                    .type = text_of(row, "type"),
+                                    .since = json_object_get(row, "since"),
+                                    .last = json_object_get(row, "last"),
+                                    .count = int_of(row, "count")};
+        happening_add(m, &h);
+        if (strcmp(kind, "Namespace"))
+            told_of_ingresses(m, object, h);
+    }
+}
+
+static void ejected_tell(struct making *m, const json_t *row) {
+    json_t *message = json_sprintf("pod %s at %s: %s", text_of(row, "pod"), text_of(row, "address"),
+                                   text_of(row, "reason")),
+           *route;
+    struct happening h = {.kind = "Service",
+                          .name = text_of(row, "service"),
+                          .reason = "Ejected",
+                          .message = message ? json_string_value(message) : "",
+                          .type = "Warning"};
+    size_t i;
+    happening_add(m, &h);
+    h.kind = "Ingress";
+    json_array_foreach(json_object_get(m->known, "routes"), i, route) {
+        if (strcmp(text_of(route, "service"), text_of(row, "service")))
+            continue;
+        h.name = text_of(route, "ingress");
+        happening_add(m, &h);
+    }
+    json_decref(message);
+}
+
+static void ejected_add(struct making *m) {
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(m->known, "backends"), i, row) {
+        if (!strcmp(text_of(row, "state"), "ejected"))
+            ejected_tell(m, row);
+    }
+}
+
+void happenings_add(struct making *m) {
+    told_add(m);
+    ejected_add(m);
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * openapi.h - what objects are made of, for `kubectl explain` and for clients that ask whether fields are judged here. Pure.
+ */
+#pragma once
+#include "modules/kube/target.h"
+#include <jansson.h>
+
+/* The document of TARGET_OPENAPI_V3 (the list of documents) or _V3_GROUP; NULL: there is none, as of v2. */
+json_t *openapi_of(const struct target *);

@@ -1,0 +1,694 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * write.c - see write.h. A patch is one to what kubectl was shown; what the edge itself added to that is taken away again before it is
+ * written (compose_undo), so that files say what the tenant said.
+ */
+#include "modules/kube/write.h"
+#include "core/control_host.h"
+#include "modules/kube/apply.h"
+#include "modules/kube/body.h"
+#include "modules/kube/desk.h"
+#include "modules/kube/parts.h"
+#include "modules/kube/patch.h"
+#include "modules/kube/server.h"
+#include "modules/kube/status.h"
+#include "modules/kube/tokens.h"
+#include "modules/kube/validate.h"
+#include "modules/kube/yaml_out.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum {
+    ATTEMPTS_MOST = 10,
+    WARNINGS_MOST = 8,
+    WARNING_MAX = 300,
+    REST_FACTOR =
+        4, /* a tenant's writes rest for so many times what the control thread spent on the last one */
+    REST_FROM_MS = 20,
+};
+
+struct put {
+    struct job job;
+    struct writing *writing; /* NULL: whoever asked is gone */
+    struct control_object object;
+    char tenant[64], uid[64], api_version[API_VERSION_MAX], name[260], file_name[YAML_NAME_MAX + 1];
+    char *text, *told;
+    enum control_put answer;
+    int64_t took_ms;
+};
+
+struct
+    line { /* the writes of one tenant, one after the other: they would only get in each other's way */
+    struct writing *first, **last;
+    bool going; /* the first one is */
+    int64_t not_before_ms;
+    char tenant[64];
+};
+
+struct writing {
+    struct asker asker;
+    struct line *line;
+    struct writing *next; /* in it */
+    struct write_wish wish;
+    enum body_form form;
+    json_t *body;
+    json_t *live;   /* as it is; NULL: there is none */
+    json_t *shown;  /* as it shall be, as kubectl would be shown it */
+    char uid[64];   /* of what is deleted */
+    char name[260]; /* of what is created */
+    bool dry_run, created;
+    enum strictness strictness;
+    json_t *warned; /* texts */
+    unsigned attempts;
+    char *warnings;  /* as header lines */
+    struct put *put; /* on the control thread */
+};
+
+/* ---- the end ---- */
+
+static struct map lines;
+
+static void live_ask(struct writing *w);
+
+static void line_go(struct line *l) {
+    if (!l->first || l->going || server_now_ms() < l->not_before_ms)
+        return;
+    l->going = true;
+    live_ask(l->first);
+}
+
+static void line_leave(struct writing *w) {
+    struct line *l = w->line;
+    if (!l)
+        return;
+    l->going &= l->first != w;
+    struct writing **at = &l->first;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    if (l->last == &w->next)
+        l->last = at;
+    w->line = NULL;
+    line_go(l);
+}
+
+/* The control thread is everybody's: who has much to be checked is checked less often. */
+static void line_rest(struct line *l, int64_t took_ms) {
+    if (took_ms >= REST_FROM_MS)
+        l->not_before_ms = server_now_ms() + took_ms * REST_FACTOR;
+}
+
+void writes_beat(void) {
+    int64_t now = server_now_ms();
+    for (size_t i = 0; i < lines.room; i++) {
+        struct line *l = lines.slot[i].key ? lines.slot[i].value : NULL;
+        if (!l)
+            continue;
+        line_go(l);
+        if (l->first || now < l->not_before_ms)
+            continue;
+        free(map_remove(&lines, l->tenant));
+        return; /* slots have moved; the rest goes with the next beats */
+    }
+}
+
+/* False: no memory. */
+static bool line_join(struct writing *w) {
+    struct line *l = map_get(&lines, w->wish.tenant);
+    if (!l && (l = calloc(1, sizeof *l))) {
+        snprintf(l->tenant, sizeof l->tenant, "%s", w->wish.tenant);
+        l->last = &l->first;
+        if (!map_put(&lines, l->tenant, l)) {
+            free(l);
+            l = NULL;
+        }
+    }
+    if (!l)
+        return false;
+    w->line = l;
+    *l->last = w;
+    l->last = &w->next;
+    return true;
+}
+
+static void writing_free(struct writing *w) {
+    line_leave(w);
+    follow_forget(&w->asker);
+    if (w->put)
+        w->put->writing = NULL;
+    json_decref(w->body);
+    json_decref(w->live);
+    json_decref(w->shown);
+    json_decref(w->warned);
+    free(w->warnings);
+    free(w);
+}
+
+void write_forget(struct writing *w) {
+    writing_free(w);
+}
+
+/* Takes the value. */
+static void finish(struct writing *w, int code, json_t *value) {
+    *w->wish.slot = NULL;
+    w->wish.answer(w->wish.user, code, value, w->warnings);
+    writing_free(w);
+}
+
+static void finish_status(struct writing *w, json_t *status) {
+    finish(w, status_code(status), status);
+}
+
+/* Takes what is in the fault. */
+static void finish_fault(struct writing *w, struct fault *fault) {
+    const struct kube_kind *k = w->wish.kind;
+    struct fault_about about = {k->group, k->kind, *w->name ? w->name : NULL};
+    if (fault_causes(fault))
+        fault_invalid(fault, &about);
+    json_t *status = fault_status(fault, &about);
+    fault_fini(fault);
+    finish_status(w, status);
+}
+
+static json_t *conflict_status(const struct writing *w) {
+    char resource[RESOURCE_NAME_MAX];
+    return status_failure(409, "Conflict", w->wish.kind, w->name,
+                          "Operation cannot be fulfilled on %s \"%s\": the object has been "
+                          "modified; please apply your changes to the latest version and try "
+                          "again",
+                          kind_resource_name(w->wish.kind, resource), w->name);
+}
+
+/* ---- what it shall be ---- */
+
+static const char *metadata_text(const json_t *object, const char *key) {
+    return text_of(json_object_get(object, "metadata"), key);
+}
+
+static bool differs(const char *wanted, const char *is) {
+    return *wanted && strcmp(wanted, is);
+}
+
+static void author_of(const struct writing *w, struct author *a, char api_version[API_VERSION_MAX],
+                      char when[32]) {
+    const char *manager = target_query(w->wish.target, "fieldManager");
+    time_t now = time(NULL);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(when, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    *a = (struct author){manager && *manager ? manager : "unknown",
+                         kind_api_version(w->wish.kind, api_version), when};
+}
+
+static bool applied(struct writing *w, const json_t *live, const struct shape *shape,
+                    struct fault *fault, json_t **ret) {
+    char api_version[API_VERSION_MAX], when[32];
+    struct author author;
+    author_of(w, &author, api_version, when);
+    const char *manager = target_query(w->wish.target, "fieldManager");
+    if (!manager || !*manager)
+        return fault_set(fault, 400, "BadRequest",
+                         "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: "
+                         "is required for apply patch");
+    return apply_server_side(live, w->body, shape, &author, target_flag(w->wish.target, "force"),
+                             fault, ret);
+}
+
+/* Fields have owners from the first server-side apply on: until then files stay free of them. */
+static void owners_track(struct writing *w, const json_t *live, const struct shape *shape,
+                         json_t *object) {
+    char api_version[API_VERSION_MAX], when[32];
+    struct author author;
+    if (!live || !json_object_get(json_object_get(live, "metadata"), "managedFields"))
+        return;
+    author_of(w, &author, api_version, when);
+    apply_track(live, object, shape, &author);
+}
+
+static bool patched(struct writing *w, const json_t *live, const struct shape *shape,
+                    struct fault *fault, json_t **ret) {
+    bool good;
+    switch (w->form) {
+    case BODY_MERGE:
+        good = patch_merge(live, w->body, fault, ret);
+        break;
+    case BODY_JSON_PATCH:
+        good = patch_json(live, w->body, fault, ret);
+        break;
+    case BODY_STRATEGIC:
+        good = patch_strategic(live, w->body, shape, fault, ret);
+        break;
+    default:
+        return applied(w, live, shape, fault, ret);
+    }
+    if (good)
+        owners_track(w, live, shape, *ret);
+    return good;
+}
+
+static void identity_make(json_t *object) {
+    json_t *metadata = json_object_get(object, "metadata");
+    uint8_t b[16] = {0};
+    char uid[UID_TEXT];
+    if (getrandom(b, sizeof b, 0) != sizeof b)
+        abort(); /* fails never for so few */
+    b[6] = (b[6] & 0x0f) | 0x40;
+    b[8] = (b[8] & 0x3f) | 0x80;
+    snprintf(uid, sizeof uid,
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+             b[15]);
+    json_object_set_new(metadata, "uid", json_string(uid));
+    json_object_set_new(metadata, "creationTimestamp", time_json(time(NULL)));
+    json_object_set_new(metadata, "namespace", json_string("default"));
+    json_object_del(metadata, "resourceVersion");
+    json_object_del(metadata, "generateName");
+}
+
+/* Whatever a client says of them: who it is and since when is not its to change. What the edge made and somebody writes now is his. */
+static void identity_keep(const struct kept *k, const json_t *live, json_t *object) {
+    static const char *const kept[] = {"uid", "creationTimestamp", "name", "namespace",
+                                       "resourceVersion"};
+    json_t *metadata = json_object_get(object, "metadata");
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        json_object_set(metadata, kept[i],
+                        json_object_get(json_object_get(live, "metadata"), kept[i]));
+    if (!k->file)
+        identity_make(object);
+}
+
+/* What it was made from may be old by now. */
+static bool versions_agree(const json_t *live, const json_t *object) {
+    return !differs(metadata_text(object, "resourceVersion"),
+                    metadata_text(live, "resourceVersion")) &&
+           !differs(metadata_text(object, "uid"), metadata_text(live, "uid"));
+}
+
+static bool object_is_sane(const struct writing *w, const json_t *object, struct fault *fault) {
+    const json_t *metadata = json_object_get(object, "metadata");
+    if (!json_is_object(metadata))
+        return fault_set(fault, 400, "BadRequest", "metadata: must be an object");
+    if (differs(text_of(object, "kind"), w->wish.kind->kind) || !*text_of(object, "kind"))
+        return fault_set(fault, 400, "BadRequest", "kind: can't be changed");
+    if (strcmp(text_of(metadata, "name"), w->name))
+        return fault_set(fault, 400, "BadRequest",
+                         "the name of the object (%.260s) does not match the name on the URL "
+                         "(%.260s)",
+                         text_of(metadata, "name"), w->name);
+    return true;
+}
+
+/* ---- onto the control thread ---- */
+
+static const json_t *original_of(const json_t *known, const struct kube_kind *kind,
+                                 const char *name) {
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(known, "objects"), i, row) {
+        const json_t *object = json_object_get(row, "object");
+        if (!strcmp(text_of(object, "kind"), kind->kind) && !strcmp(object_name(object), name))
+            return object;
+    }
+    return NULL;
+}
+
+static void put_free(struct job *j) {
+    struct put *p = (struct put *)j;
+    if (p->writing)
+        p->writing->put = NULL;
+    free(p->text);
+    free(p->told);
+    free(p);
+}
+
+/* The edge ends: nobody is answered any more. */
+static void put_lost(struct job *j) {
+    put_free(j);
+}
+
+static void put_run(struct job *j) {
+    struct put *p = (struct put *)j;
+    int64_t begun = server_now_ms();
+    p->answer = control_object_put(&p->object, &p->told);
+    p->took_ms = server_now_ms() - begun;
+}
+
+static void put_done(struct job *j);
+
+static void put_begin(struct writing *w, const struct follow *f, char *text) {
+    struct put *p = calloc(1, sizeof *p);
+    char api_version[API_VERSION_MAX];
+    if (!p) {
+        free(text);
+        finish_status(w, status_failure(503, "ServiceUnavailable", NULL, NULL, "out of memory"));
+        return;
+    }
+    p->job = (struct job){.run = put_run, .done = put_done, .lost = put_lost};
+    p->text = text;
+    p->writing = w;
+    w->put = p;
+    snprintf(p->tenant, sizeof p->tenant, "%s", w->wish.tenant);
+    snprintf(p->api_version, sizeof p->api_version, "%s",
+             kind_api_version(w->wish.kind, api_version));
+    snprintf(p->name, sizeof p->name, "%s", w->name);
+    if (!yaml_file_name(w->wish.kind->kind, w->name, p->file_name)) {
+        put_free(&p->job);
+        finish_status(w, status_failure(422, "Invalid", w->wish.kind, w->name,
+                                        "metadata.name: too long, or not to be had as a file"));
+        return;
+    }
+    snprintf(p->uid, sizeof p->uid, "%s", f->uid);
+    p->object = (struct control_object){.tenant = p->tenant,
+                                        .uid = p->uid,
+                                        .api_version = p->api_version,
+                                        .kind = w->wish.kind->kind,
+                                        .name = p->name,
+                                        .file_name = p->file_name,
+                                        .text = p->text,
+                                        .secret = !strcmp(w->wish.kind->kind, "Secret"),
+                                        .dry_run = w->dry_run,
+                                        .seen = f->objects_hash};
+    desk_ask(&p->job);
+}
+
+static void object_put(struct writing *w, const struct follow *f) {
+    json_t *written = json_deep_copy(w->shown), *known = follow_known(f);
+    size_t length;
+    compose_undo(w->wish.kind, known, original_of(known, w->wish.kind, w->name), written);
+    json_decref(known);
+    char *text = yaml_out(written, &length);
+    json_decref(written);
+    if (text)
+        put_begin(w, f, text);
+    else
+        finish_status(w, status_failure(422, "Invalid", w->wish.kind, w->name,
+                                        "the object can't be written as YAML"));
+}
+
+/* ---- each verb, once the object is known as it is ---- */
+
+/* Takes the object. What is wrong with it as it stands is said here; what the whole drop says, by the control thread. */
+static void shall_be(struct writing *w, const struct follow *f, const json_t *live,
+                     json_t *object) {
+    char api_version[API_VERSION_MAX];
+    struct fault fault = {.code = 0};
+    const struct shape *shape =
+        shape_find(kind_api_version(w->wish.kind, api_version), w->wish.kind->kind);
+    json_decref(w->shown);
+    w->shown = object;
+    if (w->attempts)
+        json_array_clear(w->warned);
+    if (object_strict(object, shape, w->strictness, w->warned, &fault) &&
+        object_validate(object, live, &fault))
+        object_put(w, f);
+    else
+        finish_fault(w, &fault);
+}
+
+static void create_try(struct writing *w, const struct follow *f) {
+    char resource[RESOURCE_NAME_MAX];
+    if (follow_find(f, w->wish.kind->kind, w->name)) {
+        finish_status(w, status_failure(409, "AlreadyExists", w->wish.kind, w->name,
+                                        "%s \"%s\" already exists",
+                                        kind_resource_name(w->wish.kind, resource), w->name));
+        return;
+    }
+    json_t *object = json_deep_copy(w->body);
+    identity_make(object);
+    w->created = true;
+    shall_be(w, f, NULL, object);
+}
+
+static void update_try(struct writing *w, const struct follow *f, const struct kept *k) {
+    const struct shape *shape =
+        shape_find(text_of(w->live, "apiVersion"), text_of(w->live, "kind"));
+    if (!versions_agree(w->live, w->body)) {
+        finish_status(w, conflict_status(w));
+        return;
+    }
+    json_t *object = json_deep_copy(w->body);
+    identity_keep(k, w->live, object);
+    owners_track(w, w->live, shape, object);
+    shall_be(w, f, k->file ? w->live : NULL, object); /* what the edge made is new to its files */
+}
+
+static void patch_try(struct writing *w, const struct follow *f, const struct kept *k) {
+    char api_version[API_VERSION_MAX];
+    const struct shape *shape =
+        shape_find(kind_api_version(w->wish.kind, api_version), w->wish.kind->kind);
+    struct fault fault = {.code = 0};
+    json_t *object = NULL, *live = w->live;
+    bool good = patched(w, live, shape, &fault, &object) && object_is_sane(w, object, &fault);
+    if (good && live && !versions_agree(live, object)) {
+        json_decref(object);
+        finish_status(w, conflict_status(w));
+    } else if (good) {
+        if (live)
+            identity_keep(k, w->live, object);
+        else
+            identity_make(object);
+        w->created = !live;
+        shall_be(w, f, k && k->file ? live : NULL, object);
+    } else {
+        json_decref(object);
+        finish_fault(w, &fault);
+    }
+}
+
+static void delete_try(struct writing *w, const struct follow *f, const struct kept *k) {
+    const json_t *conditions = json_object_get(w->body, "preconditions");
+    if (!k->file) {
+        finish_status(w, status_failure(405, "MethodNotAllowed", w->wish.kind, w->name,
+                                        "nobody wrote this object: the edge made it from labels "
+                                        "or of what every tenant has, and it goes with these"));
+        return;
+    }
+    if (differs(text_of(conditions, "uid"), metadata_text(w->live, "uid")) ||
+        differs(text_of(conditions, "resourceVersion"),
+                metadata_text(w->live, "resourceVersion"))) {
+        finish_status(w, conflict_status(w));
+        return;
+    }
+    snprintf(w->uid, sizeof w->uid, "%s", metadata_text(w->live, "uid"));
+    put_begin(w, f, NULL);
+}
+
+static void live_known(struct asker *a, struct follow *f) {
+    struct writing *w = (struct writing *)a;
+    const struct kept *k = f ? follow_find(f, w->wish.kind->kind, w->name) : NULL;
+    json_decref(w->live);
+    w->live = k ? blob_json(k->object) : NULL;
+    bool may_make =
+        w->wish.verb == VERB_CREATE || (w->wish.verb == VERB_PATCH && w->form == BODY_APPLY);
+    if (!f || !token_is_good(w->wish.token, time(NULL)))
+        finish_status(w, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
+    else if (!k && !may_make)
+        finish_status(w, status_not_found(w->wish.kind, w->name));
+    else if (w->wish.verb == VERB_CREATE)
+        create_try(w, f);
+    else if (w->wish.verb == VERB_UPDATE)
+        update_try(w, f, k);
+    else if (w->wish.verb == VERB_PATCH)
+        patch_try(w, f, k);
+    else
+        delete_try(w, f, k);
+}
+
+static void live_ask(struct writing *w) {
+    w->asker.ready = live_known;
+    follow_ask(w->wish.tenant, &w->asker, true);
+}
+
+/* ---- and what came of it ---- */
+
+static void written_known(struct asker *a, struct follow *f) {
+    struct writing *w = (struct writing *)a;
+    const struct kept *k = f ? follow_find(f, w->wish.kind->kind, w->name) : NULL;
+    if (w->wish.verb == VERB_DELETE)
+        finish(w, 200, status_success(w->wish.kind, w->name, w->uid));
+    else if (k)
+        finish(w, w->created ? 201 : 200, blob_json(k->object));
+    else /* it was deleted by somebody meanwhile */
+        finish(w, w->created ? 201 : 200, json_incref(w->shown));
+}
+
+/* `Warning: 299 - "..."`, which kubectl prints. */
+static void warnings_print(struct writing *w) {
+    char *text = NULL;
+    size_t length, i, count = 0;
+    json_t *one;
+    FILE *out = json_array_size(w->warned) ? open_memstream(&text, &length) : NULL;
+    if (!out)
+        return;
+    json_array_foreach(w->warned, i, one) {
+        char line[WARNING_MAX], *to = line;
+        for (const char *c = json_string_value(one); *c && to < line + sizeof line - 3; c++) {
+            if (*c == '"' || *c == '\\')
+                *to++ = '\\';
+            *to++ = (char)(*c < ' ' || *c > '~' ? '?' : *c);
+        }
+        *to = 0;
+        if (count++ < WARNINGS_MOST)
+            fprintf(out, "Warning: 299 - \"%s\"\r\n", line);
+    }
+    fclose(out);
+    free(w->warnings);
+    w->warnings = text;
+}
+
+/* What the drop's check says beside what was known from the object alone. */
+static void warnings_keep(struct writing *w, const json_t *told) {
+    json_t *one;
+    size_t i;
+    json_array_foreach(told, i, one) {
+        if (!strstr(text_of(one, "message"), "unknown field"))
+            json_array_append(w->warned, json_object_get(one, "message"));
+    }
+}
+
+static void told_causes(struct fault *fault, const json_t *told) {
+    json_t *one;
+    size_t i;
+    json_array_foreach(told, i, one) {
+        if (strcmp(text_of(one, "level"), "error"))
+            continue;
+        const char *message = text_of(one, "message"), *colon = strstr(message, ": ");
+        char field[200] = "";
+        if (colon && (size_t)(colon - message) < sizeof field &&
+            strcspn(message, " `") > (size_t)(colon - message))
+            snprintf(field, sizeof field, "%.*s", (int)(colon - message), message);
+        fault_cause(fault, "FieldValueInvalid", field, "%s", *field ? colon + 2 : message);
+    }
+}
+
+static void invalid_answer(struct writing *w, const json_t *told) {
+    struct fault fault = {.code = 0};
+    told_causes(&fault, told);
+    finish_fault(w, &fault);
+}
+
+static void dry_answer(struct writing *w) {
+    if (w->wish.verb == VERB_DELETE)
+        finish(w, 200, status_success(w->wish.kind, w->name, w->uid));
+    else
+        finish(w, w->created ? 201 : 200, json_incref(w->shown));
+}
+
+static void put_answer(struct writing *w, enum control_put answer, const char *told_text) {
+    json_t *told =
+        told_text && answer != CONTROL_PUT_FAILED ? json_loads(told_text, 0, NULL) : NULL;
+    if (answer == CONTROL_PUT_DONE)
+        warnings_keep(w, told);
+    warnings_print(w);
+    if (answer == CONTROL_PUT_CHANGED && ++w->attempts < ATTEMPTS_MOST) {
+        follow_touched(w->wish.tenant); /* its objects are not what was thought */
+        live_ask(w);
+    } else if (answer == CONTROL_PUT_CHANGED)
+        finish_status(w, conflict_status(w));
+    else if (answer == CONTROL_PUT_INVALID)
+        invalid_answer(w, told);
+    else if (answer == CONTROL_PUT_FAILED)
+        finish_status(w, status_failure(500, "InternalError", w->wish.kind, w->name,
+                                        "it can't be written: %s", told_text ? told_text : ""));
+    else if (w->dry_run)
+        dry_answer(w);
+    else {
+        w->asker.ready = written_known;
+        follow_ask(w->wish.tenant, &w->asker, true);
+    }
+    json_decref(told);
+}
+
+static void put_done(struct job *j) {
+    struct put *p = (struct put *)j;
+    struct writing *w = p->writing;
+    p->writing = NULL;
+    if (w) {
+        w->put = NULL;
+        line_rest(w->line, p->took_ms);
+        put_answer(w, p->answer, p->told);
+    }
+    put_free(j);
+}
+
+/* ---- the beginning ---- */
+
+static bool form_fits(const struct writing *w, struct fault *fault) {
+    bool patch = w->form == BODY_MERGE || w->form == BODY_JSON_PATCH || w->form == BODY_STRATEGIC ||
+                 w->form == BODY_APPLY;
+    if (patch == (w->wish.verb == VERB_PATCH))
+        return true;
+    return fault_set(fault, 415, "UnsupportedMediaType",
+                     "the body of the request was in an unknown format - accepted media types "
+                     "include: %s",
+                     w->wish.verb == VERB_PATCH
+                         ? "application/json-patch+json, application/merge-patch+json, "
+                           "application/strategic-merge-patch+json, application/apply-patch+yaml"
+                         : "application/json, application/yaml, "
+                           "application/vnd.kubernetes.protobuf");
+}
+
+static bool body_take(struct writing *w, struct fault *fault) {
+    const struct http_request *r = w->wish.request;
+    w->form = body_form(r->content_type);
+    if (w->wish.verb == VERB_DELETE && (!r->body_length || w->form == BODY_PROTOBUF))
+        return true;
+    if (!form_fits(w, fault) ||
+        !body_read(r->body, r->body_length, w->form, w->strictness, w->warned, fault, &w->body))
+        return false;
+    if (w->wish.verb == VERB_PATCH && w->form == BODY_STRATEGIC &&
+        !strcmp(w->wish.kind->kind, "Image"))
+        return fault_set(fault, 415, "UnsupportedMediaType",
+                         "a strategic merge patch is not for kinds of one's own; accepted are "
+                         "application/json-patch+json, application/merge-patch+json, "
+                         "application/apply-patch+yaml");
+    return w->wish.verb == VERB_DELETE || (w->wish.verb == VERB_PATCH && w->form != BODY_APPLY) ||
+           body_fits(w->body, w->wish.kind, w->wish.target, fault);
+}
+
+static bool options_take(struct writing *w, struct fault *fault) {
+    const char *dry = target_query(w->wish.target, "dryRun");
+    const json_t *options = w->wish.verb == VERB_DELETE ? json_object_get(w->body, "dryRun") : NULL;
+    if (json_array_size(options))
+        dry = json_string_value(json_array_get(options, 0));
+    w->dry_run = dry && *dry;
+    if (w->dry_run && strcmp(dry, "All"))
+        return fault_set(fault, 400, "BadRequest", "dryRun: only \"All\" is supported");
+    return true;
+}
+
+void write_begin(const struct write_wish *wish) {
+    struct writing *w = calloc(1, sizeof *w);
+    struct fault fault = {.code = 0};
+    if (!w) {
+        wish->answer(wish->user, 503,
+                     status_failure(503, "ServiceUnavailable", NULL, NULL, "out of memory"), NULL);
+        return;
+    }
+    w->wish = *wish;
+    *wish->slot = w;
+    snprintf(w->name, sizeof w->name, "%s", wish->target->name);
+    w->warned = json_array();
+    if (!strictness_parse(target_query(wish->target, "fieldValidation"), &w->strictness, &fault) ||
+        !body_take(w, &fault) || !options_take(w, &fault)) {
+        finish_fault(w, &fault);
+        return;
+    }
+    if (wish->verb == VERB_CREATE)
+        snprintf(w->name, sizeof w->name, "%s", metadata_text(w->body, "name"));
+    if (wish->verb == VERB_CREATE && *metadata_text(w->body, "resourceVersion")) {
+        fault_set(&fault, 400, "BadRequest",
+                  "resourceVersion should not be set on objects to be created");
+        finish_fault(w, &fault);
+        return;
+    }
+    if (!line_join(w))
+        finish_status(w, status_failure(503, "ServiceUnavailable", NULL, NULL, "out of memory"));
+    else
+        line_go(w->line);
+}
+
+void writes_fini(void) {
+    map_clear(&lines, free);
+}

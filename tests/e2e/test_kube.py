@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kubectl sees of a tenant: its objects with what came of them, live, and nothing of anybody else's."""
+import contextlib
+import itertools
+import json
+import re
+import socket
+import time
+
+import pytest
+
+from edge import Edge, eventually
+from kube import ALL, MODULES, Kube, base, needs_kubectl, sections
+from objects import ACME, GLOBEX, documents, grant, ingress, node_port, plain_ingress, pod, rule, secret, service
+from pod import EchoPod
+
+COMPOSE = "services:\n  files:\n    labels: {kr.ingress.80: 'https://files.*'}\n    networks: {n: {ipv4_address: 127.0.0.9}}\n"
+
+
+@pytest.fixture(scope="module")
+def e(authority):
+    """Two tenants; the second has what the first must never see."""
+    with contextlib.ExitStack() as stack:
+        web, db, other = (stack.enter_context(EchoPod(n)) for n in ("web", "db", "other"))
+        vault = secret("vault", *authority.issue(f"vault.{GLOBEX}"))
+        yield stack.enter_context(Edge({
+            "acme/tenant.yaml": documents(grant("acme")),
+            "acme/web.yaml": documents(pod(web), pod(db), service("web", target=web.port), node_port("db", target=db.port),
+                                       plain_ingress(rule(f"web.{ACME}", "web"), tls=["shop.example.com"])),
+            "acme/compose.yaml": COMPOSE,
+            "globex/tenant.yaml": documents(grant("globex")),
+            "globex/all.yaml": documents(pod(other, app="hidden"), service("hidden", target=other.port), vault,
+                                         plain_ingress(rule(f"hidden.{GLOBEX}", "hidden"), name="hidden"))},
+            **sections(requests_per_second=5000)))
+
+
+@pytest.fixture(scope="module")
+def acme(e):
+    return Kube(e, "acme")
+
+
+@pytest.fixture(scope="module")
+def globex(e):
+    return Kube(e, "globex")
+
+
+# ---- looking ----
+@needs_kubectl
+def test_kubectl_knows_the_server_and_its_kinds(acme):
+    assert "Server Version: v1.32" in acme.kubectl("version")
+    kinds = acme.kubectl("api-resources", "-o", "name").split()
+    assert sorted(kinds) == sorted(f"{r}.{g}" if g else r for g, names in ALL.items() for r in names)
+
+
+def test_discovery_says_the_same_in_both_forms(acme):
+    aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    for root in ("/api", "/apis"):
+        _, document = acme.ask("GET", root, Accept=aggregated)
+        for group in document["items"]:
+            name, version = group["metadata"].get("name", ""), group["versions"][0]
+            status, plain = acme.ask("GET", base(name))
+            assert status == 200 and plain["kind"] == "APIResourceList"
+            assert {r["resource"]: sorted(r["verbs"]) for r in version["resources"]} == \
+                {r["name"]: sorted(r["verbs"]) for r in plain["resources"]}
+    assert [g["name"] for g in acme.ask("GET", "/apis")[1]["groups"]] == ["discovery.k8s.io", "networking.k8s.io"]
+
+
+@needs_kubectl
+def test_tables_have_the_words_of_the_api_server(acme, e):
+    ingresses = acme.kubectl("get", "ingress").splitlines()
+    assert ingresses[0].split() == ["NAME", "CLASS", "HOSTS", "ADDRESS", "PORTS", "AGE"]
+    assert re.fullmatch(rf"default +<none> +web\.{ACME},files\.{ACME} +{ACME} +80, 443 +\S+", ingresses[1])
+    port = e.raw_port("acme")
+    services = acme.kubectl("get", "svc", "-o", "wide")
+    assert re.search(rf"^db +NodePort +<none> +<none> +5678:{port}/TCP +\S+ +app=db$", services, re.M), services
+    assert re.search(r"^web +ClusterIP +<none> +<none> +80/TCP", services, re.M)
+    assert re.search(r"^web +1/1 +Running +0 ", acme.kubectl("get", "pods"), re.M)
+
+
+@needs_kubectl
+def test_the_default_ingress_is_described_as_the_seed_shows_it(acme):
+    text = acme.kubectl("describe", "ingress", "default")
+    assert re.search(rf"^Address: +{ACME}$", text, re.M), text
+    assert f"SNI routes *.{ACME}\n" in text
+    assert re.search(rf"^  web\.{ACME} *\n +/ +web:80 \(127\.\d+\.\d+\.\d+:\d+\)$", text, re.M), text
+    assert re.search(rf"^  files\.{ACME} *\n +/ +files:80 \(127\.0\.0\.9:80\)$", text, re.M)
+    assert re.search(r"Warning +HostPending .*shop\.example\.com.*CNAME", text), text
+
+
+@needs_kubectl
+def test_one_object_and_parts_of_it_are_shown_as_asked(acme):
+    shown = acme.get("ingress", "default")
+    assert shown["apiVersion"] == "networking.k8s.io/v1" and shown["metadata"]["namespace"] == "default"
+    assert shown["status"]["loadBalancer"]["ingress"] == [{"hostname": ACME}]
+    assert acme.kubectl("get", "svc", "web", "-o", "jsonpath={.spec.ports[0].targetPort}").isdigit()
+    assert "kind: Ingress" in acme.kubectl("get", "ing", "default", "-o", "yaml")
+    assert [i["metadata"]["name"] for i in acme.get("ing", "-A")["items"]] == ["default"]
+    done = acme.run("get", "ingress", "nowhere")
+    assert done.returncode == 1 and '(NotFound): ingresses.networking.k8s.io "nowhere" not found' in done.stderr
+
+
+@needs_kubectl
+def test_selectors_choose(acme):
+    names = lambda *words: sorted(i["metadata"]["name"] for i in acme.get("pods", *words)["items"])
+    assert names("-l", "app=web") == ["web"]
+    assert names("-l", "app in (web, db)") == ["db", "web"]
+    assert names("-l", "app!=web") == ["db"]
+    assert names("-l", "!app") == []
+    assert names("--field-selector", "metadata.name=db") == ["db"]
+    done = acme.run("get", "pods", "--field-selector", "spec.no=1")
+    assert done.returncode == 1 and "field label not supported: spec.no" in done.stderr
+
+
+@needs_kubectl
+def test_explain_says_what_a_field_is_for(acme):
+    text = acme.kubectl("explain", "ingress.spec.tls.hosts")
+    assert "one label" in text and "FIELD: hosts <[]string>" in text
+    assert "ref\t<string>" in acme.kubectl("explain", "image.spec")
+
+
+def test_secrets_are_shown_to_their_owner(globex):
+    status, vault = globex.ask("GET", "/api/v1/namespaces/default/secrets/vault")
+    assert status == 200 and sorted(vault["data"]) == ["tls.crt", "tls.key"] and "stringData" not in vault
+
+
+# ---- being told ----
+def test_a_watch_tells_each_change_once_and_in_order(e, globex):
+    path = "/api/v1/namespaces/default/pods"
+    start = globex.ask("GET", path)[1]["metadata"]["resourceVersion"]
+    events = globex.watch(f"{path}?watch=true&resourceVersion={start}&allowWatchBookmarks=true")
+    told = []
+    for n in range(5):
+        e.drop("globex/late.yaml", documents({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "late", "labels": {"n": str(n)}}}))
+        told.append(next(events))
+    e.remove("globex/late.yaml")
+    told.append(next(events))
+    assert [t["type"] for t in told] == ["ADDED", *["MODIFIED"] * 4, "DELETED"]
+    assert [t["object"]["metadata"]["labels"]["n"] for t in told] == list("012344")
+    versions = [int(t["object"]["metadata"]["resourceVersion"]) for t in told]
+    assert versions == sorted(set(versions)) and versions[0] > int(start)
+
+
+def test_what_comes_into_a_selection_and_leaves_it_is_added_and_deleted(e, globex):
+    e.drop("globex/tier.yaml", documents({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tier"}}))
+    eventually(lambda: globex.ask("GET", "/api/v1/namespaces/default/pods/tier")[0] == 200)
+    events = globex.watch("/api/v1/namespaces/default/pods?watch=true&labelSelector=tier%3Dfront")
+    e.drop("globex/tier.yaml", documents({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tier", "labels": {"tier": "front"}}}))
+    assert next(events)["type"] == "ADDED"
+    e.drop("globex/tier.yaml", documents({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tier", "labels": {"tier": "back"}}}))
+    assert next(events)["type"] == "DELETED"
+    e.remove("globex/tier.yaml")
+
+
+def test_a_watch_from_too_long_ago_is_told_so(acme):
+    assert acme.ask("GET", "/api/v1/pods?watch=true&resourceVersion=5")[1]["reason"] == "Expired"
+    assert acme.ask("GET", "/api/v1/pods?watch=true&resourceVersion=x")[0] == 400
+
+
+@needs_kubectl
+def test_kubectl_watches_and_waits(e, globex):
+    waiting = globex.begin("wait", "--for=condition=Ready", "pod/slow", "--timeout=15s")
+    waiting.communicate()
+    assert waiting.returncode == 1  # there is none yet
+    slow = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "slow"}, "status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    e.drop("globex/slow.yaml", documents(slow))
+    eventually(lambda: globex.ask("GET", "/api/v1/namespaces/default/pods/slow")[0] == 200)
+    waiting = globex.begin("wait", "--for=condition=Ready", "pod/slow", "--timeout=15s")
+    watching = globex.begin("get", "pods", "--watch", "--field-selector", "metadata.name=slow")
+    assert watching.stdout.readline().startswith("NAME")
+    assert re.match(r"slow +0/0 +Pending", watching.stdout.readline())
+    slow["status"]["conditions"][0]["status"] = "True"
+    e.drop("globex/slow.yaml", documents(slow))
+    assert re.match(r"slow +0/0 +Running", watching.stdout.readline())
+    watching.terminate()
+    watching.communicate()
+    out, _ = waiting.communicate()
+    assert waiting.returncode == 0 and "condition met" in out, out
+    e.remove("globex/slow.yaml")
+
+
+def test_many_watches_see_every_change_once_and_in_order(e, globex):
+    changes = 10
+    start = globex.ask("GET", "/api/v1/configmaps")[1]["metadata"]["resourceVersion"]
+    watches = [globex.watch(f"/api/v1/configmaps?watch=true&resourceVersion={start}") for _ in range(100)]
+    path = "/api/v1/namespaces/default/configmaps"
+    assert globex.ask("POST", path, {"metadata": {"name": "counted"}, "data": {"n": "0"}})[0] == 201
+    told = [[next(w)["object"]["data"]["n"]] for w in watches]  # all of them have begun
+    for n in range(1, changes):
+        assert globex.ask("PATCH", f"{path}/counted", {"data": {"n": str(n)}}, Content_Type="application/merge-patch+json")[0] == 200
+    for w, seen in zip(watches, told):
+        seen += [next(w)["object"]["data"]["n"] for _ in range(1, changes)]
+    assert told == [[str(n) for n in range(changes)]] * len(watches)
+    assert globex.ask("DELETE", f"{path}/counted")[0] == 200
+    assert {next(w)["type"] for w in watches} == {"DELETED"}
+
+
+# ---- who may ----
+def test_without_a_token_that_is_in_order_there_is_nothing(e, acme):
+    for authorization in ("", "Bearer", "Bearer x", f"Basic {acme.token}", f"Bearer {acme.token}x", f"Bearer {acme.token[:-1]}",
+                          "Bearer " + acme.token.replace(acme.token_id, "aaaaaaaaaa"), "Bearer rk.." + "a" * 60):
+        for path in ("/", "/version", "/api", "/openapi/v3", "/api/v1/namespaces/default/secrets", "/nonsense"):
+            status, answer = acme.ask("GET", path, Authorization=authorization)
+            assert (status, answer["reason"]) == (401, "Unauthorized"), (authorization, path)
+    assert acme.ask("GET", "/healthz", Authorization="")[0] == 200
+
+
+def test_tokens_expire_are_listed_and_revoked_and_only_their_hashes_are_kept(e):
+    short, good = Kube(e, "acme", "--ttl", "1s"), Kube(e, "acme")
+    assert good.ask("GET", "/version")[0] == 200
+    eventually(lambda: short.ask("GET", "/version")[0] == 401)
+    listed = {t["id"]: t["state"] for t in json.loads(e.run("token", "list", "-n", "acme", "-o", "json").stdout)}
+    assert listed[short.token_id] == "expired" and listed[good.token_id] == "good"
+    assert e.run("token", "revoke", good.token_id, "-n", "globex").returncode == 1  # not its own
+    events = good.watch("/api/v1/pods?watch=true")
+    next(events)
+    assert e.run("token", "revoke", good.token_id, "-n", "acme").returncode == 0
+    assert good.ask("GET", "/version")[0] == 401
+    list(events)  # the watch ends as well
+    kept = b"".join(p.read_bytes() for p in e.state.iterdir() if p.is_file())
+    assert good.token_id.encode() in kept and good.token.split(".")[2].encode() not in kept
+    assert e.run("kubeconfig", "nobody").returncode == 1
+    assert e.run("kubeconfig", "acme", "--ttl", "soon").returncode == 2
+
+
+def strange_names():
+    return ["hidden", "globex", "..", "%2e%2e", "default%2F..%2Fglobex", "..%2Fglobex", "globex%2Fhidden", "default%00", "default%2Fhidden",
+            "DEFAULT", "default ", "default%20", "*", "%", "%zz", "a" * 300]
+
+
+def test_a_token_sees_its_own_tenant_and_nothing_else_whatever_it_asks(acme, globex):
+    """Every kind, every verb, every place for a name, by paths and by selectors: no answer knows a word of the other tenant's."""
+    words = (b"hidden", GLOBEX.encode(), b"vault")
+    connection = acme.connect()
+    asked = 0
+    for group, resources in ALL.items():
+        for resource, method in itertools.product(resources, ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")):
+            paths = [f"{base(group)}/{resource}", f"{base(group)}/namespaces/default/{resource}"]
+            for name in strange_names():
+                paths += [f"{base(group)}/namespaces/{name}/{resource}", f"{base(group)}/namespaces/{name}/{resource}/hidden",
+                          f"{base(group)}/namespaces/default/{resource}/{name}", f"{base(group)}/{resource}/{name}",
+                          f"{base(group)}/namespaces/default/{resource}/{name}/status"]
+            for path in paths:
+                status, answer = acme.ask(method, path.replace(" ", "%20"), connection=connection)
+                # What was asked for may stand in the answer; what it looks like may not.
+                said = json.dumps(answer).encode() if not isinstance(answer, bytes) else answer
+                asked += 1
+                for word in words:
+                    if word in path.encode():
+                        continue
+                    assert word not in said, (method, path, said)
+                if status == 200 and method == "GET":
+                    assert b"127." not in said or b"hidden" not in said, (method, path)
+                else:
+                    assert method == "HEAD" or status >= 400, (method, path, status)
+    assert asked > 3000
+    for selector in ("labelSelector=app%3Dhidden", "fieldSelector=metadata.name%3Dhidden", "fieldSelector=metadata.namespace%3Dglobex"):
+        for path in ("/api/v1/pods", "/api/v1/services", "/api/v1/namespaces/default/pods"):
+            assert acme.ask("GET", f"{path}?{selector}")[1]["items"] == []
+    connection.close()
+
+
+def test_another_namespace_is_forbidden_in_the_same_words_whether_it_is_a_tenant_or_not(acme):
+    def refused(name):
+        status, answer = acme.ask("GET", f"/api/v1/namespaces/{name}/secrets/vault")
+        return status, answer["message"].replace(name, "NAME")
+    assert refused("globex") == refused("nobody")
+    assert refused("globex")[0] == 403 and 'User "tenant:acme" cannot get resource "secrets"' in refused("globex")[1]
+
+
+def test_a_watch_hears_nothing_of_another_tenants_changes(e, acme, globex):
+    mine, theirs = acme.watch("/api/v1/pods?watch=true"), globex.watch("/api/v1/pods?watch=true&resourceVersion=0")
+    for _ in acme.ask("GET", "/api/v1/pods")[1]["items"]:
+        next(mine)
+    for _ in globex.ask("GET", "/api/v1/pods")[1]["items"]:
+        next(theirs)
+    named = lambda name: documents({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}})
+    e.drop("globex/theirs.yaml", named("theirs"))
+    assert next(theirs)["object"]["metadata"]["name"] == "theirs"
+    e.drop("acme/mine.yaml", named("mine"))
+    assert next(mine)["object"]["metadata"]["name"] == "mine"
+    e.remove("globex/theirs.yaml")
+    e.remove("acme/mine.yaml")
+
+
+def test_the_name_of_a_tenant_that_is_gone_brings_its_tokens_to_nobody(e):
+    e.drop("initech.yaml", documents(grant("initech")))
+    eventually(lambda: e.tenant("initech"))
+    first = Kube(e, "initech")
+    assert first.ask("GET", "/api/v1/pods")[0] == 200
+    e.remove("initech.yaml")
+    eventually(lambda: not e.tenant("initech"))
+    assert first.ask("GET", "/api/v1/pods")[0] == 401
+    e.drop("initech.yaml", documents(grant("initech", domain="initech2.1d.pt")))
+    eventually(lambda: e.tenant("initech"))
+    assert first.ask("GET", "/api/v1/pods")[0] == 401
+
+
+def test_this_api_is_never_dialled_for_a_tenant(e, acme, globex):
+    e.drop("globex/self.yaml", documents(
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "self"}, "spec": {"ports": [{"port": 80}]}},
+        {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "self"},
+         "subsets": [{"addresses": [{"ip": acme.host}], "ports": [{"port": int(acme.port)}]}]},
+        plain_ingress(rule(f"self.{GLOBEX}", "self"), name="self")))
+    row = eventually(lambda: next((b for b in e.get("backends", "-n", "globex") if b["service"] == "self"), None))
+    assert row["state"] == "notReady" and "edge's own" in row["reason"], row
+    e.remove("globex/self.yaml")
+
+
+# ---- how much ----
+def test_more_requests_than_a_tenant_may_make_are_told_to_come_later(authority):
+    with Edge({"acme.yaml": documents(grant("acme")), "globex.yaml": documents(grant("globex"))},
+              **sections(requests_per_second=5, tenant_connections=3, body_size=4096)) as e:
+        acme, globex = Kube(e, "acme"), Kube(e, "globex")
+        answers = [acme.ask("GET", "/version")[0] for _ in range(30)]
+        assert answers[:20] == [200] * 20 and 429 in answers
+        assert globex.ask("GET", "/version")[0] == 200
+        held = [globex.connect() for _ in range(3)]
+        assert [globex.ask("GET", "/version", connection=c)[0] for c in held] == [200] * 3
+        assert globex.ask("GET", "/version")[0] == 429
+        assert acme.ask("POST", "/api/v1/namespaces/default/pods", "x" * 5000)[0] in (413, 429)
+        assert globex.ask("POST", "/api/v1/namespaces/default/pods", "x" * 5000, connection=held[0])[0] == 413
+        for c in held:
+            c.close()
+
+
+def test_what_is_no_request_is_refused_and_who_says_nothing_is_let_go_of(e, acme):
+    def said(data):
+        with socket.create_connection((acme.host, int(acme.port)), 15) as raw, acme.context.wrap_socket(raw, server_hostname="localhost") as s:
+            s.sendall(data)
+            return s.recv(200)
+    token = f"Authorization: Bearer {acme.token}\r\n".encode()
+    assert said(b"GET / HTTP/1.0\r\n\r\n")[:12] in (b"HTTP/1.1 401", b"HTTP/1.1 400")
+    assert said(b"NONSENSE\r\n\r\n").startswith(b"HTTP/1.1 400")
+    assert said(b"GET /version HTTP/1.1\r\nHost: x\r\n" + token * 2 + b"\r\n").startswith(b"HTTP/1.1 400")
+    assert said(b"GET /version HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431")
+    assert said(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n" + token + b"\r\n").startswith(b"HTTP/1.1 431")
+    assert said(b"GET /version HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + token + b"\r\n").startswith(b"HTTP/1.1 400")
+    with socket.create_connection((acme.host, int(acme.port)), 15) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\n\r\n")  # not TLS
+        with contextlib.suppress(ConnectionResetError):
+            assert b"HTTP" not in raw.recv(100)
+
+
+def test_a_token_outlives_a_restart_and_so_does_the_authority(authority):
+    with Edge({"acme.yaml": documents(grant("acme"))}, **sections()) as e:
+        acme = Kube(e, "acme")
+        uid = acme.ask("GET", "/apis/networking.k8s.io/v1/namespaces/default/ingresses/default")[1]["metadata"]["uid"]
+        start = acme.ask("GET", "/api/v1/pods")[1]["metadata"]["resourceVersion"]
+        time.sleep(0.01)
+        e.restart()
+        assert acme.ask("GET", "/apis/networking.k8s.io/v1/namespaces/default/ingresses/default")[1]["metadata"]["uid"] == uid
+        assert acme.ask("GET", f"/api/v1/pods?watch=true&resourceVersion={start}")[1]["reason"] == "Expired"
+        assert (e.state / "kube/ca.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_section_that_is_wrong_is_blamed_and_a_command_without_the_module_is_not_known(authority):
+    for kube, wrong in (({}, "listen"), ({"listen": "localhost"}, "is not an address with a port"), ({"listen": "127.0.0.1:1", "cert_file": "x"}, "go together"),
+                        ({"listen": "127.0.0.1:1", "server": "http://x"}, "https://"), ({"listen": "127.0.0.1:1", "token_ttl": "1s"}, "token_ttl")):
+        edge = Edge({"acme.yaml": documents(grant("acme"))}, modules=MODULES, kube=kube)
+        done = edge.run("check")
+        edge.end(failed=False)
+        assert done.returncode == 1 and wrong in done.stdout, (kube, done.stdout)
+    with Edge({"acme.yaml": documents(grant("acme"))}) as e:
+        done = e.run("kubeconfig", "acme")
+        assert done.returncode == 2 and "does not know the command `kubeconfig`" in done.stderr
+    chain, key = authority.issue("localhost")
+    given = sections(cert_file=str(chain), key_file=str(key), ca_file=str(authority.ca), server="https://localhost:1")
+    given["kube"]["server"] = given["kube"]["listen"].replace("127.0.0.1", "https://localhost")
+    with Edge({"acme.yaml": documents(grant("acme"))}, **given) as e:
+        assert Kube(e, "acme").ask("GET", "/version")[0] == 200

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kubectl writes: it lands in the tenant's folder as YAML, checked as a drop is, and is live when kubectl says so."""
+import concurrent.futures
+import contextlib
+import os
+import re
+
+import pytest
+import yaml
+
+from edge import Edge, eventually
+from kube import Kube, needs_kubectl, sections
+from objects import ACME, GLOBEX, documents, grant, ingress, pod, rule, service
+from pod import EchoPod
+
+INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
+PODS = "/api/v1/namespaces/default/pods"
+STRATEGIC, MERGE = "application/strategic-merge-patch+json", "application/merge-patch+json"
+COMPOSE = "services:\n  files:\n    labels: {kr.ingress.80: 'https://files.*'}\n    networks: {n: {ipv4_address: 127.0.0.9}}\n"
+
+
+@pytest.fixture(scope="module")
+def e():
+    with contextlib.ExitStack() as stack:
+        web, other = (stack.enter_context(EchoPod(n)) for n in ("web", "other"))
+        yield stack.enter_context(Edge({
+            "acme.yaml": documents(grant("acme"), pod(web), service("web", target=web.port)),
+            "globex/tenant.yaml": documents(grant("globex")),
+            "globex/compose.yaml": COMPOSE,
+            "globex/all.yaml": "# the operator's own words\n" + documents(pod(other), service("other", target=other.port))},
+            **sections(requests_per_second=5000)))
+
+
+@pytest.fixture(scope="module")
+def acme(e):
+    return Kube(e, "acme")
+
+
+@pytest.fixture(scope="module")
+def globex(e):
+    return Kube(e, "globex")
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.yaml"
+        path.write_text(text)
+        return path
+    return write
+
+
+def plain(name, *rules):
+    return ingress(*rules, name=name, ssl_redirect="false")
+
+
+# ---- kubectl ----
+@needs_kubectl
+def test_what_is_applied_routes_when_kubectl_returns_and_lies_in_the_folder(e, acme, file):
+    """A tenant that was one file becomes a folder at its first write, and loses nothing."""
+    text = documents(plain("web", rule(f"web.{ACME}", "web")), service("two", target=80))
+    assert acme.kubectl("apply", "-f", file(text)) == "ingress.networking.k8s.io/web created\nservice/two created\n"
+    assert e.status(f"http://web.{ACME}/") == 200
+    assert not (e.conf_d / "acme.yaml").exists()
+    written = yaml.safe_load((e.conf_d / "acme/ingress.web.yaml").read_text())
+    assert written["spec"]["rules"][0]["host"] == f"web.{ACME}" and "status" not in written and "namespace" not in written["metadata"]
+    assert (e.conf_d / "acme/service.two.yaml").exists()
+    assert acme.kubectl("apply", "-f", file(text)) == "ingress.networking.k8s.io/web unchanged\nservice/two unchanged\n"
+    moved = documents(plain("web", rule(f"moved.{ACME}", "web")))
+    done = acme.run("diff", "-f", file(moved))
+    assert done.returncode == 1 and re.search(rf"^-.*web\.{ACME}$", done.stdout, re.M) and re.search(rf"^\+.*moved\.{ACME}$", done.stdout, re.M)
+    assert acme.kubectl("apply", "-f", file(moved), "--dry-run=server") == "ingress.networking.k8s.io/web configured (server dry run)\n"
+    assert e.status(f"http://moved.{ACME}/") == 404
+    assert acme.kubectl("apply", "-f", file(moved)) == "ingress.networking.k8s.io/web configured\n"
+    assert (e.status(f"http://moved.{ACME}/"), e.status(f"http://web.{ACME}/")) == (200, 404)
+    assert acme.kubectl("delete", "ingress", "web") == 'ingress.networking.k8s.io "web" deleted\n'
+    assert e.status(f"http://moved.{ACME}/") == 404 and not (e.conf_d / "acme/ingress.web.yaml").exists()
+    assert acme.kubectl("delete", "svc", "two")
+
+
+@needs_kubectl
+def test_every_way_to_write_that_kubectl_has(e, acme, file):
+    acme.kubectl("create", "ingress", "simple", f"--rule=simple.{ACME}/=web:80", "--annotation=ringress/ssl-redirect=false")  # protobuf
+    assert e.status(f"http://simple.{ACME}/") == 200
+    done = acme.run("create", "ingress", "simple", f"--rule=simple.{ACME}/=web:80")
+    assert done.returncode == 1 and 'ingresses.networking.k8s.io "simple" already exists' in done.stderr
+    acme.kubectl("annotate", "ingress", "simple", "note=1")
+    acme.kubectl("label", "ingress", "simple", "tier=front")
+    acme.kubectl("patch", "ingress", "simple", "-p", '{"metadata":{"annotations":{"note":"2"}}}')
+    acme.kubectl("patch", "ingress", "simple", "--type=merge", "-p", '{"spec":{"ingressClassName":"ringress"}}')
+    acme.kubectl("patch", "ingress", "simple", "--type=json", "-p", '[{"op":"remove","path":"/metadata/labels/tier"}]')
+    shown = acme.get("ingress", "simple")
+    assert shown["metadata"]["annotations"]["note"] == "2" and "labels" not in {k for k, v in shown["metadata"].items() if v}
+    assert shown["spec"]["ingressClassName"] == "ringress"
+    assert "edited" in acme.kubectl("edit", "ingress", "simple", EDITOR=f"sed -i s,simple.{ACME},edited.{ACME},")
+    assert e.status(f"http://edited.{ACME}/") == 200
+    text = file(documents(plain("simple", rule(f"applied.{ACME}", "web"))))
+    assert "serverside-applied" in acme.kubectl("apply", "--server-side", "--force-conflicts", "-f", text)
+    assert e.status(f"http://applied.{ACME}/") == 200
+    done = acme.run("apply", "--server-side", "--field-manager=other", "-f", file(documents(plain("simple", rule(f"stolen.{ACME}", "web")))))
+    assert done.returncode == 1 and "conflict with \"kubectl\"" in done.stderr, done.stderr
+    assert "replaced" in acme.kubectl("replace", "-f", text)
+    acme.kubectl("apply", "-f", file("apiVersion: v1\nkind: Image\nmetadata: {name: echo}\nspec: {ref: hashicorp/http-echo}\n"))
+    assert re.search(r"^echo +hashicorp/http-echo", acme.kubectl("get", "images"), re.M)
+    acme.kubectl("delete", "ingress/simple", "image/echo")
+
+
+@needs_kubectl
+def test_the_seeds_own_way_a_pod_a_service_and_a_host_in_the_default_ingress(e, globex, file, tmp_path):
+    """apply example.yaml; edit ingress default. What labels made stays shown, and is not written down."""
+    globex.kubectl("apply", "-f", file(documents(service("echo", app="other", target=80))))
+    rules = tmp_path / "edit.py"
+    rules.write_text("import sys, yaml\nd = yaml.safe_load(open(sys.argv[1]))\n"
+                     f"d['metadata'].setdefault('annotations', {{}})['ringress/ssl-redirect'] = 'false'\n"
+                     f"d['spec']['rules'].append({rule(f'echo.{GLOBEX}', 'other')!r})\nyaml.safe_dump(d, open(sys.argv[1], 'w'))\n")
+    assert "edited" in globex.kubectl("edit", "ingress", "default", EDITOR=f"/usr/bin/python3 {rules}")
+    assert e.status(f"http://echo.{GLOBEX}/") == 200
+    hosts = [r["host"] for r in globex.get("ingress", "default")["spec"]["rules"]]
+    assert sorted(hosts) == [f"echo.{GLOBEX}", f"files.{GLOBEX}"]
+    written = yaml.safe_load((e.conf_d / "globex/ingress.default.yaml").read_text())
+    assert [r["host"] for r in written["spec"]["rules"]] == [f"echo.{GLOBEX}"] and "tls" not in written["spec"]
+    globex.kubectl("delete", "ingress", "default")  # what is always there is another object
+    assert [r["host"] for r in globex.get("ingress", "default")["spec"]["rules"]] == [f"files.{GLOBEX}"]
+    done = globex.run("delete", "ingress", "default")
+    assert done.returncode == 1 and "nobody wrote this object" in done.stderr
+    globex.kubectl("delete", "svc", "echo")
+
+
+@needs_kubectl
+def test_what_is_wrong_is_said_with_the_path_of_the_field_and_nothing_is_written(e, acme, file):
+    bad = ingress(rule("UPPER", ("x", "web", "Sideways")), name="bad")
+    done = acme.run("apply", "-f", file(documents(bad)))
+    assert done.returncode == 1 and 'The Ingress "bad" is invalid:' in done.stderr
+    for field in ("spec.rules[0].host", "spec.rules[0].http.paths[0].pathType"):
+        assert field in done.stderr, done.stderr
+    odd = {**ingress(rule(f"odd.{ACME}", "web"), name="odd")}
+    odd["spec"]["rulez"] = []
+    done = acme.run("apply", "-f", file(documents(odd)))
+    assert done.returncode == 1 and 'strict decoding error: unknown field "spec.rulez"' in done.stderr
+    done = acme.run("apply", "--validate=warn", "-f", file(documents(odd)))
+    assert done.returncode == 0 and 'Warning: unknown field "spec.rulez"' in done.stderr, done.stderr
+    acme.kubectl("delete", "ingress", "odd")
+    assert not list((e.conf_d / "acme").glob("ingress.*"))
+
+
+# ---- conflicts ----
+def test_an_older_version_is_refused_and_two_writers_lose_nothing(acme):
+    made = acme.ask("POST", PODS, {"metadata": {"name": "shared"}})[1]
+    newer = acme.ask("PUT", f"{PODS}/shared", {**made, "metadata": {**made["metadata"], "labels": {"a": "1"}}})
+    assert newer[0] == 200 and newer[1]["metadata"]["uid"] == made["metadata"]["uid"]
+    status, answer = acme.ask("PUT", f"{PODS}/shared", made)
+    assert (status, answer["reason"]) == (409, "Conflict") and "the object has been modified" in answer["message"]
+
+    def patch(n):
+        return acme.ask("PATCH", f"{PODS}/shared", {"metadata": {"labels": {f"n{n}": "1"}}}, Content_Type=MERGE)[0]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(patch, range(24))) == {200}
+    labels = acme.ask("GET", f"{PODS}/shared")[1]["metadata"]["labels"]
+    assert labels == {"a": "1", **{f"n{n}": "1" for n in range(24)}}
+    assert acme.ask("DELETE", f"{PODS}/shared", {"preconditions": {"uid": "another"}})[0] == 409
+    assert acme.ask("DELETE", f"{PODS}/shared")[0] == 200
+
+
+def test_a_file_that_is_edited_by_hand_is_what_is_shown_next_and_keeps_its_comments(e, globex):
+    by_hand = "# mine\n" + documents(plain("hand", rule(f"hand.{GLOBEX}", "other"))) + "---\n# and this\n" + documents(service("beside", target=80))
+    e.drop("globex/hand.yaml", by_hand)
+    eventually(lambda: globex.ask("GET", f"{INGRESSES}/hand")[0] == 200)
+    beside = globex.ask("GET", "/api/v1/namespaces/default/services/beside")[1]
+    os.utime(e.conf_d / "globex/hand.yaml", (1, 1))
+    status, answer = globex.ask("PATCH", f"{INGRESSES}/hand", {"metadata": {"annotations": {"note": "x"}}}, Content_Type=STRATEGIC)
+    assert status == 200, answer
+    text = (e.conf_d / "globex/hand.yaml").read_text()
+    assert "# mine" in text and "# and this" in text and "note: x" in text and "kind: Service" in text
+    assert globex.ask("GET", "/api/v1/namespaces/default/services/beside")[1] == beside  # its file is another, it is not
+    e.remove("globex/hand.yaml")
+    eventually(lambda: globex.ask("GET", f"{INGRESSES}/hand")[0] == 404)
+
+
+def test_while_a_file_of_the_tenant_is_broken_nothing_is_written_and_it_is_said_why(e, globex):
+    e.drop("globex/broken.yaml", "kind: [")
+    eventually(lambda: e.tenant("globex")["state"] == "stale")
+    status, answer = globex.ask("POST", PODS, {"metadata": {"name": "late"}})
+    assert status == 422 and "broken.yaml" in answer["message"], answer
+    e.remove("globex/broken.yaml")
+    eventually(lambda: e.tenant("globex")["state"] == "ok")
+    assert globex.ask("POST", PODS, {"metadata": {"name": "late"}})[0] == 201
+    assert globex.ask("DELETE", f"{PODS}/late")[0] == 200
+
+
+# ---- limits of it ----
+@pytest.mark.parametrize("path,body,type_,status", [
+    (PODS, {"kind": "Service", "metadata": {"name": "x"}}, "application/json", 400),
+    (PODS, {"metadata": {"name": "x", "namespace": "globex"}}, "application/json", 400),
+    (PODS, {"metadata": {"name": "../x"}}, "application/json", 422),
+    (PODS, {"metadata": {"name": "X"}}, "application/json", 422),
+    (PODS, {"metadata": {}}, "application/json", 422),
+    (PODS, {"metadata": {"name": "x", "resourceVersion": "1"}}, "application/json", 400),
+    (PODS, [], "application/json", 400),
+    (PODS, "{", "application/json", 400),
+    (PODS, "", "application/json", 400),
+    (PODS, '{"metadata":' * 200 + "1" + "}" * 200, "application/json", 400),
+    (PODS, "k8s\0garbage", "application/vnd.kubernetes.protobuf", 400),
+    (PODS, "a: b", "text/plain", 415),
+    (PODS, {"metadata": {"name": "x"}}, MERGE, 415),
+    (f"{PODS}?dryRun=Some", {"metadata": {"name": "x"}}, "application/json", 400),
+    (f"{PODS}/x", {"metadata": {"name": "x"}}, "application/json", 405),
+    ("/api/v1/pods", {"metadata": {"name": "x"}}, "application/json", 405),
+    ("/api/v1/namespaces/default/events", {"metadata": {"name": "x"}}, "application/json", 405),
+    ("/api/v1/namespaces", {"metadata": {"name": "x"}}, "application/json", 405),
+    ("/api/v1/namespaces/globex/pods", {"metadata": {"name": "x"}}, "application/json", 403),
+])
+def test_what_can_not_be_created_is_refused(e, acme, path, body, type_, status):
+    before = sorted(p.name for p in (e.conf_d / "acme").iterdir())
+    answer = acme.ask("POST", path, body, Content_Type=type_)
+    assert answer[0] == status, answer
+    assert sorted(p.name for p in (e.conf_d / "acme").iterdir()) == before
+
+
+def test_neither_the_grant_nor_a_compose_file_can_be_written(e, globex):
+    before = (e.conf_d / "globex/tenant.yaml").read_text(), (e.conf_d / "globex/compose.yaml").read_text()
+    grant_ = {"apiVersion": "ringress/v1", "kind": "Tenant", "metadata": {"name": "globex"}, "spec": {"domain": "123123.1d.pt"}}
+    for path in ("/apis/ringress/v1/namespaces/default/tenants", PODS, INGRESSES):
+        assert globex.ask("POST", path, grant_)[0] in (400, 404)
+    for name in ("tenant", "compose", "docker-compose"):
+        assert globex.ask("POST", PODS, {"metadata": {"name": name}})[0] == 201
+        assert globex.ask("DELETE", f"{PODS}/{name}")[0] == 200
+    assert globex.ask("DELETE", "/api/v1/namespaces/default/services/files")[0] == 405
+    assert before == ((e.conf_d / "globex/tenant.yaml").read_text(), (e.conf_d / "globex/compose.yaml").read_text())
+
+
+def test_secrets_are_files_of_the_edges_user_alone(e, globex, authority):
+    chain, key = authority.issue(f"safe.{GLOBEX}")
+    status, answer = globex.ask("POST", "/api/v1/namespaces/default/secrets",
+                                {"metadata": {"name": "safe"}, "type": "kubernetes.io/tls",
+                                 "stringData": {"tls.crt": chain.read_text(), "tls.key": key.read_text()}})
+    assert status == 201 and sorted(answer["data"]) == ["tls.crt", "tls.key"], answer
+    assert (e.conf_d / "globex/secret.safe.yaml").stat().st_mode & 0o777 == 0o600
+    assert globex.ask("DELETE", "/api/v1/namespaces/default/secrets/safe")[0] == 200
+
+
+def test_a_watch_sees_what_is_written_and_who_writes_is_told_the_version_it_has(globex):
+    start = globex.ask("GET", PODS)[1]["metadata"]["resourceVersion"]
+    events = globex.watch(f"{PODS}?watch=true&resourceVersion={start}")
+    made = globex.ask("POST", PODS, {"metadata": {"generateName": "job-"}})[1]
+    seen = next(events)
+    assert seen["type"] == "ADDED" and seen["object"] == made and re.fullmatch("job-[a-z0-9]{5}", made["metadata"]["name"])
+    globex.ask("DELETE", f"{PODS}/{made['metadata']['name']}")
+    assert next(events)["type"] == "DELETED"
