@@ -29,8 +29,10 @@
 enum verdict { VERDICT_PASS, VERDICT_WAIT, VERDICT_REJECT };
 
 enum module_flag {
-    MODULE_WRITES_CONF_D =
-        1, /* by control_object_put: conf.d is in the jail's list of what may be written */
+    /* By control_object_put: conf.d is in the jail's list of what may be written. */
+    MODULE_WRITES_CONF_D = 1,
+    /* Its section is a list of mappings; as `conf` it is handed a struct conf_list of structs of conf_size. */
+    MODULE_CONF_LIST = 2,
 };
 
 enum listener_kind { LISTENER_HTTP = 1, LISTENER_HTTPS = 2, LISTENER_RAW = 4 };
@@ -57,9 +59,6 @@ struct request_view {
         [254]; /* not empty: route as if the request were for this host; must be the same tenant's */
     const void *request; /* the host's own */
 };
-
-/* Flags. MODULE_CONF_LIST: its section is a list of mappings; as `conf` it is handed a struct conf_list of structs of conf_size. */
-enum module_flag { MODULE_CONF_LIST = 1 };
 
 /* `ringress NAME …` of a module: a process beside the edge, of whoever typed it, with edge.yaml's section of that module. */
 struct module_call {
