@@ -431,6 +431,7 @@ static void worker_look(unsigned id, struct ledger_worker *ret) {
     *ret = (struct ledger_worker){
         .cpu_ns = cpu_ns_of(id),
         .lag_ns_max = __atomic_exchange_n(&w->window_lag_ns, 0, __ATOMIC_RELAXED),
+        .turns = __atomic_load_n(&w->turns, __ATOMIC_RELAXED),
         .kernel_ns_max = __atomic_exchange_n(&w->window_kernel_ns, 0, __ATOMIC_RELAXED),
         .buffers_short = __atomic_load_n(&w->buffers_short, __ATOMIC_RELAXED),
         .buffers = __atomic_load_n(&w->in_use, __ATOMIC_RELAXED),

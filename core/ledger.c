@@ -43,7 +43,7 @@ struct worker_window {
 
 struct ledger_known { /* of one worker */
     int64_t cpu_ns;
-    uint64_t buffers_short;
+    uint64_t turns, buffers_short;
     struct sum tenants, own;
 };
 
@@ -272,8 +272,17 @@ static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
+/* A worker that is busy for a part of the time is in a turn when somebody comes with that chance, and the turn takes what turns take:
+ * its processor time by their number, with what the kernel does for them. */
+static uint64_t turn_wait_ns(const struct ledger_worker *w, const struct ledger_known *k,
+                             int64_t window_ns) {
+    double busy = (double)(w->cpu_ns - k->cpu_ns), turns = (double)(w->turns - k->turns);
+    return turns > 0 && window_ns > 0 ? (uint64_t)(busy / turns * busy / (double)window_ns) : 0;
+}
+
 static void worker_close(const struct ledger_worker *w, struct ledger_known *k,
                          struct ledger_all *all) {
+    all->turn_wait_ns = larger(turn_wait_ns(w, k, all->window_ns), all->turn_wait_ns);
     all->loop_ns += (uint64_t)(w->cpu_ns - k->cpu_ns);
     all->lag_ns_max = larger(w->lag_ns_max, all->lag_ns_max);
     all->kernel_ns_max = larger(w->kernel_ns_max, all->kernel_ns_max);
@@ -281,6 +290,7 @@ static void worker_close(const struct ledger_worker *w, struct ledger_known *k,
     all->buffers += (int64_t)w->buffers;
     all->buffers_most += (int64_t)w->buffers_most;
     k->cpu_ns = w->cpu_ns;
+    k->turns = w->turns;
     k->buffers_short = w->buffers_short;
 }
 

@@ -31,6 +31,8 @@ struct ledger_all {         /* the edge itself, same window */
     uint64_t capacity_ns;   /* workers * window */
     uint64_t lag_ns_max;    /* the longest turn of any worker in this window */
     uint64_t kernel_ns_max; /* the longest that the kernel took for one turn's operations */
+    uint64_t
+        turn_wait_ns; /* how long who comes to a worker waits for its next turn, on the average; the worst */
     uint64_t buffers_short; /* turns in which a worker had no buffer to give the kernel */
     struct ledger_use own;  /* what no tenant caused: loop_ns is in that of the workers */
     int64_t descriptors, descriptors_most, buffers, buffers_most;
@@ -50,6 +52,7 @@ uint64_t ledger_worker_own_ns(unsigned worker);
 /* ---- what a window is made of: ledger_fold gathers it, and tests do ---- */
 struct ledger_worker {
     int64_t cpu_ns;                     /* of its thread, since it began */
+    uint64_t turns;                     /* the same */
     uint64_t lag_ns_max, kernel_ns_max; /* in this window */
     uint64_t buffers_short;             /* since it began */
     uint64_t buffers, buffers_most;

@@ -20,6 +20,7 @@ enum cause {
     CAUSE_LAG,
     CAUSE_WAIT,
     CAUSE_LANES,
+    CAUSE_TURNS,
     CAUSE_STRANGERS,
     CAUSE_DROPS,
     CAUSE_P99,
@@ -488,6 +489,14 @@ static void lanes_judge(const struct shutoff *s, const struct others *o, struct 
     strain_raise(cpu, wait / (double)s->conf.lane_ms, CAUSE_LANES, wait, false);
 }
 
+/* A worker without rest keeps everybody waiting, a little each time. That is nobody's doing where many share it: only one who takes at
+ * least as much as all the others together is asked. */
+static void turns_judge(const struct shutoff *s, const struct shutoff_unit *u, struct strain *cpu) {
+    double wait = (double)s->edge.turn_wait_ns / 1e3;
+    if (u->tenant_share >= HALF)
+        strain_raise(cpu, wait / (double)s->conf.turn_us, CAUSE_TURNS, wait, false);
+}
+
 /* ---- who is to blame ---- */
 
 static double cpu_of(const struct ledger_use *use) {
@@ -556,8 +565,10 @@ static struct strain unit_harm(struct shutoff *s, struct shutoff_unit *u) {
     others_less(s, &o, own);
     for (int r = 0; r < RESOURCES; r++) {
         struct strain one = s->strain[r];
-        if (r == CPU)
+        if (r == CPU) {
             lanes_judge(s, &o, &one);
+            turns_judge(s, u, &one);
+        }
         if (r == CPU && (one.harm >= HALF || edge_is_strained(s)))
             p99_judge(s, own, &o, &one);
         if (r != CPU)
@@ -588,6 +599,11 @@ static void cause_print(const struct shutoff *s, const struct strain *h, char *o
     case CAUSE_LANES:
         snprintf(out, room, "others' work is %.1f ms in the way of theirs (limit %lld ms)",
                  h->value, (long long)c->lane_ms);
+        break;
+    case CAUSE_TURNS:
+        snprintf(out, room,
+                 "a worker without rest keeps them waiting %.0f us a turn (limit %lld us)",
+                 h->value, (long long)c->turn_us);
         break;
     case CAUSE_STRANGERS:
         snprintf(out, room, "new connections wait %.1f ms for a worker (limit %lld ms)", h->value,

@@ -46,6 +46,8 @@ struct shutoff_conf {
     int64_t severe_ms; /* severe */
     int64_t wait_ms;   /* harm: so long in the shared listeners' queues */
     int64_t lane_ms; /* harm: so long, on the average, others were in the way of a tenant's work */
+    int64_t
+        turn_us; /* harm: who comes waits so long for a worker's turn, and one tenant takes half of its time or more */
     int64_t p99_factor; /* harm: others' p99 so many times what it is when all is calm */
     int64_t
         errors; /* harm: so many of 1,000 tries of others fail for what the edge lacks, above what is usual */
@@ -73,6 +75,7 @@ struct shutoff_edge {
     int64_t window_ms;             /* since the window before */
     uint64_t loop_ns, capacity_ns; /* of all workers */
     uint64_t lag_ns;               /* the longest turn that was work, not waiting for a CPU */
+    uint64_t turn_wait_ns;         /* who comes to a worker waits so long for its next turn */
     uint64_t wait_ns;              /* a new connection's time in the shared listeners' queues */
     uint64_t strangers_ns;         /* and in the lane of those of whom no tenant is known yet */
     uint64_t dropped;              /* connections that those had no room for */

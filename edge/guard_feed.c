@@ -183,6 +183,7 @@ static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) 
         .loop_ns = all->loop_ns,
         .capacity_ns = all->capacity_ns,
         .lag_ns = lag > all->kernel_ns_max ? lag : all->kernel_ns_max,
+        .turn_wait_ns = all->turn_wait_ns,
         .buffers_short = all->buffers_short,
         .nobody = all->own,
         .descriptors = all->descriptors,

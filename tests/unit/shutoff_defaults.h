@@ -9,6 +9,7 @@ static const struct shutoff_conf DEFAULTS = {
     .severe_ms = 50,
     .wait_ms = 50,
     .lane_ms = 5,
+    .turn_us = 100,
     .p99_factor = 4,
     .errors = 5,
     .severe_errors = 10,

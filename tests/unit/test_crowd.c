@@ -2,16 +2,18 @@
  * test_crowd.c - a flash crowd of good customers is not shut, however large: a hundred of them, drawn, come to one tenant's names or raw port,
  * on a worker that is simulated with the real deficit round robin (core/drr.h), and its windows are judged by the real rule (core/shutoff.h).
  *
- *   arrivals -> lanes -> turns of 1.5 ms -> what the kernel takes for them -> what everybody waited, in the windows' figures
+ *   arrivals -> lanes -> turns of TURN_MOST_US -> what the kernel takes for them -> what everybody waited, in the windows' figures
  *
- * Costs are those of bench/ (README's table). The crowd asks for up to twice what the worker has. That the simulation can see harm at all
- * is shown by a crowd whose single completions take long.
+ * Costs are those of bench/ (README's table). The crowd asks for up to twice what the worker has. While there is time for everybody it is not
+ * held at all; when there is not, others would wait for a worker without rest, and it is let in by a budget, as from step 3 on. That the
+ * simulation can see harm at all is shown by a crowd whose single completions take long.
  */
 #include "core/drr.h"
 #include "core/shutoff.h"
 #include "core/splitmix.h"
 #include "core/turn.h"
 #include "shutoff_defaults.h"
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,6 +35,8 @@ enum {
     WAITING_MOST = 4000, /* completions of the crowd: who waits for an answer does not ask again */
     POD_US = 200,
     PORT = 28001,
+    REFUSED_US = 4,
+    ACCEPTS = 100, /* a second, at a door with a budget (edge/conf.c) */
 };
 
 struct job { /* a completion */
@@ -58,7 +62,9 @@ static struct world {
     struct job *coming;
     size_t count, room, next;
     double now_us, busiest;
-    unsigned moves, window;
+    unsigned moves, window, turns;
+    uint8_t step;
+    bool shut;
     /* of this window */
     double busy_us[LINES], lag_us, kernel_us;
     struct shutoff_fare fare[LINES];
@@ -130,7 +136,8 @@ static void arrivals(void) {
                 come(STRANGERS, sometime(), draw(15, 35), false);
             w.accepted[FIRST_VICTIM + i] += n % 2;
         }
-    for (unsigned n = draw_count(w.crowd.customers * come_yet / 10); n--;)
+    unsigned let_in = w.step < STEP_ACCEPTS ? UINT_MAX : ACCEPTS / 10;
+    for (unsigned n = draw_count(w.crowd.customers * come_yet / 10); n-- && let_in; let_in--)
         if (w.line[CROWD].count < WAITING_MOST)
             customer();
     if (w.count)
@@ -167,10 +174,13 @@ static void serve(struct drr_line *line, struct job *j) {
         fare->waits++;
         fare->waited_us += line->waited;
     }
-    w.now_us += j->cost_us;
-    w.busy_us[j->line] += 2 * j->cost_us; /* as much again in the kernel */
+    /* Beyond the budget, and what was there before it, is answered by 429, an alert or a reset. */
+    bool refused = j->line < FIRST_VICTIM && w.step >= STEP_ACCEPTS && j->cost_us > REFUSED_US;
+    double cost = refused ? REFUSED_US : j->cost_us;
+    w.now_us += cost;
+    w.busy_us[j->line] += 2 * cost; /* as much again in the kernel */
     w.drr.now = (uint64_t)w.now_us;
-    drr_paid(&w.drr, line, (int64_t)j->cost_us);
+    drr_paid(&w.drr, line, (int64_t)cost);
     if (j->answer) /* it waited on its way in as well */
         duration_count(j->line, 2 * (w.now_us - j->at_us) + POD_US);
     free(j);
@@ -186,6 +196,7 @@ static void turn(void) {
     double took = w.now_us - began;
     w.lag_us = took > w.lag_us ? took : w.lag_us;
     w.kernel_us = took > w.kernel_us ? took : w.kernel_us;
+    w.turns += took > 0;
     w.now_us += took > 0 ? took : 20;
 }
 
@@ -194,10 +205,11 @@ static void turn(void) {
 static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state from,
                   enum shutoff_step step) {
     (void)user;
-    (void)u;
     (void)from;
     (void)step;
     w.moves++;
+    w.step = u->step;
+    w.shut |= u->state == SHUTOFF_SHUT;
 }
 
 static void tenant_judge(unsigned line) {
@@ -221,6 +233,7 @@ static void window(void) {
     memset(w.accepted, 0, sizeof w.accepted);
     memset(w.requests, 0, sizeof w.requests);
     w.lag_us = w.kernel_us = 0;
+    w.turns = 0;
     w.strangers = w.strangers_us = 0;
     arrivals();
     while (w.now_us < until)
@@ -236,6 +249,7 @@ static void window(void) {
         .loop_ns = (uint64_t)(busy * 1000),
         .capacity_ns = WINDOW_US * 1000ull,
         .lag_ns = (uint64_t)(1000 * (w.lag_us > w.kernel_us ? w.lag_us : w.kernel_us)),
+        .turn_wait_ns = w.turns ? (uint64_t)(1000 * busy / w.turns * (busy / WINDOW_US)) : 0,
         .strangers_ns = w.strangers ? 1000 * w.strangers_us / w.strangers : 0,
         .descriptors = 2 * w.open + 6 * w.crowd.victims,
         .descriptors_most = 8000,
@@ -282,10 +296,11 @@ static double crowds_judge(bool port) {
     for (uint64_t seed = 1; seed <= TRIES; seed++) {
         struct crowd c = crowd_drawn(seed, port);
         crowd_come(&c, seed);
-        if (w.moves)
-            fail_msg("crowd %llu of %.0f customers a second was held", (unsigned long long)seed,
-                     c.customers);
-        busiest += w.busiest > 0.9 * WINDOW_US;
+        bool full = w.busiest > 0.7 * WINDOW_US;
+        if (w.shut || (w.moves && !full))
+            fail_msg("crowd %llu of %.0f customers a second was %s", (unsigned long long)seed,
+                     c.customers, w.shut ? "shut" : "held");
+        busiest += full;
         crowd_go();
     }
     return busiest;
@@ -293,12 +308,12 @@ static double crowds_judge(bool port) {
 
 /* ---- claims ---- */
 
-static void a_hundred_flash_crowds_to_a_tenants_names_are_never_held(void **unused) {
+static void a_hundred_flash_crowds_to_a_tenants_names_are_never_shut(void **unused) {
     (void)unused;
     assert_true(crowds_judge(false) > TRIES / 4); /* so often the worker had no time left */
 }
 
-static void a_hundred_flash_crowds_to_a_raw_port_are_never_held(void **unused) {
+static void a_hundred_flash_crowds_to_a_raw_port_are_never_shut(void **unused) {
     (void)unused;
     assert_true(crowds_judge(true) > TRIES / 4);
 }
@@ -316,8 +331,8 @@ static void a_crowd_whose_completions_keep_the_others_waiting_is_held(void **unu
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_hundred_flash_crowds_to_a_tenants_names_are_never_held),
-        cmocka_unit_test(a_hundred_flash_crowds_to_a_raw_port_are_never_held),
+        cmocka_unit_test(a_hundred_flash_crowds_to_a_tenants_names_are_never_shut),
+        cmocka_unit_test(a_hundred_flash_crowds_to_a_raw_port_are_never_shut),
         cmocka_unit_test(a_crowd_whose_completions_keep_the_others_waiting_is_held),
     };
     return cmocka_run_group_tests_name("crowd", tests, NULL, NULL);
