@@ -19,6 +19,7 @@
 #include "core/records.h"
 #include "core/relay.h"
 #include "core/room.h"
+#include "core/strain.h"
 #include "core/tls.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -380,6 +381,7 @@ static void conn_handshake(struct conn *c) {
     if (c->state == CONN_CLOSE)
         return;
     c->state = CONN_TLS;
+    strain_grows(c->sock.owner.worker);
     sock_holds(&c->sock, TLS_HOLDS + TLS_HANDSHAKE_HOLDS);
     stream_consume(tls_stream(c->tls), &ask_events, c);
     while (segs_take(c->sock.owner.worker, &c->peek, &s))

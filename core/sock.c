@@ -97,6 +97,7 @@ void sock_holds(struct sock *s, int64_t bytes) {
     if (s->owner.dying && !s->holds)
         return; /* it is being released, and all has been given back */
     s->holds = (uint32_t)((int64_t)s->holds + bytes);
+    s->owner.worker->held += bytes;
     ACCOUNT_ADD(sock_account(s)->memory, bytes);
 }
 

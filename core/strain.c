@@ -15,11 +15,29 @@ enum { SOCKET_HOLDS = 4096, FELT_NS = 1000000000 };
 enum { WORTH = 256 * 1024 };
 
 static enum strain level;
+static struct {
+    unsigned serial; /* 0: there was none yet */
+    int64_t each;    /* what a worker may take until the next */
+} beat;
 
-static enum strain level_now(const struct worker *w) {
+static int64_t taken(const struct worker *w) {
+    int64_t sockets = (int64_t)w->client_fds + w->pod_fds;
+    return w->held + (int64_t)w->in_use * BUF_SIZE + sockets * SOCKET_HOLDS;
+}
+
+static bool has_grown(struct worker *w) {
+    unsigned now = __atomic_load_n(&beat.serial, __ATOMIC_ACQUIRE);
+    if (w->strain_beat != now) {
+        w->strain_beat = now;
+        w->strain_taken = taken(w);
+    }
+    return now && taken(w) - w->strain_taken > __atomic_load_n(&beat.each, __ATOMIC_RELAXED);
+}
+
+static enum strain level_now(struct worker *w) {
     enum strain now = __atomic_load_n(&level, __ATOMIC_RELAXED);
     bool felt = w->strain_felt_ns && w->now_ns - w->strain_felt_ns < FELT_NS;
-    return felt && now == STRAIN_NONE ? STRAIN_TIGHT : now;
+    return now == STRAIN_NONE && (felt || has_grown(w)) ? STRAIN_TIGHT : now;
 }
 
 static int64_t weight_of(const struct account *a, unsigned worker) {
@@ -48,6 +66,11 @@ void strain_admit(struct worker *w) {
     w->strain_credit -= w->strain_credit > 0;
 }
 
+void strain_grows(struct worker *w) {
+    if (has_grown(w))
+        strain_admit(w);
+}
+
 void strain_feel(struct worker *w) {
     ACCOUNT_ADD(w->strain_failed, 1);
     w->strain_felt_ns = w->now_ns;
@@ -66,8 +89,10 @@ static void strain_run(struct worker *w, void *user) {
     trim_now(w);
 }
 
-void strain_beat(enum strain now) {
+void strain_beat(enum strain now, int64_t left) {
     __atomic_store_n(&level, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&beat.each, left / process.workers, __ATOMIC_RELAXED);
+    __atomic_store_n(&beat.serial, beat.serial + 1 ? beat.serial + 1 : 1, __ATOMIC_RELEASE);
     if (now != STRAIN_NONE)
         workers_call(strain_run, NULL);
 }

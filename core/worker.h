@@ -100,6 +100,9 @@ struct worker {
     unsigned
         strain_credit;  /* clients that may come, as so many were given up for them: see strain.h */
     bool strain_wanted; /* memory could not be had in this turn */
+    unsigned strain_beat; /* since which so much more was taken than this */
+    int64_t strain_taken;
+    int64_t held; /* by all sockets of this worker, as their accounts have it (sock_holds) */
     int64_t strain_felt_ns;  /* when that last was; 0: never */
     int64_t strain_tried_ns; /* the turn in which room was last made for a newcomer */
     uint64_t strain_failed, strain_shed;

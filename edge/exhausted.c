@@ -115,7 +115,9 @@ void exhausted_beat(struct edge *e) {
     x->look = spare_look(&x->spare);
     if (x->look.strain != STRAIN_NONE)
         memory_purge(); /* what the last beat freed */
-    strain_beat(x->look.strain);
+    /* Half: what takes it is not only connections. */
+    int64_t left = x->look.left - x->look.reserve / 2;
+    strain_beat(x->look.strain, left > 0 ? left / 2 : 0);
     struct room_figures f = room_sum();
     descriptors_say(&x->descriptors, f.short_of != x->short_of, &f, now);
     x->short_of = f.short_of;

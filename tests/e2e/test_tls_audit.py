@@ -14,6 +14,7 @@ WEB = f"web.{ACME}"
 
 # A finding that is not OK or INFO fails, unless it stands here with the reason why it is none.
 REASONS = {
+    "engine_problem": "WARN: of the openssl that testssl itself uses on this machine",
     "secure_renego": "WARN: testssl asks without a server name, and who names nobody is shown no certificate; "
                      "test_renegotiation_is_announced_as_secure_and_ends_the_connection asks with one",
 }
