@@ -300,7 +300,8 @@ static void fetch_free(struct job *j) {
 }
 
 static char *live_text(const char *tenant) {
-    static const char *const kinds[] = {"tenants", "routes", "ports", "backends", "events"};
+    static const char *const kinds[] = {"tenants",  "routes",     "ports",
+                                        "backends", "containers", "events"};
     char *text = NULL;
     size_t length;
     FILE *out = open_memstream(&text, &length);

@@ -6,6 +6,7 @@
 #include "core/control_host.h"
 #include "modules/kube/apply.h"
 #include "modules/kube/body.h"
+#include "modules/kube/containers.h"
 #include "modules/kube/desk.h"
 #include "modules/kube/parts.h"
 #include "modules/kube/patch.h"
@@ -456,14 +457,8 @@ static void patch_try(struct writing *w, const struct follow *f, const struct ke
     }
 }
 
-static void delete_try(struct writing *w, const struct follow *f, const struct kept *k) {
+static void delete_try(struct writing *w, const struct follow *f) {
     const json_t *conditions = json_object_get(w->body, "preconditions");
-    if (!k->file) {
-        finish_status(w, status_failure(405, "MethodNotAllowed", w->wish.kind, w->name,
-                                        "nobody wrote this object: the edge made it from labels "
-                                        "or of what every tenant has, and it goes with these"));
-        return;
-    }
     if (differs(text_of(conditions, "uid"), metadata_text(w->live, "uid")) ||
         differs(text_of(conditions, "resourceVersion"),
                 metadata_text(w->live, "resourceVersion"))) {
@@ -472,6 +467,13 @@ static void delete_try(struct writing *w, const struct follow *f, const struct k
     }
     snprintf(w->uid, sizeof w->uid, "%s", metadata_text(w->live, "uid"));
     put_begin(w, f, NULL);
+}
+
+/* What the edge made can be made one's own by writing it, not so what it made of containers and labels: that would stay without them.
+ * Nobody can delete what nobody wrote. */
+static bool may_write(const struct writing *w, const struct kept *k) {
+    bool made = k && !k->file && w->wish.verb != VERB_CREATE;
+    return !made || (w->wish.verb != VERB_DELETE && !is_of_labels(w->live));
 }
 
 static void live_known(struct asker *a, struct follow *f) {
@@ -485,6 +487,10 @@ static void live_known(struct asker *a, struct follow *f) {
         finish_status(w, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
     else if (!k && !may_make)
         finish_status(w, status_not_found(w->wish.kind, w->name));
+    else if (!may_write(w, k))
+        finish_status(w, status_failure(405, "MethodNotAllowed", w->wish.kind, w->name,
+                                        "nobody wrote this object: the edge made it from labels "
+                                        "or of what every tenant has, and it goes with these"));
     else if (w->wish.verb == VERB_CREATE)
         create_try(w, f);
     else if (w->wish.verb == VERB_UPDATE)
@@ -492,7 +498,7 @@ static void live_known(struct asker *a, struct follow *f) {
     else if (w->wish.verb == VERB_PATCH)
         patch_try(w, f, k);
     else
-        delete_try(w, f, k);
+        delete_try(w, f);
 }
 
 static void live_ask(struct writing *w) {

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from edge import Edge, eventually
+from engine import Engine
 from kube import ALL, MODULES, Kube, base, needs_kubectl, sections
 from objects import ACME, GLOBEX, documents, grant, ingress, node_port, plain_ingress, pod, rule, secret, service
 from pod import EchoPod
@@ -368,3 +369,43 @@ def test_a_section_that_is_wrong_is_blamed_and_a_command_without_the_module_is_n
     given["kube"]["server"] = given["kube"]["listen"].replace("127.0.0.1", "https://localhost")
     with Edge({"acme.yaml": documents(grant("acme"))}, **given) as e:
         assert Kube(e, "acme").ask("GET", "/version")[0] == 200
+
+
+# ---- what runs in an engine ----
+@needs_kubectl
+def test_containers_are_pods_that_come_and_go_with_the_engines_and_can_not_be_written(tmp_path):
+    """As the docker module tells of them: to lists, to watches, behind the default Ingress, and as whose word that is."""
+    path, mine = tmp_path / "docker.sock", sections()
+    with EchoPod("one") as one, EchoPod("two") as two, Engine(path) as d, Edge(
+            {"acme/tenant.yaml": documents(grant("acme")), "globex.yaml": documents(grant("globex"))},
+            **{**mine, "modules": [*MODULES, "docker"]}, docker=[{"socket": str(path), "tenant": "acme"}]) as e:
+        acme, pods = Kube(e, "acme"), "/api/v1/namespaces/default/pods"
+        start = acme.ask("GET", pods)[1]["metadata"]["resourceVersion"]
+        events = acme.watch(f"{pods}?watch=true&resourceVersion={start}")
+        label = {"kr.ingress.5678": "http://web.*"}
+        d.start("web-1", label, {"bridge": one.address})
+        added = next(events)
+        assert (added["type"], added["object"]["metadata"]["name"]) == ("ADDED", "web-1")
+        assert added["object"]["metadata"]["annotations"] == {**label, "ringress/origin": "docker"}
+        assert re.search(r"^web-1 +1/1 +Running +0 ", acme.kubectl("get", "pods"), re.M)
+        assert re.search(rf"^  web\.{ACME} *\n +/ +web-1:5678 \({one.address}:5678\)$", acme.kubectl("describe", "ingress", "default"), re.M)
+        assert e.status(f"http://web.{ACME}/") == 200
+        d.change("web-1", "pause", status="paused")
+        changed = next(events)
+        assert changed["type"] == "MODIFIED" and changed["object"]["status"]["conditions"][0]["status"] == "False"
+        assert re.search(r"^web-1 +0/1 ", acme.kubectl("get", "pods"), re.M)
+
+        for words in (["delete", "pod", "web-1"], ["label", "pod", "web-1", "a=b"], ["annotate", "svc", "web-1", "a=b"],
+                      ["patch", "pod", "web-1", "--subresource=status", "--type=merge", "-p", '{"status":{"podIP":"127.0.0.1"}}']):
+            done = acme.run(*words)
+            assert done.returncode == 1 and "(MethodNotAllowed): nobody wrote this object" in done.stderr, (words, done.stderr)
+        assert acme.ask("POST", pods, {"metadata": {"name": "web-1"}})[0] == 409
+        assert acme.ask("PUT", f"{pods}/web-1", changed["object"])[0] == 405
+        assert sorted(p.name for p in (e.conf_d / "acme").iterdir()) == ["tenant.yaml"]
+        assert Kube(e, "globex").ask("GET", pods)[1]["items"] == []
+
+        d.start("web-2", label, {"bridge": two.address})
+        assert next(events)["object"]["metadata"]["name"] == "web-2"
+        d.stop("web-1")
+        gone = next(events)
+        assert (gone["type"], gone["object"]["metadata"]["name"]) == ("DELETED", "web-1")
