@@ -52,9 +52,10 @@ struct control_object {
         seen; /* hash_bytes (core/map.h) of what control_get("objects") was when this was made of it */
 };
 enum control_put {
-    CONTROL_PUT_DONE,    /* *ret_told: JSON [{"level": "warning", "message"}] */
+    CONTROL_PUT_DONE, /* *ret_told: JSON {"diags": [{"error", "file", "line", "column", "message"}], and, if there are
+                             any, "file", "text": where the object is to stand, and what that file would hold} */
     CONTROL_PUT_CHANGED, /* somebody else was first: look again, and try again */
-    CONTROL_PUT_INVALID, /* *ret_told: the same with "error", too; nothing was written */
+    CONTROL_PUT_INVALID, /* *ret_told: the same; nothing was written */
     CONTROL_PUT_FAILED   /* *ret_told: why, in words */
 };
 enum control_put control_object_put(const struct control_object *, char **ret_told);

@@ -19,6 +19,13 @@ static bool is_at(const struct yaml_node *node, const struct spotted *s) {
     return node->line == s->line && node->column == s->column;
 }
 
+/* `.spec`; `[ringress/hold]` for what would not be read as one step. */
+static int key_print(char *out, size_t room, const char *key, size_t at) {
+    if (strpbrk(key, "./[]"))
+        return snprintf(out, room, "[%s]", key);
+    return snprintf(out, room, "%s%s", at ? "." : "", key);
+}
+
 /* Leaves the path of the deepest node at the place. Where key and value both could be meant the value is: `spec:` and its map. */
 static bool node_spot(const struct yaml_node *node, struct spotted *s, size_t at) {
     bool found = is_at(node, s);
@@ -26,7 +33,7 @@ static bool node_spot(const struct yaml_node *node, struct spotted *s, size_t at
         size_t room = sizeof s->path - at;
         const struct yaml_node *key = node->kind == YAML_MAP ? node->pair[i].key : NULL;
         const struct yaml_node *value = key ? node->pair[i].value : node->item[i];
-        int n = key ? snprintf(s->path + at, room, "%s%s", at ? "." : "", key->text)
+        int n = key ? key_print(s->path + at, room, key->text, at)
                     : snprintf(s->path + at, room, "[%zu]", i);
         if ((size_t)n >= room)
             break;
@@ -71,6 +78,7 @@ static bool is_missing(const char *message, char name[64]) {
 /* "port: must be 1 to 65535": the path says which port. */
 static const char *without_field(const char *message, const char *path) {
     size_t n = strcspn(message, ":"), length = strlen(path);
+    length -= length && path[length - 1] == ']';
     bool named = message[n] == ':' && message[n + 1] == ' ' && length >= n &&
                  !strncmp(path + length - n, message, n);
     return named ? message + n + 2 : message;
@@ -126,9 +134,11 @@ static void each(const struct diags *diags, const struct blamed *about, enum dia
                                                          without_field(d->message, s.path)));
         else if (!warnings && s.node)
             cause_add(fault, &s, d->message);
-        else if (!warnings)
+        else if (!warnings && d->line)
             fault_cause(fault, "FieldValueInvalid", "", "%s:%u:%u: %s", file_base(d->file), d->line,
                         d->column, d->message);
+        else if (!warnings)
+            fault_cause(fault, "FieldValueInvalid", "", "%s", d->message);
     }
     yaml_docs_free(&docs);
     diags_fini(&again);

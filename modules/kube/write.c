@@ -5,6 +5,7 @@
 #include "modules/kube/write.h"
 #include "core/control_host.h"
 #include "modules/kube/apply.h"
+#include "modules/kube/blame.h"
 #include "modules/kube/body.h"
 #include "modules/kube/containers.h"
 #include "modules/kube/desk.h"
@@ -543,34 +544,54 @@ static void warnings_print(struct writing *w) {
     w->warnings = text;
 }
 
-/* What the drop's check says beside what was known from the object alone. */
-static void warnings_keep(struct writing *w, const json_t *told) {
+/* Of what control_object_put told. */
+static void diags_read(const json_t *told, struct diags *ret) {
     json_t *one;
     size_t i;
-    json_array_foreach(told, i, one) {
-        if (!strstr(text_of(one, "message"), "unknown field"))
-            json_array_append(w->warned, json_object_get(one, "message"));
+    json_array_foreach(json_object_get(told, "diags"), i, one) {
+        diags_add(ret, json_is_true(json_object_get(one, "error")) ? DIAG_ERROR : DIAG_WARNING,
+                  text_of(one, "file"), (unsigned)int_of(one, "line"),
+                  (unsigned)int_of(one, "column"), "%s", text_of(one, "message"));
     }
 }
 
-static void told_causes(struct fault *fault, const json_t *told) {
-    json_t *one;
+static void blamed_fill(const struct writing *w, const json_t *told,
+                        char api_version[API_VERSION_MAX], struct blamed *ret) {
+    *ret = (struct blamed){.api_version = kind_api_version(w->wish.kind, api_version),
+                           .kind = w->wish.kind->kind,
+                           .name = w->name,
+                           .file = text_of(told, "file"),
+                           .text = text_of(told, "text"),
+                           .length = json_string_length(json_object_get(told, "text"))};
+}
+
+/* What the drop's check says beside what was known from the object alone. */
+static void warnings_keep(struct writing *w, const json_t *told) {
+    char api_version[API_VERSION_MAX];
+    struct diags diags = DIAGS_INIT;
+    struct blamed about;
+    json_t *texts = json_array(), *one;
     size_t i;
-    json_array_foreach(told, i, one) {
-        if (strcmp(text_of(one, "level"), "error"))
-            continue;
-        const char *message = text_of(one, "message"), *colon = strstr(message, ": ");
-        char field[200] = "";
-        if (colon && (size_t)(colon - message) < sizeof field &&
-            strcspn(message, " `") > (size_t)(colon - message))
-            snprintf(field, sizeof field, "%.*s", (int)(colon - message), message);
-        fault_cause(fault, "FieldValueInvalid", field, "%s", *field ? colon + 2 : message);
+    diags_read(told, &diags);
+    blamed_fill(w, told, api_version, &about);
+    diags_warn(&diags, &about, texts);
+    json_array_foreach(texts, i, one) {
+        if (!strstr(json_string_value(one), "unknown field"))
+            json_array_append(w->warned, one);
     }
+    json_decref(texts);
+    diags_fini(&diags);
 }
 
 static void invalid_answer(struct writing *w, const json_t *told) {
+    char api_version[API_VERSION_MAX];
+    struct diags diags = DIAGS_INIT;
     struct fault fault = {.code = 0};
-    told_causes(&fault, told);
+    struct blamed about;
+    diags_read(told, &diags);
+    blamed_fill(w, told, api_version, &about);
+    diags_blame(&diags, &about, &fault);
+    diags_fini(&diags);
     finish_fault(w, &fault);
 }
 

@@ -143,6 +143,25 @@ def test_what_is_wrong_is_said_with_the_path_of_the_field_and_nothing_is_written
     assert not list((e.conf_d / "acme").glob("ingress.*"))
 
 
+def test_what_only_the_check_of_a_drop_finds_is_said_with_the_path_of_the_field_too(e, acme, globex):
+    """Also where the object is one of several in a file that somebody wrote by hand."""
+    def causes(kube, method, path, body, **headers):
+        status, answer = kube.ask(method, path, body, **headers)
+        assert status == 422, answer
+        return {c.get("field"): c["message"] for c in answer["details"]["causes"]}
+    ask = ingress(rule(f"ask.{ACME}", "web"), name="ask", ssl_redirect="maybe")
+    said = causes(acme, "POST", INGRESSES, ask)
+    assert said["metadata.annotations[ringress/ssl-redirect]"] == 'Invalid value: "maybe": must be "true" or "false"', said
+    e.drop("globex/both.yaml", "# above\n" + documents(service("above", target=80)) + "---\n" + documents(plain("both", rule(f"both.{GLOBEX}", "other"))))
+    eventually(lambda: globex.ask("GET", f"{INGRESSES}/both")[0] == 200)
+    bad = {"metadata": {"annotations": {"ringress/certificate-key": "dsa"}}}
+    said = causes(globex, "PATCH", f"{INGRESSES}/both", bad, Content_Type=MERGE)
+    assert said == {"metadata.annotations[ringress/certificate-key]": 'Invalid value: "dsa": must be ecdsa or rsa'}
+    assert "dsa" not in (e.conf_d / "globex/both.yaml").read_text()
+    e.remove("globex/both.yaml")
+    eventually(lambda: globex.ask("GET", f"{INGRESSES}/both")[0] == 404)
+
+
 # ---- conflicts ----
 def test_an_older_version_is_refused_and_two_writers_lose_nothing(acme):
     made = acme.ask("POST", PODS, {"metadata": {"name": "shared"}})[1]
