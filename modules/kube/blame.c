@@ -11,6 +11,7 @@ enum { PATH_MAX_LENGTH = 512 };
 
 struct spotted {
     unsigned line, column;
+    const char *message;
     char path[PATH_MAX_LENGTH];
     const struct yaml_node *node; /* NULL: nothing stands there */
 };
@@ -26,6 +27,16 @@ static int key_print(char *out, size_t room, const char *key, size_t at) {
     return snprintf(out, room, "%s%s", at ? "." : "", key);
 }
 
+/* A map begins where its first key does: what is said there is of the map, unless it names the key. */
+static bool is_of_key(const struct yaml_node *map, const struct yaml_node *key,
+                      const struct spotted *s) {
+    char quoted[70];
+    size_t n = strlen(key->text);
+    snprintf(quoted, sizeof quoted, "`%.66s`", key->text);
+    return is_at(key, s) && (!is_at(map, s) || strstr(s->message, quoted) ||
+                             (!strncmp(s->message, key->text, n) && s->message[n] == ':'));
+}
+
 /* Leaves the path of the deepest node at the place. Where key and value both could be meant the value is: `spec:` and its map. */
 static bool node_spot(const struct yaml_node *node, struct spotted *s, size_t at) {
     bool found = is_at(node, s);
@@ -39,7 +50,7 @@ static bool node_spot(const struct yaml_node *node, struct spotted *s, size_t at
             break;
         if (node_spot(value, s, at + (size_t)n))
             return true;
-        if (key && is_at(key, s)) {
+        if (key && is_of_key(node, key, s)) {
             s->node = value;
             return true;
         }
@@ -110,7 +121,7 @@ static const char *file_base(const char *file) {
 /* In the object: its path, else a NULL node. */
 static void diag_spot(const struct diag *d, const struct blamed *about,
                       const struct yaml_node *document, struct spotted *s) {
-    *s = (struct spotted){.line = d->line, .column = d->column};
+    *s = (struct spotted){.line = d->line, .column = d->column, .message = d->message};
     if (document && d->line && !strcmp(d->file, about->file))
         node_spot(document, s, 0);
 }

@@ -284,6 +284,13 @@ static void an_error_of_the_drop_becomes_a_field(void **state) {
     blames(10, 5, "name is missing",
            "[{'reason':'FieldValueRequired','field':'spec.ports[0].name',"
            "'message':'Required value'}]");
+    blames(9, 3, "selector is missing", /* where the map begins, and its first key */
+           "[{'reason':'FieldValueRequired','field':'spec.selector','message':'Required value'}]");
+    blames(9, 3, "ports: too many",
+           "[{'reason':'FieldValueInvalid','field':'spec.ports','message':'Invalid value: too "
+           "many'}]");
+    blames(5, 1, "nothing selects it",
+           "[{'reason':'FieldValueInvalid','message':'Invalid value: nothing selects it'}]");
     blames(7, 11, "uid is missing",
            "[{'reason':'FieldValueRequired','field':'metadata.uid','message':'Required value'}]");
     blames(7, 52, "ringress/hold: odd",
