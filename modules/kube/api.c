@@ -435,7 +435,24 @@ static void document_answer(struct exchange *x) {
         reply_status(x, status_no_such_path());
 }
 
+/* Who wants it as JSON is told so: nobody does who has version 3. */
+static void openapi_v2_answer(struct exchange *x) {
+    struct reply reply = {.code = 200, .type = OPENAPI_V2_TYPE};
+    if (!strstr(x->request->accept, "proto-openapi.spec.v2")) {
+        reply_status(x, status_failure(406, "NotAcceptable", NULL, NULL,
+                                       "only the following media types are accepted: %s",
+                                       OPENAPI_V2_TYPE));
+        return;
+    }
+    reply.body = openapi_v2(&reply.length);
+    client_reply(x->client, &reply);
+}
+
 static void openapi_answer(struct exchange *x) {
+    if (x->target.what == TARGET_OPENAPI_V2 && reads(x)) {
+        openapi_v2_answer(x);
+        return;
+    }
     json_t *document = reads(x) ? openapi_of(&x->target) : NULL;
     if (document)
         reply_json(x, 200, "application/json", document);

@@ -119,6 +119,56 @@ def test_explain_says_what_a_field_is_for(acme):
     assert "ref\t<string>" in acme.kubectl("explain", "image.spec")
 
 
+def fields(message):
+    """(number, bytes) of a protobuf message that has nothing but texts and messages."""
+    def varint(at):
+        value = shift = 0
+        while True:
+            value, shift, at = value | (message[at] & 127) << shift, shift + 7, at + 1
+            if message[at - 1] < 128:
+                return value, at
+    at = 0
+    while at < len(message):
+        tag, at = varint(at)
+        assert tag & 7 == 2
+        length, at = varint(at)
+        yield tag >> 3, message[at:at + length]
+        at += length
+
+
+def named(message, field):
+    """The items of a map: NAME -> its fields."""
+    pairs = [dict(fields(value)) for number, value in fields(message) if number == field]
+    return {p[1].decode(): list(fields(p.get(2, b""))) for p in pairs}
+
+
+def test_the_document_that_older_kubectls_validate_by_knows_the_same_kinds_and_fields(acme):
+    """Version 2, in protobuf: without it, those before 1.27 apply nothing. Numbers are of gnostic's OpenAPIv2.proto."""
+    path, asks = "/openapi/v2", {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
+    assert acme.ask("GET", path)[0] == 406 and acme.ask("POST", path, "", **asks)[0] == 404
+    status, text = acme.ask("GET", path, **asks)
+    document = dict(fields(text))
+    assert status == 200 and document[1] == b"2.0"
+    schemas = named(document[9], 1)
+    kinds = {}
+    for name, schema in schemas.items():
+        for extension in (dict(fields(v)) for number, v in schema if number == 31):
+            if extension[1] == b"x-kubernetes-group-version-kind":
+                kinds |= {(g["group"], g["kind"]): name for g in json.loads(dict(fields(extension[2]))[2])}
+    known = {("", "Pod"), ("", "Secret"), ("networking.k8s.io", "Ingress"), ("discovery.k8s.io", "EndpointSlice")}
+    assert known <= set(kinds) and len(kinds) == sum(map(len, ALL.values()))
+
+    for group in ALL:  # and what version 3 says, but for how it is said
+        for name, schema in acme.ask("GET", f"/openapi/v3{base(group)}")[1]["components"]["schemas"].items():
+            parts = named(next((v for number, v in schemas[name] if number == 25), b""), 1)
+            assert set(parts) == set(schema.get("properties", {}))
+            assert {v.decode() for number, v in schemas[name] if number == 19} == set(schema.get("required", []))
+            for reference in (v.decode() for part in parts.values() for number, v in part if number == 1):
+                assert reference.removeprefix("#/definitions/") in schemas
+    patched = [dict(fields(dict(fields(v))[2])) for number, v in fields(document[8]) if number == 2]
+    assert len(patched) == 8 and all(b"dryRun" in p[8] for p in patched)
+
+
 def test_secrets_are_shown_to_their_owner(globex):
     status, vault = globex.ask("GET", "/api/v1/namespaces/default/secrets/vault")
     assert status == 200 and sorted(vault["data"]) == ["tls.crt", "tls.key"] and "stringData" not in vault
