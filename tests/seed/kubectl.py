@@ -63,12 +63,12 @@ spec:
       targetPort: 5678
 ---
 """
-ECHO = """
+SPEC = """
   tls:
     - hosts:
-      - echo.123123.1d.pt
+      - "{bound}"
   rules:
-  - host: echo.123123.1d.pt
+  - host: {host}
     http:
       paths:
       - pathType: Prefix
@@ -79,27 +79,13 @@ ECHO = """
             port:
               number: 80
 """
+ECHO = SPEC.format(bound=f"echo.{ACME}", host=f"echo.{ACME}")
 WEB = """
   tls:
     - hosts:
       - web.example.com
 """
-WILDCARD = """
-  tls:
-    - hosts:
-      - "*.example.com"
-  rules:
-  - host: echo.example.com
-    http:
-      paths:
-      - pathType: Prefix
-        path: "/"
-        backend:
-          service:
-            name: echo
-            port:
-              number: 80
-"""
+WILDCARD = SPEC.format(bound="*.example.com", host="echo.example.com")
 EDITOR = """#!/usr/bin/python3
 import os, sys, yaml
 with open(sys.argv[1]) as file:
