@@ -225,6 +225,20 @@ def test_a_collection_is_deleted_but_not_what_the_edge_made_and_what_was_not_mea
     assert globex.ask("DELETE", INGRESSES.replace("default", "acme"))[0] == 403
 
 
+def test_who_goes_while_a_collection_is_deleted_leaves_whole_objects_and_a_server_that_answers(acme):
+    maps = "/api/v1/namespaces/default/configmaps"
+    for n in range(12):
+        assert acme.ask("POST", maps, {"metadata": {"name": f"m{n:02}"}})[0] == 201
+    gone = acme.connect()
+    gone.request("DELETE", maps, headers=acme.headers())
+    names = lambda: [i["metadata"]["name"] for i in acme.ask("GET", maps)[1]["items"]]
+    eventually(lambda: len(names()) < 12)
+    gone.close()
+    left = names()
+    assert left == [f"m{n:02}" for n in range(12 - len(left), 12)]
+    assert acme.ask("DELETE", maps)[0] == 200 and names() == []
+
+
 @needs_kubectl
 def test_kubectl_deletes_all_of_a_kind(acme):
     for name in ("one", "two"):
