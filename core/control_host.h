@@ -34,8 +34,9 @@ struct fed;
  * the tenant is served so at once. None: nothing. Also for a tenant that is not there yet. Valid for the call; unchanged costs little. */
 void control_feed(const char *tenant, const char *feed, const struct fed *, size_t count);
 /* ---- tenants ---- */
-/* What `get KIND -n TENANT -o json` prints: a JSON array, malloc'd; NULL: there is no such kind, or no memory. One kind more than
- * people can ask for: "objects", what the tenant's files say, as {"file", "line", "modified", "object"}, Secrets and all. */
+/* What `get KIND -n TENANT -o json` prints: a JSON array, malloc'd; NULL: there is no such kind, or no memory. Two kinds more than
+ * people can ask for: "objects", what the tenant's files say, as {"file", "line", "modified", "object"}, Secrets and all, and
+ * "containers", what feeds say, as {"feed", "name", "notReady", "labels", "addresses"}; "feed": which module's. */
 char *control_get(const char *kind, const char *tenant);
 
 /* One object into the tenant's folder of conf.d, or out of it, for modules with MODULE_WRITES_CONF_D: checked as a drop of all its files
@@ -51,9 +52,10 @@ struct control_object {
         seen; /* hash_bytes (core/map.h) of what control_get("objects") was when this was made of it */
 };
 enum control_put {
-    CONTROL_PUT_DONE,    /* *ret_told: JSON [{"level": "warning", "message"}] */
+    CONTROL_PUT_DONE, /* *ret_told: JSON {"diags": [{"error", "file", "line", "column", "message"}], and, if there are
+                             any, "file", "text": where the object is to stand, and what that file would hold} */
     CONTROL_PUT_CHANGED, /* somebody else was first: look again, and try again */
-    CONTROL_PUT_INVALID, /* *ret_told: the same with "error", too; nothing was written */
+    CONTROL_PUT_INVALID, /* *ret_told: the same; nothing was written */
     CONTROL_PUT_FAILED   /* *ret_told: why, in words */
 };
 enum control_put control_object_put(const struct control_object *, char **ret_told);

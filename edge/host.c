@@ -121,8 +121,9 @@ static json_t *objects_dated(json_t *rows) {
 }
 
 char *control_get(const char *kind, const char *tenant) {
-    json_t *rows = strcmp(kind, "objects") ? view_of(edge, kind, tenant)
-                                           : objects_dated(view_objects(edge->registry, tenant));
+    json_t *rows = !strcmp(kind, "objects") ? objects_dated(view_objects(edge->registry, tenant))
+                   : !strcmp(kind, "containers") ? view_containers(edge->registry, tenant)
+                                                 : view_of(edge, kind, tenant);
     char *text = rows ? json_dumps(rows, JSON_COMPACT) : NULL;
     json_decref(rows);
     return text;

@@ -11,27 +11,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_of(const char *path, const char *file_name) {
-    const char *slash = strrchr(path, '/');
-    return file_name && !strcmp(slash ? slash + 1 : path, file_name);
+static json_t *text_json(const char *text, size_t length) {
+    json_t *value = json_stringn(text, length);
+    return value ? value : json_string("(not UTF-8)");
 }
 
-/* What is wrong with the object's own file is told as it is; with another one, where. */
-static json_t *diags_json(const struct diags *diags, const char *file_name) {
+/* All errors, and of warnings those of this file: others were told when they were made. */
+static json_t *diags_json(const struct diags *diags, const char *file) {
     json_t *list = json_array();
     for (size_t i = 0; i < diags->count; i++) {
         const struct diag *d = &diags->item[i];
-        bool own = is_of(d->file, file_name);
-        if (!own && d->level != DIAG_ERROR)
+        if (d->level != DIAG_ERROR && strcmp(d->file, file) != 0)
             continue;
-        json_t *message =
-            own ? json_string(d->message)
-                : json_sprintf("%s:%u:%u: %s", d->file, d->line, d->column, d->message);
         json_array_append_new(
-            list, json_pack("{s:s s:o}", "level", d->level == DIAG_ERROR ? "error" : "warning",
-                            "message", message ? message : json_string("(not UTF-8)")));
+            list, json_pack("{s:b s:o s:i s:i s:o}", "error", d->level == DIAG_ERROR, "file",
+                            text_json(d->file, strlen(d->file)), "line", (int)d->line, "column",
+                            (int)d->column, "message", text_json(d->message, strlen(d->message))));
     }
     return list;
+}
+
+/* The file that is to be written goes along: who made the object finds in it what an error is about. */
+static char *told_text(const struct diags *diags, const struct object_plan *plan) {
+    const struct source *at = NULL;
+    for (size_t i = 0; plan->file && i < plan->after.drop.source_count; i++)
+        if (!strcmp(plan->after.source[i].name, plan->file))
+            at = &plan->after.source[i];
+    json_t *list = diags_json(diags, at ? at->path : ""), *told = json_pack("{s:o}", "diags", list);
+    if (at && json_array_size(list)) {
+        json_object_set_new(told, "file", text_json(at->path, strlen(at->path)));
+        json_object_set_new(told, "text", text_json(at->text, at->length));
+    }
+    char *text = json_dumps(told, JSON_COMPACT);
+    json_decref(told);
+    return text;
 }
 
 static enum control_put answer_of(enum object_done done, const struct err *err, char **ret_told) {
@@ -72,10 +85,8 @@ static enum control_put planned_put(struct edge *e, const struct control_object 
     struct diags diags = DIAGS_INIT;
     struct err err;
     bool good = !plan->file || registry_check(e->registry, &plan->after.drop, &diags);
-    json_t *told = diags_json(&diags, plan->file);
+    *ret_told = told_text(&diags, plan);
     diags_fini(&diags);
-    *ret_told = json_dumps(told, JSON_COMPACT);
-    json_decref(told);
     if (!good)
         return CONTROL_PUT_INVALID;
     if (o->dry_run || !plan->file)
@@ -104,9 +115,10 @@ enum control_put object_write(struct edge *e, const struct control_object *o, ch
     enum object_done done =
         object_plan(&place, o->text, o->text ? strlen(o->text) : 0, &plan, &err);
     if (done == OBJECT_FAILED) { /* another file of the tenant, most likely */
-        json_t *told = json_pack("[{s:s s:s}]", "level", "error", "message", err.text);
-        *ret_told = json_dumps(told, JSON_COMPACT);
-        json_decref(told);
+        struct diags diags = DIAGS_INIT;
+        diags_add(&diags, DIAG_ERROR, "", 0, 0, "%s", err.text);
+        *ret_told = told_text(&diags, &plan);
+        diags_fini(&diags);
         return CONTROL_PUT_INVALID;
     }
     enum control_put answer =

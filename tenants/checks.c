@@ -121,21 +121,21 @@ static void rule_check(struct reader *r, struct ingress_rule *rule) {
 }
 
 static enum maybe annotation_truth(struct reader *r, const struct object *object, const char *key) {
-    const char *value = object->metadata ? dict_get(&object->metadata->annotations, key) : NULL;
-    if (value && strcmp(value, "true") && strcmp(value, "false")) {
-        reader_error(r, object->metadata->at, "%s: must be \"true\" or \"false\"", key);
+    const struct word *value = annotation_find(object, key);
+    if (value && strcmp(value->text, "true") && strcmp(value->text, "false")) {
+        reader_error(r, value->at, "%s: must be \"true\" or \"false\"", key);
         return MAYBE_ABSENT;
     }
-    return !value ? MAYBE_ABSENT : *value == 't' ? MAYBE_TRUE : MAYBE_FALSE;
+    return !value ? MAYBE_ABSENT : *value->text == 't' ? MAYBE_TRUE : MAYBE_FALSE;
 }
 
 /* ringress/certificate-key: what kind of key an ordered certificate has. */
 static bool key_is_rsa(struct reader *r, const struct object *object) {
     static const char name[] = "ringress/certificate-key";
-    const char *value = object->metadata ? dict_get(&object->metadata->annotations, name) : NULL;
-    if (value && strcmp(value, "rsa") && strcmp(value, "ecdsa"))
-        reader_error(r, object->metadata->at, "%s: must be ecdsa or rsa", name);
-    return value && !strcmp(value, "rsa");
+    const struct word *value = annotation_find(object, name);
+    if (value && strcmp(value->text, "rsa") && strcmp(value->text, "ecdsa"))
+        reader_error(r, value->at, "%s: must be ecdsa or rsa", name);
+    return value && !strcmp(value->text, "rsa");
 }
 
 static void ingress_check(struct reader *r, struct ingress_object *ingress) {

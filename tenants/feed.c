@@ -111,8 +111,10 @@ static void feed_replace(struct feed **at, const char *name, const struct fed *l
     feed->item = stash_array(feed->stash, count, sizeof *feed->item);
     feed->count = count;
     feed->digest = digest;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         fed_take(feed->stash, &list[i], &feed->item[i]);
+        feed->item[i].feed = feed->name;
+    }
     feed->next = same ? before->next : before;
     *at = feed;
     if (same)

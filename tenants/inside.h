@@ -297,6 +297,7 @@ void raw_ports_fini(struct registry *);
 
 /* feed.c: a container that a feed tells of */
 struct fed_workload {
+    const char *feed; /* which says so */
     const char *object, *name, *group, *not_ready;
     struct dict labels;
     const char *const *address;

@@ -134,6 +134,8 @@ json_t *view_certificates(const struct registry *, const char *tenant);
 json_t *view_events(const struct registry *, const char *tenant);
 /* The Kubernetes objects of one tenant's last good drop as its files have them: {"file", "line", "object"}. Secrets are among them. */
 json_t *view_objects(const struct registry *, const char *tenant);
+/* What feeds tell of one tenant: {"feed", "name", "notReady", "labels", "addresses"}. */
+json_t *view_containers(const struct registry *, const char *tenant);
 /* kubectl's layout (`describe`); NULL: no such object. malloc'd text. */
 char *describe_ingress(const struct registry *, const char *tenant, const char *name);
 char *describe_tenant(const struct registry *, const char *tenant);

@@ -10,9 +10,11 @@
 #include "modules/kube/discovery.h"
 #include "modules/kube/follow.h"
 #include "modules/kube/openapi.h"
+#include "modules/kube/page.h"
 #include "modules/kube/parts.h"
 #include "modules/kube/selector.h"
 #include "modules/kube/status.h"
+#include "modules/kube/sweep.h"
 #include "modules/kube/upkeep.h"
 #include "modules/kube/watch.h"
 #include "modules/kube/write.h"
@@ -32,6 +34,7 @@ struct exchange { /* of a client, from its head to its end */
     const struct kube_kind *kind;
     struct watch *watch;     /* it has become one */
     struct writing *writing; /* or this is under way */
+    struct sweep *sweep;     /* or many of these */
     char tenant[TENANT_NAME_MAX], token[TOKEN_ID_LENGTH + 1];
 };
 
@@ -211,9 +214,9 @@ static void get_answer(struct exchange *x, struct follow *f) {
     json_decref(object);
 }
 
-static json_t *list_begin(const struct exchange *x, const struct follow *f) {
+static json_t *list_begin(const struct exchange *x, uint64_t at) {
     char version[RV_TEXT], api_version[API_VERSION_MAX];
-    follow_version(f, version);
+    version_text(at, version);
     if (x->form == FORM_TABLE)
         return table_new(x->kind, version, true);
     if (x->form == FORM_PARTIAL)
@@ -225,23 +228,46 @@ static json_t *list_begin(const struct exchange *x, const struct follow *f) {
                      "resourceVersion", version, "items");
 }
 
-static void list_answer(struct exchange *x, struct follow *f) {
+static void list_add(const struct exchange *x, json_t *list, json_t *object) {
+    if (x->form == FORM_TABLE)
+        table_add(list, x->kind, object, include_of(&x->target), time(NULL));
+    else
+        json_array_append_new(json_object_get(list, "items"),
+                              object_shown(x->kind, object, x->form, INCLUDE_METADATA, true));
+}
+
+/* As many as asked for; that there are more is said when another one was seen. */
+static json_t *list_of(const struct exchange *x, const struct page *p) {
     const char *labels = target_query(&x->target, "labelSelector");
-    const char *fields = target_query(&x->target, "fieldSelector");
-    json_t *list = list_begin(x, f), *items = json_object_get(list, "items");
-    for (size_t i = 0; i < f->count; i++) {
-        const struct kept *k = f->list[i];
-        json_t *object = k->kind == x->kind ? blob_json(k->object) : NULL;
-        if (object_selected(k->kind, labels, fields, object)) {
-            if (x->form == FORM_TABLE)
-                table_add(list, k->kind, object, include_of(&x->target), time(NULL));
-            else
-                json_array_append_new(
-                    items, object_shown(k->kind, object, x->form, INCLUDE_METADATA, true));
+    const char *fields = target_query(&x->target, "fieldSelector"), *last = NULL;
+    json_t *list = list_begin(x, p->version);
+    unsigned long shown = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        json_t *object = blob_json(p->row[i].object);
+        bool selected = object_selected(x->kind, labels, fields, object);
+        bool more = selected && p->limit && shown == p->limit;
+        if (selected && !more) {
+            list_add(x, list, object);
+            last = p->row[i].name;
+            shown++;
         }
         json_decref(object);
+        if (!more)
+            continue;
+        json_object_set_new(json_object_get(list, "metadata"), "continue", page_continue(p, last));
+        break;
     }
-    reply_json(x, 200, "application/json", list);
+    return list;
+}
+
+static void list_answer(struct exchange *x, struct follow *f) {
+    struct page page;
+    json_t *status;
+    if (page_begin(f, x->kind, &x->target, &page, &status))
+        reply_json(x, 200, "application/json", list_of(x, &page));
+    else
+        reply_status(x, status);
+    page_fini(&page);
 }
 
 /* "", "0": any state will do, and all of it comes first. */
@@ -346,6 +372,18 @@ static bool may_change(const struct exchange *x) {
     return !*sub || !strcmp(x->kind->kind, "Pod");
 }
 
+static bool is_sweep(const struct exchange *x) {
+    return !strcmp(verb_of(x), "deletecollection") && x->kind->written && *x->target.namespace;
+}
+
+static void sweep_start(struct exchange *x, const struct write_wish *of_one) {
+    if (selectors_judge(x))
+        sweep_begin(&(struct sweep_wish){.of_one = *of_one,
+                                         .labels = target_query(&x->target, "labelSelector"),
+                                         .fields = target_query(&x->target, "fieldSelector"),
+                                         .slot = &x->sweep});
+}
+
 static void change_begin(struct exchange *x) {
     struct write_wish wish = {.kind = x->kind,
                               .target = &x->target,
@@ -355,7 +393,9 @@ static void change_begin(struct exchange *x) {
                               .answer = change_answer,
                               .user = x,
                               .slot = &x->writing};
-    if (is_verb(x, &wish.verb) && may_change(x) && *x->target.namespace)
+    if (is_sweep(x))
+        sweep_start(x, &wish);
+    else if (is_verb(x, &wish.verb) && may_change(x) && *x->target.namespace)
         write_begin(&wish);
     else
         reply_status(x, status_failure(405, "MethodNotAllowed", x->kind, x->target.name,
@@ -395,7 +435,24 @@ static void document_answer(struct exchange *x) {
         reply_status(x, status_no_such_path());
 }
 
+/* Who wants it as JSON is told so: nobody does who has version 3. */
+static void openapi_v2_answer(struct exchange *x) {
+    struct reply reply = {.code = 200, .type = OPENAPI_V2_TYPE};
+    if (!strstr(x->request->accept, "proto-openapi.spec.v2")) {
+        reply_status(x, status_failure(406, "NotAcceptable", NULL, NULL,
+                                       "only the following media types are accepted: %s",
+                                       OPENAPI_V2_TYPE));
+        return;
+    }
+    reply.body = openapi_v2(&reply.length);
+    client_reply(x->client, &reply);
+}
+
 static void openapi_answer(struct exchange *x) {
+    if (x->target.what == TARGET_OPENAPI_V2 && reads(x)) {
+        openapi_v2_answer(x);
+        return;
+    }
     json_t *document = reads(x) ? openapi_of(&x->target) : NULL;
     if (document)
         reply_json(x, 200, "application/json", document);
@@ -452,6 +509,8 @@ static void on_gone(struct client *c) {
         watch_free(x->watch);
     if (x->writing)
         write_forget(x->writing);
+    if (x->sweep)
+        sweep_forget(x->sweep);
     free(x);
     *client_slot(c) = NULL;
 }

@@ -11,12 +11,30 @@ enum { PATH_MAX_LENGTH = 512 };
 
 struct spotted {
     unsigned line, column;
+    const char *message;
     char path[PATH_MAX_LENGTH];
     const struct yaml_node *node; /* NULL: nothing stands there */
 };
 
 static bool is_at(const struct yaml_node *node, const struct spotted *s) {
     return node->line == s->line && node->column == s->column;
+}
+
+/* `.spec`; `[ringress/hold]` for what would not be read as one step. */
+static int key_print(char *out, size_t room, const char *key, size_t at) {
+    if (strpbrk(key, "./[]"))
+        return snprintf(out, room, "[%s]", key);
+    return snprintf(out, room, "%s%s", at ? "." : "", key);
+}
+
+/* A map begins where its first key does: what is said there is of the map, unless it names the key. */
+static bool is_of_key(const struct yaml_node *map, const struct yaml_node *key,
+                      const struct spotted *s) {
+    char quoted[70];
+    size_t n = strlen(key->text);
+    snprintf(quoted, sizeof quoted, "`%.66s`", key->text);
+    return is_at(key, s) && (!is_at(map, s) || strstr(s->message, quoted) ||
+                             (!strncmp(s->message, key->text, n) && s->message[n] == ':'));
 }
 
 /* Leaves the path of the deepest node at the place. Where key and value both could be meant the value is: `spec:` and its map. */
@@ -26,13 +44,13 @@ static bool node_spot(const struct yaml_node *node, struct spotted *s, size_t at
         size_t room = sizeof s->path - at;
         const struct yaml_node *key = node->kind == YAML_MAP ? node->pair[i].key : NULL;
         const struct yaml_node *value = key ? node->pair[i].value : node->item[i];
-        int n = key ? snprintf(s->path + at, room, "%s%s", at ? "." : "", key->text)
+        int n = key ? key_print(s->path + at, room, key->text, at)
                     : snprintf(s->path + at, room, "[%zu]", i);
         if ((size_t)n >= room)
             break;
         if (node_spot(value, s, at + (size_t)n))
             return true;
-        if (key && is_at(key, s)) {
+        if (key && is_of_key(node, key, s)) {
             s->node = value;
             return true;
         }
@@ -71,6 +89,7 @@ static bool is_missing(const char *message, char name[64]) {
 /* "port: must be 1 to 65535": the path says which port. */
 static const char *without_field(const char *message, const char *path) {
     size_t n = strcspn(message, ":"), length = strlen(path);
+    length -= length && path[length - 1] == ']';
     bool named = message[n] == ':' && message[n + 1] == ' ' && length >= n &&
                  !strncmp(path + length - n, message, n);
     return named ? message + n + 2 : message;
@@ -102,7 +121,7 @@ static const char *file_base(const char *file) {
 /* In the object: its path, else a NULL node. */
 static void diag_spot(const struct diag *d, const struct blamed *about,
                       const struct yaml_node *document, struct spotted *s) {
-    *s = (struct spotted){.line = d->line, .column = d->column};
+    *s = (struct spotted){.line = d->line, .column = d->column, .message = d->message};
     if (document && d->line && !strcmp(d->file, about->file))
         node_spot(document, s, 0);
 }
@@ -126,9 +145,11 @@ static void each(const struct diags *diags, const struct blamed *about, enum dia
                                                          without_field(d->message, s.path)));
         else if (!warnings && s.node)
             cause_add(fault, &s, d->message);
-        else if (!warnings)
+        else if (!warnings && d->line)
             fault_cause(fault, "FieldValueInvalid", "", "%s:%u:%u: %s", file_base(d->file), d->line,
                         d->column, d->message);
+        else if (!warnings)
+            fault_cause(fault, "FieldValueInvalid", "", "%s", d->message);
     }
     yaml_docs_free(&docs);
     diags_fini(&again);

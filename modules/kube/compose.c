@@ -2,6 +2,7 @@
  * compose.c - see compose.h. The order of what is made depends on the input alone, so that what did not change reads the same.
  */
 #include "modules/kube/compose.h"
+#include "modules/kube/containers.h"
 #include "modules/kube/endpoints.h"
 #include "modules/kube/happenings.h"
 #include "modules/kube/parts.h"
@@ -276,6 +277,7 @@ void compose(const json_t *known, const char *uid, int64_t since, struct composi
     struct making making = {.known = known, .uid = uid, .since = since, .out = ret}, *m = &making;
     *ret = (struct composition){0};
     written_add(m);
+    containers_add(m);
     always_add(m);
     ingresses_enliven(m);
     services_enliven(m);

@@ -2,6 +2,7 @@
  * compose.h - what the edge knows of one tenant, as the Kubernetes objects that kubectl shows. Pure.
  *
  *   objects of its files ----------------------> the same, with defaults and live status
+ *   containers of an engine -------------------> Pods
  *   routes, ports, backends, events, domain ---> Ingress default, Services of labels, EndpointSlices, Endpoints, Events
  *   (always) ----------------------------------> Namespace default, IngressClass ringress
  */
@@ -22,7 +23,7 @@ struct composition {
     size_t count, room;
     struct map index; /* "Kind/name" -> json_t, borrowed */
 };
-/* `known`: {"tenants", "objects", "routes", "ports", "backends", "events"}, each as `get` has it (control_get). `uid`: the tenant's;
+/* `known`: {"tenants", "objects", "routes", "ports", "backends", "containers", "events"}, each as `get` has it (control_get). `uid`: the tenant's;
  * `since`: for what nobody wrote, Unix seconds. */
 void compose(const json_t *known, const char *uid, int64_t since, struct composition *ret);
 void composition_fini(struct composition *);

@@ -11,8 +11,8 @@
 #define KUBE_MINOR "32"
 
 static json_t *verbs_of(const struct kube_kind *k) {
-    return k->written ? json_pack("[s,s,s,s,s,s,s]", "create", "delete", "get", "list", "patch",
-                                  "update", "watch")
+    return k->written ? json_pack("[s,s,s,s,s,s,s,s]", "create", "delete", "deletecollection",
+                                  "get", "list", "patch", "update", "watch")
                       : json_pack("[s,s,s]", "get", "list", "watch");
 }
 

@@ -131,13 +131,9 @@ bool follow_log_at(const struct follow *f, uint64_t version, uint64_t *ret) {
     return true;
 }
 
-static const char *version_text(uint64_t version, char out[RV_TEXT]) {
+const char *version_text(uint64_t version, char out[RV_TEXT]) {
     snprintf(out, RV_TEXT, "%llu", (unsigned long long)version);
     return out;
-}
-
-const char *change_version(const struct change *c, char out[RV_TEXT]) {
-    return version_text(c->version, out);
 }
 
 const char *follow_version(const struct follow *f, char out[RV_TEXT]) {
@@ -300,7 +296,8 @@ static void fetch_free(struct job *j) {
 }
 
 static char *live_text(const char *tenant) {
-    static const char *const kinds[] = {"tenants", "routes", "ports", "backends", "events"};
+    static const char *const kinds[] = {"tenants",  "routes",     "ports",
+                                        "backends", "containers", "events"};
     char *text = NULL;
     size_t length;
     FILE *out = open_memstream(&text, &length);

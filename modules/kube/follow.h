@@ -71,7 +71,7 @@ bool follow_log_at(const struct follow *, uint64_t version, uint64_t *ret_serial
 static inline const struct change *follow_log(const struct follow *f, uint64_t serial) {
     return &f->log[serial % LOG_MOST];
 }
-const char *change_version(const struct change *, char out[RV_TEXT]);
+const char *version_text(uint64_t version, char out[RV_TEXT]);
 
 void follow_touched(const char *tenant); /* it was published anew */
 void follow_beat(void);

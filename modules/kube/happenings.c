@@ -55,6 +55,8 @@ static void subject_read(const char *object, char kind[64], char name[260]) {
     size_t n = strcspn(object, "/ ");
     snprintf(kind, 64, "%.*s", (int)n, object);
     snprintf(name, 260, "%s", object[n] ? object + n + 1 : "");
+    if (!strcmp(kind, "Container")) /* is shown as a Pod */
+        snprintf(kind, 64, "Pod");
     if (strcmp(kind, "Tenant") && *name)
         return;
     snprintf(kind, 64, "Namespace");

@@ -3,6 +3,7 @@
  */
 #include "modules/kube/openapi.h"
 #include "modules/kube/kinds.h"
+#include "modules/kube/openapi_v2.h"
 #include "modules/kube/shape.h"
 #include <string.h>
 
@@ -201,19 +202,32 @@ static void paths_add(json_t *paths, const struct kube_kind *k) {
     json_decref(one);
 }
 
+static void kind_add(json_t *paths, json_t *schemas, const struct kube_kind *k) {
+    char api_version[API_VERSION_MAX], name[NAME_MAX_];
+    const struct shape *shape = shape_find(kind_api_version(k, api_version), k->kind);
+    if (!shape)
+        return;
+    paths_add(paths, k);
+    schema_need(schemas, shape);
+    json_t *schema = json_object_get(schemas, schema_name(shape, name));
+    json_object_set_new(schema, "x-kubernetes-group-version-kind", json_pack("[o]", gvk_json(k)));
+}
+
+char *openapi_v2(size_t *ret_length) {
+    json_t *paths = json_object(), *schemas = json_object();
+    for (const struct kube_kind *k = kube_kinds; k->kind; k++)
+        kind_add(paths, schemas, k);
+    char *text = openapi_v2_encode(paths, schemas, ret_length);
+    json_decref(paths);
+    json_decref(schemas);
+    return text;
+}
+
 static json_t *group_document(const char *group, const char *version) {
     json_t *paths = json_object(), *schemas = json_object();
-    char api_version[API_VERSION_MAX], name[NAME_MAX_];
-    for (const struct kube_kind *k = kube_kinds; k->kind; k++) {
-        const struct shape *shape = shape_find(kind_api_version(k, api_version), k->kind);
-        if (strcmp(k->group, group) || strcmp(k->version, version) || !shape)
-            continue;
-        paths_add(paths, k);
-        schema_need(schemas, shape);
-        json_t *schema = json_object_get(schemas, schema_name(shape, name));
-        json_object_set_new(schema, "x-kubernetes-group-version-kind",
-                            json_pack("[o]", gvk_json(k)));
-    }
+    for (const struct kube_kind *k = kube_kinds; k->kind; k++)
+        if (!strcmp(k->group, group) && !strcmp(k->version, version))
+            kind_add(paths, schemas, k);
     if (json_object_size(paths))
         return json_pack("{s:s s:{s:s s:s} s:o s:{s:o}}", "openapi", "3.0.0", "info", "title",
                          "ringress", "version", "v1", "paths", paths, "components", "schemas",

@@ -5,5 +5,8 @@
 #include "modules/kube/target.h"
 #include <jansson.h>
 
-/* The document of TARGET_OPENAPI_V3 (the list of documents) or _V3_GROUP; NULL: there is none, as of v2. */
+/* The document of TARGET_OPENAPI_V3 (the list of documents) or _V3_GROUP; NULL: there is none. */
 json_t *openapi_of(const struct target *);
+/* That of TARGET_OPENAPI_V2, as protobuf: malloc'd. */
+#define OPENAPI_V2_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+char *openapi_v2(size_t *ret_length);

@@ -5,7 +5,9 @@
 #include "modules/kube/write.h"
 #include "core/control_host.h"
 #include "modules/kube/apply.h"
+#include "modules/kube/blame.h"
 #include "modules/kube/body.h"
+#include "modules/kube/containers.h"
 #include "modules/kube/desk.h"
 #include "modules/kube/parts.h"
 #include "modules/kube/patch.h"
@@ -456,14 +458,8 @@ static void patch_try(struct writing *w, const struct follow *f, const struct ke
     }
 }
 
-static void delete_try(struct writing *w, const struct follow *f, const struct kept *k) {
+static void delete_try(struct writing *w, const struct follow *f) {
     const json_t *conditions = json_object_get(w->body, "preconditions");
-    if (!k->file) {
-        finish_status(w, status_failure(405, "MethodNotAllowed", w->wish.kind, w->name,
-                                        "nobody wrote this object: the edge made it from labels "
-                                        "or of what every tenant has, and it goes with these"));
-        return;
-    }
     if (differs(text_of(conditions, "uid"), metadata_text(w->live, "uid")) ||
         differs(text_of(conditions, "resourceVersion"),
                 metadata_text(w->live, "resourceVersion"))) {
@@ -472,6 +468,13 @@ static void delete_try(struct writing *w, const struct follow *f, const struct k
     }
     snprintf(w->uid, sizeof w->uid, "%s", metadata_text(w->live, "uid"));
     put_begin(w, f, NULL);
+}
+
+/* What the edge made can be made one's own by writing it, not so what it made of containers and labels: that would stay without them.
+ * Nobody can delete what nobody wrote. */
+static bool may_write(const struct writing *w, const struct kept *k) {
+    bool made = k && !k->file && w->wish.verb != VERB_CREATE;
+    return !made || (w->wish.verb != VERB_DELETE && !is_of_labels(w->live));
 }
 
 static void live_known(struct asker *a, struct follow *f) {
@@ -485,6 +488,10 @@ static void live_known(struct asker *a, struct follow *f) {
         finish_status(w, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
     else if (!k && !may_make)
         finish_status(w, status_not_found(w->wish.kind, w->name));
+    else if (!may_write(w, k))
+        finish_status(w, status_failure(405, "MethodNotAllowed", w->wish.kind, w->name,
+                                        "nobody wrote this object: the edge made it from labels "
+                                        "or of what every tenant has, and it goes with these"));
     else if (w->wish.verb == VERB_CREATE)
         create_try(w, f);
     else if (w->wish.verb == VERB_UPDATE)
@@ -492,7 +499,7 @@ static void live_known(struct asker *a, struct follow *f) {
     else if (w->wish.verb == VERB_PATCH)
         patch_try(w, f, k);
     else
-        delete_try(w, f, k);
+        delete_try(w, f);
 }
 
 static void live_ask(struct writing *w) {
@@ -537,34 +544,54 @@ static void warnings_print(struct writing *w) {
     w->warnings = text;
 }
 
-/* What the drop's check says beside what was known from the object alone. */
-static void warnings_keep(struct writing *w, const json_t *told) {
+/* Of what control_object_put told. */
+static void diags_read(const json_t *told, struct diags *ret) {
     json_t *one;
     size_t i;
-    json_array_foreach(told, i, one) {
-        if (!strstr(text_of(one, "message"), "unknown field"))
-            json_array_append(w->warned, json_object_get(one, "message"));
+    json_array_foreach(json_object_get(told, "diags"), i, one) {
+        diags_add(ret, json_is_true(json_object_get(one, "error")) ? DIAG_ERROR : DIAG_WARNING,
+                  text_of(one, "file"), (unsigned)int_of(one, "line"),
+                  (unsigned)int_of(one, "column"), "%s", text_of(one, "message"));
     }
 }
 
-static void told_causes(struct fault *fault, const json_t *told) {
-    json_t *one;
+static void blamed_fill(const struct writing *w, const json_t *told,
+                        char api_version[API_VERSION_MAX], struct blamed *ret) {
+    *ret = (struct blamed){.api_version = kind_api_version(w->wish.kind, api_version),
+                           .kind = w->wish.kind->kind,
+                           .name = w->name,
+                           .file = text_of(told, "file"),
+                           .text = text_of(told, "text"),
+                           .length = json_string_length(json_object_get(told, "text"))};
+}
+
+/* What the drop's check says beside what was known from the object alone. */
+static void warnings_keep(struct writing *w, const json_t *told) {
+    char api_version[API_VERSION_MAX];
+    struct diags diags = DIAGS_INIT;
+    struct blamed about;
+    json_t *texts = json_array(), *one;
     size_t i;
-    json_array_foreach(told, i, one) {
-        if (strcmp(text_of(one, "level"), "error"))
-            continue;
-        const char *message = text_of(one, "message"), *colon = strstr(message, ": ");
-        char field[200] = "";
-        if (colon && (size_t)(colon - message) < sizeof field &&
-            strcspn(message, " `") > (size_t)(colon - message))
-            snprintf(field, sizeof field, "%.*s", (int)(colon - message), message);
-        fault_cause(fault, "FieldValueInvalid", field, "%s", *field ? colon + 2 : message);
+    diags_read(told, &diags);
+    blamed_fill(w, told, api_version, &about);
+    diags_warn(&diags, &about, texts);
+    json_array_foreach(texts, i, one) {
+        if (!strstr(json_string_value(one), "unknown field"))
+            json_array_append(w->warned, one);
     }
+    json_decref(texts);
+    diags_fini(&diags);
 }
 
 static void invalid_answer(struct writing *w, const json_t *told) {
+    char api_version[API_VERSION_MAX];
+    struct diags diags = DIAGS_INIT;
     struct fault fault = {.code = 0};
-    told_causes(&fault, told);
+    struct blamed about;
+    diags_read(told, &diags);
+    blamed_fill(w, told, api_version, &about);
+    diags_blame(&diags, &about, &fault);
+    diags_fini(&diags);
     finish_fault(w, &fault);
 }
 

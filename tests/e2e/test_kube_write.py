@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import os
 import re
+import urllib.parse
 
 import pytest
 import yaml
@@ -143,6 +144,25 @@ def test_what_is_wrong_is_said_with_the_path_of_the_field_and_nothing_is_written
     assert not list((e.conf_d / "acme").glob("ingress.*"))
 
 
+def test_what_only_the_check_of_a_drop_finds_is_said_with_the_path_of_the_field_too(e, acme, globex):
+    """Also where the object is one of several in a file that somebody wrote by hand."""
+    def causes(kube, method, path, body, **headers):
+        status, answer = kube.ask(method, path, body, **headers)
+        assert status == 422, answer
+        return {c.get("field"): c["message"] for c in answer["details"]["causes"]}
+    ask = ingress(rule(f"ask.{ACME}", "web"), name="ask", ssl_redirect="maybe")
+    said = causes(acme, "POST", INGRESSES, ask)
+    assert said["metadata.annotations[ringress/ssl-redirect]"] == 'Invalid value: "maybe": must be "true" or "false"', said
+    e.drop("globex/both.yaml", "# above\n" + documents(service("above", target=80)) + "---\n" + documents(plain("both", rule(f"both.{GLOBEX}", "other"))))
+    eventually(lambda: globex.ask("GET", f"{INGRESSES}/both")[0] == 200)
+    bad = {"metadata": {"annotations": {"ringress/certificate-key": "dsa"}}}
+    said = causes(globex, "PATCH", f"{INGRESSES}/both", bad, Content_Type=MERGE)
+    assert said == {"metadata.annotations[ringress/certificate-key]": 'Invalid value: "dsa": must be ecdsa or rsa'}
+    assert "dsa" not in (e.conf_d / "globex/both.yaml").read_text()
+    e.remove("globex/both.yaml")
+    eventually(lambda: globex.ask("GET", f"{INGRESSES}/both")[0] == 404)
+
+
 # ---- conflicts ----
 def test_an_older_version_is_refused_and_two_writers_lose_nothing(acme):
     made = acme.ask("POST", PODS, {"metadata": {"name": "shared"}})[1]
@@ -185,6 +205,68 @@ def test_while_a_file_of_the_tenant_is_broken_nothing_is_written_and_it_is_said_
     eventually(lambda: e.tenant("globex")["state"] == "ok")
     assert globex.ask("POST", PODS, {"metadata": {"name": "late"}})[0] == 201
     assert globex.ask("DELETE", f"{PODS}/late")[0] == 200
+
+
+def test_a_collection_is_deleted_but_not_what_the_edge_made_and_what_was_not_meant(e, globex):
+    for name, tier in (("front-1", "front"), ("front-2", "front"), ("back", "back")):
+        body = plain(name, rule(f"{name}.{GLOBEX}", "other"))
+        body["metadata"]["labels"] = {"tier": tier}
+        assert globex.ask("POST", INGRESSES, body)[0] == 201
+    shown = lambda: [i["metadata"]["name"] for i in globex.ask("GET", INGRESSES)[1]["items"]]
+    assert globex.ask("DELETE", f"{INGRESSES}?labelSelector=tier%3D%3D%3D")[0] == 400
+    status, answer = globex.ask("DELETE", f"{INGRESSES}?labelSelector=tier%3Dfront&dryRun=All")
+    assert (status, len(answer["items"])) == (200, 2) and len(shown()) == 4
+    status, answer = globex.ask("DELETE", f"{INGRESSES}?labelSelector=tier%3Dfront")
+    assert (status, [i["metadata"]["name"] for i in answer["items"]]) == (200, ["front-1", "front-2"])
+    assert shown() == ["back", "default"] and e.status(f"http://front-1.{GLOBEX}/") == 404
+    assert globex.ask("DELETE", INGRESSES)[0] == 200 and shown() == ["default"]
+    assert not list((e.conf_d / "globex").glob("ingress.*"))
+    assert globex.ask("DELETE", INGRESSES.replace("/namespaces/default", ""))[0] == 405
+    assert globex.ask("DELETE", INGRESSES.replace("default", "acme"))[0] == 403
+
+
+def test_who_goes_while_a_collection_is_deleted_leaves_whole_objects_and_a_server_that_answers(acme):
+    maps = "/api/v1/namespaces/default/configmaps"
+    for n in range(12):
+        assert acme.ask("POST", maps, {"metadata": {"name": f"m{n:02}"}})[0] == 201
+    gone = acme.connect()
+    gone.request("DELETE", maps, headers=acme.headers())
+    names = lambda: [i["metadata"]["name"] for i in acme.ask("GET", maps)[1]["items"]]
+    eventually(lambda: len(names()) < 12)
+    gone.close()
+    left = names()
+    assert left == [f"m{n:02}" for n in range(12 - len(left), 12)]
+    assert acme.ask("DELETE", maps)[0] == 200 and names() == []
+
+
+@needs_kubectl
+def test_kubectl_deletes_all_of_a_kind(acme):
+    for name in ("one", "two"):
+        assert acme.ask("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": name}})[0] == 201
+    assert acme.kubectl("delete", "configmap", "--all") == 'configmap "one" deleted\nconfigmap "two" deleted\n'
+
+
+def test_a_list_in_pages_is_the_list_there_was_when_it_began(acme):
+    maps = "/api/v1/namespaces/default/configmaps"
+    for n in range(5):
+        assert acme.ask("POST", maps, {"metadata": {"name": f"m{n}"}, "data": {"n": "old"}})[0] == 201
+    status, first = acme.ask("GET", f"{maps}?limit=2")
+    names = lambda answer: [i["metadata"]["name"] for i in answer["items"]]
+    assert status == 200 and names(first) == ["m0", "m1"]
+    following = f"{maps}?limit=2&continue={urllib.parse.quote(first['metadata']['continue'], safe='')}"
+    assert acme.ask("DELETE", f"{maps}/m2")[0] == 200
+    assert acme.ask("PATCH", f"{maps}/m3", {"data": {"n": "new"}}, Content_Type=MERGE)[0] == 200
+    assert acme.ask("POST", maps, {"metadata": {"name": "m33"}})[0] == 201
+    second = acme.ask("GET", following)[1]
+    assert names(second) == ["m2", "m3"] and [i["data"]["n"] for i in second["items"]] == ["old", "old"]
+    assert second["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    last = acme.ask("GET", f"{maps}?limit=2&continue={second['metadata']['continue']}")[1]
+    assert names(last) == ["m4"] and "continue" not in last["metadata"]
+    assert names(acme.ask("GET", f"{maps}?limit=1&fieldSelector=metadata.name%3Dm4")[1]) == ["m4"]
+    for query, status in (("limit=-1", 400), ("limit=x", 400), ("continue=x", 400), ("continue=5/m1", 410), ("limit=0", 200),
+                          (f"continue={second['metadata']['continue']}&resourceVersion=5", 400)):
+        assert acme.ask("GET", f"{maps}?{query}")[0] == status, query
+    assert acme.ask("DELETE", maps)[0] == 200
 
 
 # ---- limits of it ----

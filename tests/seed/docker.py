@@ -24,8 +24,8 @@ from edge import BINARY, Edge, eventually  # noqa: E402
 from namespaces import Names, Namespaces  # noqa: E402
 from objects import documents, grant  # noqa: E402
 from podman import DOCKER, Podman  # noqa: E402
+from seed import ACME, DATABASE, line, outcome, verdict  # noqa: E402
 
-ACME, DATABASE = "123123.1d.pt", "96jpgtx8.1d.pt"
 COMPOSE = """\
 version: "3.9"
 services:
@@ -34,19 +34,6 @@ services:
       kr.ingress.80: https://nginx.*
     image: "nginx"
 """
-failed = []
-
-
-def line(command, instead=None):
-    print(f"\n$ {command}")
-    if instead:
-        print(f"  # here: {instead}")
-
-
-def outcome(good, text):
-    print(f"  {'ok' if good else 'NOT AS IN THE SEED'}: {text}")
-    if not good:
-        failed.append(text)
 
 
 class Seed:
@@ -167,8 +154,7 @@ def main():
                                       {"com.docker.stack.namespace": "mystack", "com.docker.swarm.service.name": "mystack_nginx"}, "mystack_nginx")
                 line("docker stack ls", "not run: podman has no swarm, and the edge takes no part in it")
                 raw_tcp_ingress(s)
-    print(f"\n{len(failed)} outcomes are not the seed's" if failed else "\nevery outcome is the seed's")
-    return bool(failed)
+    return verdict()
 
 
 if __name__ == "__main__":

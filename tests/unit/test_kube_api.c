@@ -2,7 +2,7 @@
  * test_kube_api.c - what is pure in answering kubectl: paths, selectors, accept headers, ages, and the objects that are composed of what
  * the edge knows.
  * link: modules/kube/target.c modules/kube/selector.c modules/kube/kinds.c modules/kube/accept.c modules/kube/table.c
- * link: modules/kube/compose.c modules/kube/endpoints.c modules/kube/happenings.c
+ * link: modules/kube/compose.c modules/kube/containers.c modules/kube/endpoints.c modules/kube/happenings.c
  */
 #include "modules/kube/accept.h"
 #include "modules/kube/compose.h"
@@ -212,7 +212,13 @@ static const char known_text[] =
     "\"backends\":[{\"service\":\"files\",\"port\":80,\"address\":\"[fd00::9]:8080\",\"pod\":"
     "\"files\","
     "\"state\":\"ejected\",\"reason\":\"failed too often\"}],"
-    "\"events\":[{\"object\":\"compose/"
+    "\"containers\":[{\"feed\":\"docker\",\"name\":\"web-1\",\"notReady\":null,\"addresses\":["
+    "\"10.0.0.3\"],\"labels\":{\"kr.ingress.80\":\"https://web.*\"}},"
+    "{\"feed\":\"docker\",\"name\":\"web-2\",\"notReady\":\"paused\",\"addresses\":[],\"labels\":{}"
+    "},"
+    "{\"feed\":\"docker\",\"name\":\"db-1\",\"notReady\":null,\"addresses\":[],\"labels\":{}}],"
+    "\"events\":[{\"object\":\"Container/web-2\",\"reason\":\"Paused\",\"message\":\"m\","
+    "\"type\":\"Normal\"},{\"object\":\"compose/"
     "files\",\"reason\":\"BadLabel\",\"message\":\"m\",\"type\":\"Warning\","
     "\"since\":\"2026-01-01T00:00:00Z\"}]}";
 
@@ -286,6 +292,27 @@ static void pods_are_found_as_the_workers_see_them_or_by_the_selector(void **sta
     assert_true(json_is_false(at(live, "endpoints.0.conditions.ready")));
     assert_string_equal(text(find("Endpoints", "files"), "subsets.0.notReadyAddresses.0.ip"),
                         "fd00::9");
+}
+
+static void containers_are_pods_that_say_whose_word_that_is(void **state) {
+    json_t *web = find("Pod", "web-1"), *paused = find("Pod", "web-2"),
+           *written = find("Pod", "db-1");
+    (void)state;
+    assert_string_equal(text(web, "metadata.annotations.ringress/origin"), "docker");
+    assert_string_equal(
+        json_string_value(json_object_get(at(web, "metadata.annotations"), "kr.ingress.80")),
+        "https://web.*");
+    assert_int_equal(json_integer_value(at(web, "spec.containers.0.ports.0.containerPort")), 80);
+    assert_string_equal(text(web, "status.podIP"), "10.0.0.3");
+    assert_string_equal(text(web, "status.conditions.0.status"), "True");
+    assert_string_equal(text(paused, "status.conditions.0.message"), "paused");
+    assert_null(at(paused, "status.podIP"));
+    assert_null(at(written, "metadata.annotations")); /* a file's word goes before an engine's */
+    bool told = false;
+    for (size_t i = 0; i < c.count; i++)
+        told |= !strcmp(text(c.item[i].object, "reason"), "Paused") &&
+                !strcmp(text(c.item[i].object, "involvedObject.uid"), text(paused, "metadata.uid"));
+    assert_true(told);
 }
 
 static void what_befell_a_pod_is_told_of_the_ingress_that_routes_to_it(void **state) {
@@ -370,6 +397,8 @@ int main(void) {
             a_service_shows_the_raw_port_that_was_given_and_why_it_is_shut, composed, decomposed),
         cmocka_unit_test_setup_teardown(pods_are_found_as_the_workers_see_them_or_by_the_selector,
                                         composed, decomposed),
+        cmocka_unit_test_setup_teardown(containers_are_pods_that_say_whose_word_that_is, composed,
+                                        decomposed),
         cmocka_unit_test_setup_teardown(what_befell_a_pod_is_told_of_the_ingress_that_routes_to_it,
                                         composed, decomposed),
         cmocka_unit_test_setup_teardown(a_secret_is_read_as_base64_however_it_was_written, composed,

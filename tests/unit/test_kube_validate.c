@@ -248,17 +248,17 @@ static void how_strict_is_one_of_three_words(void **state) {
 
 /* ---- blame.h ---- */
 
-static const char drop_text[] = "apiVersion: v1\n"             /* 1 */
-                                "kind: Pod\n"                  /* 2 */
-                                "metadata: {name: other}\n"    /* 3 */
-                                "---\n"                        /* 4 */
-                                "apiVersion: v1\n"             /* 5 */
-                                "kind: Service\n"              /* 6 */
-                                "metadata: {name: web}\n"      /* 7 */
-                                "spec:\n"                      /* 8 */
-                                "  ports:\n"                   /* 9 */
-                                "  - {port: 70000, name: a}\n" /* 10 */
-                                "  selector: {app: \"1\"}\n";  /* 11 */
+static const char drop_text[] = "apiVersion: v1\n"                                         /* 1 */
+                                "kind: Pod\n"                                              /* 2 */
+                                "metadata: {name: other}\n"                                /* 3 */
+                                "---\n"                                                    /* 4 */
+                                "apiVersion: v1\n"                                         /* 5 */
+                                "kind: Service\n"                                          /* 6 */
+                                "metadata: {name: web, annotations: {ringress/hold: x}}\n" /* 7 */
+                                "spec:\n"                                                  /* 8 */
+                                "  ports:\n"                                               /* 9 */
+                                "  - {port: 70000, name: a}\n"                             /* 10 */
+                                "  selector: {app: \"1\"}\n";                              /* 11 */
 
 static const struct blamed web = {"v1",      "Service",           "web", "conf.d/acme/s.yaml",
                                   drop_text, sizeof drop_text - 1};
@@ -284,8 +284,20 @@ static void an_error_of_the_drop_becomes_a_field(void **state) {
     blames(10, 5, "name is missing",
            "[{'reason':'FieldValueRequired','field':'spec.ports[0].name',"
            "'message':'Required value'}]");
+    blames(9, 3, "selector is missing", /* where the map begins, and its first key */
+           "[{'reason':'FieldValueRequired','field':'spec.selector','message':'Required value'}]");
+    blames(9, 3, "ports: too many",
+           "[{'reason':'FieldValueInvalid','field':'spec.ports','message':'Invalid value: too "
+           "many'}]");
+    blames(5, 1, "nothing selects it",
+           "[{'reason':'FieldValueInvalid','message':'Invalid value: nothing selects it'}]");
     blames(7, 11, "uid is missing",
            "[{'reason':'FieldValueRequired','field':'metadata.uid','message':'Required value'}]");
+    blames(7, 52, "ringress/hold: odd",
+           "[{'reason':'FieldValueInvalid','field':'metadata.annotations[ringress/hold]',"
+           "'message':'Invalid value: \\'x\\': odd'}]");
+    blames(0, 0, "a file is broken",
+           "[{'reason':'FieldValueInvalid','message':'a file is broken'}]");
     blames(3, 11, "somebody else's",
            "[{'reason':'FieldValueInvalid','message':'s.yaml:3:11: somebody else\\u0027s'}]");
 }
