@@ -148,6 +148,8 @@ static bool on_head(struct client *c, const struct http_request *r) {
         refusal = status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized");
     else if (!client_admit(c, x->tenant))
         refusal = too_many("connections");
+    else if (!client_may_hold(c))
+        refusal = too_many("answers under way");
     else if (!takes_request(x->tenant))
         refusal = too_many("requests");
     if (refusal)
@@ -291,6 +293,8 @@ static void read_answer(struct asker *a, struct follow *f) {
     struct exchange *x = (struct exchange *)((char *)a - offsetof(struct exchange, asker));
     if (!f || !token_is_good(x->token, time(NULL))) /* that may have changed meanwhile */
         reply_status(x, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
+    else if (!client_may_hold(x->client)) /* nor has that waited */
+        reply_status(x, too_many("answers under way"));
     else if (*x->target.name)
         get_answer(x, f);
     else if (target_flag(&x->target, "watch"))
