@@ -299,6 +299,26 @@ def test_the_proxy_shows_a_tenant_its_own_containers_with_their_public_ports(tmp
                 assert b"theirs" not in said
 
 
+def test_the_proxy_tells_no_events_of_a_container_that_has_gone_over_to_another_tenant(tmp_path):
+    with docked(tmp_path, TWO, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
+        d.start("roamer", {}, {"acme-net": "10.11.0.2"})
+        d.start("own", {}, {"acme-net": "10.11.0.3"})
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(str(path))
+            s.sendall(b"GET /events HTTP/1.1\r\nHost: docker\r\n\r\n")
+            said = s.recv(65536)
+            eventually(lambda: len(d.listeners) == 2)
+            time.sleep(0.1)
+            d.move("roamer", {"globex-net": "10.12.0.2"})
+            d.change("roamer", "pause", status="paused")
+            d.stop("roamer")
+            d.stop("own")
+            while b"own" not in said:
+                said += s.recv(65536)
+            assert b"disconnect" in said and b"roamer" not in said, said
+
+
 def test_the_proxy_lets_nothing_through_but_what_is_on_its_list(tmp_path):
     with docked(tmp_path, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
         assert ask(path, "HEAD /_ping")[0] == 200 and ask(path, "GET /v1.30/version")[0] == 200
