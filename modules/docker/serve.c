@@ -381,6 +381,8 @@ static bool request_answer(struct client *c) {
         return refuse(c, 403, "this socket only shows containers and events");
     if (question == QUESTION_INFO && filtered && !call->all)
         return refuse(c, 403, "this engine has more than one tenant");
+    if (question == QUESTION_LIST && filtered && path_names_one(&asked))
+        return refuse(c, 403, "no list before or since a container: it may be another tenant's");
     if (question != QUESTION_EVENTS)
         return asked_answer(c, &asked);
     events_answer(c, &asked);
