@@ -21,7 +21,12 @@
 #include <strings.h>
 #include <time.h>
 
-enum { BURST = 4 /* times requests_per_second */ };
+enum {
+    BURST = 4, /* times requests_per_second */
+    COST =
+        4, /* what an answer took is paid for so many times: a quarter of this thread is a tenant's */
+    DEBT_MOST = 4 /* bursts */
+};
 
 struct exchange { /* of a client, from its head to its end */
     struct asker asker;
@@ -107,26 +112,49 @@ static bool is_health(const struct http_request *r) {
            !strcmp(r->target, "/readyz");
 }
 
-static bool takes_request(const char *tenant) {
+static double burst(void) {
+    return (double)conf->requests_per_second * BURST;
+}
+
+static double earned(int64_t ms) {
+    return (double)ms * (double)conf->requests_per_second / 1000;
+}
+
+/* As it is now; NULL: no memory. */
+static struct bucket *bucket_need(const char *tenant) {
     int64_t now = server_now_ms();
-    double most = (double)conf->requests_per_second * BURST;
     struct bucket *b = map_get(&buckets, tenant);
     if (!b) {
         b = malloc(sizeof *b);
         if (!b || !map_put(&buckets, tenant, b)) {
             free(b);
-            return false;
+            return NULL;
         }
-        *b = (struct bucket){most, now};
+        *b = (struct bucket){burst(), now};
     }
-    b->left += (double)(now - b->at_ms) * (double)conf->requests_per_second / 1000;
+    b->left += earned(now - b->at_ms);
     b->at_ms = now;
-    if (b->left > most)
-        b->left = most;
-    if (b->left < 1)
+    if (b->left > burst())
+        b->left = burst();
+    return b;
+}
+
+static bool takes_request(const char *tenant) {
+    struct bucket *b = bucket_need(tenant);
+    if (!b || b->left < 1)
         return false;
     b->left--;
     return true;
+}
+
+/* All tenants are answered by one thread: who has much to be shown is shown it less often. */
+static void answer_pays(const char *tenant, int64_t ms) {
+    struct bucket *b = bucket_need(tenant);
+    if (!b)
+        return;
+    b->left -= COST * earned(ms);
+    if (b->left < -DEBT_MOST * burst())
+        b->left = -DEBT_MOST * burst();
 }
 
 static json_t *too_many(const char *of_what) {
@@ -291,6 +319,7 @@ static void watch_answer(struct exchange *x, struct follow *f) {
 /* kubectl watches one object by its name: that is a list with a field selector, but may come this way, too. */
 static void read_answer(struct asker *a, struct follow *f) {
     struct exchange *x = (struct exchange *)((char *)a - offsetof(struct exchange, asker));
+    int64_t begun = server_now_ms();
     if (!f || !token_is_good(x->token, time(NULL))) /* that may have changed meanwhile */
         reply_status(x, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
     else if (!client_may_hold(x->client)) /* nor has that waited */
@@ -301,6 +330,7 @@ static void read_answer(struct asker *a, struct follow *f) {
         watch_answer(x, f);
     else
         list_answer(x, f);
+    answer_pays(x->tenant, server_now_ms() - begun);
 }
 
 static bool selectors_judge(struct exchange *x) {
