@@ -326,7 +326,7 @@ static void read_answer(struct asker *a, struct follow *f) {
         reply_status(x, too_many("answers under way"));
     else if (*x->target.name)
         get_answer(x, f);
-    else if (target_flag(&x->target, "watch"))
+    else if (target_flag(&x->target, "watch") && strcmp(x->request->method, "HEAD") != 0)
         watch_answer(x, f);
     else
         list_answer(x, f);

@@ -432,6 +432,11 @@ def test_what_is_no_request_is_refused_and_who_says_nothing_is_let_go_of(e, acme
     assert said(b"GET /version HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431")
     assert said(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n" + token + b"\r\n").startswith(b"HTTP/1.1 431")
     assert said(b"GET /version HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + token + b"\r\n").startswith(b"HTTP/1.1 400")
+    with stranger(acme) as s:  # no answer to HEAD has a body, or whoever stands between takes it for the next answer
+        s.sendall(b"HEAD /api/v1/pods?watch=1 HTTP/1.1\r\nHost: x\r\n" + token + b"\r\n")
+        assert b"Content-Length" in s.recv(2000)
+        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert s.recv(2000).startswith(b"HTTP/1.1 200")
     with socket.create_connection((acme.host, int(acme.port)), 15) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\n\r\n")  # not TLS
         with contextlib.suppress(ConnectionResetError):
