@@ -23,8 +23,8 @@
 
 enum {
     BURST = 4, /* times requests_per_second */
-    COST =
-        4, /* what an answer took is paid for so many times: a quarter of this thread is a tenant's */
+    COST = 4,  /* times as much is paid for an answer as it took: a quarter of it all */
+    WATCH_S_MOST = 366 * 86400,
     DEBT_MOST = 4 /* bursts */
 };
 
@@ -286,9 +286,14 @@ static bool version_read(const char *text, uint64_t *ret) {
     return !*end;
 }
 
+/* 0: as long as we like. */
+static int64_t seconds_read(const char *text) {
+    int64_t s = text ? strtoll(text, NULL, 10) : 0;
+    return s < 0 ? 0 : s < WATCH_S_MOST ? s : WATCH_S_MOST;
+}
+
 static void watch_answer(struct exchange *x, struct follow *f) {
     const struct target *t = &x->target;
-    const char *timeout = target_query(t, "timeoutSeconds");
     bool wants_initial = target_flag(t, "sendInitialEvents"), gone;
     struct watch_wish wish = {.kind = x->kind,
                               .labels = target_query(t, "labelSelector"),
@@ -298,15 +303,13 @@ static void watch_answer(struct exchange *x, struct follow *f) {
                               .include = include_of(t),
                               .initial_ends = wants_initial,
                               .bookmarks = target_flag(t, "allowWatchBookmarks"),
-                              .timeout_ms = timeout ? strtol(timeout, NULL, 10) * 1000 : 0};
+                              .timeout_ms = seconds_read(target_query(t, "timeoutSeconds")) * 1000};
     if (!version_read(target_query(t, "resourceVersion"), &wish.version)) {
         reply_status(
             x, status_failure(400, "BadRequest", NULL, NULL, "resourceVersion: invalid value"));
         return;
     }
     wish.initial = wants_initial || !wish.version;
-    if (wish.timeout_ms < 0)
-        wish.timeout_ms = 0;
     x->watch = watch_begin(x->client, f, &wish, &gone);
     if (!x->watch)
         reply_status(x,
