@@ -16,7 +16,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LOCK_TRIES = 100, LOCK_REST_NS = 2000000 };
 
 static const char beside[] = ".ringress.tmp";
 
@@ -190,6 +193,7 @@ static enum object_done both_plan(const struct object_place *at, const char *tex
     if (!object_find(at, &p->after, &found, &lists, err))
         return OBJECT_FAILED;
     bool good = true;
+    p->secret &= !found.source || !p->before.drop.folder; /* who can read it could before */
     if (found.source)
         good = change_plan(at, p, &found, text, length, err);
     else if (text)
@@ -293,7 +297,7 @@ static bool file_holds(int dir, const char *name, const struct source *wanted) {
 static mode_t mode_of(int dir, const char *name, bool secret) {
     struct stat st;
     if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode))
-        return st.st_mode & 0777;
+        return st.st_mode & (secret ? 0600 : 0777);
     return secret ? 0600 : 0644;
 }
 
@@ -441,10 +445,21 @@ static void leftovers_finish(struct object_plan *p, int root) {
     free(was);
 }
 
+/* Other writers are done in a moment; but anybody who may read the folder may hold the lock, for as long as he likes. */
+static bool lock_take(int root) {
+    const struct timespec rest = {.tv_nsec = LOCK_REST_NS};
+    for (int i = 0; flock(root, LOCK_EX | LOCK_NB); i++) {
+        if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+            return false;
+        nanosleep(&rest, NULL);
+    }
+    return true;
+}
+
 enum object_done object_commit(struct object_plan *p, struct err *err) {
     enum object_done done = OBJECT_FAILED;
     int root = open(p->conf_d, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0 || flock(root, LOCK_EX)) {
+    if (root < 0 || !lock_take(root)) {
         said(err, p->conf_d, "can't be locked");
     } else {
         leftovers_finish(p, root);

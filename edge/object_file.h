@@ -8,7 +8,7 @@
  * around it stay. One that is new gets a file. tenant.yaml and compose files are the operator's and are never written; no
  * link is followed; a tenant that was NAME.yaml becomes NAME/ in one step that is seen whole (drop.h).
  *
- * Nobody's work is lost: writers of the edge wait for each other (a lock on conf.d), and a file that somebody else changed since
+ * Nobody's work is lost: writers of the edge wait for each other (a lock on conf.d, but not for long), and a file that somebody else changed since
  * the plan is put back as it was: the answer is OBJECT_CHANGED, and the plan is to be made again. Not seen is only somebody who
  * still writes into the old file at that moment; watch_busy tells.
  */
@@ -19,7 +19,7 @@ struct object_place {
     const char *conf_d, *tenant;
     const char *api_version, *kind, *name;
     const char *file_name; /* of a new one: KIND.NAME.yaml, as the caller has checked */
-    bool secret;           /* a new file is 0600, not 0644 */
+    bool secret;           /* the file it comes into is 0600 */
 };
 
 struct object_plan {

@@ -6,6 +6,7 @@
 #include "modules/docker/path.h"
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SEGMENTS_MOST = 4, SEGMENT_MOST = 255 };
@@ -91,4 +92,25 @@ enum question path_read(const char *method, const char *target, struct asked_pat
         at += (size_t)snprintf(ret->ask + at, sizeof ret->ask - at, "/%s", s.text[i]);
     snprintf(ret->ask + at, sizeof ret->ask - at, "%s", query);
     return ret->question = q;
+}
+
+/* As the engine will read it: %XX and + are what they stand for. */
+static void query_decode(const char *query, char *out) {
+    for (; *query; query++) {
+        char hex[3] = {0}, *end = hex;
+        if (*query == '%' && query[1])
+            memcpy(hex, query + 1, 2);
+        long c = strtol(hex, &end, 16);
+        bool coded = end == hex + 2 && c;
+        *out++ = coded ? (char)c : *query == '+' ? ' ' : *query;
+        query += coded ? 2 : 0;
+    }
+    *out = 0;
+}
+
+bool path_names_one(const struct asked_path *asked) {
+    char query[sizeof asked->ask];
+    query_decode(strchr(asked->ask, '?') ? strchr(asked->ask, '?') : "", query);
+    /* within JSON a backslash could hide either */
+    return strcasestr(query, "before") || strcasestr(query, "since") || strchr(query, '\\');
 }

@@ -21,3 +21,5 @@ struct asked_path {
     char ask[4096];  /* what the engine is to be asked, with version and query */
 };
 enum question path_read(const char *method, const char *target, struct asked_path *ret);
+/* Does its query make a list depend on a container that it names? Whether there is one of that name would be told. */
+bool path_names_one(const struct asked_path *);

@@ -232,37 +232,64 @@ static void line_lost(void *user) {
     ((struct telling *)user)->broken = true;
 }
 
-static bool container_is_shown(struct telling *t, const char *id) {
+static void known_put(struct telling *t, const char *id, bool shown) {
+    if (map_get(&t->known, id) || t->known.count < KNOWN_MOST)
+        map_put(&t->known, id, shown ? &yes : &no);
+}
+
+/* Asks the engine; of one that is gone what was known of it stands. */
+static bool container_look(struct telling *t, const char *id) {
     const struct proxy *p = t->c->proxy;
     const struct shown s = {&p->engine, p->call->tenant, NULL, NULL, false};
     char path[100];
     struct reply r;
     struct err err;
-    const void *known = map_get(&t->known, id);
-    if (known)
-        return known == &yes;
     snprintf(path, sizeof path, "/containers/%s/json", id);
     bool asked = line_get(t->c->line, path, REPLY_MOST, &r, &err) && r.status == 200;
     json_t *inspected = asked ? json_bounded(r.body, r.length) : NULL;
-    bool shown = json_is_object(inspected) && shown_is(&s, inspected);
-    if (inspected && t->known.count < KNOWN_MOST)
-        map_put(&t->known, id, shown ? &yes : &no);
+    bool shown = inspected ? json_is_object(inspected) && shown_is(&s, inspected)
+                           : map_get(&t->known, id) == &yes;
+    if (inspected)
+        known_put(t, id, shown);
     json_decref(inspected);
     reply_fini(&r);
     return shown;
+}
+
+static bool container_is_shown(struct telling *t, const char *id) {
+    const void *known = map_get(&t->known, id);
+    return known ? known == &yes : container_look(t, id);
+}
+
+/* A container may go over to another tenant: whose it was sees it leave, and nothing more. What it does on networks of others is
+ * not told, and to join one of these is to be theirs, or nobody's. */
+static bool joining_is_shown(struct telling *t, const char *id, const json_t *event) {
+    const struct proxy *p = t->c->proxy;
+    const char *network =
+        json_text(json_object_get(json_object_get(event, "Actor"), "Attributes"), "name");
+    const char *owner = engine_network_tenant(&p->engine, network);
+    bool others = owner && strcmp(owner, p->call->tenant) != 0;
+    bool was = map_get(&t->known, id) == &yes;
+    if (others && !strcmp(json_text(event, "Action"), "connect")) {
+        known_put(t, id, false);
+        return false;
+    }
+    return (container_look(t, id) || was) && !others;
 }
 
 static bool event_is_shown(struct telling *t, const char *line, size_t length) {
     json_t *event = json_bounded(line, length);
     const json_t *actor = json_object_get(event, "Actor");
     const char *type = json_text(event, "Type"), *id = "";
-    if (!strcmp(type, "container"))
-        id = json_text(actor, "ID");
-    else if (!strcmp(type, "network"))
+    bool all = !t->c->proxy->call->tenant || t->c->proxy->engine.tenant;
+    bool joins = !strcmp(type, "network");
+    if (joins)
         id = json_text(json_object_get(actor, "Attributes"), "container");
-    bool shown =
-        json_is_object(event) && (!t->c->proxy->call->tenant || t->c->proxy->engine.tenant ||
-                                  (id_good(id) && container_is_shown(t, id)));
+    else if (!strcmp(type, "container"))
+        id = json_text(actor, "ID");
+    bool shown = json_is_object(event) && all;
+    if (!all && id_good(id))
+        shown = joins ? joining_is_shown(t, id, event) : container_is_shown(t, id);
     json_decref(event);
     return shown;
 }
@@ -354,6 +381,8 @@ static bool request_answer(struct client *c) {
         return refuse(c, 403, "this socket only shows containers and events");
     if (question == QUESTION_INFO && filtered && !call->all)
         return refuse(c, 403, "this engine has more than one tenant");
+    if (question == QUESTION_LIST && filtered && path_names_one(&asked))
+        return refuse(c, 403, "no list before or since a container: it may be another tenant's");
     if (question != QUESTION_EVENTS)
         return asked_answer(c, &asked);
     events_answer(c, &asked);

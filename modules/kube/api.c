@@ -23,7 +23,12 @@
 #include <strings.h>
 #include <time.h>
 
-enum { BURST = 4 /* times requests_per_second */ };
+enum {
+    BURST = 4, /* times requests_per_second */
+    COST = 4,  /* times as much is paid for an answer as it took: a quarter of it all */
+    WATCH_S_MOST = 366 * 86400,
+    DEBT_MOST = 4 /* bursts */
+};
 
 struct exchange { /* of a client, from its head to its end */
     struct asker asker;
@@ -110,26 +115,49 @@ static bool is_health(const struct http_request *r) {
            !strcmp(r->target, "/readyz");
 }
 
-static bool takes_request(const char *tenant) {
+static double burst(void) {
+    return (double)conf->requests_per_second * BURST;
+}
+
+static double earned(int64_t ms) {
+    return (double)ms * (double)conf->requests_per_second / 1000;
+}
+
+/* As it is now; NULL: no memory. */
+static struct bucket *bucket_need(const char *tenant) {
     int64_t now = server_now_ms();
-    double most = (double)conf->requests_per_second * BURST;
     struct bucket *b = map_get(&buckets, tenant);
     if (!b) {
         b = malloc(sizeof *b);
         if (!b || !map_put(&buckets, tenant, b)) {
             free(b);
-            return false;
+            return NULL;
         }
-        *b = (struct bucket){most, now};
+        *b = (struct bucket){burst(), now};
     }
-    b->left += (double)(now - b->at_ms) * (double)conf->requests_per_second / 1000;
+    b->left += earned(now - b->at_ms);
     b->at_ms = now;
-    if (b->left > most)
-        b->left = most;
-    if (b->left < 1)
+    if (b->left > burst())
+        b->left = burst();
+    return b;
+}
+
+static bool takes_request(const char *tenant) {
+    struct bucket *b = bucket_need(tenant);
+    if (!b || b->left < 1)
         return false;
     b->left--;
     return true;
+}
+
+/* All tenants are answered by one thread: who has much to be shown is shown it less often. */
+static void answer_pays(const char *tenant, int64_t ms) {
+    struct bucket *b = bucket_need(tenant);
+    if (!b)
+        return;
+    b->left -= COST * earned(ms);
+    if (b->left < -DEBT_MOST * burst())
+        b->left = -DEBT_MOST * burst();
 }
 
 static json_t *too_many(const char *of_what) {
@@ -151,6 +179,8 @@ static bool on_head(struct client *c, const struct http_request *r) {
         refusal = status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized");
     else if (!client_admit(c, x->tenant))
         refusal = too_many("connections");
+    else if (!client_may_hold(c))
+        refusal = too_many("answers under way");
     else if (!takes_request(x->tenant))
         refusal = too_many("requests");
     if (refusal)
@@ -282,9 +312,14 @@ static bool version_read(const char *text, uint64_t *ret) {
     return !*end;
 }
 
+/* 0: as long as we like. */
+static int64_t seconds_read(const char *text) {
+    int64_t s = text ? strtoll(text, NULL, 10) : 0;
+    return s < 0 ? 0 : s < WATCH_S_MOST ? s : WATCH_S_MOST;
+}
+
 static void watch_answer(struct exchange *x, struct follow *f) {
     const struct target *t = &x->target;
-    const char *timeout = target_query(t, "timeoutSeconds");
     bool wants_initial = target_flag(t, "sendInitialEvents"), gone;
     struct watch_wish wish = {.kind = x->kind,
                               .labels = target_query(t, "labelSelector"),
@@ -294,15 +329,13 @@ static void watch_answer(struct exchange *x, struct follow *f) {
                               .include = include_of(t),
                               .initial_ends = wants_initial,
                               .bookmarks = target_flag(t, "allowWatchBookmarks"),
-                              .timeout_ms = timeout ? strtol(timeout, NULL, 10) * 1000 : 0};
+                              .timeout_ms = seconds_read(target_query(t, "timeoutSeconds")) * 1000};
     if (!version_read(target_query(t, "resourceVersion"), &wish.version)) {
         reply_status(
             x, status_failure(400, "BadRequest", NULL, NULL, "resourceVersion: invalid value"));
         return;
     }
     wish.initial = wants_initial || !wish.version;
-    if (wish.timeout_ms < 0)
-        wish.timeout_ms = 0;
     x->watch = watch_begin(x->client, f, &wish, &gone);
     if (!x->watch)
         reply_status(x,
@@ -315,14 +348,18 @@ static void watch_answer(struct exchange *x, struct follow *f) {
 /* kubectl watches one object by its name: that is a list with a field selector, but may come this way, too. */
 static void read_answer(struct asker *a, struct follow *f) {
     struct exchange *x = (struct exchange *)((char *)a - offsetof(struct exchange, asker));
+    int64_t begun = server_now_ms();
     if (!f || !token_is_good(x->token, time(NULL))) /* that may have changed meanwhile */
         reply_status(x, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
+    else if (!client_may_hold(x->client)) /* nor has that waited */
+        reply_status(x, too_many("answers under way"));
     else if (*x->target.name)
         get_answer(x, f);
-    else if (target_flag(&x->target, "watch"))
+    else if (target_flag(&x->target, "watch") && strcmp(x->request->method, "HEAD") != 0)
         watch_answer(x, f);
     else
         list_answer(x, f);
+    answer_pays(x->tenant, server_now_ms() - begun);
 }
 
 static bool selectors_judge(struct exchange *x) {

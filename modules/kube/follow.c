@@ -18,7 +18,7 @@
 
 enum {
     FRESH_FACTOR =
-        9, /* who has much to be told of is looked at less often: the control thread is everybody's */
+        9, /* who has much to be told of is looked at less often: the control thread is everybody's, and so is this one */
     LIVE_MS = 2000,      /* pods and ports of watched tenants are looked at so often */
     LIVE_PER_BEAT = 8,   /* and that many of them at a time */
     COLD_MS = 20000,     /* objects of a tenant nobody asks about are let go */
@@ -392,11 +392,12 @@ static void fetch_done(struct job *j) {
     struct follow *f = map_get(&by_name, fetch->name);
     if (f) {
         bool news = known_renew(f, fetch);
+        int64_t begun = server_now_ms();
         f->fetching = false;
-        f->fetched_ms = server_now_ms();
-        f->fresh_ms = FOLLOW_FRESH_MS + fetch->took_ms * FRESH_FACTOR;
         if (news)
             objects_renew(f);
+        f->fetched_ms = server_now_ms();
+        f->fresh_ms = FOLLOW_FRESH_MS + (fetch->took_ms + f->fetched_ms - begun) * FRESH_FACTOR;
         struct asker *ready = f->waiting;
         f->waiting = f->later;
         f->later = NULL;

@@ -150,7 +150,7 @@ static void request_clear(struct http *h) {
     h->request = (struct http_request){.method = ""};
     h->body_room = h->head_length = h->field_length = 0;
     h->value = NULL;
-    h->head_done = false;
+    h->head_done = h->begun = false;
 }
 
 void http_init(struct http *h, size_t body_most) {
@@ -168,6 +168,7 @@ enum http_answer http_feed(struct http *h, const char *data, size_t length, size
     if (llhttp_get_errno(&h->parser) == HPE_PAUSED)
         llhttp_resume(&h->parser);
     h->answer = GOT_MORE;
+    h->begun |= length > 0;
     llhttp_errno_t error = llhttp_execute(&h->parser, data, length);
     *ret_taken = length;
     if (error == HPE_OK)
@@ -182,5 +183,5 @@ void http_next(struct http *h) {
 }
 
 bool http_is_idle(const struct http *h) {
-    return !h->head_length && !h->head_done;
+    return !h->begun;
 }

@@ -36,6 +36,7 @@ struct http {
     char *value;    /* where its value goes, or NULL */
     size_t value_room;
     enum http_answer answer; /* why the parser stopped */
+    bool begun;              /* something came, if only an empty line before it */
     bool head_done;
 };
 

@@ -7,6 +7,7 @@
 #include "core/control_host.h"
 #include "core/map.h"
 #include "core/module.h"
+#include "modules/kube/outgoing.h"
 #include "modules/kube/wire.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -32,9 +33,18 @@ enum {
     IDLE_MS = 120000,
     STUCK_MS = 30000,     /* without progress while there is something to write */
     STRANGERS_MOST = 256, /* that have not shown a token yet: the oldest goes */
+    STEPS = 32,           /* of one client, a request each, before others are looked at */
+    HELD_MOST =
+        32 << 20, /* of one tenant: bodies, and what is on its way out, but for one answer */
 };
 
 enum phase { PHASE_HANDSHAKE, PHASE_READ, PHASE_ANSWER, PHASE_STREAM, PHASE_LAST /* then close */ };
+
+struct crowd { /* a tenant's clients */
+    int64_t connections;
+    size_t held; /* by all of them */
+    char name[TENANT_MAX];
+};
 
 struct client {
     struct client *next, *previous;
@@ -44,13 +54,13 @@ struct client {
     uint32_t interest; /* of epoll */
     char *in;          /* what the parser has not taken, IN_MOST */
     size_t in_length;
-    char *out;
-    size_t out_length, out_sent, out_room;
+    struct outgoing out;
+    size_t held;      /* as its crowd has it */
     int64_t until_ms; /* 0: no limit */
     struct client *next_ready;
     bool keep_alive, wants_write, dead;
-    bool ready; /* in the list of those to be run */
-    char tenant[TENANT_MAX];
+    bool ready;          /* in the list of those to be run */
+    struct crowd *crowd; /* NULL: a stranger */
     void *slot;
 };
 
@@ -65,7 +75,8 @@ static struct {
     unsigned listeners, count, strangers, most;
     struct client *first, *last; /* in the order they came */
     struct client *ready_first, **ready_end;
-    struct map tenants;      /* name -> how many connections */
+    struct map crowds;       /* name -> struct crowd */
+    int64_t crowd_most;      /* connections of one */
     int64_t accept_again_ms; /* 0: listening */
     pthread_mutex_t lock;    /* over `paper` */
     struct paper paper;      /* to be used from now on; .chain NULL: none */
@@ -80,25 +91,54 @@ int64_t server_now_ms(void) {
 
 /* ---- clients ---- */
 
-static void tenant_count(const char *tenant, intptr_t by) {
-    intptr_t now = (intptr_t)map_get(&server.tenants, tenant) + by;
-    map_remove(&server.tenants, tenant);
-    if (now > 0)
-        map_put(&server.tenants, tenant, (void *)now);
+static struct crowd *crowd_need(const char *tenant) {
+    struct crowd *w = map_get(&server.crowds, tenant);
+    if (w || !(w = calloc(1, sizeof *w)))
+        return w;
+    snprintf(w->name, sizeof w->name, "%s", tenant);
+    if (map_put(&server.crowds, tenant, w))
+        return w;
+    free(w);
+    return NULL;
+}
+
+static void crowd_leave(struct client *c) {
+    struct crowd *w = c->crowd;
+    c->crowd = NULL;
+    if (!w) {
+        server.strangers--;
+        return;
+    }
+    w->held -= c->held;
+    if (--w->connections)
+        return;
+    map_remove(&server.crowds, w->name);
+    free(w);
 }
 
 bool client_admit(struct client *c, const char *tenant) {
-    if (!strcmp(c->tenant, tenant))
-        return true;
-    if ((intptr_t)map_get(&server.tenants, tenant) >= server.conf->tenant_connections)
+    struct crowd *w = crowd_need(tenant);
+    if (!w || w == c->crowd)
+        return w;
+    if (w->connections >= server.crowd_most)
         return false;
-    if (*c->tenant)
-        tenant_count(c->tenant, -1);
-    else
-        server.strangers--;
-    snprintf(c->tenant, sizeof c->tenant, "%s", tenant);
-    tenant_count(tenant, 1);
+    crowd_leave(c);
+    c->crowd = w;
+    w->connections++;
+    w->held += c->held;
     return true;
+}
+
+/* What it makes us keep. */
+static void held_count(struct client *c) {
+    size_t now = outgoing_left(&c->out) + c->http.request.body_length;
+    if (c->crowd)
+        c->crowd->held += now - c->held;
+    c->held = now;
+}
+
+bool client_may_hold(const struct client *c) {
+    return !c->crowd || c->crowd->held < HELD_MOST;
 }
 
 void **client_slot(struct client *c) {
@@ -113,16 +153,13 @@ static void client_unlink(struct client *c) {
 static void client_free(struct client *c) {
     server.events->gone(c);
     client_unlink(c);
-    if (*c->tenant)
-        tenant_count(c->tenant, -1);
-    else
-        server.strangers--;
+    crowd_leave(c);
     server.count--;
     atomic_store_explicit(&server.connections, server.count, memory_order_relaxed);
     wire_fini(&c->wire);
     http_fini(&c->http);
     free(c->in);
-    free(c->out);
+    outgoing_fini(&c->out);
     free(c);
 }
 
@@ -168,24 +205,14 @@ static struct client *client_new(int fd) {
 /* ---- writing ---- */
 
 static bool out_append(struct client *c, const char *data, size_t length) {
-    if (c->out_sent == c->out_length)
-        c->out_sent = c->out_length = 0;
-    if (c->out_length + length > c->out_room) {
-        size_t room = (c->out_length + length) * 2;
-        char *more = realloc(c->out, room);
-        c->dead |= !more;
-        if (!more)
-            return false;
-        c->out = more;
-        c->out_room = room;
-    }
-    memcpy(c->out + c->out_length, data, length);
-    c->out_length += length;
-    return true;
+    bool good = outgoing_add(&c->out, data, length);
+    c->dead |= !good;
+    held_count(c);
+    return good;
 }
 
 size_t client_queued(const struct client *c) {
-    return c->out_length - c->out_sent;
+    return outgoing_left(&c->out);
 }
 
 static void out_begun(struct client *c) {
@@ -245,6 +272,7 @@ void client_reply(struct client *c, const struct reply *r) {
     free(r->body);
     c->phase = c->keep_alive ? PHASE_READ : PHASE_LAST;
     http_next(&c->http);
+    held_count(c);
     out_begun(c);
 }
 
@@ -268,6 +296,7 @@ void client_stream_end(struct client *c) {
     out_append(c, "0\r\n\r\n", 5);
     c->phase = c->keep_alive ? PHASE_READ : PHASE_LAST;
     http_next(&c->http);
+    held_count(c);
     out_begun(c);
 }
 
@@ -276,21 +305,17 @@ static bool out_write(struct client *c) {
     while (client_queued(c)) {
         size_t n = client_queued(c), sent;
         enum wire_answer answer =
-            wire_write(&c->wire, c->out + c->out_sent, n < WRITE_MOST ? n : WRITE_MOST, &sent);
+            wire_write(&c->wire, outgoing_next(&c->out), n < WRITE_MOST ? n : WRITE_MOST, &sent);
         c->wants_write = answer == WIRE_WANTS_WRITE;
         if (answer == WIRE_BROKEN)
             c->dead = true;
         if (answer != WIRE_DONE)
             return false;
-        c->out_sent += sent;
+        outgoing_sent(&c->out, sent);
+        held_count(c);
         c->until_ms = server_now_ms() + STUCK_MS;
     }
-    c->out_sent = c->out_length = 0;
-    if (c->out_room > WRITE_MOST) { /* a big list is rare, and connections live long */
-        free(c->out);
-        c->out = NULL;
-        c->out_room = 0;
-    }
+    outgoing_rest(&c->out);
     return true;
 }
 
@@ -324,6 +349,8 @@ static void request_hand(struct client *c) {
 static void parsed(struct client *c, enum http_answer answer) {
     switch (answer) {
     case GOT_MORE:
+        if (!client_may_hold(c))
+            refuse(c, 429, "this tenant has too much under way\n");
         break;
     case GOT_HEAD:
         head_judge(c);
@@ -343,28 +370,37 @@ static void parsed(struct client *c, enum http_answer answer) {
     }
 }
 
+static enum http_answer feed(struct client *c, const char *data, size_t length, size_t *ret_taken) {
+    enum http_answer answer = http_feed(&c->http, data, length, ret_taken);
+    held_count(c);
+    parsed(c, answer);
+    return answer;
+}
+
+/* True: its next request may be looked at. */
+static bool may_parse(const struct client *c) {
+    return !c->dead && c->phase == PHASE_READ && !client_queued(c);
+}
+
 /* What came is parsed as far as a request that is to be answered first. */
 static void in_parse(struct client *c) {
     size_t at = 0, taken;
-    while (!c->dead && c->phase == PHASE_READ && at < c->in_length) {
-        if (http_is_idle(&c->http))
+    while (may_parse(c) && at < c->in_length) {
+        if (c->crowd && http_is_idle(&c->http)) /* a stranger's time runs on */
             c->until_ms = server_now_ms() + HEAD_MS;
-        enum http_answer answer = http_feed(&c->http, c->in + at, c->in_length - at, &taken);
+        enum http_answer answer = feed(c, c->in + at, c->in_length - at, &taken);
         at += taken;
-        parsed(c, answer);
         if (answer == GOT_MORE)
             break;
     }
     /* A request without a body is complete with the byte that ends its head. */
-    while (!c->dead && c->phase == PHASE_READ && c->http.head_done && at >= c->in_length) {
-        enum http_answer answer = http_feed(&c->http, "", 0, &taken);
-        if (answer == GOT_MORE)
+    while (may_parse(c) && c->http.head_done && at >= c->in_length)
+        if (feed(c, "", 0, &taken) == GOT_MORE)
             break;
-        parsed(c, answer);
-    }
     if (c->dead)
         return;
-    memmove(c->in, c->in + at, c->in_length - at);
+    if (at)
+        memmove(c->in, c->in + at, c->in_length - at);
     c->in_length -= at;
 }
 
@@ -414,11 +450,15 @@ static void idle_begin(struct client *c) {
     if (c->phase == PHASE_STREAM)
         c->until_ms = 0;
     else if (c->phase == PHASE_READ && http_is_idle(&c->http))
-        c->until_ms = server_now_ms() + (*c->tenant ? IDLE_MS : HEAD_MS);
+        c->until_ms = server_now_ms() + (c->crowd ? IDLE_MS : HEAD_MS);
 }
 
 static void turn(struct client *c) {
-    while (!c->dead) {
+    for (int steps = 0; !c->dead; steps++) {
+        if (steps == STEPS) { /* who says more than we can answer is not the only one */
+            client_later(c);
+            return;
+        }
         if (c->phase == PHASE_HANDSHAKE && !handshake(c))
             return;
         bool had = client_queued(c);
@@ -434,7 +474,7 @@ static void turn(struct client *c) {
             server.events->drained(c);
         if (c->dead || client_queued(c))
             continue;
-        if (c->phase == PHASE_READ && c->in_length) {
+        if (c->phase == PHASE_READ && (c->in_length || c->http.head_done)) {
             size_t before = c->in_length;
             in_parse(c);
             if (c->dead || c->in_length < before || client_queued(c))
@@ -457,12 +497,13 @@ static void client_run(struct client *c) {
         client_free(c);
 }
 
+/* Whoever comes into the list meanwhile has to wait for who has said something. */
 static void ready_run(void) {
-    while (server.ready_first) {
-        struct client *c = server.ready_first;
-        server.ready_first = c->next_ready;
-        if (!server.ready_first)
-            server.ready_end = &server.ready_first;
+    struct client *c = server.ready_first;
+    server.ready_first = NULL;
+    server.ready_end = &server.ready_first;
+    for (struct client *next; c; c = next) {
+        next = c->next_ready;
         c->ready = false;
         client_run(c);
     }
@@ -472,7 +513,7 @@ static void ready_run(void) {
 
 static void stranger_end(void) {
     struct client *c = server.first;
-    while (c && *c->tenant)
+    while (c && c->crowd)
         c = c->next;
     if (c)
         client_end(c);
@@ -576,7 +617,8 @@ static void *server_run(void *unused) {
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
     while (!server.ending) {
         int64_t now = server_now_ms();
-        int n = epoll_wait(server.epoll, &event, 1, beat > now ? (int)(beat - now) : 0);
+        bool waits = beat > now && !server.ready_first;
+        int n = epoll_wait(server.epoll, &event, 1, waits ? (int)(beat - now) : 0);
         if (n == 1)
             event_take(&event);
         ready_run();
@@ -615,11 +657,18 @@ static unsigned connections_most(const struct kube_conf *c) {
     return (unsigned)most;
 }
 
+/* Whatever there is, nobody has so many that others have none. */
+static int64_t crowd_most(const struct kube_conf *c) {
+    int64_t half = server.most / 2;
+    return c->tenant_connections < half ? c->tenant_connections : half;
+}
+
 bool server_start(const struct kube_conf *conf, const struct paper *paper,
                   const struct server_events *events, struct err *err) {
     server.conf = conf;
     server.events = events;
     server.most = connections_most(conf);
+    server.crowd_most = crowd_most(conf);
     server.ending = false;
     server.ready_end = &server.ready_first;
     server.ctx = wire_context(paper->chain, paper->key, err);
@@ -653,7 +702,7 @@ void server_stop(void) {
     wire_context_free(server.ctx);
     server.ctx = NULL;
     paper_fini(&server.paper);
-    map_fini(&server.tenants);
+    map_fini(&server.crowds);
 }
 
 void server_wake(void) {

@@ -4,7 +4,7 @@
  *   accept -> HANDSHAKE -> READ --request--> ANSWER (client_reply, at once or later) -> READ ...
  *                                        \-> STREAM (a watch: chunks until it ends or the client is gone)
  *
- * What a client may make us keep is bounded: head, body, queued answer, time. Callbacks and client_* calls: on this thread only.
+ * What a client may make us keep is bounded: head, body, queued answer, time; and of a tenant, connections and all of that together. Callbacks and client_* calls: on this thread only.
  */
 #pragma once
 #include "modules/kube/conf.h"
@@ -38,8 +38,10 @@ void client_stream(struct client *, const char *type);
 void client_chunk(struct client *, const char *data, size_t length);
 void client_stream_end(struct client *);
 size_t client_queued(const struct client *);
-/* Who it is, once known: "" before. False: this tenant has too many connections. */
+/* Who it is, once known. False: this tenant has too many connections. */
 bool client_admit(struct client *, const char *tenant);
+/* False: its tenant's clients make us keep as much as they may; who reads what was sent may ask again. */
+bool client_may_hold(const struct client *);
 void **client_slot(struct client *); /* for what is done for it; NULL at first */
 
 /* Starts the thread. False: *err. */

@@ -129,7 +129,8 @@ static void watch_end(struct watch *w) {
 /* True: all that is in the log was sent. */
 static bool log_send(struct watch *w) {
     const struct follow *f = w->follow;
-    while (w->serial < f->end && client_queued(w->client) < QUEUE_HIGH) {
+    while (w->serial < f->end && client_queued(w->client) < QUEUE_HIGH &&
+           client_may_hold(w->client)) {
         if (w->serial < f->first) {
             gone_send(w);
             w->over = true;
@@ -255,7 +256,8 @@ void watches_beat(void) {
         next = w->next_of_all;
         if (!w->over && watch_is_over(w, now, look))
             watch_end(w);
-        else if (!w->over && w->wish.bookmarks && now >= w->bookmark_ms)
+        else if (!w->over && (w->serial < w->follow->end || /* others of its tenant held too much */
+                              (w->wish.bookmarks && now >= w->bookmark_ms)))
             watch_pump(w);
     }
 }

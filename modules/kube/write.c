@@ -33,6 +33,7 @@ enum {
 struct put {
     struct job job;
     struct writing *writing; /* NULL: whoever asked is gone */
+    struct line *line;
     struct control_object object;
     char tenant[64], uid[64], api_version[API_VERSION_MAX], name[260], file_name[YAML_NAME_MAX + 1];
     char *text, *told;
@@ -40,10 +41,11 @@ struct put {
     int64_t took_ms;
 };
 
-struct
-    line { /* the writes of one tenant, one after the other: they would only get in each other's way */
+/* The writes of one tenant, one after the other: they would only get in each other's way. */
+struct line {
     struct writing *first, **last;
     bool going; /* the first one is */
+    bool busy;  /* the control thread has one of them, whether anybody still wants to know or not */
     int64_t not_before_ms;
     char tenant[64];
 };
@@ -74,7 +76,7 @@ static struct map lines;
 static void live_ask(struct writing *w);
 
 static void line_go(struct line *l) {
-    if (!l->first || l->going || server_now_ms() < l->not_before_ms)
+    if (!l->first || l->going || l->busy || server_now_ms() < l->not_before_ms)
         return;
     l->going = true;
     live_ask(l->first);
@@ -108,7 +110,7 @@ void writes_beat(void) {
         if (!l)
             continue;
         line_go(l);
-        if (l->first || now < l->not_before_ms)
+        if (l->first || l->busy || now < l->not_before_ms)
             continue;
         free(map_remove(&lines, l->tenant));
         return; /* slots have moved; the rest goes with the next beats */
@@ -349,6 +351,7 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
     p->job = (struct job){.run = put_run, .done = put_done, .lost = put_lost};
     p->text = text;
     p->writing = w;
+    p->line = w->line;
     w->put = p;
     snprintf(p->tenant, sizeof p->tenant, "%s", w->wish.tenant);
     snprintf(p->api_version, sizeof p->api_version, "%s",
@@ -371,6 +374,7 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
                                         .secret = !strcmp(w->wish.kind->kind, "Secret"),
                                         .dry_run = w->dry_run,
                                         .seen = f->objects_hash};
+    p->line->busy = true;
     desk_ask(&p->job);
 }
 
@@ -630,11 +634,15 @@ static void put_answer(struct writing *w, enum control_put answer, const char *t
 static void put_done(struct job *j) {
     struct put *p = (struct put *)j;
     struct writing *w = p->writing;
+    struct line *l = p->line;
     p->writing = NULL;
+    l->busy = false;
+    line_rest(l, p->took_ms);
     if (w) {
         w->put = NULL;
-        line_rest(w->line, p->took_ms);
         put_answer(w, p->answer, p->told);
+    } else {
+        line_go(l);
     }
     put_free(j);
 }

@@ -194,6 +194,16 @@ class Engine:
             gone = self.containers.pop(name)
         self.event(gone, "die", silent)
 
+    def move(self, name, networks):
+        """Off the networks it is on, then on these."""
+        with self.lock:
+            c = self.containers[name]
+            was, c.networks = c.networks, networks
+        for action, names in (("disconnect", was), ("connect", networks)):
+            for network in names:
+                self.say(json.dumps({"Type": "network", "Action": action, "scope": "local", "time": 1700000000,
+                                     "Actor": {"ID": "n" + network, "Attributes": {"container": c.id, "name": network}}}).encode() + b"\n")
+
     def change(self, name, action, **fields):
         """Any other event: health_status, pause, …"""
         with self.lock:

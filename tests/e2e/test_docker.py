@@ -225,13 +225,18 @@ def test_an_engine_that_hangs_or_is_not_there_keeps_nobody_from_starting(tmp_pat
 
 
 # ---- docker-proxy ----
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(str(path)) == 0
+
+
 @contextlib.contextmanager
 def proxied(e, tmp_path, *words, at=None):
     """The socket of `ringress docker-proxy`."""
     path = at or tmp_path / "proxy.sock"
     process = subprocess.Popen([BINARY, "docker-proxy", str(path), *words, "-c", str(e.yaml)], stderr=subprocess.PIPE, text=True)
     try:
-        eventually(lambda: path.exists() or process.poll() is not None)
+        eventually(lambda: listens(path) or process.poll() is not None)
         yield path
         assert process.poll() is None, process.stderr.read()
     finally:
@@ -297,6 +302,39 @@ def test_the_proxy_shows_a_tenant_its_own_containers_with_their_public_ports(tmp
                 while b"blithesome" not in said:
                     said += s.recv(65536)
                 assert b"theirs" not in said
+
+
+def test_the_proxy_tells_no_events_of_a_container_that_has_gone_over_to_another_tenant(tmp_path):
+    with docked(tmp_path, TWO, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
+        d.start("roamer", {}, {"acme-net": "10.11.0.2"})
+        d.start("own", {}, {"acme-net": "10.11.0.3"})
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(str(path))
+            s.sendall(b"GET /events HTTP/1.1\r\nHost: docker\r\n\r\n")
+            said = s.recv(65536)
+            eventually(lambda: len(d.listeners) == 2)
+            time.sleep(0.1)
+            d.move("roamer", {"globex-net": "10.12.0.2"})
+            d.change("roamer", "pause", status="paused")
+            d.stop("roamer")
+            d.stop("own")
+            while b"own" not in said:
+                said += s.recv(65536)
+            assert b"disconnect" in said and b"roamer" not in said, said
+
+
+def test_a_list_can_not_be_asked_for_by_somebody_elses_container(tmp_path):
+    """An engine says of one that is not there that it is not; of one that is, it sorts by it."""
+    with docked(tmp_path, TWO, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
+        asked = len(d.asked)
+        for query in ("before=theirs", "all=1&since=theirs", "sinc%65=x", 'filters=%7B%22before%22%3A%5B%22theirs%22%5D%7D',
+                      "filters=%7B%22%62efore%22%3A%5B%22theirs%22%5D%7D", "filters=%7B%22%5Cu0062efore%22%3A%5B%22theirs%22%5D%7D",
+                      "filters=(%27since%27:%27theirs%27)"):
+            assert ask(path, f"GET /v1.41/containers/json?{query}")[0] == 403, query
+        assert len(d.asked) == asked
+        for query in ("all=1", "size=1", "limit=0", "all=1&filters=%7B%22status%22%3A%7B%22running%22%3Atrue%7D%7D"):
+            assert ask(path, f"GET /v1.41/containers/json?{query}")[0] == 200, query
 
 
 def test_the_proxy_lets_nothing_through_but_what_is_on_its_list(tmp_path):

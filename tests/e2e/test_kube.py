@@ -3,13 +3,16 @@
 import contextlib
 import itertools
 import json
+import multiprocessing
 import re
 import socket
+import threading
 import time
+import urllib.request
 
 import pytest
 
-from edge import Edge, eventually
+from edge import PATIENCE, Edge, eventually
 from engine import Engine
 from kube import ALL, MODULES, Kube, base, needs_kubectl, sections
 from objects import ACME, GLOBEX, documents, grant, ingress, node_port, plain_ingress, pod, rule, secret, service
@@ -375,6 +378,100 @@ def test_more_requests_than_a_tenant_may_make_are_told_to_come_later(authority):
             c.close()
 
 
+def stranger(kube):
+    return kube.context.wrap_socket(socket.create_connection((kube.host, int(kube.port)), 15), server_hostname="localhost")
+
+
+def requests(e):
+    """So many it has been asked."""
+    text = urllib.request.urlopen(f"http://127.0.0.1:{e.admin_port}/metrics", timeout=PATIENCE).read().decode()
+    return int(re.search(r"^ringress_kube_requests_total (\d+)", text, re.M)[1])
+
+
+def test_who_has_much_to_be_shown_is_shown_it_less_often(authority):
+    many = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c{i}"}, "data": {f"k{n}": "v" for n in range(50)}} for i in range(1000)]
+    with Edge({"acme/tenant.yaml": documents(grant("acme")), "acme/many.yaml": documents(*many), "globex.yaml": documents(grant("globex"))},
+              **sections(requests_per_second=20)) as e:
+        acme, globex = Kube(e, "acme"), Kube(e, "globex")
+        codes = [acme.ask("GET", "/api/v1/configmaps")[0] for _ in range(60)]
+        assert codes[0] == 200 and 429 in codes
+        assert [globex.ask("GET", "/api/v1/configmaps")[0] for _ in range(60)] == [200] * 60
+
+
+def ask_without_end(kube):
+    with stranger(kube) as s:
+        asker = threading.Thread(target=lambda: [s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 400) for _ in itertools.count()])
+        asker.start()
+        while s.recv(1 << 20):
+            pass
+
+
+def test_who_asks_faster_than_is_answered_keeps_nobody_else_waiting(e, acme):
+    """Health needs no token: anybody may ask."""
+    flood = multiprocessing.get_context("fork").Process(target=ask_without_end, args=(acme,), daemon=True)
+    flood.start()
+    try:
+        time.sleep(0.5)
+        before = requests(e)
+        assert [acme.ask("GET", "/version")[0] for _ in range(5)] == [200] * 5
+        assert requests(e) - before < 20000
+    finally:
+        flood.kill()
+        flood.join()
+
+
+def test_one_tenant_never_has_all_connections(authority):
+    with Edge({"acme.yaml": documents(grant("acme")), "globex.yaml": documents(grant("globex"))}, **sections(connections=8)) as e:
+        acme, globex = Kube(e, "acme"), Kube(e, "globex")
+        held = [acme.connect() for _ in range(8)]
+        assert [acme.ask("GET", "/version", connection=c)[0] for c in held] == [200] * 4 + [429] * 4
+        assert globex.ask("GET", "/version")[0] == 200
+        for c in held:
+            c.close()
+
+
+def waits(kube, count, head, body=b""):
+    """So many of this request, whose answers nobody reads."""
+    sockets = []
+    for _ in range(count):
+        raw = socket.socket()
+        raw.settimeout(PATIENCE)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect((kube.host, int(kube.port)))
+        s = kube.context.wrap_socket(raw, server_hostname="localhost")
+        sockets.append(s)
+        with contextlib.suppress(OSError):  # it may be refused before all is said
+            s.sendall(f"{head} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {kube.token}\r\n".encode() + body)
+    return sockets
+
+
+def test_what_a_tenants_clients_do_not_read_is_kept_for_few_of_them(authority):
+    big = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"a": "x" * (3 << 20)}}
+    with Edge({"acme/tenant.yaml": documents(grant("acme")), "acme/big.yaml": documents(big),
+               "globex.yaml": documents(grant("globex"))}, **sections()) as e:
+        acme, globex = Kube(e, "acme"), Kube(e, "globex")
+        held = waits(acme, 30, "GET /api/v1/configmaps", b"\r\n")
+        codes = [s.recv(12)[-3:] for s in held]
+        assert b"200" in codes and b"429" in codes, codes
+        assert globex.ask("GET", "/api/v1/configmaps")[0] == 200
+        for s in held:
+            s.close()
+
+
+def test_bodies_that_never_end_are_kept_for_few_of_a_tenants_clients(authority):
+    with Edge({"acme.yaml": documents(grant("acme"))}, **sections()) as e:
+        acme = Kube(e, "acme")
+        body = b"Content-Length: 1000000\r\n\r\n" + b"x" * 999000
+        held = waits(acme, 60, "POST /api/v1/namespaces/default/services", body)
+        assert held[-1].recv(12).endswith(b"429")
+        held[0].settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            held[0].recv(12)
+        for s in held:
+            s.close()
+        assert eventually(lambda: acme.ask("GET", "/api/v1/services")[0] == 200)
+
+
 def test_what_is_no_request_is_refused_and_who_says_nothing_is_let_go_of(e, acme):
     def said(data):
         with socket.create_connection((acme.host, int(acme.port)), 15) as raw, acme.context.wrap_socket(raw, server_hostname="localhost") as s:
@@ -387,6 +484,13 @@ def test_what_is_no_request_is_refused_and_who_says_nothing_is_let_go_of(e, acme
     assert said(b"GET /version HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431")
     assert said(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n" + token + b"\r\n").startswith(b"HTTP/1.1 431")
     assert said(b"GET /version HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + token + b"\r\n").startswith(b"HTTP/1.1 400")
+    for seconds in ("99999999999999999", "9223372036854775807", "-5", "x"):
+        next(acme.watch(f"/api/v1/pods?watch=1&timeoutSeconds={seconds}"))
+    with stranger(acme) as s:  # no answer to HEAD has a body, or whoever stands between takes it for the next answer
+        s.sendall(b"HEAD /api/v1/pods?watch=1 HTTP/1.1\r\nHost: x\r\n" + token + b"\r\n")
+        assert b"Content-Length" in s.recv(2000)
+        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert s.recv(2000).startswith(b"HTTP/1.1 200")
     with socket.create_connection((acme.host, int(acme.port)), 15) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\n\r\n")  # not TLS
         with contextlib.suppress(ConnectionResetError):

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,6 +114,42 @@ static void a_new_object_gets_a_file_of_its_own(void **state) {
     assert_int_equal(stat(path_of("acme/secret.s.yaml"), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     gone("acme/.ringress.tmp");
+}
+
+static void a_secret_makes_the_file_it_comes_into_its_owners_alone(void **state) {
+    struct object_place at = {conf_d, "acme", "v1", "Secret", "s", "secret.s.yaml", true};
+    static const char secret[] = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
+    struct object_plan p;
+    struct err err;
+    struct stat st;
+    (void)state;
+    folder_lay();
+    lay("acme/secret.s.yaml", SERVICE("web", "")); /* somebody's idea of a name */
+    assert_int_equal(chmod(path_of("acme/secret.s.yaml"), 0644), 0);
+    assert_int_equal(object_plan(&at, secret, strlen(secret), &p, &err), OBJECT_DONE);
+    assert_int_equal(object_commit(&p, &err), OBJECT_DONE);
+    object_plan_fini(&p);
+    assert_int_equal(stat(path_of("acme/secret.s.yaml"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+/* Whoever may read the folder may lock it, and the control thread has more to do than to wait for him. */
+static void nobody_keeps_us_waiting_with_a_lock_on_the_folder(void **state) {
+    struct object_plan p;
+    struct err err;
+    (void)state;
+    folder_lay();
+    int other = open(conf_d, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    assert_int_equal(plan("web", SERVICE("web", ""), &p, &err), OBJECT_DONE);
+    alarm(10);
+    assert_int_equal(object_commit(&p, &err), OBJECT_FAILED);
+    assert_non_null(strstr(err.text, "locked"));
+    gone("acme/service.web.yaml");
+    close(other);
+    assert_int_equal(object_commit(&p, &err), OBJECT_DONE);
+    alarm(0);
+    object_plan_fini(&p);
 }
 
 static void an_object_is_changed_where_it_stands(void **state) {
@@ -374,6 +411,8 @@ static void what_is_not_there_is_said_to_be(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         STORY(a_new_object_gets_a_file_of_its_own),
+        STORY(a_secret_makes_the_file_it_comes_into_its_owners_alone),
+        STORY(nobody_keeps_us_waiting_with_a_lock_on_the_folder),
         STORY(an_object_is_changed_where_it_stands),
         STORY(a_file_of_that_name_that_holds_another_is_kept),
         STORY(a_file_becomes_a_folder_at_the_first_write),

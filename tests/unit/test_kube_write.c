@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * test_kube_write.c - whose turn it is to write: one of a tenant at a time, with rests, also when nobody waits for the answer.
+ * link: modules/kube/write.c modules/kube/apply.c modules/kube/body.c modules/kube/compose.c modules/kube/endpoints.c
+ * link: modules/kube/fault.c modules/kube/fieldset.c modules/kube/happenings.c modules/kube/kinds.c modules/kube/patch_json.c
+ * link: modules/kube/patch_merge.c modules/kube/proto.c modules/kube/selector.c modules/kube/shape.c modules/kube/status.c
+ * link: modules/kube/strict.c modules/kube/target.c modules/kube/validate.c modules/kube/words.c modules/kube/yaml_out.c kube_proto
+ */
+#include "core/control_host.h"
+#include "modules/kube/desk.h"
+#include "modules/kube/server.h"
+#include "modules/kube/tokens.h"
+#include "modules/kube/write.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- what is around it ---- */
+
+enum { PUT_MS = 100 };
+
+static struct follow tenant_now = {.name = "acme", .uid = "u", .there = true};
+static int64_t now_ms = 1000;
+static unsigned asked, written, answered;
+static struct job *posted;
+
+int64_t server_now_ms(void) {
+    return now_ms;
+}
+
+bool token_is_good(const char *id, int64_t now) {
+    (void)id, (void)now;
+    return true;
+}
+
+void follow_ask(const char *tenant, struct asker *a, bool anew) {
+    (void)tenant, (void)anew;
+    asked++;
+    a->ready(a, &tenant_now);
+}
+
+void follow_forget(struct asker *a) {
+    (void)a;
+}
+
+struct kept *follow_find(const struct follow *f, const char *kind, const char *name) {
+    (void)f, (void)kind, (void)name;
+    return NULL;
+}
+
+json_t *follow_known(const struct follow *f) {
+    (void)f;
+    return json_object();
+}
+
+json_t *blob_json(const struct blob *b) {
+    (void)b;
+    return NULL;
+}
+
+void follow_touched(const char *tenant) {
+    (void)tenant;
+}
+
+void desk_ask(struct job *j) {
+    assert_null(posted);
+    posted = j;
+}
+
+enum control_put control_object_put(const struct control_object *o, char **ret_told) {
+    (void)o;
+    *ret_told = NULL;
+    written++;
+    now_ms += PUT_MS;
+    return CONTROL_PUT_DONE;
+}
+
+/* ---- those who write ---- */
+
+struct author_of { /* a client that creates an object */
+    struct http_request request;
+    struct target target;
+    struct writing *writing;
+};
+
+static void answer(void *user, int code, json_t *value, const char *warnings) {
+    (void)user, (void)warnings;
+    assert_int_equal(code, 201);
+    json_decref(value);
+    answered++;
+}
+
+static void create(struct author_of *a) {
+    static const char path[] = "/api/v1/namespaces/default/services";
+    static char body[] = "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"ports\":[{\"port\":80}]}}";
+    assert_true(target_parse(path, sizeof path - 1, &a->target));
+    a->request = (struct http_request){.method = "POST",
+                                       .content_type = "application/json",
+                                       .body = body,
+                                       .body_length = sizeof body - 1};
+    write_begin(&(struct write_wish){.verb = VERB_CREATE,
+                                     .kind = kind_of_resource("", "v1", "services"),
+                                     .target = &a->target,
+                                     .request = &a->request,
+                                     .tenant = "acme",
+                                     .token = "t",
+                                     .answer = answer,
+                                     .user = a,
+                                     .slot = &a->writing});
+}
+
+static void control_runs(void) {
+    struct job *j = posted;
+    assert_non_null(j);
+    posted = NULL;
+    j->run(j);
+    j->done(j);
+}
+
+static int begin(void **state) {
+    (void)state;
+    asked = written = answered = 0;
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    writes_fini();
+    return 0;
+}
+
+static void one_of_a_tenant_writes_at_a_time_and_then_its_others_rest(void **state) {
+    struct author_of first = {.writing = NULL}, second = {.writing = NULL};
+    (void)state;
+    create(&first);
+    create(&second);
+    assert_int_equal(asked, 1);
+    control_runs();
+    assert_int_equal(answered, 1);
+    writes_beat();
+    assert_null(posted);
+    now_ms += 4 * PUT_MS;
+    writes_beat();
+    control_runs();
+    assert_int_equal(answered, 2);
+    assert_int_equal(written, 2);
+}
+
+/* Else whoever does not stay for the answer would have the control thread to himself. */
+static void it_is_the_same_when_who_wrote_does_not_wait_for_the_answer(void **state) {
+    struct author_of first = {.writing = NULL}, second = {.writing = NULL};
+    (void)state;
+    create(&first);
+    assert_non_null(posted);
+    struct job *of_first = posted;
+    write_forget(first.writing);
+    create(&second);
+    assert_int_equal(asked, 1);
+    assert_ptr_equal(posted, of_first);
+    control_runs();
+    writes_beat();
+    assert_int_equal(asked, 1);
+    assert_null(posted);
+    now_ms += 4 * PUT_MS;
+    writes_beat();
+    control_runs();
+    assert_int_equal(answered, 1);
+    assert_int_equal(written, 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(one_of_a_tenant_writes_at_a_time_and_then_its_others_rest,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(it_is_the_same_when_who_wrote_does_not_wait_for_the_answer,
+                                        begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
