@@ -21,8 +21,8 @@ static bool hash_of(const void *object, unsigned n, uint64_t *ret_hash) {
     const struct stored *s = object;
     if (n > s->name_count)
         return false;
-    *ret_hash =
-        n ? stored_name_hash(stored_uid(s), stored_name(s, n - 1)) : stored_id_hash(stored_id(s));
+    *ret_hash = n ? stored_name_hash(stored_uid(s).text, stored_name(s, n - 1))
+                  : stored_id_hash(stored_id(s).text);
     return true;
 }
 
@@ -73,7 +73,7 @@ static struct stored *find_id(const char *id) {
     struct index_walk walk = index_walk(&certificates, stored_id_hash(id));
     struct stored *s;
     while ((s = index_next(&walk)))
-        if (!strcmp(stored_id(s), id))
+        if (!strcmp(stored_id(s).text, id))
             return s;
     return NULL;
 }
@@ -97,7 +97,7 @@ static void stored_out(struct stored *s) {
 
 static bool stored_in(struct stored *s, struct err *err) {
     if (!index_add(&certificates, s))
-        return err_set(err, "certificate %s: out of memory", stored_id(s));
+        return err_set(err, "certificate %s: out of memory", stored_id(s).text);
     count++;
     bytes += malloc_usable_size(s);
     return true;

@@ -30,8 +30,8 @@ static bool started, stopping;
 static uint64_t loads, failures, wanted, served; /* written by the thread */
 
 unsigned want_line(const struct stored *s) {
-    const char *uid = stored_uid(s);
-    return hash_bytes(uid, strlen(uid)) % WANT_LINES;
+    const struct stored_text uid = stored_uid(s);
+    return hash_bytes(uid.text, strlen(uid.text)) % WANT_LINES;
 }
 
 /* ---- lines take turns ---- */

@@ -26,8 +26,8 @@ static size_t held[OWNERS];
 static struct identity *off; /* taken off the shelf, for the control thread; linked by next_dead */
 
 static unsigned owner_of(const struct stored *s) {
-    const char *uid = stored_uid(s);
-    return hash_bytes(uid, strlen(uid)) % OWNERS;
+    const struct stored_text uid = stored_uid(s);
+    return hash_bytes(uid.text, strlen(uid.text)) % OWNERS;
 }
 
 bool shelf_init(size_t n) {

@@ -2,6 +2,8 @@
  * stored.c - see stored.h. 100,000 of them lie in memory and few are ever asked for, so a path is kept as what it does not share:
  *
  *   /var/lib/ringress/acme/7f3a…/chain.pem, id 7f3a…  ->  folder 1 ("/var/lib/ringress/acme/"), "\1/chain.pem"
+ *
+ * and an id or a UID that is 32 hexadecimal digits, plain or with the dashes of a UUID, as the 16 bytes they say.
  */
 #include "core/stored.h"
 #include "core/control.h"
@@ -66,6 +68,82 @@ void stored_fini(void) {
     }
 }
 
+/* ---- ids and UIDs ---- */
+
+enum form { FORM_TEXT, FORM_PLAIN, FORM_DASHED, FORM_BITS = 2 };
+enum { DIGITS_BYTES = 16, DASHED_LENGTH = 36, PLAIN_LENGTH = 32 };
+
+static bool has_dash_before(enum form form, unsigned byte) {
+    return form == FORM_DASHED && (byte == 4 || byte == 6 || byte == 8 || byte == 10);
+}
+
+static void digits_print(enum form form, const uint8_t *byte, char *out) {
+    static const char digit[] = "0123456789abcdef";
+    for (unsigned i = 0; i < DIGITS_BYTES; i++) {
+        if (has_dash_before(form, i))
+            *out++ = '-';
+        *out++ = digit[byte[i] >> 4];
+        *out++ = digit[byte[i] & 15];
+    }
+    *out = 0;
+}
+
+static unsigned digit_value(char c) {
+    return c >= 'a' ? (unsigned)(c - 'a') + 10 : (unsigned)(c - '0') & 15;
+}
+
+/* How it can be kept: what is read back must be what was written. */
+static enum form digits_read(const char *text, uint8_t byte[DIGITS_BYTES]) {
+    char again[DASHED_LENGTH + 1];
+    size_t length = strlen(text);
+    enum form form = length == PLAIN_LENGTH    ? FORM_PLAIN
+                     : length == DASHED_LENGTH ? FORM_DASHED
+                                               : FORM_TEXT;
+    const char *at = text;
+    for (unsigned i = 0; form && i < DIGITS_BYTES; i++, at += 2) {
+        at += has_dash_before(form, i);
+        byte[i] = (uint8_t)(digit_value(at[0]) << 4 | (digit_value(at[1]) & 15));
+    }
+    if (!form)
+        return FORM_TEXT;
+    digits_print(form, byte, again);
+    return strcmp(again, text) ? FORM_TEXT : form;
+}
+
+static size_t kept_size(enum form form, const char *text) {
+    return form ? DIGITS_BYTES : strlen(text) + 1;
+}
+
+static char *kept_put(char *to, enum form form, const char *text, const uint8_t *byte) {
+    memcpy(to, form ? (const char *)byte : text, kept_size(form, text));
+    return to + kept_size(form, text);
+}
+
+static enum form form_of(const struct stored *s, bool uid) {
+    return s->forms >> (uid ? FORM_BITS : 0) & ((1 << FORM_BITS) - 1);
+}
+
+static struct stored_text kept_text(const struct stored *s, const char *at, bool uid) {
+    struct stored_text out;
+    if (form_of(s, uid))
+        digits_print(form_of(s, uid), (const uint8_t *)at, out.text);
+    else
+        strcpy(out.text, at); /* judged when it came */
+    return out;
+}
+
+static const char *uid_at(const struct stored *s) {
+    return s->text + kept_size(form_of(s, false), s->text);
+}
+
+struct stored_text stored_id(const struct stored *s) {
+    return kept_text(s, s->text, false);
+}
+
+struct stored_text stored_uid(const struct stored *s) {
+    return kept_text(s, uid_at(s), true);
+}
+
 /* ---- one ---- */
 
 static bool text_good(const char *text, size_t most) {
@@ -100,8 +178,10 @@ struct stored *stored_new(const struct stored_certificate *c, struct err *err) {
         return NULL;
     uint8_t chain_folder = path_fold(c->chain_file, c->id, chain);
     uint8_t key_folder = path_fold(c->key_file, c->id, key);
-    size_t size = offsetof(struct stored, text) + strlen(c->id) + strlen(c->tenant_uid) +
-                  strlen(chain) + strlen(key) + 4;
+    uint8_t id_bytes[DIGITS_BYTES], uid_bytes[DIGITS_BYTES];
+    enum form id = digits_read(c->id, id_bytes), uid = digits_read(c->tenant_uid, uid_bytes);
+    size_t size = offsetof(struct stored, text) + kept_size(id, c->id) +
+                  kept_size(uid, c->tenant_uid) + strlen(chain) + strlen(key) + 2;
     for (size_t i = 0; i < c->name_count; i++)
         size += strlen(c->name[i]) + 1;
     struct stored *s = malloc(size < sizeof *s ? sizeof *s : size);
@@ -116,28 +196,23 @@ struct stored *stored_new(const struct stored_certificate *c, struct err *err) {
         .name_count = (uint16_t)c->name_count,
         .chain_folder = chain_folder,
         .key_folder = key_folder,
+        .forms = (uint8_t)(id | uid << FORM_BITS),
     };
-    char *at = text_put(text_put(text_put(text_put(s->text, c->id), c->tenant_uid), chain), key);
+    char *at = kept_put(kept_put(s->text, id, c->id, id_bytes), uid, c->tenant_uid, uid_bytes);
+    at = text_put(text_put(at, chain), key);
     for (size_t i = 0; i < c->name_count; i++)
         at = text_put(at, c->name[i]);
     return s;
 }
 
+enum { TEXT_CHAIN, TEXT_KEY, TEXT_NAME }; /* after id and UID */
+
 static const char *text_at(const struct stored *s, unsigned n) {
-    const char *at = s->text;
+    const char *at = uid_at(s);
+    at += kept_size(form_of(s, true), at);
     while (n--)
         at += strlen(at) + 1;
     return at;
-}
-
-enum { TEXT_ID, TEXT_UID, TEXT_CHAIN, TEXT_KEY, TEXT_NAME };
-
-const char *stored_id(const struct stored *s) {
-    return s->text;
-}
-
-const char *stored_uid(const struct stored *s) {
-    return text_at(s, TEXT_UID);
 }
 
 const char *stored_name(const struct stored *s, unsigned n) {
@@ -145,7 +220,7 @@ const char *stored_name(const struct stored *s, unsigned n) {
 }
 
 bool stored_is(const struct stored *s, const char *uid, const char *name) {
-    if (strcmp(stored_uid(s), uid))
+    if (strcmp(stored_uid(s).text, uid))
         return false;
     const char *at = stored_name(s, 0);
     for (unsigned i = 0; i < s->name_count; i++, at += strlen(at) + 1)
@@ -201,20 +276,21 @@ static bool file_load(const char *path, char *out, struct err *err) {
 
 struct identity *stored_load(const struct stored *s, struct err *err) {
     char path[PATH_MOST];
+    const struct stored_text id = stored_id(s);
     struct err why;
     struct identity *identity = NULL;
     char *chain = malloc(PEM_MOST + 1), *key = malloc(PEM_MOST + 1);
     if (!chain || !key) {
-        err_set(err, "certificate %s: out of memory", stored_id(s));
+        err_set(err, "certificate %s: out of memory", id.text);
     } else {
         *key = 0;
-        path_unfold(s->chain_folder, text_at(s, TEXT_CHAIN), stored_id(s), path);
+        path_unfold(s->chain_folder, text_at(s, TEXT_CHAIN), id.text, path);
         bool good = file_load(path, chain, &why);
-        path_unfold(s->key_folder, text_at(s, TEXT_KEY), stored_id(s), path);
+        path_unfold(s->key_folder, text_at(s, TEXT_KEY), id.text, path);
         good = good && file_load(path, key, &why);
         identity = good ? identity_new(chain, key, &why) : NULL;
         if (!identity)
-            err_set(err, "certificate %s: %.400s", stored_id(s), why.text);
+            err_set(err, "certificate %s: %.400s", id.text, why.text);
         explicit_bzero(key, strlen(key));
     }
     free(chain);

@@ -14,18 +14,24 @@ struct stored {
     uint16_t name_count;
     uint8_t chain_folder, key_folder; /* which of the shared beginnings of paths */
     bool gone;                        /* dropped or replaced */
+    uint8_t forms;                    /* how id and UID are kept */
     char text[];                      /* id, UID, chain, key, name, name, … */
 };
 
 enum { STORED_ID_MOST = 255, STORED_UID_MOST = 64, STORED_NAMES_MOST = 1000 };
+
+/* An id or a UID as text. */
+struct stored_text {
+    char text[STORED_ID_MOST + 1];
+};
 
 /* For readers: of this tenant for this name, itself before the wildcard above it, the one that lasts longest; none that has expired
  * by `now` (0: any). */
 struct stored *stored_find(const char *uid, const char *name, int64_t now);
 
 struct stored *stored_new(const struct stored_certificate *, struct err *);
-const char *stored_id(const struct stored *);
-const char *stored_uid(const struct stored *);
+struct stored_text stored_id(const struct stored *);
+struct stored_text stored_uid(const struct stored *);
 const char *stored_name(const struct stored *, unsigned n);
 bool stored_is(const struct stored *, const char *uid, const char *name);
 /* Reads both files: a new identity with one reference. Any thread but a worker. NULL: *err; errno is EMFILE, ENFILE or ENOMEM when that

@@ -13,9 +13,10 @@
 #include "core/module.h"
 #include "modules/acme/answers.h"
 #include "modules/acme/bank.h"
-#include "modules/acme/crew.h"
+#include "modules/acme/entries.h"
 #include "modules/acme/leftovers.h"
 #include "modules/acme/limits.h"
+#include "modules/acme/rest.h"
 #include "modules/acme/turns.h"
 #include "modules/acme/world.h"
 #include "tenants/compiled.h"
@@ -33,22 +34,6 @@ struct wish_copy {
 struct keeper keeper = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- small things ---- */
-
-static void texts_free(char **list, size_t count) {
-    for (size_t i = 0; list && i < count; i++)
-        free(list[i]);
-    free(list);
-}
-
-static char **texts_copy(const char *const *list, size_t count) {
-    char **copy = calloc(count + 1, sizeof *copy);
-    for (size_t i = 0; copy && i < count; i++)
-        if (!(copy[i] = strdup(list[i]))) {
-            texts_free(copy, i);
-            return NULL;
-        }
-    return copy;
-}
 
 static bool is_among(char *const *list, size_t count, const char *name) {
     for (size_t i = 0; i < count; i++)
@@ -75,81 +60,7 @@ static void entry_id(const char *uid, const char *const *name, size_t count, boo
         sprintf(out + 2 * i, "%02x", digest[i]);
 }
 
-static void due_set(struct entry *e) {
-    int64_t due = e->attempt_at;
-    if (e->ari_at && e->ari_at < due)
-        due = e->ari_at;
-    keeper.due[e->index] = e->busy || e->gone || !e->wanted || e->impossible ? 0 : due;
-    if (keeper.due[e->index])
-        crew_wake();
-}
-
-/* ---- entries in the table ---- */
-
-static bool room_make(void) {
-    if (keeper.count < keeper.room)
-        return true;
-    size_t room = keeper.room ? keeper.room * 2 : 64;
-    struct entry **entry = realloc(keeper.entry, room * sizeof(struct entry *));
-    if (entry)
-        keeper.entry = entry;
-    int64_t *due = entry ? realloc(keeper.due, room * sizeof *due) : NULL;
-    if (!due)
-        return false;
-    keeper.due = due;
-    keeper.room = room;
-    return true;
-}
-
-static void entry_free(struct entry *e) {
-    texts_free(e->name, e->name_count);
-    text_give(e->ingress);
-    text_give(e->uid);
-    text_give(e->issuer);
-    text_give(e->directory);
-    free(e->renewal_id);
-    free(e->unreadable);
-    free(e->error);
-    free(e->problem);
-    free(e->waits_for);
-    free(e);
-}
-
-static struct entry *entry_add(struct followed *f, const char *id, const char *uid,
-                               const char *ingress, const char *const *name, size_t count) {
-    struct entry *e = calloc(1, sizeof *e);
-    if (!e)
-        return NULL;
-    snprintf(e->id, sizeof e->id, "%s", id);
-    e->tenant = f;
-    e->uid = text_take(uid);
-    e->ingress = text_take(ingress);
-    e->name = texts_copy(name, count);
-    e->name_count = (unsigned)count;
-    if (!e->uid || !e->ingress || !e->name || !room_make() || !map_put(&keeper.entries, id, e)) {
-        entry_free(e);
-        return NULL;
-    }
-    e->index = (unsigned)keeper.count;
-    keeper.entry[keeper.count] = e;
-    keeper.due[keeper.count++] = 0;
-    e->next = f->first;
-    f->first = e;
-    return e;
-}
-
-static void entry_remove(struct entry *e) {
-    struct entry **at = &e->tenant->first;
-    while (*at != e)
-        at = &(*at)->next;
-    *at = e->next;
-    size_t last = --keeper.count;
-    keeper.entry[e->index] = keeper.entry[last];
-    keeper.due[e->index] = keeper.due[last];
-    keeper.entry[e->index]->index = e->index;
-    map_remove(&keeper.entries, e->id);
-    entry_free(e);
-}
+/* ---- entries, their files and rows ---- */
 
 static void files_remove(const char *id, unsigned number) {
     char key[80], chain[80];
@@ -187,7 +98,7 @@ static void entry_drop(struct entry *e) {
     char row[80];
     e->wanted = false;
     e->gone = true;
-    due_set(e);
+    entry_due(e);
     if (e->number)
         certificates_drop(e->id);
     if (e->busy)
@@ -282,25 +193,45 @@ static bool entry_serve(const struct entry *e, unsigned number, int64_t not_afte
     return good;
 }
 
-/* A row of ours is well-formed; one that is not is somebody's who wrote into the store, and is left alone. */
-static void row_take(void *user, const char *key, const char *value) {
+/* A row of ours is well-formed; one that is not is somebody's who wrote into the store, and is left alone. `f` NULL: whose it says. */
+static struct entry *row_entry(struct followed *f, const char *id, const char *value) {
     json_t *row = json_loads(value, 0, NULL);
     const json_t *names = json_object_get(row, "names");
     size_t count = json_array_size(names);
-    const char *name[NAMES_MOST], *id = key + strlen("acme/cert/");
-    struct err err;
+    const char *name[NAMES_MOST];
     bool good = strlen(id) == 32 && count && count <= NAMES_MOST && *text_of(row, "uid");
-    (void)user;
     for (size_t i = 0; good && i < count; i++)
         good = (name[i] = json_string_value(json_array_get(names, i)));
-    struct followed *f = good ? followed_need(text_of(row, "tenant")) : NULL;
+    if (good && !f)
+        f = followed_need(text_of(row, "tenant"));
     struct entry *e =
-        f ? entry_add(f, id, text_of(row, "uid"), text_of(row, "ingress"), name, count) : NULL;
+        good && f ? entry_add(f, id, text_of(row, "uid"), text_of(row, "ingress"), name, count)
+                  : NULL;
     if (e)
         entry_fill(e, row);
-    if (e && e->number && !entry_serve(e, e->number, e->not_after, &err))
-        log_write(0, "acme: %s: %s", e->name[0], err.text);
     json_decref(row);
+    return e;
+}
+
+struct entry *entry_read(struct followed *f, const char *id) {
+    char key[80];
+    entry_row_name(id, key);
+    char *value = control_row(key);
+    struct entry *e = value ? row_entry(f, id, value) : NULL;
+    free(value);
+    return e;
+}
+
+static void row_take(void *user, const char *key, const char *value) {
+    const struct map *shown = user;
+    struct err err;
+    struct entry *e = row_entry(NULL, key + strlen("acme/cert/"), value);
+    if (!e)
+        return;
+    if (e->number && !entry_serve(e, e->number, e->not_after, &err))
+        log_write(0, "acme: %s: %s", e->name[0], err.text);
+    e->shown = map_get(shown, e->id);
+    tenant_rest(e->tenant, keeper.started);
 }
 
 /* ---- what is wished for ---- */
@@ -321,6 +252,15 @@ static void want(struct followed *f, const struct wish_copy *w, const char *cons
     struct err err;
     entry_id(f->uid, name, count, w->rsa, id);
     struct entry *e = map_get(&keeper.entries, id);
+    struct sleeper *s = e ? NULL : sleeper_of(f, id);
+    if (s && !impossible) {
+        sleeper_want(s, w->ingress);
+        return;
+    }
+    if (s)
+        e = sleeper_wake(f, (size_t)(s - f->sleeper));
+    if (s && !e)
+        return;
     if (!e && !(e = entry_add(f, id, f->uid, w->ingress, name, count))) {
         log_write(0, "acme: %s: out of memory", name[0]);
         return;
@@ -335,7 +275,7 @@ static void want(struct followed *f, const struct wish_copy *w, const char *cons
         text_swap(&e->ingress, w->ingress);
     if (!e->attempt_at)
         e->attempt_at = world_now();
-    due_set(e);
+    entry_due(e);
 }
 
 static int name_compare(const void *a, const void *b) {
@@ -431,6 +371,12 @@ static bool is_spare(const struct followed *f, const struct entry *e, int64_t no
 }
 
 static void spare_drop(struct followed *f, int64_t now) {
+    bool some = !sleepers_all_wanted(f);
+    for (const struct entry *e = f->first; e && !some; e = e->next)
+        some = !e->wanted && !e->gone;
+    if (!some)
+        return;
+    tenant_wake(f); /* whoever covers its names is asked for them */
     for (struct entry *e = f->first, *next; e; e = next) {
         next = e->next;
         if (!e->gone && is_spare(f, e, now))
@@ -440,13 +386,16 @@ static void spare_drop(struct followed *f, int64_t now) {
 
 static void plan(struct followed *f) {
     const char *domain = NULL, *own = own_possible(f, &domain) ? domain : NULL;
+    int64_t now = world_now();
     for (struct entry *e = f->first; e; e = e->next)
         e->wanted = false;
+    sleepers_unwant(f);
     for (size_t i = 0; i < f->wish_count; i++)
         wish_plan(f, &f->wish[i], own);
     for (struct entry *e = f->first; e; e = e->next)
-        due_set(e);
-    spare_drop(f, world_now());
+        entry_due(e);
+    spare_drop(f, now);
+    tenant_rest(f, now);
 }
 
 /* ---- tenants ---- */
@@ -486,6 +435,7 @@ static void wishes_copy(struct followed *f, const struct tenant *t) {
 
 static void followed_free(struct followed *f) {
     wishes_free(f);
+    sleepers_free(f);
     free(f->name);
     free(f->uid);
     free(f);
@@ -493,15 +443,33 @@ static void followed_free(struct followed *f) {
 
 /* Not before a thread has given back the last entry. */
 static void followed_release(struct followed *f) {
-    if (f->known || f->first)
+    if (f->known || f->first || f->sleeper_count)
         return;
     map_remove(&keeper.tenants, f->name);
     followed_free(f);
 }
 
+/* As entry_drop does, but that nothing of an entry at rest is under way or shown. */
+static void sleepers_drop(struct followed *f) {
+    char id[33], row[80];
+    for (size_t i = 0; i < f->sleeper_count; i++) {
+        const struct sleeper *s = &f->sleeper[i];
+        sleeper_id(s, id);
+        certificates_drop(id);
+        entry_row_name(id, row);
+        control_row_put(row, NULL);
+        order_row_name(id, row);
+        control_row_put(row, NULL);
+        files_remove(id, s->number);
+        files_remove(id, s->number + 1);
+    }
+    sleepers_free(f);
+}
+
 static void tenant_gone(struct followed *f) {
     f->known = false;
     wishes_free(f);
+    sleepers_drop(f);
     for (struct entry *e = f->first; e; e = e->next)
         e->wanted = false;
     for (struct entry *e = f->first, *next; e; e = next) {
@@ -571,11 +539,20 @@ static bool anybody_proves(const void *user, const char *name) {
     return false;
 }
 
+/* Of the certificate of this id that is kept; 0: nothing is, *ret_kept false: not even an order. */
+static unsigned number_kept(const struct roll *asleep, const char *id, bool *ret_kept) {
+    const struct entry *e = map_get(&keeper.entries, id);
+    const struct sleeper *s = e ? NULL : roll_find(asleep, id);
+    *ret_kept = e || s;
+    return e ? e->number : s ? s->number : 0;
+}
+
 static void orphan_take(void *user, const char *key, const char *value) {
     const char *id = key + strlen("acme/order/");
     json_t *row = json_loads(value, 0, NULL);
-    (void)user;
-    if (!map_get(&keeper.entries, id)) {
+    bool kept;
+    number_kept(user, id, &kept);
+    if (!kept) {
         answers_forget(value, anybody_proves, NULL);
         control_row_put(key, NULL);
         if (strlen(id) == 32)
@@ -587,13 +564,13 @@ static void orphan_take(void *user, const char *key, const char *value) {
 static bool file_is_ours(void *user, const char *name) {
     char id[33];
     unsigned number;
-    (void)user;
+    bool kept;
     if (!strncmp(name, "account-", 8))
         return !strstr(name, ".part");
     if (sscanf(name, "%32[0-9a-f]-%u.", id, &number) != 2)
         return false;
-    const struct entry *e = map_get(&keeper.entries, id);
-    return e && (number == e->number || number == e->number + 1);
+    unsigned is = number_kept(user, id, &kept);
+    return kept && (number == is || number == is + 1);
 }
 
 /* What nobody came for since the start. Only when rows can be written, so that they could be read: without them every file looks like
@@ -603,7 +580,11 @@ static void orphans_drop(void) {
     control_row_put("acme/swept", "true");
     if (!control_commit(&err))
         return;
-    control_rows("acme/order/", orphan_take, NULL);
+    struct roll asleep = roll_make();
+    if (!asleep.all)
+        return;
+    control_rows("acme/order/", orphan_take, &asleep);
+    roll_fini(&asleep);
     for (size_t i = 0; i < keeper.tenants.room; i++) {
         struct followed *f = keeper.tenants.slot[i].key ? keeper.tenants.slot[i].value : NULL;
         bool idle = f && !f->known;
@@ -614,25 +595,28 @@ static void orphans_drop(void) {
             i = (size_t)-1; /* it may have moved others */
         }
     }
-    bank_sweep(file_is_ours, NULL);
+    asleep = roll_make();
+    if (asleep.all)
+        bank_sweep(file_is_ours, &asleep);
+    roll_fini(&asleep);
 }
 
 /* ---- are its files still there, and good? ---- */
 
-static bool files_good(const struct entry *e, struct err *why) {
+static bool files_good(const char *id, unsigned number, struct err *why) {
     char key[80], chain[80];
-    order_file_names(e->id, e->number, key, chain);
+    order_file_names(id, number, key, chain);
     if (!bank_has(key))
         return err_set(why, "its file %s is missing", key);
     if (!bank_has(chain))
         return err_set(why, "its file %s is missing", chain);
-    return certificates_good(e->id, why);
+    return certificates_good(id, why);
 }
 
 /* What can't be read serves nobody after the next start at the latest: a new one is ordered now. */
 static void files_look(struct entry *e, int64_t now) {
     struct err why;
-    if (!e->number || e->busy || files_good(e, &why)) {
+    if (!e->number || e->busy || files_good(e->id, e->number, &why)) {
         text_unsay(&e->unreadable);
         return;
     }
@@ -642,16 +626,29 @@ static void files_look(struct entry *e, int64_t now) {
     entry_tell(e, true, "CertificateUnreadable", text_or_none(e->unreadable));
     if (!e->failures && e->attempt_at > now) {
         e->attempt_at = now;
-        due_set(e);
+        entry_due(e);
     }
+}
+
+static void tenant_files_look(struct followed *f, int64_t now) {
+    char id[33];
+    struct err why;
+    for (size_t i = f->sleeper_count; i-- > 0;) {
+        sleeper_id(&f->sleeper[i], id);
+        if (!files_good(id, f->sleeper[i].number, &why))
+            sleeper_wake(f, i);
+    }
+    for (struct entry *e = f->first; e; e = e->next)
+        files_look(e, now);
 }
 
 /* All of them when the loader met one that is no good; else some at each sweep. */
 static void all_look(int64_t now) {
     static uint64_t failures;
     uint64_t is = certificate_figures().failures;
-    for (size_t i = 0; is != failures && i < keeper.count; i++)
-        files_look(keeper.entry[i], now);
+    for (size_t i = 0; is != failures && i < keeper.tenants.room; i++)
+        if (keeper.tenants.slot[i].key)
+            tenant_files_look(keeper.tenants.slot[i].value, now);
     failures = is;
 }
 
@@ -662,8 +659,7 @@ static void some_plan(int64_t now) {
         struct followed *f = keeper.tenants.slot[at].key ? keeper.tenants.slot[at].value : NULL;
         if (!f || !f->known)
             continue;
-        for (struct entry *e = f->first; e; e = e->next)
-            files_look(e, now);
+        tenant_files_look(f, now);
         plan(f);
     }
 }
@@ -686,8 +682,28 @@ void keeper_sweep(void *unused) {
 
 /* ---- tasks ---- */
 
+static void sleepers_wake(void *unused) {
+    (void)unused;
+    pthread_mutex_lock(&keeper.lock);
+    keeper.waking = false;
+    sleepers_wake_due(world_now());
+    pthread_mutex_unlock(&keeper.lock);
+}
+
+/* Their rows are the control thread's to read. */
+static void sleepers_call(int64_t now, int64_t *ret_at) {
+    int64_t at;
+    if (sleepers_due(now, &at)) {
+        keeper.waking = keeper.waking || control_post(sleepers_wake, NULL);
+        at = now + 1;
+    }
+    if (at && (!*ret_at || at < *ret_at))
+        *ret_at = at;
+}
+
 bool keeper_take(int64_t now, struct task *ret, int64_t *ret_at) {
     struct entry *e = turn_next(now, ret_at);
+    sleepers_call(now, ret_at);
     if (!e)
         return false;
     *ret = (struct task){.as = *e,
@@ -702,7 +718,7 @@ bool keeper_take(int64_t now, struct task *ret, int64_t *ret_at) {
     e->busy = true;
     e->ordering = !ret->ask_window;
     turn_taken(e);
-    due_set(e);
+    entry_due(e);
     return true;
 }
 
@@ -835,10 +851,12 @@ void keeper_finish(void *user) {
             else
                 result_take(e, f->result, now);
             f->spent = e->number > f->task->as.number ? f->task->as.number : 0;
+            struct followed *owner = e->tenant;
             row_put(e);
-            due_set(e);
+            entry_due(e);
             if (e->number)
-                spare_drop(e->tenant, now);
+                spare_drop(owner, now);
+            tenant_rest(owner, now);
         }
     }
     pthread_mutex_unlock(&keeper.lock);
@@ -852,10 +870,9 @@ void keeper_finished(const struct finish *f) {
 /* ---- start, end ---- */
 
 static void order_take(void *user, const char *key, const char *value) {
-    struct entry *e = map_get(&keeper.entries, key + strlen("acme/order/"));
-    (void)user;
-    if (e)
-        e->shown = answers_any(value);
+    static char shown;
+    if (answers_any(value))
+        map_put(user, key + strlen("acme/order/"), &shown);
 }
 
 bool keeper_open(const struct acme_conf *conf, struct err *err) {
@@ -864,8 +881,10 @@ bool keeper_open(const struct acme_conf *conf, struct err *err) {
     if (!bank_open(control_state_folder(), err))
         return false;
     limits_init(conf, keeper.started);
-    control_rows("acme/cert/", row_take, NULL);
-    control_rows("acme/order/", order_take, NULL);
+    struct map shown = {0}; /* ids */
+    control_rows("acme/order/", order_take, &shown);
+    control_rows("acme/cert/", row_take, &shown);
+    map_fini(&shown);
     answers_show_again();
     leftovers_open();
     return true;
@@ -885,6 +904,8 @@ void keeper_close(void) {
     keeper.entry = NULL;
     keeper.due = NULL;
     keeper.room = 0;
+    keeper.sleep_due = 0;
+    keeper.waking = false;
     limits_fini();
     leftovers_close();
     bank_close();

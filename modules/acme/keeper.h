@@ -4,8 +4,8 @@
  *   on_tenant -> wishes -> entries (wanted) -> due -> a thread orders -> finish -> files, row, served
  *
  * An entry is one set of names of one tenant with one kind of key; its id is a digest of these. What is no longer wished for serves on until
- * all of its names that are still the tenant's are covered by others. One lock over all entries; nobody waits for anything
- * else while holding it.
+ * all of its names that are still the tenant's are covered by others. One that is good and not due is at rest (rest.h): of it only a
+ * sleeper is in memory. One lock over all entries; nobody waits for anything else while holding it.
  */
 #pragma once
 #include "core/diag.h"
@@ -19,7 +19,7 @@ struct tenant;
 struct followed;
 struct wish_copy;
 
-struct entry {          /* small: there may be a hundred thousand */
+struct entry {
     struct entry *next; /* of its tenant */
     struct followed *tenant;
     char id[33];
@@ -51,11 +51,23 @@ struct entry {          /* small: there may be a hundred thousand */
     int64_t alarmed_at;
 };
 
+struct sleeper {         /* an entry at rest: small, there may be a hundred thousand */
+    const char *ingress; /* taken */
+    uint8_t id[16];
+    uint32_t number : 31;
+    bool wanted : 1;
+    uint32_t attempt_at, ari_at, not_after; /* Unix seconds */
+};
+enum { SLEEPER_NUMBER_MOST = INT32_MAX };
+
 struct followed { /* a tenant */
     char *name, *uid;
     bool known;    /* told since the start */
     uint64_t turn; /* when something of it was taken last */
     struct entry *first;
+    struct sleeper *sleeper;
+    size_t sleeper_count;
+    bool sorted; /* its sleepers are, by their ids */
     struct wish_copy *wish;
     size_t wish_count;
 };
@@ -65,9 +77,11 @@ struct keeper {
     const struct acme_conf *conf;
     struct map tenants;   /* name -> struct followed * */
     struct map entries;   /* id -> struct entry * */
-    struct entry **entry; /* all, and when each is due, side by side: looked through often */
+    struct entry **entry; /* all awake, and when each is due, side by side: looked through often */
     int64_t *due;
     size_t count, room;
+    int64_t sleep_due; /* no sleeper is due before; 0: none will be */
+    bool waking;       /* the control thread was asked to wake who is due */
     int64_t started;
     uint64_t turns; /* taken */
     /* figures, for ever rising */
@@ -85,6 +99,9 @@ void keeper_close(void);
 void keeper_follow(const char *name, const struct tenant *now);
 /* Now and then: what became of the operator's certificates, what is no longer needed, what expires. */
 void keeper_sweep(void *unused);
+
+/* The entry as its row says, in the table; NULL: it can't be read. */
+struct entry *entry_read(struct followed *, const char *id);
 
 /* ---- a thread of the crew ---- */
 struct task { /* a copy, so that the entry may change meanwhile */

@@ -54,6 +54,24 @@ void texts_fini(void) {
     map_clear(&shared, free);
 }
 
+/* ---- lists ---- */
+
+void texts_free(char **list, size_t count) {
+    for (size_t i = 0; list && i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+char **texts_copy(const char *const *list, size_t count) {
+    char **copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++)
+        if (!(copy[i] = strdup(list[i]))) {
+            texts_free(copy, i);
+            return NULL;
+        }
+    return copy;
+}
+
 /* ---- said of one entry ---- */
 
 void text_unsay(char **at) {

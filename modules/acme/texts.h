@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * texts.h - what entries keep of others' words. With a hundred thousand entries it counts what an empty one takes, and that most of
- * them have the same issuer, directory, UID and Ingress. Under the keeper's lock.
+ * texts.h - what entries and sleepers keep of others' words: most of a hundred thousand have the same issuer, directory, UID and
+ * Ingress. Under the keeper's lock.
  */
 #pragma once
 #include <stddef.h>
@@ -11,6 +11,10 @@ void text_give(const char *taken);
 /* Another text in the place of one that was taken; without memory the old one stays. */
 void text_swap(const char **at, const char *text);
 void texts_fini(void); /* when all were given back */
+
+/* A copy of a list and of its texts; NULL: no memory. */
+char **texts_copy(const char *const *list, size_t count);
+void texts_free(char **list, size_t count);
 
 /* Owned by *at, NULL: nothing is said. Mended. */
 __attribute__((format(printf, 2, 3))) void text_say(char **at, const char *format, ...);

@@ -10,6 +10,7 @@
  *             expired     the same, too late
  *             retiring    served until others cover its names
  */
+#include "modules/acme/rest.h"
 #include "modules/acme/turns.h"
 #include <stdlib.h>
 #include <string.h>
@@ -93,17 +94,45 @@ static json_t *entry_json(const struct entry *e, int64_t now) {
         text_json(e->directory), "failures", (int)e->failures, "id", e->id);
 }
 
+static int row_compare(const void *a, const void *b) {
+    const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+    return strcmp(json_string_value(json_object_get(x, "id")),
+                  json_string_value(json_object_get(y, "id")));
+}
+
+/* By their ids, as after a start; who woke up meanwhile changes nothing. */
+static json_t *sorted(json_t *rows) {
+    size_t count = json_array_size(rows), i;
+    json_t **row = calloc(count + 1, sizeof(json_t *)), *one;
+    if (!row)
+        return rows;
+    json_array_foreach(rows, i, one) row[i] = json_incref(one);
+    qsort(row, count, sizeof(json_t *), row_compare);
+    json_array_clear(rows);
+    for (i = 0; i < count; i++)
+        json_array_append_new(rows, row[i]);
+    free(row);
+    return rows;
+}
+
+static void tenant_print(struct followed *f, json_t *rows, int64_t now) {
+    tenant_wake(f);
+    for (const struct entry *e = f->first; e; e = e->next)
+        json_array_append_new(rows, entry_json(e, now));
+    tenant_rest(f, now);
+}
+
 char *keeper_view(const char *kind, const char *tenant) {
     json_t *rows = strcmp(kind, "certificates") ? NULL : json_array();
     int64_t now = time(NULL);
     if (!rows)
         return NULL;
     pthread_mutex_lock(&keeper.lock);
-    for (size_t i = 0; i < keeper.count; i++)
-        if (!tenant || !strcmp(keeper.entry[i]->tenant->name, tenant))
-            json_array_append_new(rows, entry_json(keeper.entry[i], now));
+    for (size_t i = 0; i < keeper.tenants.room; i++)
+        if (keeper.tenants.slot[i].key && (!tenant || !strcmp(keeper.tenants.slot[i].key, tenant)))
+            tenant_print(keeper.tenants.slot[i].value, rows, now);
     pthread_mutex_unlock(&keeper.lock);
-    char *text = json_dumps(rows, JSON_COMPACT);
+    char *text = json_dumps(sorted(rows), JSON_COMPACT);
     json_decref(rows);
     return text;
 }
@@ -115,17 +144,43 @@ static void head(FILE *out, const char *name, const char *type, const char *help
             type);
 }
 
+static void expiry_count(int64_t *soonest, int64_t not_after) {
+    if (!*soonest || not_after < *soonest)
+        *soonest = not_after;
+}
+
+static const char *sleeper_state(const struct sleeper *s, int64_t now) {
+    const struct entry e = {.number = s->number, .wanted = s->wanted, .not_after = s->not_after};
+    return entry_state(&e, now);
+}
+
+static void state_count(size_t count[], const char *state) {
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        count[i] += !strcmp(states[i], state);
+}
+
+static void sleepers_count(const struct followed *f, size_t count[], int64_t *soonest,
+                           int64_t now) {
+    for (size_t i = 0; i < f->sleeper_count; i++) {
+        const struct sleeper *s = &f->sleeper[i];
+        state_count(count, sleeper_state(s, now));
+        if (s->wanted)
+            expiry_count(soonest, s->not_after);
+    }
+}
+
 static void states_print(FILE *out, int64_t now) {
     size_t count[sizeof states / sizeof *states] = {0};
     int64_t soonest = 0;
     for (size_t i = 0; i < keeper.count; i++) {
         const struct entry *e = keeper.entry[i];
-        const char *state = entry_state(e, now);
-        for (size_t j = 0; j < sizeof states / sizeof *states; j++)
-            count[j] += !strcmp(states[j], state);
-        if (e->number && e->wanted && (!soonest || e->not_after < soonest))
-            soonest = e->not_after;
+        state_count(count, entry_state(e, now));
+        if (e->number && e->wanted)
+            expiry_count(&soonest, e->not_after);
     }
+    for (size_t i = 0; i < keeper.tenants.room; i++)
+        if (keeper.tenants.slot[i].key)
+            sleepers_count(keeper.tenants.slot[i].value, count, &soonest, now);
     head(out, "certificates", "gauge", "Certificates that are ordered for tenants, by state.");
     for (size_t j = 0; j < sizeof states / sizeof *states; j++)
         fprintf(out, "ringress_acme_certificates{state=\"%s\"} %zu\n", states[j], count[j]);
