@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_kube_write.c - whose turn it is to write: one of a tenant at a time, with rests, also when nobody waits for the answer.
- * link: modules/kube/write.c modules/kube/apply.c modules/kube/body.c modules/kube/compose.c modules/kube/endpoints.c
+ * link: modules/kube/write.c modules/kube/apply.c modules/kube/blame.c modules/kube/containers.c modules/kube/body.c modules/kube/compose.c modules/kube/endpoints.c
  * link: modules/kube/fault.c modules/kube/fieldset.c modules/kube/happenings.c modules/kube/kinds.c modules/kube/patch_json.c
  * link: modules/kube/patch_merge.c modules/kube/proto.c modules/kube/selector.c modules/kube/shape.c modules/kube/status.c
  * link: modules/kube/strict.c modules/kube/target.c modules/kube/validate.c modules/kube/words.c modules/kube/yaml_out.c kube_proto
