@@ -333,7 +333,10 @@ static void many_writers_lose_nothing(void **state) {
             snprintf(text, sizeof text, SERVICE("%s", ""), name);
             struct object_place at = {conf_d, "acme", "v1", "Service", name, "all.yaml", false};
             enum object_done done = OBJECT_CHANGED;
-            while (done == OBJECT_CHANGED) {
+            err.text[0] = 0;
+            /* Six at once may keep one from the lock for longer than he waits; then nothing was written. */
+            while (done == OBJECT_CHANGED || strstr(err.text, "can't be locked")) {
+                err.text[0] = 0;
                 done = object_plan(&at, text, strlen(text), &p, &err);
                 if (done == OBJECT_DONE) {
                     done = object_commit(&p, &err);
