@@ -257,6 +257,25 @@ def ask(path, request):
             return answer.status, answer.text
 
 
+@contextlib.contextmanager
+def events(path, engine):
+    """What the proxy tells of them, up to a word."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(path))
+        s.sendall(b"GET /events HTTP/1.1\r\nHost: docker\r\n\r\n")
+        said = s.recv(65536)
+        eventually(lambda: len(engine.listeners) == 2)
+        time.sleep(0.1)
+
+        def told(word):
+            nonlocal said
+            while word not in said:
+                said += s.recv(65536)
+            return said
+        yield told
+
+
 def shows(path, request="GET /v1.41/containers/json"):
     status_, text = ask(path, request)
     assert status_ == 200, text
@@ -290,37 +309,22 @@ def test_the_proxy_shows_a_tenant_its_own_containers_with_their_public_ports(tmp
             if os.path.exists(DOCKER):
                 done = subprocess.run([DOCKER, "-H", f"unix://{path}", "ps"], capture_output=True, text=True, timeout=20)
                 assert f"{ACME}:{number}->3306/tcp" in done.stdout and "theirs" not in done.stdout, done
-            with socket.socket(socket.AF_UNIX) as s:
-                s.settimeout(20)
-                s.connect(str(path))
-                s.sendall(b"GET /events HTTP/1.1\r\nHost: docker\r\n\r\n")
-                said = s.recv(65536)
-                eventually(lambda: len(d.listeners) == 2)
-                time.sleep(0.1)
+            with events(path, d) as told:
                 d.stop("theirs")
                 d.stop("blithesome_paper")
-                while b"blithesome" not in said:
-                    said += s.recv(65536)
-                assert b"theirs" not in said
+                assert b"theirs" not in told(b"blithesome")
 
 
 def test_the_proxy_tells_no_events_of_a_container_that_has_gone_over_to_another_tenant(tmp_path):
     with docked(tmp_path, TWO, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
         d.start("roamer", {}, {"acme-net": "10.11.0.2"})
         d.start("own", {}, {"acme-net": "10.11.0.3"})
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(20)
-            s.connect(str(path))
-            s.sendall(b"GET /events HTTP/1.1\r\nHost: docker\r\n\r\n")
-            said = s.recv(65536)
-            eventually(lambda: len(d.listeners) == 2)
-            time.sleep(0.1)
+        with events(path, d) as told:
             d.move("roamer", {"globex-net": "10.12.0.2"})
             d.change("roamer", "pause", status="paused")
             d.stop("roamer")
             d.stop("own")
-            while b"own" not in said:
-                said += s.recv(65536)
+            said = told(b'"own"')
             assert b"disconnect" in said and b"roamer" not in said, said
 
 
