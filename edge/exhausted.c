@@ -123,9 +123,12 @@ void exhausted_beat(struct edge *e) {
     x->short_of = f.short_of;
     struct strain_figures g = strain_sum();
     bool was_short = x->memory.said_ns;
-    memory_say(&x->memory, x->look.strain != STRAIN_NONE || g.failed != x->failed, &x->look, &g,
-               now);
+    /* Workers may have found it short by themselves, and it is no longer. */
+    bool is_short =
+        x->look.strain != STRAIN_NONE || g.failed != x->failed || g.shed != x->memory_shed;
+    memory_say(&x->memory, is_short, &x->look, &g, now);
     x->failed = g.failed;
+    x->memory_shed = g.shed;
     e->rescan_due |= was_short && !x->memory.said_ns; /* for some files there was none */
     uint64_t shed = f.shed + g.shed;
     if (shed != x->shed)

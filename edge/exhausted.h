@@ -19,7 +19,7 @@ struct exhausted {
     struct spare spare;
     struct spare_look look; /* the last */
     struct lack descriptors, memory;
-    uint64_t short_of, failed, shed; /* of the figures, at the last look */
+    uint64_t short_of, failed, memory_shed, shed; /* of the figures, at the last look */
     struct map tenants; /* name -> how much was taken from it by the last look, as a number */
 };
 
