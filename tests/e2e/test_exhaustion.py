@@ -10,7 +10,7 @@ import threading
 import time
 import types
 
-from edge import BINARY, Edge, eventually, open_files, starved_edge
+from edge import Edge, eventually, open_files, starved_edge
 from h2 import H2
 from objects import ACME, GLOBEX, node_port, pod, tenant, web_tenant
 from pod import PORT, EchoPod, TcpEchoPod, free_address
