@@ -3,6 +3,9 @@
  *
  *   timer_set links a timer at its deadline's slot; a later deadline for a timer that is already linked earlier only writes
  *   the number, and timers_run moves it when the old slot comes (most timeouts never fire, so most moves never happen).
+ *
+ * Ten thousand may be due at once: connections that were given the same time to say something, say. What a turn has no time for
+ * stays in the list of those due, and the wheel stands still until that is empty.
  */
 #include "core/worker.h"
 
@@ -59,33 +62,42 @@ void timer_stop(struct timer *t) {
     t->deadline = 0;
 }
 
-static void slot_run(struct worker *w, uint32_t tick) {
+/* They stay linked, so that what fires may stop any of them. */
+static void slot_take(struct worker *w, uint32_t tick) {
     unsigned at = tick % WHEEL_SLOTS;
-    struct timer *head = w->wheel[at];
+    w->due = w->wheel[at];
     w->wheel[at] = NULL;
     w->wheel_bits[at / 64] &= ~(1ull << (at % 64));
-    if (head)
-        head->link = &head; /* what fires may stop timers that are still in this list */
-    while (head) {
-        struct timer *t = head;
-        timer_unlink(t);
-        if (!t->deadline)
-            continue;
-        if ((int32_t)(t->deadline - tick) > 0) {
-            timer_link(w, t);
-            continue;
-        }
-        t->deadline = 0;
-        t->fire(t);
+    if (w->due)
+        w->due->link = &w->due;
+}
+
+static void due_run(struct worker *w, struct timer *t) {
+    timer_unlink(t);
+    if (!t->deadline)
+        return;
+    if ((int32_t)(t->deadline - w->tick) > 0) {
+        timer_link(w, t);
+        return;
     }
+    t->deadline = 0;
+    t->fire(t);
 }
 
 void timers_run(struct worker *w) {
+    enum { LEAST = 8 }; /* of those due, however long the turn has been */
     uint32_t now = tick_of(w, w->now_ns);
+    unsigned ran = 0;
     if ((int32_t)(now - w->tick) > WHEEL_SLOTS)
         w->tick = now - WHEEL_SLOTS; /* slept long: one round sees every slot */
-    while ((int32_t)(now - w->tick) > 0)
-        slot_run(w, ++w->tick);
+    while (w->due || (int32_t)(now - w->tick) > 0) {
+        if (!w->due)
+            slot_take(w, ++w->tick);
+        else if (ran++ < LEAST || !turn_is_over(&w->turn))
+            due_run(w, w->due);
+        else
+            break;
+    }
 }
 
 /* Ticks from now to the next slot that may hold something; a bit left by a stopped timer only wakes us once in vain. */
@@ -102,6 +114,8 @@ static unsigned wheel_next(const struct worker *w) {
 }
 
 int64_t timers_wait_ns(const struct worker *w) {
+    if (w->due)
+        return 0;
     unsigned ticks = wheel_next(w);
     if (!ticks)
         return -1;

@@ -92,6 +92,10 @@ static inline bool turn_is_long(struct turn *t, unsigned count, int32_t res) {
     t->mark = sys_cycles();
     return t->mark + turn_kernel_cycles(t, t->kernel) >= t->slice_end;
 }
+/* For what can go on in the next turn as well. */
+static inline bool turn_is_over(const struct turn *t) {
+    return sys_cycles() + turn_kernel_cycles(t, t->kernel) >= t->began + TURN_MOST_US * t->cycles_us;
+}
 /* Who would be given the time: equal for all completions of one lane. */
 const void *turn_payer(const struct op *);
 /* Queues it; without memory it is dispatched, in its owner's order. */

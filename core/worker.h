@@ -78,7 +78,8 @@ struct worker {
 
     /* timers */
     struct timer *wheel[WHEEL_SLOTS];
-    uint32_t tick;                         /* the last one fired */
+    struct timer *due;                     /* of `tick`, not looked at yet */
+    uint32_t tick;                         /* all before it have been */
     uint64_t wheel_bits[WHEEL_SLOTS / 64]; /* slots that may hold something */
     int64_t tick_base_ns;
 

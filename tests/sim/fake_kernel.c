@@ -192,6 +192,10 @@ void fake_spend(uint64_t ns) {
     cycles += ns;
 }
 
+void fake_pass(int64_t ms) {
+    now += ms * 1000000;
+}
+
 uint64_t fake_backlog(void) {
     uint64_t given = 0, taken = 0;
     for (int fd = 10; fd < fd_next; fd++) {

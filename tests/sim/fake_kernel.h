@@ -40,3 +40,4 @@ uint64_t fake_backlog(void);
 int64_t fake_waited_ns(void);
 /* So much time passes now, while a completion is worked off. */
 void fake_spend(uint64_t ns);
+void fake_pass(int64_t ms); /* of the clock, asleep */

@@ -455,6 +455,62 @@ static void the_worker_ends_whatever_waits(void **unused) {
     scene_down();
 }
 
+/* Ten thousand connections that were given the same second to say something: their turns are no longer than others, nobody is
+ * forgotten, and who is stopped or put off meanwhile does not fire. */
+enum { CLOCKS = 500 };
+static struct clock {
+    struct timer timer;
+    unsigned fired;
+} clocks[CLOCKS];
+static unsigned clocks_fired;
+
+static void clock_fire(struct timer *t) {
+    container_of(t, struct clock, timer)->fired++;
+    clocks_fired++;
+    fake_spend(20 * US);
+}
+
+static void timers_turn(void) {
+    scene.w->now_ns = sys_now_ns();
+    begin();
+    timers_run(scene.w);
+}
+
+static void timers_that_are_due_at_once_fire_over_many_turns(void **unused) {
+    (void)unused;
+    enum { PART = TURN_MOST_US / 20 + 1 };
+    scene_up();
+    clocks_fired = 0;
+    for (unsigned i = 0; i < CLOCKS; i++) {
+        clocks[i] = (struct clock){0};
+        timer_init(&clocks[i].timer, clock_fire);
+        timer_set(scene.w, &clocks[i].timer, 1000);
+    }
+    fake_pass(1100);
+    timers_turn();
+    assert_in_range(clocks_fired, 1, PART);
+    struct clock *stopped = NULL, *later = NULL;
+    for (unsigned i = 0; i < CLOCKS; i++)
+        if (!clocks[i].fired)
+            *(stopped ? &later : &stopped) = &clocks[i];
+    timer_stop(&stopped->timer);
+    timer_set(scene.w, &later->timer, 2000);
+    for (unsigned before; clocks_fired < CLOCKS - 2;) {
+        assert_int_equal(timers_wait_ns(scene.w), 0);
+        before = clocks_fired;
+        timers_turn();
+        assert_in_range(clocks_fired, before + 1, before + PART);
+    }
+    assert_true(timers_wait_ns(scene.w) > 0);
+    assert_false(stopped->fired || later->fired);
+    fake_pass(2100);
+    timers_turn();
+    assert_true(!stopped->fired && later->fired);
+    for (unsigned i = 0; i < CLOCKS; i++)
+        assert_int_equal(clocks[i].fired, &clocks[i] != stopped);
+    scene_down();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tenant_with_many_connections_gets_no_more_than_one_with_one),
@@ -473,6 +529,7 @@ int main(void) {
         cmocka_unit_test(handshakes_are_shared_by_what_they_took),
         cmocka_unit_test(handshakes_and_completions_of_one_tenant_are_one_share),
         cmocka_unit_test(what_is_dear_waits_only_in_turns_that_are_long),
+        cmocka_unit_test(timers_that_are_due_at_once_fire_over_many_turns),
         cmocka_unit_test(the_worker_ends_whatever_waits),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
