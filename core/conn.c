@@ -20,6 +20,7 @@
 #include "core/relay.h"
 #include "core/room.h"
 #include "core/strain.h"
+#include "core/sweep.h"
 #include "core/tls.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -641,12 +642,16 @@ bool conn_shed(struct conn *c) {
     return c->state == CONN_CLOSE;
 }
 
+static bool drain_one(struct sweep *s, struct conn *c) {
+    (void)s;
+    conn_drain(c);
+    return c->state == CONN_CLOSE;
+}
+
 void conns_drain(struct worker *w) {
+    static const struct sweep_job draining = {.size = sizeof(struct sweep), .each = drain_one};
     w->draining = true;
-    for (struct conn *c = w->conns, *next; c; c = next) {
-        next = c->next; /* closing frees only at the end of the turn */
-        conn_drain(c);
-    }
+    sweep_begin(w, &(struct sweep){.job = &draining});
 }
 
 void conns_reset(struct worker *w) {
@@ -676,15 +681,37 @@ static bool conn_may_stay(struct conn *c, struct version *now) {
     return !m->on_change || m->on_change(c, state_of(c, c->stage), now) != VERDICT_REJECT;
 }
 
-void conns_withdraw(struct worker *w, const struct account *account, struct version *now) {
+struct withdrawal {
+    struct sweep sweep; /* first */
+    struct account *account;
+    struct version *now; /* pinned; NULL: nothing is left */
+};
+
+static bool withdraw_one(struct sweep *s, struct conn *c) {
+    const struct withdrawal *x = container_of(s, struct withdrawal, sweep);
+    bool joined = c->state == CONN_DIAL || c->state == CONN_RELAY;
+    if (!joined || account_tenant(c->sock.owner.account) != x->account || conn_may_stay(c, x->now))
+        return false;
+    conn_close(c, true);
+    return true;
+}
+
+static void withdrawn(struct sweep *s, struct worker *w) {
+    const struct withdrawal *x = container_of(s, struct withdrawal, sweep);
+    if (x->now)
+        version_unpin(x->now, w);
+    account_unref(x->account);
+}
+
+void conns_withdraw(struct worker *w, struct account *account, struct version *now) {
+    static const struct sweep_job withdrawing = {
+        .size = sizeof(struct withdrawal), .each = withdraw_one, .end = withdrawn};
     if (!account_connections(account, w->id))
         return;
-    for (struct conn *c = w->conns, *next; c; c = next) {
-        bool joined = c->state == CONN_DIAL || c->state == CONN_RELAY;
-        next = c->next;
-        if (joined && account_tenant(c->sock.owner.account) == account && !conn_may_stay(c, now))
-            conn_close(c, true);
-    }
+    account_ref(account);
+    if (now)
+        version_pin(now, w);
+    sweep_begin(w, &(struct withdrawal){{.job = &withdrawing}, account, now}.sweep);
 }
 
 /* ---- facts for modules ---- */

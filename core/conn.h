@@ -67,9 +67,9 @@ void conn_watch(struct conn *);
 bool conn_may_ask(struct conn *); /* one more request, by the door before its tenant's names */
 /* It is idle or silent: it is told to go. Is it gone? One that is being served is, once that is over. */
 bool conn_shed(struct conn *);
-/* The worker is draining: idle ones close, busy ones finish. */
+/* The worker is draining: idle ones close, a few each turn, busy ones finish. */
 void conns_drain(struct worker *);
 void conns_reset(struct worker *);
 /* Something of the tenant that pays to `account` was taken back; `now`: what is left of it, NULL: nothing. Connections that are
- * joined to a pod and may not be any more are reset; requests that run are finished, as after any change. */
-void conns_withdraw(struct worker *, const struct account *, struct version *now);
+ * joined to a pod and may not be any more are reset, a few each turn; requests that run are finished, as after any change. */
+void conns_withdraw(struct worker *, struct account *, struct version *now);

@@ -56,11 +56,6 @@ void door_reset(const struct door_at *); /* ends all */
 void doors_fini(void);
 
 /* ---- workers ---- */
-/* What was asked for above goes on, for a while; the worker doesn't sleep before its end. */
-void sweeps_run(struct worker *);
-void sweeps_leave(struct worker *,
-                  const struct conn *); /* it is about to be no connection of the worker's */
-void sweeps_end(struct worker *);       /* with the worker */
 struct door;
 extern struct door *doors_by_port[65536];
 extern struct door *doors_of_names; /* a list; nearly always empty */

@@ -9,8 +9,8 @@
 #include "core/process.h"
 #include "core/relay.h"
 #include "core/shutoff.h"
+#include "core/sweep.h"
 #include "tenants/compiled.h"
-#include <limits.h>
 
 /* ---- who comes ---- */
 
@@ -90,111 +90,77 @@ void conn_watch(struct conn *c) {
 
 /* ---- all who are there, a few at a time ---- */
 
-/* To end ten thousand connections takes a tenth of a second, and nobody else is to wait for that. Who comes meanwhile stands before
- * the first and is judged by the door. */
-enum { SWEEP_LOOKS = 256, SWEEP_ENDS = 8 }; /* in one turn */
-
-struct sweep { /* one worker's way through its connections */
-    struct sweep *next;
-    struct conn *at; /* who is next; conn.c says when he goes (sweeps_leave) */
+struct door_sweep {
+    struct sweep sweep; /* first */
     struct door_at door;
-    bool (*each)(struct conn *, const struct sweep *); /* true: it ends */
     int64_t idle_ms;
 };
 
+static const struct door_sweep *of_door(const struct sweep *s) {
+    return container_of(s, struct door_sweep, sweep);
+}
+
 static bool is_there(const struct conn *c, const struct door_at *at) {
-    if (c->state == CONN_CLOSE)
-        return false;
     return at->port ? c->kind == LISTENER_RAW && c->local_port == at->port
                     : c->kind != LISTENER_RAW && c->version && c->version->account == at->names;
 }
 
-static bool watch_one(struct conn *c, const struct sweep *s) {
-    (void)s;
-    if (c->state == CONN_RELAY)
+static bool watch_one(struct sweep *s, struct conn *c) {
+    if (is_there(c, &of_door(s)->door) && c->state == CONN_RELAY)
         conn_watch(c);
     return false;
 }
 
 /* Of names: what is idle ends, what runs is finished, as when the edge drains. */
-static bool shed_one(struct conn *c, const struct sweep *s) {
-    if (!s->door.port)
+static bool shed_one(struct sweep *s, struct conn *c) {
+    const struct door_sweep *d = of_door(s);
+    if (!is_there(c, &d->door))
+        return false;
+    if (!d->door.port)
         conn_drain(c);
-    else if (!c->sock.heard || quiet_ms(c) >= s->idle_ms)
+    else if (!c->sock.heard || quiet_ms(c) >= d->idle_ms)
         conn_close(c, true);
     return c->state == CONN_CLOSE;
 }
 
-static bool reset_one(struct conn *c, const struct sweep *s) {
-    (void)s;
+static bool reset_one(struct sweep *s, struct conn *c) {
+    if (!is_there(c, &of_door(s)->door))
+        return false;
     conn_close(c, true);
     return true;
 }
 
 /* The account behind names may be gone, and its address another's: then nobody holds those names any more. */
-static bool sweep_stands(const struct sweep *s) {
-    return s->door.port || door_find_names(s->door.names);
+static bool door_stands(const struct sweep *s) {
+    const struct door_at *at = &of_door(s)->door;
+    return at->port || door_find_names(at->names);
 }
 
-/* False: it has come to the end. */
-static bool sweep_goes(struct sweep *s, unsigned looks, unsigned ends) {
-    if (!sweep_stands(s))
-        return false;
-    while (s->at && looks-- && ends) {
-        struct conn *c = s->at;
-        s->at = c->next; /* closing frees only at the end of the turn */
-        if (is_there(c, &s->door))
-            ends -= s->each(c, s);
-    }
-    return s->at;
+static const struct sweep_job watching = {
+    .size = sizeof(struct door_sweep), .each = watch_one, .stands = door_stands};
+static const struct sweep_job shedding = {
+    .size = sizeof(struct door_sweep), .each = shed_one, .stands = door_stands};
+static const struct sweep_job resetting = {
+    .size = sizeof(struct door_sweep), .each = reset_one, .stands = door_stands};
+
+static void begin(struct worker *w, void *user) {
+    struct door_sweep own = *(const struct door_sweep *)user;
+    sweep_begin(w, &own.sweep);
 }
 
-void sweeps_run(struct worker *w) {
-    for (struct sweep **link = &w->sweeps, *s; (s = *link);) {
-        if (sweep_goes(s, SWEEP_LOOKS, SWEEP_ENDS)) {
-            link = &s->next;
-            continue;
-        }
-        *link = s->next;
-        worker_free(w, s, sizeof *s);
-    }
-    worker_pays(w, w->nobody);
-}
-
-void sweeps_leave(struct worker *w, const struct conn *c) {
-    for (struct sweep *s = w->sweeps; s; s = s->next)
-        if (s->at == c)
-            s->at = c->next;
-}
-
-void sweeps_end(struct worker *w) {
-    for (struct sweep *s; (s = w->sweeps);) {
-        w->sweeps = s->next;
-        worker_free(w, s, sizeof *s);
-    }
-}
-
-static void sweep_begin(struct worker *w, void *user) {
-    struct sweep *s = worker_alloc(w, sizeof *s);
-    struct sweep now = *(const struct sweep *)user;
-    now.at = w->conns;
-    now.next = w->sweeps;
-    if (!s) { /* at once, then */
-        sweep_goes(&now, UINT_MAX, UINT_MAX);
-        return;
-    }
-    *s = now;
-    w->sweeps = s;
+static void all_begin(const struct sweep_job *job, const struct door_at *at, int64_t idle_ms) {
+    workers_call(begin,
+                 &(struct door_sweep){.sweep = {.job = job}, .door = *at, .idle_ms = idle_ms});
 }
 
 void door_watch(const struct door_at *at) {
-    workers_call(sweep_begin, &(struct sweep){.door = *at, .each = watch_one});
+    all_begin(&watching, at, 0);
 }
 
 void door_shed(const struct door_at *at, int64_t idle_ms) {
-    workers_call(sweep_begin, &(struct sweep){.door = *at, .each = shed_one, .idle_ms = idle_ms});
+    all_begin(&shedding, at, idle_ms);
 }
 
 void door_reset(const struct door_at *at) {
-    workers_call(sweep_begin, &(struct sweep){.door = *at, .each = reset_one});
+    all_begin(&resetting, at, 0);
 }

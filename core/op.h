@@ -51,9 +51,9 @@ enum kernel_cost {
     KERNEL_RECV = 900,
     KERNEL_SEND = 4500, /* the way through the stack to the peer, whom it wakes */
     KERNEL_ACCEPT = 4000,
-    KERNEL_CONNECT = 14000, /* with a socket that will be closed */
-    KERNEL_CLOSE = 5000,
-    KERNEL_BYTES = 8, /* so many bytes for one more */
+    KERNEL_CONNECT = 14000, /* with a socket */
+    KERNEL_CLOSE = 12000,   /* with what is armed there, and the way to the peer */
+    KERNEL_BYTES = 8,       /* so many bytes for one more */
 };
 
 static inline void owner_init(struct owner *o, struct worker *w, struct account *account,

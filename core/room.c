@@ -3,14 +3,15 @@
  *
  *   no room --> who holds the most here? --> his kept connections to pods --> his clients, the longest idle first
  *
- * One look at all connections of the worker gives up a share of what that tenant holds, so that a flood of newcomers costs a look
- * now and then, not one each. Where there are next to no descriptors a worker may find that others hold them all: it is helped within a beat.
+ * One look at all connections of the worker finds a share of what that tenant holds, so that a flood of newcomers costs a look
+ * now and then, not one each. A few of it go at once, the others a few a turn (sweep.h). Where there are next to no descriptors a worker may find that others hold them all: it is helped within a beat.
  */
 #include "core/room.h"
 #include "core/conn.h"
 #include "core/pod.h"
 #include "core/process.h"
 #include "core/strain.h"
+#include "core/sweep.h"
 
 enum {
     RESERVE_MOST = 200,
@@ -20,7 +21,10 @@ enum {
     RESET_AFTER = 8, /* steps of sock_clock: a second */
     HEAD_ROOM = 8,
     HELD_LEAST = 8, /* that anybody may hold */
-    BARREN_NS = 100000000
+    BARREN_NS = 100000000,
+    AT_ONCE =
+        2, /* clients that end while somebody waits for their room; the others go in the turns that follow */
+    PODS_MOST = 8 /* kept connections to pods, likewise */
 };
 
 static struct {
@@ -127,8 +131,7 @@ static void most_see(const struct account *payer, const struct worker *w, room_m
 }
 
 /* Of those who have anything here that could be given up. */
-static const struct account *most_find(const struct worker *w, room_measure *measure,
-                                       int64_t least) {
+static struct account *most_find(const struct worker *w, room_measure *measure, int64_t least) {
     const struct account *most = NULL;
     int64_t holds = least - 1;
     for (const struct conn *c = w->conns; c; c = c->next)
@@ -136,22 +139,10 @@ static const struct account *most_find(const struct worker *w, room_measure *mea
             most_see(c->sock.owner.account, w, measure, &most, &holds);
     for (const struct idle_link *l = w->idle_last; l; l = l->newer)
         most_see(upstream_payer(l), w, measure, &most, &holds);
-    return most;
+    return (struct account *)(uintptr_t)most;
 }
 
 /* ---- giving up ---- */
-
-static unsigned pods_shed(struct worker *w, const struct account *of, unsigned want) {
-    unsigned n = 0;
-    for (struct idle_link *l = w->idle_last, *next; l && n < want; l = next) {
-        next = l->newer;
-        if (account_tenant(upstream_payer(l)) == of) {
-            upstream_idle_end(l);
-            n++;
-        }
-    }
-    return n;
-}
 
 static uint16_t quiet(const struct conn *c) {
     return (uint16_t)(sock_clock(c->sock.owner.worker) - c->sock.moved);
@@ -164,8 +155,9 @@ static unsigned age_of(const struct conn *c) {
 }
 
 struct group { /* of whom some are to go */
-    const struct account *of;
-    bool busy; /* also those who are being served */
+    struct account *of;
+    uint64_t *counter; /* of the worker, of those who went */
+    bool busy;         /* also those who are being served */
 };
 
 /* One that is joined to a pod is cut, not told: where something was said, only after a pause. */
@@ -179,15 +171,28 @@ static bool may_go(const struct conn *c, const struct group *g) {
     return c->state != CONN_RELAY || !c->sock.heard || quiet(c) >= RESET_AFTER;
 }
 
-/* From which age on there are at least so many. */
-static unsigned age_limit(const struct worker *w, const struct group *g, unsigned want) {
+/* From which age on there are at least so many, and how many. */
+static unsigned age_limit(const struct worker *w, const struct group *g, unsigned want,
+                          unsigned *ret_found) {
     unsigned count[AGES] = {0}, n = 0, age = AGES;
     for (const struct conn *c = w->conns; c; c = c->next)
         if (may_go(c, g))
             count[age_of(c)]++;
     while (age > 0 && n < want)
         n += count[--age];
+    *ret_found = n;
     return age;
+}
+
+struct shedding {
+    struct sweep sweep; /* first */
+    struct group group;
+    unsigned from, left; /* of this age and older; so many are still to go */
+    bool oldest_gone;    /* older ones went in a first round */
+};
+
+static struct shedding *shedding_of(const struct sweep *s) {
+    return container_of((struct sweep *)(uintptr_t)s, struct shedding, sweep);
 }
 
 static bool client_shed(struct conn *c, bool busy) {
@@ -197,44 +202,106 @@ static bool client_shed(struct conn *c, bool busy) {
     return true;
 }
 
-static unsigned clients_shed(struct worker *w, const struct group *g, unsigned want) {
-    unsigned from = age_limit(w, g, want), n = 0;
-    for (unsigned pass = 0; pass < 2 && n < want; pass++) /* the older ones first */
-        for (struct conn *c = w->conns, *next; c && n < want; c = next) {
-            next = c->next;
-            if (may_go(c, g) && (pass ? age_of(c) == from : age_of(c) > from))
-                n += client_shed(c, g->busy);
-        }
+static bool shed_one(struct sweep *sweep, struct conn *c) {
+    struct shedding *s = shedding_of(sweep);
+    if (!may_go(c, &s->group) || age_of(c) + s->oldest_gone <= s->from ||
+        !client_shed(c, s->group.busy))
+        return false;
+    s->left--;
+    ACCOUNT_ADD(s->group.of->w[c->sock.owner.worker->id].shed, 1);
+    ACCOUNT_ADD(*s->group.counter, 1);
+    return true;
+}
+
+static bool shed_stands(const struct sweep *sweep) {
+    return shedding_of(sweep)->left;
+}
+
+static bool shed_again(struct sweep *sweep) {
+    struct shedding *s = shedding_of(sweep);
+    bool again = !s->oldest_gone;
+    s->oldest_gone = true;
+    return again;
+}
+
+static void shed_end(struct sweep *sweep, struct worker *w) {
+    (void)w;
+    account_unref(shedding_of(sweep)->group.of);
+}
+
+static const struct sweep_job shedding = {.size = sizeof(struct shedding),
+                                          .each = shed_one,
+                                          .stands = shed_stands,
+                                          .again = shed_again,
+                                          .end = shed_end};
+
+/* What went is free from then on. */
+static unsigned went(struct worker *w, unsigned n) {
+    if (n)
+        ring_submit(w->ring);
     return n;
 }
 
-static void gave_up(struct worker *w, const struct account *of, unsigned n) {
-    struct account *payer = (struct account *)(uintptr_t)of;
-    ACCOUNT_ADD(payer->w[w->id].shed, n);
-    if (n)
-        ring_submit(w->ring); /* the descriptors are free from then on */
+/* Somebody asked before, and not all that he was promised has gone. */
+static unsigned go_on(struct worker *w, const struct account *of, bool busy) {
+    struct sweep *s = sweep_find(w, &shedding);
+    const struct group *g = s ? &shedding_of(s)->group : NULL;
+    return g && g->busy == busy && (!of || g->of == of) ? went(w, sweep_hurry(w, s, AT_ONCE)) : 0;
+}
+
+/* How many go, now or soon. */
+static unsigned clients_shed(struct worker *w, const struct group *g, unsigned want) {
+    unsigned found, from = age_limit(w, g, want, &found);
+    if (!found)
+        return 0;
+    struct shedding own = {.sweep = {.job = &shedding},
+                           .group = *g,
+                           .from = from,
+                           .left = found < want ? found : want};
+    want = own.left;
+    account_ref(g->of);
+    struct sweep *s = sweep_begin(w, &own.sweep);
+    if (s)
+        sweep_hurry(w, s, AT_ONCE);
+    return went(w, want);
+}
+
+static unsigned pods_shed(struct worker *w, const struct group *g, unsigned want) {
+    unsigned n = 0;
+    for (struct idle_link *l = w->idle_last, *next; l && n < want && n < PODS_MOST; l = next) {
+        next = l->newer;
+        if (account_tenant(upstream_payer(l)) == g->of) {
+            upstream_idle_end(l);
+            n++;
+        }
+    }
+    ACCOUNT_ADD(g->of->w[w->id].shed, n);
+    ACCOUNT_ADD(*g->counter, n);
+    return went(w, n);
 }
 
 unsigned room_give_up(struct worker *w, const struct room_wish *wish) {
-    struct group g = {most_find(w, wish->measure, wish->least), wish->busy};
+    unsigned n = wish->pods_only ? 0 : go_on(w, NULL, wish->busy);
+    if (n)
+        return n;
+    struct group g = {most_find(w, wish->measure, wish->least), wish->counter, wish->busy};
     if (!g.of)
         return 0;
     int64_t holds = held(g.of, w->id, descriptors_of);
     unsigned want = holds > wish->part ? (unsigned)(holds / wish->part) : 1;
-    unsigned n = pods_shed(w, g.of, want);
-    if (!wish->pods_only && (n < want || is_full(w, true)))
+    n = pods_shed(w, &g, want);
+    if (!wish->pods_only && ((n < want && n < PODS_MOST) || is_full(w, true)))
         n += clients_shed(w, &g, want);
-    gave_up(w, g.of, n);
     return n;
 }
 
 /* `clients` false: only what nobody can be in the midst of. */
 static unsigned shed(struct worker *w, bool clients) {
-    unsigned n = room_give_up(
-        w, &(struct room_wish){
-               .measure = descriptors_of, .least = 1, .part = SHARE, .pods_only = !clients});
-    ACCOUNT_ADD(w->room_shed, n);
-    return n;
+    return room_give_up(w, &(struct room_wish){.measure = descriptors_of,
+                                               .counter = &w->room_shed,
+                                               .least = 1,
+                                               .part = SHARE,
+                                               .pods_only = !clients});
 }
 
 bool room_is_there(const struct worker *w) {
@@ -259,11 +326,8 @@ static bool hoards_clients(const struct worker *w, const struct account *of) {
     return share >= SHARE && left < used(w, true) && is_over(account_connections(of, w->id), left);
 }
 
-static bool one_for_one(struct worker *w, const struct account *of) {
-    unsigned n = pods_shed(w, of, 1);
-    gave_up(w, of, n);
-    ACCOUNT_ADD(w->room_shed, n);
-    return n && has_room(w, false);
+static bool one_for_one(struct worker *w, struct account *of) {
+    return pods_shed(w, &(struct group){of, &w->room_shed, false}, 1) && has_room(w, false);
 }
 
 static bool refused(struct worker *w) {
@@ -290,16 +354,15 @@ bool room_for_pod(struct worker *w, const struct account *payer) {
 
 /* Most of them are the tenant's: they are looked at once a turn, and for a while not at all where nothing was found. */
 bool room_admits(struct worker *w, const struct account *payer) {
-    const struct account *of = account_tenant(payer);
+    struct account *of = account_tenant(payer);
     if (!hoards_clients(w, of) || w->room_gave == w->turns)
         return true;
     ACCOUNT_ADD(w->room_short, 1);
     int64_t clients = account_connections(of, w->id);
     unsigned want = clients > SHARE ? (unsigned)clients / SHARE : 1;
-    unsigned n =
-        w->now_ns < w->room_barren_ns ? 0 : clients_shed(w, &(struct group){of, false}, want);
-    gave_up(w, of, n);
-    ACCOUNT_ADD(w->room_shed, n);
+    unsigned n = go_on(w, of, false);
+    if (!n && w->now_ns >= w->room_barren_ns)
+        n = clients_shed(w, &(struct group){of, &w->room_shed, false}, want);
     if (n)
         w->room_gave = w->turns;
     else if (w->now_ns >= w->room_barren_ns)

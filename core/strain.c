@@ -47,12 +47,11 @@ static int64_t weight_of(const struct account *a, unsigned worker) {
 
 static unsigned strain_shed(struct worker *w, enum strain now) {
     bool dire = now == STRAIN_DIRE;
-    unsigned n = room_give_up(w, &(struct room_wish){.measure = weight_of,
-                                                     .least = WORTH,
-                                                     .part = dire ? PART_DIRE : PART_TIGHT,
-                                                     .busy = dire});
-    ACCOUNT_ADD(w->strain_shed, n);
-    return n;
+    return room_give_up(w, &(struct room_wish){.measure = weight_of,
+                                               .counter = &w->strain_shed,
+                                               .least = WORTH,
+                                               .part = dire ? PART_DIRE : PART_TIGHT,
+                                               .busy = dire});
 }
 
 void strain_admit(struct worker *w) {

@@ -58,7 +58,7 @@ static bool takes_network(const struct version *old, const struct version *now) 
 }
 
 struct withdrawal {
-    const struct account *account;
+    struct account *account;
     struct version *now;
 };
 

@@ -2,12 +2,12 @@
  * worker.c - the loop's turn, and the memory it lives on.
  */
 #include "core/worker.h"
-#include "core/door.h"
 #include "core/module.h"
 #include "core/pace.h"
 #include "core/room.h"
 #include "core/sock.h"
 #include "core/strain.h"
+#include "core/sweep.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -88,7 +88,7 @@ struct worker {
 
     /* connections */
     struct conn *conns;
-    struct sweep *sweeps; /* core/held.c */
+    struct sweep *sweeps; /* core/sweep.h */
     unsigned conn_count, upstream_count;
     unsigned wait_count; /* requests that wait for a connection to a pod, or are being lent one */
     struct idle_link *idle_first,

@@ -14,6 +14,7 @@
 #include "core/pool.h"
 #include "core/process.h"
 #include "core/room.h"
+#include "core/sweep.h"
 #include "fake_kernel.h"
 #include "fake_modules.h"
 #include <errno.h>
@@ -492,6 +493,8 @@ static void what_is_taken_back_is_reset_and_frees_every_owner_once(void **unused
         for (const struct conn *c = world.w->conns; c; c = c->next)
             before += c->state == CONN_DIAL || c->state == CONN_RELAY;
         conns_withdraw(world.w, process.nobody, seed % 3 ? NULL : &world.version);
+        while (world.w->sweeps)
+            sweeps_run(world.w);
         for (const struct conn *c = world.w->conns; c; c = c->next)
             assert_false(c->state == CONN_DIAL || c->state == CONN_RELAY);
         cut += before;

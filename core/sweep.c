@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * sweep.c - see sweep.h.
+ */
+#include "core/sweep.h"
+#include "core/conn.h"
+#include "core/worker.h"
+#include <limits.h>
+#include <string.h>
+
+/* In one turn, of all sweeps: looks are cheap, and ends stop earlier where the turn was long already. */
+enum { LOOKS = 256, ENDS = 8, ENDS_LEAST = 2 };
+
+struct piece {
+    unsigned looks, ends; /* at most */
+    unsigned ended;
+    bool timely; /* ends with the turn */
+};
+
+static bool piece_goes_on(const struct worker *w, const struct piece *p) {
+    return p->looks && p->ended < p->ends &&
+           !(p->timely && p->ended >= ENDS_LEAST && turn_is_over(&w->turn));
+}
+
+static bool stands(const struct sweep *s) {
+    return !s->job->stands || s->job->stands(s);
+}
+
+/* False: it has come to its end. */
+static bool sweep_goes(struct worker *w, struct sweep *s, struct piece *p) {
+    if (!stands(s))
+        return false;
+    while (piece_goes_on(w, p)) {
+        struct conn *c = s->at;
+        if (!c) {
+            if (!s->job->again || !s->job->again(s))
+                return false;
+            s->at = w->conns;
+            p->looks--;
+            continue;
+        }
+        s->at = c->next; /* closing frees only at the end of the turn */
+        p->looks--;
+        if (c->state == CONN_CLOSE || !s->job->each(s, c))
+            continue;
+        p->ended++;
+        if (!stands(s))
+            return false;
+    }
+    return true;
+}
+
+static void sweep_free(struct worker *w, struct sweep *s) {
+    for (struct sweep **link = &w->sweeps; *link; link = &(*link)->next)
+        if (*link == s) {
+            *link = s->next;
+            break;
+        }
+    if (s->job->end)
+        s->job->end(s, w);
+    worker_free(w, s, s->job->size);
+}
+
+struct sweep *sweep_begin(struct worker *w, struct sweep *model) {
+    struct sweep *s = worker_alloc(w, model->job->size), **link = &w->sweeps;
+    model->at = w->conns;
+    model->next = NULL;
+    if (!s) {
+        sweep_goes(w, model, &(struct piece){.looks = UINT_MAX, .ends = UINT_MAX});
+        if (model->job->end)
+            model->job->end(model, w);
+        return NULL;
+    }
+    memcpy(s, model, model->job->size);
+    while (*link)
+        link = &(*link)->next;
+    return *link = s;
+}
+
+struct sweep *sweep_find(const struct worker *w, const struct sweep_job *job) {
+    struct sweep *s = w->sweeps;
+    while (s && s->job != job)
+        s = s->next;
+    return s;
+}
+
+unsigned sweep_hurry(struct worker *w, struct sweep *s, unsigned ends) {
+    struct piece p = {.looks = UINT_MAX, .ends = ends};
+    if (!sweep_goes(w, s, &p))
+        sweep_free(w, s);
+    return p.ended;
+}
+
+void sweeps_run(struct worker *w) {
+    struct piece p = {.looks = LOOKS, .ends = ENDS, .timely = true};
+    for (struct sweep *s = w->sweeps, *next; s; s = next) {
+        next = s->next;
+        if (!sweep_goes(w, s, &p))
+            sweep_free(w, s);
+    }
+    worker_pays(w, w->nobody);
+}
+
+void sweeps_leave(struct worker *w, const struct conn *c) {
+    for (struct sweep *s = w->sweeps; s; s = s->next)
+        if (s->at == c)
+            s->at = c->next;
+}
+
+void sweeps_end(struct worker *w) {
+    while (w->sweeps)
+        sweep_free(w, w->sweeps);
+}
