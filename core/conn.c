@@ -611,6 +611,7 @@ static void conn_gone(struct sock *s) {
     ACCOUNT_ADD(conn_counted(c)->w[w->id].connections, -1);
     if (c->version)
         version_unpin(c->version, w);
+    conn_stall_end(c);
     if (w->sweeps)
         sweeps_leave(w, c);
     *c->link = c->next;

@@ -51,6 +51,8 @@ struct conn {
     bool peer_done : 1;    /* EOF while nobody has the stream */
     bool shakes : 1;       /* its handshake may begin */
     bool told : 1;         /* a line says that it was refused */
+    bool turned_away : 1;  /* by a door, when it asked last */
+    uint8_t stall : 2;     /* enum stall: of its handshake */
     bool challenge : 1;    /* TLS is all that was wanted: the end of the handshake is the end */
     _Alignas(8) uint8_t module_state[];
 };
@@ -65,6 +67,8 @@ void conn_drain(struct conn *);
 /* Joined to its pod at a port that is held: watched from now on. */
 void conn_watch(struct conn *);
 bool conn_may_ask(struct conn *); /* one more request, by the door before its tenant's names */
+enum stall { STALL_NONE, STALL_RUNS, STALL_OVER };
+void conn_stall_end(struct conn *); /* it is gone, also in the midst of one */
 /* It is idle or silent: it is told to go. Is it gone? One that is being served is, once that is over. */
 bool conn_shed(struct conn *);
 /* The worker is draining: idle ones close, a few each turn, busy ones finish. */

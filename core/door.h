@@ -90,3 +90,5 @@ bool conn_enters(struct conn *, const struct raw_port *, uint32_t *ret_ticket);
 void conn_leaves(struct conn *, uint32_t ticket);
 /* A handshake (also one that is passed through) for a name of this tenant, before any cryptography. */
 bool conn_may_shake(struct conn *, const struct version *);
+/* After that said no, while the chain is asked. True: it is to wait; it will be asked again when it is time to refuse it. */
+bool conn_stalls(struct conn *);

@@ -8,7 +8,9 @@
 #include "core/door.h"
 #include "core/process.h"
 #include "core/relay.h"
+#include "core/room.h"
 #include "core/shutoff.h"
+#include "core/strain.h"
 #include "core/sweep.h"
 #include "tenants/compiled.h"
 
@@ -48,10 +50,61 @@ bool conn_may_shake(struct conn *c, const struct version *v) {
 bool conn_may_ask(struct conn *c) {
     union address peer, local;
     struct door *d = c->version ? door_of_names(c->version->account) : NULL;
+    c->turned_away = false;
     if (!d)
         return true;
     conn_addresses(c, &peer, &local);
-    return door_request(d, c->sock.owner.worker, &peer);
+    c->turned_away = !door_request(d, c->sock.owner.worker, &peer);
+    return !c->turned_away;
+}
+
+/* ---- who is refused, but not at once ----
+ * A flood that is answered costs a little each time, and comes back at once: a worker would be busy with nothing but saying no. Who waits
+ * for it costs a timer. Not when something is short: then his place is worth more. */
+
+enum { STALLED_MOST = 2048, STALLED_PART = 8 }; /* of a worker's clients, one of so many */
+
+static bool stall_begin(struct worker *w) {
+    unsigned clients = room_clients_most(), part = clients / process.workers / STALLED_PART;
+    unsigned most = clients && part < STALLED_MOST ? part : STALLED_MOST;
+    if (w->stalled >= most || w->draining || !room_is_there(w) || strain_is_felt(w) ||
+        w->in_use > w->most / 2)
+        return false;
+    w->stalled++;
+    return true;
+}
+
+bool conn_stall(struct conn *c) {
+    bool door = c->turned_away;
+    c->turned_away = false;
+    return door && stall_begin(c->sock.owner.worker);
+}
+
+void conn_stalled(struct conn *c) {
+    c->sock.owner.worker->stalled--;
+}
+
+void conn_stall_end(struct conn *c) {
+    if (c->stall == STALL_RUNS)
+        conn_stalled(c);
+    c->stall = STALL_OVER;
+}
+
+static void stall_fire(struct timer *t) {
+    struct conn *c = container_of(container_of(t, struct sock, timer), struct conn, sock);
+    conn_stall_end(c);
+    conn_resume(c);
+}
+
+bool conn_stalls(struct conn *c) {
+    struct worker *w = c->sock.owner.worker;
+    if (c->stall == STALL_NONE && stall_begin(w)) {
+        c->stall = STALL_RUNS;
+        timer_stop(&c->sock.timer);
+        timer_init(&c->sock.timer, stall_fire);
+        timer_set(w, &c->sock.timer, CONN_STALL_MS);
+    }
+    return c->stall == STALL_RUNS;
 }
 
 /* ---- who is there ---- */

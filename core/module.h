@@ -171,6 +171,11 @@ void conn_look_away(struct conn *);
 bool conn_admits(struct conn *, const struct gate *, const union address *client);
 /* One more request; false: over the tenant's requests per second, counted. */
 bool conn_takes_request(struct conn *);
+/* It did not, since others are harmed by what its tenant is asked: then whoever asks again at once would be answered all the time. True:
+ * refuse it only after CONN_STALL_MS, and then call conn_stalled. False: at once; no such reason, or too many wait already. */
+enum { CONN_STALL_MS = 250 };
+bool conn_stall(struct conn *);
+void conn_stalled(struct conn *);
 void conn_count_refusal(struct conn *, enum limit);
 /* What the last no of these was for; LIMIT_COUNT: there was no memory. */
 enum limit conn_refusal(const struct conn *);

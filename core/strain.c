@@ -40,6 +40,10 @@ static enum strain level_now(struct worker *w) {
     return now == STRAIN_NONE && (felt || has_grown(w)) ? STRAIN_TIGHT : now;
 }
 
+bool strain_is_felt(struct worker *w) {
+    return level_now(w) != STRAIN_NONE;
+}
+
 static int64_t weight_of(const struct account *a, unsigned worker) {
     const struct account_worker *w = &a->w[worker];
     return w->memory + w->buffers * BUF_SIZE + w->descriptors * SOCKET_HOLDS;

@@ -21,6 +21,7 @@ enum strain { STRAIN_NONE, STRAIN_TIGHT, STRAIN_DIRE };
 
 /* On the control thread. NONE costs nothing. `left`: bytes that all workers may take before the next beat, however late that is. */
 void strain_beat(enum strain, int64_t left);
+bool strain_is_felt(struct worker *); /* on the worker: not NONE */
 /* On the worker: a client comes in. */
 void strain_admit(struct worker *);
 /* On the worker: one of those who are in is about to take much more. Room is made for him if all that may be taken is. */

@@ -99,6 +99,8 @@ static void exchange_free(struct exchange *ex) {
     struct worker *worker = ex->worker;
     struct head *request = &ex->request.head, *response = &ex->response.head;
     record_end(ex);
+    if (ex->stalled)
+        conn_stalled(ex->hc->conn);
     conn_holds(ex->hc->conn, -(EXCHANGE_HOLDS + head_holds(request) + head_holds(response)));
     ex->hc->exchange = NULL;
     ex->hc->pod_paused = false;
@@ -402,6 +404,7 @@ static bool request_forward(struct exchange *ex) {
 static int request_head_done(struct message *m) {
     struct exchange *ex = exchange_of_request(m);
     ex->answer = (uint16_t)exchange_route(ex);
+    ex->stalled = ex->answer == 429 && conn_stall(ex->hc->conn);
     if (!ex->answer && !request_forward(ex))
         ex->answer = 503;
     if (!ex->answer)
@@ -439,12 +442,20 @@ static const struct message_sink request_sink = {
     .head_done = request_head_done, .body = request_body, .body_last = request_body_last};
 
 bool exchange_accepts(const struct exchange *ex) {
-    return !ex->request_done && !ex->held && !ex->up.full;
+    return !ex->request_done && !ex->held && !ex->up.full && !ex->stalled;
+}
+
+/* `unread`: something of it is, or is not to be believed. */
+static bool request_refused(struct exchange *ex, bool unread) {
+    if (!ex->stalled)
+        return exchange_answer(ex, ex->answer, unread);
+    http_enter(ex->hc, CLIENT_WAIT); /* exchange_expired */
+    return true;
 }
 
 static bool request_more(struct exchange *ex) {
     if (ex->answer)
-        return exchange_answer(ex, ex->answer, true);
+        return request_refused(ex, true);
     if (!ex->request.complete)
         return true;
     up_flush(ex);
@@ -457,7 +468,7 @@ static bool request_whole(struct exchange *ex) {
     ex->request_done = true;
     ex->withheld = false;
     if (ex->answer) /* after a malformed Host nothing of the client's is believed */
-        return exchange_answer(ex, ex->answer, ex->answer == 400);
+        return request_refused(ex, ex->answer == 400);
     body_end(&ex->up);
     up_flush(ex);
     ex->up.full = false; /* nothing more will come */
@@ -722,6 +733,8 @@ static const struct stream_events pod_events = {.data = pod_data,
 /* ---- time ---- */
 
 bool exchange_expired(struct exchange *ex) {
+    if (ex->stalled)
+        return exchange_answer(ex, ex->answer, !ex->request_done);
     if (ex->wait) {
         record_failed(ex, ACCESS_POD_BUSY);
         return exchange_refuse(ex, 503);

@@ -192,7 +192,7 @@ static int64_t patience(const struct http_conn *hc) {
     case CLIENT_SEND:
         return window_left(hc->exchange);
     case CLIENT_WAIT:
-        return t->response;
+        return hc->exchange->stalled ? CONN_STALL_MS : t->response;
     case CLIENT_LINGER:
         return conn_draining(hc->conn) ? DRAIN_LINGER_MS : LINGER_MS;
     default:

@@ -154,6 +154,7 @@ struct exchange {
     bool held : 1;         /* the request's body waits for it */
     bool withheld : 1;     /* nothing goes to the pod before the request has ended */
     bool request_done : 1; /* the whole request was received */
+    bool stalled : 1;      /* it is refused, but not yet */
     bool pod_spoke : 1;    /* a byte of an answer came: no second try */
     bool delivering : 1;   /* the final response's head is on its way: no other answer */
     bool keep : 1;         /* the client's connection stays open after this */

@@ -26,7 +26,7 @@ struct sni_conn {
     const struct host *host; /* passed through for it; of the version that the connection pins */
     struct certificate_wait wait; /* until the files of its certificate have been read */
     struct conn *conn;            /* that waits */
-    bool let_in;                  /* by the door of its tenant's names, once */
+    bool let_in, turned_away;     /* by the door of its tenant's names, which is asked once */
 };
 
 static const struct conf_field SNI_FIELDS[] = {
@@ -224,9 +224,12 @@ static enum verdict sni_route(struct conn *conn, struct sni_conn *sni, const str
         return sni_refuse(conn, &nobody, ACCESS_NO_ROUTE, TLS_ALERT_UNRECOGNIZED_NAME);
     const struct host *host = entry->object ? entry->object : entry->version->tenant->any;
     const struct asked asked = {entry->version, name, NULL};
-    if (!sni->let_in &&
-        !conn_may_shake(conn, entry->version)) /* others were harmed by this tenant's */
-        return sni_refuse(conn, &asked, ACCESS_LIMITED, TLS_ALERT_ACCESS_DENIED);
+    if (!sni->let_in && !sni->turned_away)
+        sni->turned_away = !conn_may_shake(conn, entry->version);
+    if (sni->turned_away) /* others were harmed by this tenant's */
+        return conn_stalls(conn)
+                   ? VERDICT_WAIT
+                   : sni_refuse(conn, &asked, ACCESS_LIMITED, TLS_ALERT_ACCESS_DENIED);
     sni->let_in = true;
     if (host && host->passthrough) /* the pod may have asked an authority itself */
         return sni_relay(conn, sni, entry->version, host, name);

@@ -3,6 +3,7 @@
 time: each waits for what must come."""
 import collections
 import concurrent.futures
+import contextlib
 import json
 import re
 import socket
@@ -435,6 +436,14 @@ def alert_of(e, hello):
     return record[6] if record[0] == 21 else 0
 
 
+@contextlib.contextmanager
+def not_at_once():
+    """Who is refused waits for that: a quarter of a second, as timers go."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began > 0.2
+
+
 def test_hellos_that_flood_one_name_are_refused_before_any_cryptography(workers, few_files, authority):
     names = (f"*.{ACME}", f"*.{GLOBEX}")
     no_caps = dict.fromkeys(("source_rate", "network_rate", "accepts"), 1000000)  # else they would help
@@ -449,6 +458,10 @@ def test_hellos_that_flood_one_name_are_refused_before_any_cryptography(workers,
                 assert e.status(f"http://web.{ACME}/") == 429
                 assert e.status(f"https://web.{GLOBEX}/") == 200
                 assert answers(e, port)
+            with not_at_once():
+                assert alert_of(e, hello) == 49
+            with not_at_once():
+                assert e.status(f"http://web.{ACME}/") == 429
             assert metric(e, "ringress_names_turned_away_total", tenant="acme") > 0
             told = next(v for v in events_of(e) if v[1] == "NamesRefused")
             assert told[0] == "Tenant/acme" and "this tenant's names" in told[2]

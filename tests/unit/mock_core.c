@@ -633,6 +633,15 @@ bool conn_takes_request(struct conn *c) {
     (void)c;
     return !mock.over_requests;
 }
+bool conn_stall(struct conn *c) {
+    (void)c;
+    mock.stalls += mock.stalling;
+    return mock.stalling;
+}
+void conn_stalled(struct conn *c) {
+    (void)c;
+    mock.stalls--;
+}
 enum limit conn_refusal(const struct conn *c) {
     (void)c;
     return LIMIT_CONNECTIONS;

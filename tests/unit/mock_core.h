@@ -61,6 +61,8 @@ struct mock {
     const char *
         challenge; /* what an authority that asks a.example or tls.example for the token "tok" is told */
     bool over_connections, over_requests; /* the tenant's limits say no */
+    bool stalling;                        /* requests over them are refused later */
+    int stalls;                           /* so many wait for that */
     int refusals;                         /* counted for it */
     const struct gate *gate;              /* of every route */
     bool h2;                              /* what ALPN agrees on */

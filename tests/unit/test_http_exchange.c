@@ -924,6 +924,40 @@ static void a_tenant_over_its_limits_is_told_to_come_again(void **state) {
     mock_stop();
 }
 
+/* Nothing of it goes to a pod meanwhile, what is pipelined behind it waits as well, and one who leaves takes no place. */
+static void who_floods_waits_for_the_refusal(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock.over_requests = mock.stalling = true;
+    mock_connect(NULL);
+    say(&mock.client, GET END GET END, 1000);
+    mock_wait(CONN_STALL_MS - 60);
+    assert_string_equal(plain(&mock.client), "");
+    assert_int_equal(mock.stalls, 1);
+    mock_wait(60 + 50);
+    assert_string_equal(plain(&mock.client), E429(""));
+    assert_int_equal(mock.stalls, 1); /* the second, now */
+    mock_wait(CONN_STALL_MS + 50);
+    assert_string_equal(plain(&mock.client), E429("") E429(""));
+    assert_int_equal(mock.stalls, 0);
+    assert_int_equal(mock.pods, 0);
+    say(&mock.client, "POST / HTTP/1.1\r\n" HOST CL(5) END "ab", 1000);
+    assert_int_equal(mock.stalls, 1);
+    say(&mock.client, "cde", 1000);
+    mock_wait(CONN_STALL_MS + 50);
+    assert_string_equal(plain(&mock.client), E429("") E429("") E429(CLOSE));
+    mock_stop();
+
+    mock_start(&ringress_module);
+    mock.over_requests = mock.stalling = true;
+    mock_connect(NULL);
+    say(&mock.client, GET END, 1000);
+    assert_int_equal(mock.stalls, 1);
+    mock_fail(&mock.client, -ECONNRESET);
+    assert_int_equal(mock.stalls, 0);
+    mock_stop();
+}
+
 static void a_body_over_the_limit_is_refused_as_soon_as_it_is_known(void **state) {
     static const struct gate gate = {.body_size_max = 10};
     (void)state;
@@ -2003,6 +2037,7 @@ int main(void) {
         cmocka_unit_test(routes_match_the_normalised_path_without_empty_segments),
         cmocka_unit_test(modules_may_look_reject_and_reroute),
         cmocka_unit_test(a_tenant_over_its_limits_is_told_to_come_again),
+        cmocka_unit_test(who_floods_waits_for_the_refusal),
         cmocka_unit_test(a_body_over_the_limit_is_refused_as_soon_as_it_is_known),
         cmocka_unit_test(a_kept_connection_is_used_no_longer_than_its_pod_says),
         cmocka_unit_test(of_two_limits_on_bodies_the_smaller_holds),
