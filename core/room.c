@@ -251,7 +251,10 @@ static unsigned go_on(struct worker *w, const struct account *of, bool busy) {
 
 /* How many go, now or soon. */
 static unsigned clients_shed(struct worker *w, const struct group *g, unsigned want) {
+    struct account *payer = w->payer;
+    worker_pays(w, g->of);
     unsigned found, from = age_limit(w, g, want, &found);
+    worker_pays(w, payer);
     if (!found)
         return 0;
     struct shedding own = {.sweep = {.job = &shedding},

@@ -25,7 +25,7 @@ static bool stands(const struct sweep *s) {
     return !s->job->stands || s->job->stands(s);
 }
 
-/* False: it has come to its end. */
+/* Whose connections they are pays for the way. False: it has come to its end. */
 static bool sweep_goes(struct worker *w, struct sweep *s, struct piece *p) {
     if (!stands(s))
         return false;
@@ -40,6 +40,7 @@ static bool sweep_goes(struct worker *w, struct sweep *s, struct piece *p) {
         }
         s->at = c->next; /* closing frees only at the end of the turn */
         p->looks--;
+        worker_pays(w, c->sock.owner.account);
         if (c->state == CONN_CLOSE || !s->job->each(s, c))
             continue;
         p->ended++;
@@ -85,8 +86,10 @@ struct sweep *sweep_find(const struct worker *w, const struct sweep_job *job) {
 
 unsigned sweep_hurry(struct worker *w, struct sweep *s, unsigned ends) {
     struct piece p = {.looks = UINT_MAX, .ends = ends};
+    struct account *payer = w->payer;
     if (!sweep_goes(w, s, &p))
         sweep_free(w, s);
+    worker_pays(w, payer);
     return p.ended;
 }
 
