@@ -25,6 +25,14 @@ static bool stands(const struct sweep *s) {
     return !s->job->stands || s->job->stands(s);
 }
 
+/* What ends may let somebody else begin, who wants room: he finds no sweep to hurry, least of all this one. */
+static bool meet(struct worker *w, struct sweep *s, struct conn *c) {
+    w->sweeping = true;
+    bool ended = s->job->each(s, c);
+    w->sweeping = false;
+    return ended;
+}
+
 /* Whose connections they are pays for the way. False: it has come to its end. */
 static bool sweep_goes(struct worker *w, struct sweep *s, struct piece *p) {
     if (!stands(s))
@@ -41,7 +49,7 @@ static bool sweep_goes(struct worker *w, struct sweep *s, struct piece *p) {
         s->at = c->next; /* closing frees only at the end of the turn */
         p->looks--;
         worker_pays(w, c->sock.owner.account);
-        if (c->state == CONN_CLOSE || !s->job->each(s, c))
+        if (c->state == CONN_CLOSE || !meet(w, s, c))
             continue;
         p->ended++;
         if (!stands(s))
@@ -78,7 +86,7 @@ struct sweep *sweep_begin(struct worker *w, struct sweep *model) {
 }
 
 struct sweep *sweep_find(const struct worker *w, const struct sweep_job *job) {
-    struct sweep *s = w->sweeps;
+    struct sweep *s = w->sweeping ? NULL : w->sweeps;
     while (s && s->job != job)
         s = s->next;
     return s;
@@ -93,13 +101,11 @@ unsigned sweep_hurry(struct worker *w, struct sweep *s, unsigned ends) {
     return p.ended;
 }
 
+/* Who began first is done first. */
 void sweeps_run(struct worker *w) {
     struct piece p = {.looks = LOOKS, .ends = ENDS, .timely = true};
-    for (struct sweep *s = w->sweeps, *next; s; s = next) {
-        next = s->next;
-        if (!sweep_goes(w, s, &p))
-            sweep_free(w, s);
-    }
+    while (w->sweeps && !sweep_goes(w, w->sweeps, &p))
+        sweep_free(w, w->sweeps);
     worker_pays(w, w->nobody);
 }
 

@@ -32,7 +32,7 @@ struct sweep {
 
 /* Copies it (job->size bytes); NULL: without memory it was done at once. */
 struct sweep *sweep_begin(struct worker *, struct sweep *model);
-/* The one of this job that is under way, or NULL. */
+/* The one of this job that is under way, or NULL; also NULL from within `each`. */
 struct sweep *sweep_find(const struct worker *, const struct sweep_job *);
 /* Goes on at once, until so many are ended or it is over. How many were. */
 unsigned sweep_hurry(struct worker *, struct sweep *, unsigned ends);

@@ -89,6 +89,7 @@ struct worker {
     /* connections */
     struct conn *conns;
     struct sweep *sweeps; /* core/sweep.h */
+    bool sweeping;        /* one of them is at work */
     unsigned stalled;     /* who will be refused, but not yet: core/held.c */
     unsigned conn_count, upstream_count;
     unsigned wait_count; /* requests that wait for a connection to a pod, or are being lent one */
