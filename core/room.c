@@ -77,6 +77,10 @@ static unsigned all_used(bool clients) {
     return n;
 }
 
+unsigned room_clients(void) {
+    return all_used(true);
+}
+
 /* Each worker has an equal share, so that one that is asked for room always has what to give up for it, if anybody has; the kernel
  * spreads newcomers evenly. Shares that would be next to nothing are one for all. */
 static bool is_full(const struct worker *w, bool clients) {

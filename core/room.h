@@ -20,6 +20,7 @@ void room_init(unsigned open);
 void room_shift(int more);
 unsigned room_most(void);                  /* what workers may use */
 unsigned room_clients_most(void);          /* of these, for clients: each may need one to a pod */
+unsigned room_clients(void);               /* that there are */
 bool room_is_there(const struct worker *); /* for one more client, as it is */
 /* Is there room for one more; is made if need be? On the worker. */
 bool room_for_client(struct worker *);

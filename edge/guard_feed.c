@@ -7,6 +7,7 @@
 #include "edge/guard_feed.h"
 #include "core/door.h"
 #include "core/ledger.h"
+#include "core/room.h"
 #include "edge/edge.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -165,6 +166,12 @@ static void room_take(struct feed *f, struct shutoff_edge *ret) {
     f->refused = refused;
 }
 
+/* Clients have half of them, and who finds that half full is no better off for the other. */
+static int64_t descriptors_taken(const struct ledger_all *all) {
+    int64_t clients = 2ll * room_clients();
+    return clients > all->descriptors ? clients : all->descriptors;
+}
+
 static void accepted_add(void *user, const struct ledger_row *row) {
     uint64_t *sum = user;
     if (!row->port)
@@ -186,7 +193,7 @@ static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) 
         .turn_wait_ns = all->turn_wait_ns,
         .buffers_short = all->buffers_short,
         .nobody = all->own,
-        .descriptors = all->descriptors,
+        .descriptors = descriptors_taken(all),
         .descriptors_most = all->descriptors_most,
         .buffers = all->buffers,
         .buffers_most = all->buffers_most,

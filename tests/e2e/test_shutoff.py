@@ -471,6 +471,19 @@ def test_hellos_that_flood_one_name_are_refused_before_any_cryptography(workers,
         assert not victim.bad
 
 
+def test_idle_clients_of_one_name_that_fill_the_clients_half_are_held(workers, few_files):
+    """They have no connection to a pod each: of all descriptors there are plenty."""
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**FAILURES_ALONE, **SHORT, "step": "1s"}) as e, Neighbour(e) as victim:
+            ask = f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n".encode()
+            with Crowd(e, e.http_port, HELD, ask):
+                eventually(lambda: "NamesLimited" in reasons(e))
+                told = next(v for v in events_of(e) if v[1] == "NamesLimited")
+                assert told[0] == "Tenant/acme" and "descriptors are left" in told[2]
+            eventually(lambda: metric(e, "ringress_names_state", tenant="acme") == 0)
+        assert not victim.bad
+
+
 def test_a_source_that_floods_one_name_is_capped_and_others_names_are_not(workers, few_files, authority):
     names = (f"*.{ACME}", f"*.{GLOBEX}")
     with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
