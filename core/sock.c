@@ -163,18 +163,11 @@ void socks_yield(struct worker *w) {
  * queues is full with little in it, so whoever fills it stops, and receives bring one buffer. */
 enum { HEAD_ROOM = 4, HIGH_OF_HOARDERS = 2 * BUF_SIZE };
 
-static int64_t buffers_held(const struct account *tenant, unsigned worker) {
-    int64_t sum = tenant->w[worker].buffers;
-    for (const struct account *p = account_ports(tenant); p; p = account_next_port(p))
-        sum += p->w[worker].buffers;
-    return sum;
-}
-
 static bool hoards(const struct sock *s) {
     const struct worker *w = s->owner.worker;
     unsigned left = w->most - w->in_use;
-    return left < w->in_use &&
-           buffers_held(account_tenant(s->owner.account), w->id) > HEAD_ROOM * (int64_t)left;
+    return left < w->in_use && account_here(account_tenant(s->owner.account), w->id,
+                                            account_buffers) > HEAD_ROOM * (int64_t)left;
 }
 
 /* When there are next to none left, all that is waiting there: or many that hold a little each could hold all, and none of them would
