@@ -35,10 +35,10 @@ struct account_worker {
     /* Connections. */
     int64_t connections; /* open now */
     uint64_t connections_total;
-    uint64_t accepted; /* came for it, let in or not; each in one account */
-    int64_t
-        descriptors; /* now: sockets of clients and to pods; also what keeps the account alive */
-    int64_t silent;  /* open now, and no byte has come yet */
+    uint64_t accepted;   /* came for it, let in or not; each in one account */
+    int64_t descriptors; /* now: sockets of clients and to pods; what is asked to close is not */
+    int64_t closing;     /* that is; both keep the account alive */
+    int64_t silent;      /* open now, and no byte has come yet */
     int64_t
         memory; /* bytes held now by its connections and what goes on in them (sock_holds); without `buffers` */
     uint64_t resets;     /* ended by the client's RST */

@@ -302,21 +302,22 @@ bool room_is_there(const struct worker *w) {
 
 /* ---- head-room for the others ---- */
 
-static bool is_over(int64_t held, int64_t left) {
-    return held >= HELD_LEAST && held > HEAD_ROOM * left;
+/* How many he is to give up: each makes his less and what is left more. */
+static unsigned over_by(int64_t held, int64_t left) {
+    int64_t over = held - HEAD_ROOM * left;
+    return held < HELD_LEAST || over <= 0 ? 0 : (unsigned)(over + HEAD_ROOM) / (HEAD_ROOM + 1);
 }
 
 /* Of all the worker's, to clients and pods. Nobody is asked while half of them are free. */
 static bool hoards(const struct worker *w, const struct account *payer) {
     int64_t left = room_left(w);
     return left < used(w, false) &&
-           is_over(account_here(account_tenant(payer), w->id, account_descriptors), left);
+           over_by(account_here(account_tenant(payer), w->id, account_descriptors), left);
 }
 
-static bool hoards_clients(const struct worker *w, const struct account *of) {
+static unsigned clients_over(const struct worker *w, int64_t clients) {
     int64_t share = room_most() / process.workers / 2, left = share - used(w, true);
-    return share >= SHARE && left < used(w, true) &&
-           is_over(account_here(of, w->id, account_connections), left);
+    return share >= SHARE && left < used(w, true) ? over_by(clients, left) : 0;
 }
 
 static bool one_for_one(struct worker *w, struct account *of) {
@@ -345,20 +346,19 @@ bool room_for_pod(struct worker *w, const struct account *payer) {
     return (over ? one_for_one(w, account_tenant(payer)) : shed(w, false)) || refused(w);
 }
 
-/* Most of them are the tenant's: they are looked at once a turn, and for a while not at all where nothing was found. */
+/* Most of them are the tenant's. Who gives up a share comes that much later to it again, and where nothing was found nobody looks for a
+ * while, so that a newcomer seldom costs a look at all. */
 bool room_admits(struct worker *w, const struct account *payer) {
     struct account *of = account_tenant(payer);
-    if (!hoards_clients(w, of) || w->room_gave == w->turns)
+    int64_t clients = account_here(of, w->id, account_connections);
+    unsigned over = clients_over(w, clients), share = (unsigned)clients / SHARE;
+    if (!over)
         return true;
     ACCOUNT_ADD(w->room_short, 1);
-    int64_t clients = account_here(of, w->id, account_connections);
-    unsigned want = clients > SHARE ? (unsigned)clients / SHARE : 1;
     unsigned n = go_on(w, of, false);
     if (!n && w->now_ns >= w->room_barren_ns)
-        n = clients_shed(w, &(struct group){of, &w->room_shed, false}, want);
-    if (n)
-        w->room_gave = w->turns;
-    else if (w->now_ns >= w->room_barren_ns)
+        n = clients_shed(w, &(struct group){of, &w->room_shed, false}, over > share ? over : share);
+    if (!n && w->now_ns >= w->room_barren_ns)
         w->room_barren_ns = w->now_ns + BARREN_NS;
     return n || refused(w);
 }
