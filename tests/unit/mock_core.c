@@ -3,15 +3,12 @@
  */
 #include "tests/unit/mock_core.h"
 #include "core/challenge.h"
+#include "core/worker.h"
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct worker {
-    int unused;
-};
 
 struct conn {
     void *state;
