@@ -123,7 +123,8 @@ static void account_end(void *object) {
     struct account *a = object;
     bool was_quiet = a->quiet;
     a->retiring = atomic_load_explicit(&a->refs, memory_order_relaxed) == 0;
-    a->quiet = a->retiring && !account_sum(a).descriptors && !is_in_use(a);
+    struct account_worker sum = account_sum(a);
+    a->quiet = a->retiring && !sum.descriptors && !sum.closing && !is_in_use(a);
     if (!a->retiring)
         return; /* wanted again */
     if (!ending && (!a->quiet || !was_quiet)) {

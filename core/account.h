@@ -35,10 +35,10 @@ struct account_worker {
     /* Connections. */
     int64_t connections; /* open now */
     uint64_t connections_total;
-    uint64_t accepted; /* came for it, let in or not; each in one account */
-    int64_t
-        descriptors; /* now: sockets of clients and to pods; also what keeps the account alive */
-    int64_t silent;  /* open now, and no byte has come yet */
+    uint64_t accepted;   /* came for it, let in or not; each in one account */
+    int64_t descriptors; /* now: sockets of clients and to pods; what is asked to close is not */
+    int64_t closing;     /* that is; both keep the account alive */
+    int64_t silent;      /* open now, and no byte has come yet */
     int64_t
         memory; /* bytes held now by its connections and what goes on in them (sock_holds); without `buffers` */
     uint64_t resets;     /* ended by the client's RST */
@@ -153,11 +153,24 @@ static inline struct account *account_next_port(const struct account *a) {
     return __atomic_load_n(&a->next_port, __ATOMIC_ACQUIRE);
 }
 
+/* What it has now of something, by one of the measures below or another. */
+typedef int64_t account_measure(const struct account *, unsigned worker);
+static inline int64_t account_connections(const struct account *a, unsigned worker) {
+    return a->w[worker].connections;
+}
+static inline int64_t account_descriptors(const struct account *a, unsigned worker) {
+    return a->w[worker].descriptors;
+}
+static inline int64_t account_buffers(const struct account *a, unsigned worker) {
+    return a->w[worker].buffers;
+}
+
 /* A tenant's on one worker, its ports' among them. On that worker. */
-static inline int64_t account_connections(const struct account *tenant, unsigned worker) {
-    int64_t sum = tenant->w[worker].connections;
+static inline int64_t account_here(const struct account *tenant, unsigned worker,
+                                   account_measure *measure) {
+    int64_t sum = measure(tenant, worker);
     for (const struct account *p = account_ports(tenant); p; p = account_next_port(p))
-        sum += p->w[worker].connections;
+        sum += measure(p, worker);
     return sum;
 }
 

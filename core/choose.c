@@ -143,7 +143,7 @@ static struct stream *take_capped(const struct ask *a, struct upstream_wait **re
     pthread_mutex_unlock(&pool->lock);
     if (*ret_error == -EINPROGRESS) /* a connection that ended just before saw nobody in line */
         pool_serve(pool, a->w->ring);
-    if (*ret_error || s)
+    if (!up || s) /* none, or an idle one of it */
         return s;
     s = dial(a, up, ret_wait, ret_error);
     __atomic_sub_fetch(&up->reserved, 1, __ATOMIC_SEQ_CST);

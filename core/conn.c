@@ -707,7 +707,7 @@ static void withdrawn(struct sweep *s, struct worker *w) {
 void conns_withdraw(struct worker *w, struct account *account, struct version *now) {
     static const struct sweep_job withdrawing = {
         .size = sizeof(struct withdrawal), .each = withdraw_one, .end = withdrawn};
-    if (!account_connections(account, w->id))
+    if (!account_here(account, w->id, account_connections))
         return;
     account_ref(account);
     if (now)

@@ -111,9 +111,11 @@ static inline void drr_pass(struct drr *d, struct drr_line *l, bool fresh) {
 
 /* The next to be served, of *ret_line; NULL: nothing waits. */
 static inline struct drr_item *drr_take(struct drr *d, struct drr_line **ret_line) {
-    while (d->count) {
+    while (d->count) { /* so one of them has a line */
         bool fresh = d->fresh.first;
         struct drr_line *l = fresh ? d->fresh.first : d->round.first;
+        if (!l)
+            break;
         if (l->first && l->credit > 0) {
             l->waited = d->now > l->ready ? d->now - l->ready : 0;
             l->ready = d->now;

@@ -62,8 +62,7 @@ static void ways_gather(struct rows *r, const struct top *t) {
 
 static void rows_merge(struct rows *r) {
     size_t kept = 0;
-    if (r->row)
-        qsort(r->row, r->count, sizeof *r->row, by_key);
+    qsort(r->row, r->count, sizeof *r->row, by_key);
     for (size_t i = 0; i < r->count; i++) {
         if (kept && r->row[kept - 1].key == r->row[i].key) {
             r->row[kept - 1].found.hits += r->row[i].found.hits;
@@ -86,21 +85,22 @@ static void row_name(const struct tenant *t, const struct host *h, void *user) {
 }
 
 size_t popular_find(struct popular *ret, size_t most) {
-    struct rows r = {0};
     size_t room = 0, n = 0;
     for (unsigned i = 0; i < process.workers; i++)
         room += process.worker[i]->top ? top_ways(process.worker[i]->top) : 0;
-    r.row = room ? calloc(room, sizeof *r.row) : NULL;
-    for (unsigned i = 0; r.row && i < process.workers; i++)
+    struct row *row = room ? calloc(room, sizeof *row) : NULL;
+    if (!row)
+        return 0;
+    struct rows r = {.row = row};
+    for (unsigned i = 0; i < process.workers; i++)
         if (process.worker[i]->top)
             ways_gather(&r, process.worker[i]->top);
-    if (r.count) {
-        rows_merge(&r);
+    rows_merge(&r);
+    if (r.count)
         published_hosts(row_name, &r);
-        qsort(r.row, r.count, sizeof *r.row, by_weight);
-    }
-    for (; n < r.count && n < most && r.row[n].found.tenant; n++)
-        ret[n] = r.row[n].found;
-    free(r.row);
+    qsort(row, r.count, sizeof *row, by_weight);
+    for (; n < r.count && n < most && row[n].found.tenant; n++)
+        ret[n] = row[n].found;
+    free(row);
     return n;
 }

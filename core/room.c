@@ -111,23 +111,12 @@ bool room_is_tight(const struct worker *w) {
 
 /* ---- who holds the most ---- */
 
-static int64_t descriptors_of(const struct account *a, unsigned worker) {
-    return a->w[worker].descriptors;
-}
-
-static int64_t held(const struct account *a, unsigned worker, room_measure *measure) {
-    int64_t n = measure(a, worker);
-    for (const struct account *p = account_ports(a); p; p = account_next_port(p))
-        n += measure(p, worker);
-    return n;
-}
-
-static void most_see(const struct account *payer, const struct worker *w, room_measure *measure,
+static void most_see(const struct account *payer, const struct worker *w, account_measure *measure,
                      const struct account **most, int64_t *ret_held) {
     const struct account *a = account_tenant(payer);
     if (a == *most)
         return;
-    int64_t n = held(a, w->id, measure);
+    int64_t n = account_here(a, w->id, measure);
     if (n > *ret_held) {
         *most = a;
         *ret_held = n;
@@ -135,7 +124,7 @@ static void most_see(const struct account *payer, const struct worker *w, room_m
 }
 
 /* Of those who have anything here that could be given up. */
-static struct account *most_find(const struct worker *w, room_measure *measure, int64_t least) {
+static struct account *most_find(const struct worker *w, account_measure *measure, int64_t least) {
     const struct account *most = NULL;
     int64_t holds = least - 1;
     for (const struct conn *c = w->conns; c; c = c->next)
@@ -294,7 +283,7 @@ unsigned room_give_up(struct worker *w, const struct room_wish *wish) {
     struct group g = {most_find(w, wish->measure, wish->least), wish->counter, wish->busy};
     if (!g.of)
         return 0;
-    int64_t holds = held(g.of, w->id, descriptors_of);
+    int64_t holds = account_here(g.of, w->id, account_descriptors);
     unsigned want = holds > wish->part ? (unsigned)(holds / wish->part) : 1;
     n = pods_shed(w, &g, want);
     if (!wish->pods_only && ((n < want && n < PODS_MOST) || is_full(w, true)))
@@ -304,7 +293,7 @@ unsigned room_give_up(struct worker *w, const struct room_wish *wish) {
 
 /* `clients` false: only what nobody can be in the midst of. */
 static unsigned shed(struct worker *w, bool clients) {
-    return room_give_up(w, &(struct room_wish){.measure = descriptors_of,
+    return room_give_up(w, &(struct room_wish){.measure = account_descriptors,
                                                .counter = &w->room_shed,
                                                .least = 1,
                                                .part = SHARE,
@@ -317,20 +306,22 @@ bool room_is_there(const struct worker *w) {
 
 /* ---- head-room for the others ---- */
 
-static bool is_over(int64_t held, int64_t left) {
-    return held >= HELD_LEAST && held > HEAD_ROOM * left;
+/* How many he is to give up: each makes his less and what is left more. */
+static unsigned over_by(int64_t held, int64_t left) {
+    int64_t over = held - HEAD_ROOM * left;
+    return held < HELD_LEAST || over <= 0 ? 0 : (unsigned)(over + HEAD_ROOM) / (HEAD_ROOM + 1);
 }
 
 /* Of all the worker's, to clients and pods. Nobody is asked while half of them are free. */
 static bool hoards(const struct worker *w, const struct account *payer) {
     int64_t left = room_left(w);
     return left < used(w, false) &&
-           is_over(held(account_tenant(payer), w->id, descriptors_of), left);
+           over_by(account_here(account_tenant(payer), w->id, account_descriptors), left);
 }
 
-static bool hoards_clients(const struct worker *w, const struct account *of) {
+static unsigned clients_over(const struct worker *w, int64_t clients) {
     int64_t share = room_most() / process.workers / 2, left = share - used(w, true);
-    return share >= SHARE && left < used(w, true) && is_over(account_connections(of, w->id), left);
+    return share >= SHARE && left < used(w, true) ? over_by(clients, left) : 0;
 }
 
 static bool one_for_one(struct worker *w, struct account *of) {
@@ -359,20 +350,19 @@ bool room_for_pod(struct worker *w, const struct account *payer) {
     return (over ? one_for_one(w, account_tenant(payer)) : shed(w, false)) || refused(w);
 }
 
-/* Most of them are the tenant's: they are looked at once a turn, and for a while not at all where nothing was found. */
+/* Most of them are the tenant's. Who gives up a share comes that much later to it again, and where nothing was found nobody looks for a
+ * while, so that a newcomer seldom costs a look at all. */
 bool room_admits(struct worker *w, const struct account *payer) {
     struct account *of = account_tenant(payer);
-    if (!hoards_clients(w, of) || w->room_gave == w->turns)
+    int64_t clients = account_here(of, w->id, account_connections);
+    unsigned over = clients_over(w, clients), share = (unsigned)clients / SHARE;
+    if (!over)
         return true;
     ACCOUNT_ADD(w->room_short, 1);
-    int64_t clients = account_connections(of, w->id);
-    unsigned want = clients > SHARE ? (unsigned)clients / SHARE : 1;
     unsigned n = go_on(w, of, false);
     if (!n && w->now_ns >= w->room_barren_ns)
-        n = clients_shed(w, &(struct group){of, &w->room_shed, false}, want);
-    if (n)
-        w->room_gave = w->turns;
-    else if (w->now_ns >= w->room_barren_ns)
+        n = clients_shed(w, &(struct group){of, &w->room_shed, false}, over > share ? over : share);
+    if (!n && w->now_ns >= w->room_barren_ns)
         w->room_barren_ns = w->now_ns + BARREN_NS;
     return n || refused(w);
 }

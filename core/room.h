@@ -36,14 +36,13 @@ void room_short(struct worker *);
 void room_turn(struct worker *); /* then */
 
 /* ---- for strain.c ---- */
-typedef int64_t room_measure(const struct account *, unsigned worker);
 struct room_wish {
-    room_measure *measure; /* by which one tenant holds the most */
-    uint64_t *counter;     /* of the worker, of those who went */
-    int64_t least;         /* who holds less gives up nothing: it would not help */
-    unsigned part;         /* one of so many of its descriptors are to go */
-    bool pods_only;        /* kept connections to pods: nobody can be in the midst of one */
-    bool busy;             /* else only what is silent or idle */
+    account_measure *measure; /* by which one tenant holds the most */
+    uint64_t *counter;        /* of the worker, of those who went */
+    int64_t least;            /* who holds less gives up nothing: it would not help */
+    unsigned part;            /* one of so many of its descriptors are to go */
+    bool pods_only;           /* kept connections to pods: nobody can be in the midst of one */
+    bool busy;                /* else only what is silent or idle */
 };
 /* How many are given up: a few now, for whoever waits, the others in the turns that follow. */
 unsigned room_give_up(struct worker *, const struct room_wish *);

@@ -60,7 +60,7 @@ static struct account_worker *sock_account(const struct sock *s) {
 
 static void sock_release(struct owner *o) {
     struct sock *s = container_of(o, struct sock, owner);
-    ACCOUNT_ADD(sock_account(s)->descriptors, -1);
+    ACCOUNT_ADD(sock_account(s)->closing, -1);
     sock_holds(s, -(int64_t)s->holds);
     if (s->client && !s->heard)
         ACCOUNT_ADD(sock_account(s)->silent, -1);
@@ -125,7 +125,8 @@ void sock_charge(struct sock *s, struct account *account) {
     MOVE(from, account, w->id, buffers, s->queue.count);
     /* What came before anyone knew whose it is belongs to who it turned out to be. */
     MOVE(from, account, w->id, bytes_in, s->early);
-    MOVE(from, account, w->id, descriptors, 1);
+    MOVE(from, account, w->id, descriptors, !s->owner.dying);
+    MOVE(from, account, w->id, closing, s->owner.dying);
     MOVE(from, account, w->id, silent, !s->heard);
     MOVE(from, account, w->id, memory, s->holds);
     s->early = 0;
@@ -163,18 +164,11 @@ void socks_yield(struct worker *w) {
  * queues is full with little in it, so whoever fills it stops, and receives bring one buffer. */
 enum { HEAD_ROOM = 4, HIGH_OF_HOARDERS = 2 * BUF_SIZE };
 
-static int64_t buffers_held(const struct account *tenant, unsigned worker) {
-    int64_t sum = tenant->w[worker].buffers;
-    for (const struct account *p = account_ports(tenant); p; p = account_next_port(p))
-        sum += p->w[worker].buffers;
-    return sum;
-}
-
 static bool hoards(const struct sock *s) {
     const struct worker *w = s->owner.worker;
     unsigned left = w->most - w->in_use;
-    return left < w->in_use &&
-           buffers_held(account_tenant(s->owner.account), w->id) > HEAD_ROOM * (int64_t)left;
+    return left < w->in_use && account_here(account_tenant(s->owner.account), w->id,
+                                            account_buffers) > HEAD_ROOM * (int64_t)left;
 }
 
 /* When there are next to none left, all that is waiting there: or many that hold a little each could hold all, and none of them would
@@ -614,6 +608,8 @@ static void sock_finish(struct sock *s, bool reset) {
     ring_close(ring, s->fd);
     s->fd = -1;
     ACCOUNT_ADD(*(s->client ? &s->owner.worker->client_fds : &s->owner.worker->pod_fds), -1);
+    ACCOUNT_ADD(sock_account(s)->descriptors, -1);
+    ACCOUNT_ADD(sock_account(s)->closing, 1);
     owner_end(&s->owner);
 }
 

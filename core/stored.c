@@ -128,7 +128,7 @@ static struct stored_text kept_text(const struct stored *s, const char *at, bool
     if (form_of(s, uid))
         digits_print(form_of(s, uid), (const uint8_t *)at, out.text);
     else
-        strcpy(out.text, at); /* judged when it came */
+        memcpy(out.text, at, strlen(at) + 1); /* judged when it came */
     return out;
 }
 

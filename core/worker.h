@@ -98,7 +98,6 @@ struct worker {
     unsigned client_fds, pod_fds; /* open now; what is asked to close is not */
     bool room_wanted;             /* descriptors are short: see room.h */
     uint64_t room_short, room_shed, room_refused;
-    uint64_t room_gave;     /* the turn in which a tenant with too many gave some up */
     int64_t room_barren_ns; /* until then he has nothing to give up */
     unsigned
         strain_credit;  /* clients that may come, as so many were given up for them: see strain.h */

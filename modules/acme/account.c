@@ -11,6 +11,7 @@
  * was done is found out by asking whose account the new key is.
  */
 #include "modules/acme/account.h"
+#include "core/base64.h"
 #include "core/module.h"
 #include "modules/acme/bank.h"
 #include "modules/acme/schedule.h"

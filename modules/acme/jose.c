@@ -3,59 +3,12 @@
  *
  *   {"protected": base64url(header), "payload": base64url(text), "signature": base64url(sign(protected.payload))}
  */
+#include "core/base64.h"
 #include "modules/acme/keys.h"
 #include <stdlib.h>
 #include <string.h>
 #include <wolfssl/wolfcrypt/hmac.h>
 #include <wolfssl/wolfcrypt/sha256.h>
-
-/* ---- base64url, RFC 4648 section 5, without padding ---- */
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-char *base64url(const void *data, size_t length) {
-    const uint8_t *in = data;
-    char *out = malloc(length / 3 * 4 + 5), *at = out;
-    for (size_t i = 0; out && i < length; i += 3) {
-        size_t left = length - i;
-        uint32_t bits = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) |
-                        (left > 2 ? in[i + 2] : 0);
-        *at++ = alphabet[bits >> 18];
-        *at++ = alphabet[bits >> 12 & 63];
-        if (left > 1)
-            *at++ = alphabet[bits >> 6 & 63];
-        if (left > 2)
-            *at++ = alphabet[bits & 63];
-    }
-    if (out)
-        *at = 0;
-    return out;
-}
-
-bool base64url_decode(const char *text, uint8_t **ret, size_t *ret_length) {
-    size_t length = strlen(text), n = 0;
-    uint8_t *out = length % 4 == 1 ? NULL : malloc(length / 4 * 3 + 4);
-    uint32_t bits = 0;
-    unsigned have = 0;
-    for (size_t i = 0; out && i < length; i++) {
-        const char *c = strchr(alphabet, text[i]);
-        if (!c) {
-            free(out);
-            return false;
-        }
-        bits = bits << 6 | (uint32_t)(c - alphabet);
-        have += 6;
-        if (have >= 8)
-            out[n++] = (uint8_t)(bits >> (have -= 8));
-    }
-    if (!out || bits & ((1u << have) - 1)) { /* bits that say nothing must be zero */
-        free(out);
-        return false;
-    }
-    *ret = out;
-    *ret_length = n;
-    return true;
-}
 
 /* ---- digests ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * jose.h - keys and what is signed with them: base64url, JWK, thumbprints, JWS in flattened JSON (RFC 7515, 7517, 7518, 7638), the
+ * jose.h - keys and what is signed with them: JWK, thumbprints, JWS in flattened JSON (RFC 7515, 7517, 7518, 7638), the
  * external account binding and the key change of RFC 8555.
  *
  * Any thread; a key is used by one thread at a time. What is returned as text is malloc'd; NULL: no memory, or a key that can't sign.
@@ -20,10 +20,6 @@ struct key *key_read(const char *pem, struct err *); /* PKCS #8 or the older for
 char *key_pem(const struct key *);                   /* PKCS #8 */
 enum key_kind key_kind(const struct key *);
 void key_free(struct key *); /* wiped */
-
-char *base64url(const void *, size_t length);
-/* False: not base64url without padding (RFC 7515 section 2). *ret is malloc'd. */
-bool base64url_decode(const char *text, uint8_t **ret, size_t *ret_length);
 
 /* {"crv","kty","x","y"} of a P-256 key: only those sign for an account. */
 json_t *key_jwk(const struct key *);

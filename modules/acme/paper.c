@@ -2,6 +2,7 @@
  * paper.c - requests, challenge certificates and chains: wolfCrypt writes and reads them, the names go in as DER of our own.
  */
 #include "modules/acme/paper.h"
+#include "core/base64.h"
 #include "modules/acme/keys.h"
 #include "tenants/certificate.h"
 #include <stdlib.h>

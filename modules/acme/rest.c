@@ -150,7 +150,7 @@ struct entry *sleeper_wake(struct followed *f, size_t at) {
 }
 
 void tenant_wake(struct followed *f) {
-    for (size_t i = f->sleeper_count; i-- > 0;)
+    for (size_t i = f->sleeper_count; f->sleeper && i-- > 0;)
         sleeper_wake(f, i);
 }
 
@@ -221,7 +221,7 @@ static void ask_again(struct sleeper *s, int64_t now) {
 static size_t some_wake(struct followed *f, int64_t now, size_t most) {
     size_t woken = 0, awake = awake_of(f, now + SOON);
     size_t left = awake < OF_ONE_MOST ? OF_ONE_MOST - awake : 0;
-    for (size_t i = f->sleeper_count; i-- > 0;) {
+    for (size_t i = f->sleeper_count; f->sleeper && i-- > 0;) {
         struct sleeper *s = &f->sleeper[i];
         int64_t due = due_of(s);
         if (due && due <= now + SOON && woken < most && woken < left) {

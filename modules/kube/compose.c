@@ -2,6 +2,7 @@
  * compose.c - see compose.h. The order of what is made depends on the input alone, so that what did not change reads the same.
  */
 #include "modules/kube/compose.h"
+#include "core/base64.h"
 #include "modules/kube/containers.h"
 #include "modules/kube/endpoints.h"
 #include "modules/kube/happenings.h"
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <wolfssl/options.h>
-#include <wolfssl/wolfcrypt/coding.h>
 #include <wolfssl/wolfcrypt/hash.h>
 
 /* ---- words ---- */
@@ -31,13 +31,8 @@ void uid_of(const char *tenant_uid, const char *kind, const char *name, char out
 }
 
 json_t *base64_json(const char *bytes, size_t length) {
-    word32 room = (word32)(length + 2) / 3 * 4 + 1;
-    char *text = malloc(room);
-    if (!text || Base64_Encode_NoNl((const byte *)bytes, (word32)length, (byte *)text, &room)) {
-        free(text);
-        return json_string("");
-    }
-    json_t *value = json_stringn(text, room);
+    char *text = base64(bytes, length);
+    json_t *value = json_string(text ? text : "");
     free(text);
     return value;
 }

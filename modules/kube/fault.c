@@ -98,11 +98,16 @@ static void detail_set(json_t *details, const char *key, const char *value) {
         json_object_set_new(details, key, text_new(value));
 }
 
-json_t *fault_status(const struct fault *fault, const struct fault_about *about) {
+json_t *fault_details(const struct fault_about *about) {
     json_t *details = json_object();
     detail_set(details, "name", about->name);
     detail_set(details, "group", about->group);
     detail_set(details, "kind", about->kind);
+    return details;
+}
+
+json_t *fault_status(const struct fault *fault, const struct fault_about *about) {
+    json_t *details = fault_details(about);
     if (fault_causes(fault))
         json_object_set(details, "causes", fault->causes);
     return json_pack("{s:s, s:s, s:{}, s:s, s:o, s:s, s:o, s:i}", "kind", "Status", "apiVersion",

@@ -30,6 +30,7 @@ void fault_cause(struct fault *, const char *reason, const char *field, const ch
 size_t fault_causes(const struct fault *);
 /* 422 over the causes, worded as upstream does: `Ingress.networking.k8s.io "web" is invalid: …`. */
 void fault_invalid(struct fault *, const struct fault_about *);
+json_t *fault_details(const struct fault_about *);
 /* A new `Status` object. */
 json_t *fault_status(const struct fault *, const struct fault_about *);
 void fault_fini(struct fault *);

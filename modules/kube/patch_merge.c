@@ -128,20 +128,31 @@ static char *item_text(const struct part *part, const json_t *item, struct fault
     return text;
 }
 
-/* Text of each item -> its (first) place. NULL: *fault. */
-static json_t *list_index(const struct part *part, const json_t *list, struct fault *fault) {
-    json_t *index = json_object(), *item;
+/* Text of each item, in its place. NULL: *fault. */
+static json_t *list_texts(const struct part *part, const json_t *list, struct fault *fault) {
+    json_t *texts = json_array(), *item;
     size_t i;
     json_array_foreach(list, i, item) {
         char *text = item_text(part, item, fault);
         if (!text) {
-            json_decref(index);
+            json_decref(texts);
             return NULL;
         }
-        if (!json_object_get(index, text))
-            json_object_set_new(index, text, json_integer((json_int_t)i));
+        json_array_append_new(texts, json_string(text));
         free(text);
     }
+    return texts;
+}
+
+/* Text of each item -> its (first) place. NULL: *fault. */
+static json_t *list_index(const struct part *part, const json_t *list, struct fault *fault) {
+    json_t *texts = list_texts(part, list, fault), *index = texts ? json_object() : NULL, *text;
+    size_t i;
+    json_array_foreach(texts, i, text) {
+        if (!json_object_get(index, json_string_value(text)))
+            json_object_set_new(index, json_string_value(text), json_integer((json_int_t)i));
+    }
+    json_decref(texts);
     return index;
 }
 
@@ -244,18 +255,13 @@ static bool specials_read(const struct part *part, const json_t *patch, json_t *
 /* The original without those in `gone`. NULL: *fault. */
 static json_t *list_without(const struct part *part, const json_t *original, const json_t *gone,
                             struct fault *fault) {
-    json_t *left = json_array(), *item;
+    json_t *texts = list_texts(part, original, fault), *left = texts ? json_array() : NULL, *text;
     size_t i;
-    json_array_foreach(original, i, item) {
-        char *text = item_text(part, item, fault);
-        if (!text) {
-            json_decref(left);
-            return NULL;
-        }
-        if (!json_object_get(gone, text))
-            json_array_append(left, item);
-        free(text);
+    json_array_foreach(texts, i, text) {
+        if (!json_object_get(gone, json_string_value(text)))
+            json_array_append(left, json_array_get(original, i));
     }
+    json_decref(texts);
     return left;
 }
 

@@ -5,6 +5,7 @@
  * A few bytes on the wire can be large structs in memory: what is allocated is counted, and so are the values that come of it.
  */
 #include "modules/kube/proto.h"
+#include "core/base64.h"
 #include "kube.pb-c.h"
 #include <stdlib.h>
 #include <string.h>
@@ -62,26 +63,10 @@ static json_t *text_json(struct decoding *d, const char *text) {
     return value;
 }
 
-/* RFC 4648 section 4. */
 static json_t *bytes_json(struct decoding *d, const ProtobufCBinaryData *bytes) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = malloc((bytes->len + 2) / 3 * 4 + 1), *out = text;
-    if (!text) {
-        d->bad = true;
-        return NULL;
-    }
-    for (size_t i = 0; i < bytes->len; i += 3) {
-        size_t left = bytes->len - i;
-        uint32_t group = (uint32_t)bytes->data[i] << 16;
-        group |= left > 1 ? (uint32_t)bytes->data[i + 1] << 8 : 0;
-        group |= left > 2 ? bytes->data[i + 2] : 0;
-        *out++ = digits[group >> 18];
-        *out++ = digits[group >> 12 & 63];
-        *out++ = left > 1 ? digits[group >> 6 & 63] : '=';
-        *out++ = left > 2 ? digits[group & 63] : '=';
-    }
-    *out = 0;
+    char *text = base64(bytes->data, bytes->len);
     json_t *value = json_string(text);
+    d->bad |= !value;
     free(text);
     return value;
 }

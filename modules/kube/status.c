@@ -2,26 +2,14 @@
  * status.c - see status.h.
  */
 #include "modules/kube/status.h"
+#include "modules/kube/fault.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Names come from clients: what is not UTF-8 was refused before, but nothing here relies on it. */
-static json_t *text_json(const char *text) {
-    json_t *value = json_string(text);
-    return value ? value : json_string("");
-}
-
-static json_t *details_json(const struct kube_kind *kind, const char *name) {
-    json_t *details = json_object();
-    if (name && *name)
-        json_object_set_new(details, "name", text_json(name));
-    if (kind && *kind->group)
-        json_object_set_new(details, "group", json_string(kind->group));
-    if (kind)
-        json_object_set_new(details, "kind", json_string(kind->plural));
-    return details;
+static struct fault_about about_of(const struct kube_kind *kind, const char *name) {
+    return (struct fault_about){kind ? kind->group : NULL, kind ? kind->plural : NULL, name};
 }
 
 json_t *status_failure(int code, const char *reason, const struct kube_kind *kind, const char *name,
@@ -31,9 +19,8 @@ json_t *status_failure(int code, const char *reason, const struct kube_kind *kin
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return json_pack("{s:s s:s s:{} s:s s:o s:s s:o s:i}", "kind", "Status", "apiVersion", "v1",
-                     "metadata", "status", "Failure", "message", text_json(text), "reason", reason,
-                     "details", details_json(kind, name), "code", code);
+    struct fault_about about = about_of(kind, name);
+    return fault_status(&(struct fault){.code = code, .reason = reason, .message = text}, &about);
 }
 
 json_t *status_not_found(const struct kube_kind *kind, const char *name) {
@@ -63,7 +50,8 @@ json_t *status_forbidden(const struct kube_kind *kind, const char *user, const c
 }
 
 json_t *status_success(const struct kube_kind *kind, const char *name, const char *uid) {
-    json_t *details = details_json(kind, name);
+    struct fault_about about = about_of(kind, name);
+    json_t *details = fault_details(&about);
     if (*uid)
         json_object_set_new(details, "uid", json_string(uid));
     return json_pack("{s:s s:s s:{} s:s s:o}", "kind", "Status", "apiVersion", "v1", "metadata",

@@ -2,6 +2,7 @@
  * tokens.c - see tokens.h. One lock over both tables; nothing waits while it is held.
  */
 #include "modules/kube/tokens.h"
+#include "core/base64.h"
 #include "core/control_host.h"
 #include "core/map.h"
 #include "tenants/time_json.h"
@@ -33,22 +34,6 @@ static void token_free(void *value) {
 }
 
 /* ---- words ---- */
-
-/* base64url without padding; `out` has room for 4 letters per 3 bytes and a NUL. */
-static void letters_print(const uint8_t *bytes, size_t length, char *out) {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    unsigned have = 0;
-    for (size_t i = 0; i < length; i++) {
-        bits = bits << 8 | bytes[i];
-        for (have += 8; have >= 6; have -= 6)
-            *out++ = letters[bits >> (have - 6) & 63];
-    }
-    if (have)
-        *out++ = letters[bits << (6 - have) & 63];
-    *out = 0;
-}
 
 static void id_make(char out[TOKEN_ID_LENGTH + 1]) {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
@@ -172,7 +157,7 @@ static size_t tokens_of(const char *tenant, const char *id, struct token **out, 
 
 static struct token *token_new(const char *tenant, char text[TOKEN_TEXT_MAX]) {
     uint8_t secret[SECRET_BYTES];
-    char letters[TOKEN_SECRET_LENGTH + 1];
+    char letters[BASE64URL_ROOM(SECRET_BYTES)];
     struct token *t = calloc(1, sizeof *t);
     const char *uid = map_get(&tenants, tenant);
     if (!t || !uid || !(t->uid = strdup(uid)) ||
@@ -182,7 +167,7 @@ static struct token *token_new(const char *tenant, char text[TOKEN_TEXT_MAX]) {
     }
     id_make(t->id);
     snprintf(t->tenant, sizeof t->tenant, "%s", tenant);
-    letters_print(secret, sizeof secret, letters);
+    base64url_print(secret, sizeof secret, letters);
     snprintf(text, TOKEN_TEXT_MAX, "rk.%s.%s", t->id, letters);
     bool good = !wc_Sha256Hash((const uint8_t *)letters, TOKEN_SECRET_LENGTH, t->digest);
     explicit_bzero(secret, sizeof secret);

@@ -92,6 +92,20 @@ def test_with_300_descriptors_an_idle_flood_on_one_port_costs_its_own_tenant(sta
             assert ask() == 200
 
 
+def test_newcomers_that_come_all_at_once_find_room_as_those_do_that_come_one_by_one(stack):
+    """Each has something idle given up for him, however many one turn of the loop brings."""
+    with starved(300, two_tenants(stack), 3) as e, contextlib.ExitStack() as flood:
+        port = e.raw_port("acme")
+        hold(flood, e, e.http_port, 9, f"GET / HTTP/1.1\r\nHost: web.{GLOBEX}\r\n\r\n".encode())
+        hold(flood, e, port, 150)
+        for count in range(250, 551, 100):
+            os.kill(e.pid, signal.SIGSTOP)
+            hold(flood, e, port, 100)
+            os.kill(e.pid, signal.SIGCONT)
+            eventually(lambda: e.tenant("acme")["accepted"] >= count)
+        assert metric(e, "descriptors_refused_total") == 0
+
+
 def test_a_tenant_all_of_whose_connections_are_used_leaves_room_for_the_others(stack):
     """It can't be made to give any up, so it gets no more than eight times what is left."""
     with starved(300, two_tenants(stack), 1) as e, contextlib.ExitStack() as flood:

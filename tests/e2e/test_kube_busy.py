@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kubectl in fifty shells at once, of two tenants, while their pods are asked: nobody loses anything and nobody sees the other's."""
+"""kubectl in many shells at once, of two tenants, while their pods are asked: nobody loses anything and nobody sees the other's."""
 import concurrent.futures
 import contextlib
 import json
 import threading
 
-from edge import Edge
+from edge import BUILD, Edge
 from kube import Kube, needs_kubectl, sections
 from objects import DOMAINS, documents, grant, plain_ingress, pod, rule, service
 from pod import EchoPod
 
-LOOPS, ROUNDS, CLIENTS = 50, 2, 4
+SANITIZED = any(name in BUILD.name for name in ("asan", "tsan"))
+LOOPS = 12 if SANITIZED else 50  # an edge several times as slow leaves some of fifty kubectls waiting for longer than they do
+ROUNDS, CLIENTS = 2, 4
 INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
 
 
@@ -70,12 +72,12 @@ def told(kube, start):
 
 
 @needs_kubectl
-def test_fifty_shells_of_two_tenants_lose_nothing_while_every_request_is_answered():
+def test_shells_of_two_tenants_lose_nothing_while_every_request_is_answered():
     with contextlib.ExitStack() as stack:
         pods = {t: stack.enter_context(EchoPod(t)) for t in DOMAINS}
         files = {f"{t}/all.yaml": documents(pod(p, app="web"), service("web", target=p.port), plain_ingress(rule(f"web.{DOMAINS[t]}", "web")))
                  for t, p in pods.items()}
-        e = stack.enter_context(Edge({**files, **{f"{t}/tenant.yaml": documents(grant(t)) for t in pods}}, 3, **sections()))
+        e = stack.enter_context(Edge({**files, **{f"{t}/tenant.yaml": documents(grant(t)) for t in pods}}, 3, **sections()).hold_nobody())
         kubes = [Kube(e, t) for t in DOMAINS]
         starts = [k.ask("GET", INGRESSES)[1]["metadata"]["resourceVersion"] for k in kubes]
         shells = stack.enter_context(concurrent.futures.ThreadPoolExecutor(LOOPS + 2))

@@ -3,15 +3,12 @@
  */
 #include "tests/unit/mock_core.h"
 #include "core/challenge.h"
+#include "core/worker.h"
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct worker {
-    int unused;
-};
 
 struct conn {
     void *state;
@@ -280,15 +277,23 @@ struct upstream_wait {
 };
 static struct upstream_wait waiting;
 
-static struct stream *pod_give(const struct upstream_want *want) {
+static struct stream *pod_new(const struct upstream *up, bool reused) {
     struct mock_end *end = &mock.pod[mock.pods++];
     memset(end, 0, sizeof *end);
-    end->reused = mock.reuse && !want->fresh;
-    end->upstream = &mock.upstream[0];
+    end->reused = reused;
+    end->upstream = up;
+    return stream_new(end);
+}
+
+static struct upstream *pod_choose(const struct upstream_want *want) {
     for (unsigned i = 0; want->avoid && i < mock.upstreams; i++)
         if (&mock.upstream[i] == want->avoid)
-            end->upstream = &mock.upstream[(i + 1) % mock.upstreams];
-    return stream_new(end);
+            return &mock.upstream[(i + 1) % mock.upstreams];
+    return &mock.upstream[0];
+}
+
+static struct stream *pod_give(const struct upstream_want *want) {
+    return pod_new(pod_choose(want), mock.reuse && !want->fresh);
 }
 
 struct stream *upstream_ask(struct worker *w, struct upstream_set *set,
@@ -406,23 +411,23 @@ void upstream_report(struct upstream *u, struct worker *w, int error) {
     u->error = error;
 }
 
-/* No pod here speaks HTTP/2. */
+/* ---- pods of HTTP/2 ---- */
+
 struct upstream *upstream_choose(struct worker *w, struct upstream_set *set,
                                  const struct upstream_want *want, int *ret_error) {
-    (void)w, (void)set, (void)want;
-    *ret_error = -ENETUNREACH;
-    return NULL;
+    (void)w, (void)set;
+    *ret_error = mock.open_error;
+    return mock.open_error ? NULL : pod_choose(want);
 }
 struct stream *upstream_dial(struct worker *w, struct upstream_set *set, struct upstream *up,
                              int *ret_error) {
-    (void)w, (void)set, (void)up;
+    (void)w, (void)set;
     *ret_error = -ENETUNREACH;
-    return NULL;
+    return mock.pods == MOCK_PODS ? NULL : pod_new(up, false);
 }
 struct upstream_shared **upstream_shared(struct upstream *up, struct worker *w) {
-    static struct upstream_shared *none;
-    (void)up, (void)w;
-    return &none;
+    (void)w;
+    return &up->shared;
 }
 void upstream_carry(struct upstream *up, struct worker *w, int requests) {
     (void)up, (void)w, (void)requests;
@@ -537,6 +542,7 @@ void route_find(const struct tenant *t, const struct host *host, const char *pat
                                  .host = host};
     acme.limits.request_size = mock.request_size;
     backend_ready.host_set = mock.no_set ? NULL : some_set;
+    backend_ready.protocol = mock.pods_h2 ? APP_H2C : APP_HTTP;
     backend_ready.policy = mock.policy;
     for (unsigned i = 0; host && i < host->route_count; i++) {
         const struct route *r = &host->route[i];
@@ -831,6 +837,10 @@ void mock_start(const struct ringress_module *m) {
 void mock_stop(void) {
     if (mock.conn_open)
         conn_close(mock.conn, true);
+    for (unsigned i = 0; i < mock.upstreams; i++)
+        if (mock.upstream[i].shared)
+            mock.upstream[i].shared->leave(mock.upstream[i].shared);
+    mock_turn();
     for (size_t i = 0; i < 64; i++)
         assert(!timers[i]);
     for (unsigned i = 0; i < mock.pods; i++) {

@@ -32,6 +32,7 @@ struct mock_end {          /* one stream, and what became of it; outlives the st
 struct upstream {
     const char *name;
     int reports, error;
+    struct upstream_shared *shared; /* what the module has of it */
 };
 
 struct mock {
@@ -45,6 +46,7 @@ struct mock {
     int open_error;     /* refuse with this */
     unsigned upstreams; /* pods there are: 1 or more */
     struct upstream upstream[4];
+    bool pods_h2;         /* they speak HTTP/2 */
     struct policy policy; /* of the service */
     bool line;            /* requests have to wait, until mock_turn_comes */
     bool waits;

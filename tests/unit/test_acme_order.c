@@ -7,6 +7,7 @@
  * A crash is a child that ends without putting anything in order. What outlives it lies in shared memory (the authority, the rows)
  * and on disk (keys, chains); what the edge showed to the authority is forgotten, as it would be.
  */
+#include "core/base64.h"
 #include "modules/acme/bank.h"
 #include "modules/acme/keys.h"
 #include "modules/acme/order.h"

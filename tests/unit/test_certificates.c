@@ -481,8 +481,8 @@ static void ids_and_uids_of_every_form_are_found_again(void **state) {
         "0b8e2f2e-7f0c-4c39-9d263-f1e8a4f2f10",
         "0b8e2f2e-7f0c-4c39-9d26-3f1e8a4f2fg0",
         "zzzzzzzz;;;;;;;;????????@@@@@@@@",
-        "\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe"
-        "\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe",
+        ("\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe"
+         "\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe"),
         "00000000000000000000000000000000",
         "r"};
     enum { FORMS = sizeof text / sizeof *text };

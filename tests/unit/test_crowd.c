@@ -291,8 +291,8 @@ static struct crowd crowd_drawn(uint64_t seed, bool port) {
                           .asks = draw(0.5, 6)};
 }
 
-static double crowds_judge(bool port) {
-    double busiest = 0;
+static unsigned crowds_judge(bool port) {
+    unsigned busiest = 0;
     for (uint64_t seed = 1; seed <= TRIES; seed++) {
         struct crowd c = crowd_drawn(seed, port);
         crowd_come(&c, seed);

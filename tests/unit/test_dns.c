@@ -33,10 +33,11 @@ struct record {
     int type; /* or what happens to every question for this name */
     const char *data;
 };
-static const struct record *zone;
+static const struct record empty[] = {{0}}, *zone = empty;
+static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER; /* also over what it holds */
 static int server_fd;
 static pthread_t server_thread;
-static volatile bool server_ending;
+static atomic_bool server_ending;
 
 struct packet {
     unsigned char data[65000];
@@ -175,10 +176,19 @@ static void *server_run(void *user) {
         ssize_t n = recvfrom(server_fd, question.data, sizeof question.data, 0,
                              (struct sockaddr *)&from, &size);
         question.length = n > 0 ? (size_t)n : 0;
-        if (n > 12 && answer_make(&question, &answer))
+        pthread_mutex_lock(&zone_lock);
+        bool answered = n > 12 && answer_make(&question, &answer);
+        pthread_mutex_unlock(&zone_lock);
+        if (answered)
             sendto(server_fd, answer.data, answer.length, 0, (struct sockaddr *)&from, size);
     }
     return NULL;
+}
+
+static void zone_set(const struct record *records) {
+    pthread_mutex_lock(&zone_lock);
+    zone = records;
+    pthread_mutex_unlock(&zone_lock);
 }
 
 static int server_start(void **state) {
@@ -254,7 +264,7 @@ static void loop_until(unsigned count) {
 
 static const struct dns_seen *look(const struct record *records, const char *name) {
     struct name_check check = check_of(name);
-    zone = records;
+    zone_set(records);
     seen_count = 0;
     struct dns *d = dns_new(&loop, &events, NULL);
     dns_look(d, &check);
@@ -262,6 +272,7 @@ static const struct dns_seen *look(const struct record *records, const char *nam
     assert_int_equal(dns_room(d), DNS_LOOKS_MAX);
     dns_free(d);
     loop_fini(&loop);
+    zone_set(empty); /* the caller may change what he has brought */
     return &seen;
 }
 
@@ -299,7 +310,7 @@ static void without_a_resolver_all_is_unknown_and_a_minute_later_it_is_tried_aga
     struct name_check check = check_of("shop.example.com");
     struct rlimit before, none;
     (void)state;
-    zone = one;
+    zone_set(one);
     seen_count = 0;
     struct dns *d = dns_new(&loop, &events, NULL);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -469,11 +480,11 @@ static void what_a_look_saw_a_moment_ago_is_not_believed_for_its_absence(void **
     (void)state;
     struct dns *d = dns_new(&loop, &events, NULL);
     seen_count = 0;
-    zone = none;
+    zone_set(none);
     dns_look(d, &check);
     loop_until(1);
     assert_int_equal(seen.a.answer, DNS_NONE);
-    zone = one;
+    zone_set(one);
     dns_look(d, &check);
     loop_until(2);
     assert_int_equal(seen.a.answer, DNS_DATA);
@@ -488,7 +499,7 @@ static void dead_names_hold_their_own_places_and_nothing_else(void **state) {
                                             {0}};
     struct name_check dead = check_of("dead.example.com"), good = check_of("good.example.com");
     (void)state;
-    zone = records;
+    zone_set(records);
     seen_count = settled_count = 0;
     struct dns *d = dns_new(&loop, &events, NULL);
     for (int i = 1; i < DNS_LOOKS_MAX; i++)
@@ -529,7 +540,7 @@ static void caa_records_are_looked_for_up_the_tree(void **state) {
                                             {0}};
     static struct caa_set set;
     (void)state;
-    zone = records;
+    zone_set(records);
     struct ub_ctx *ctx = resolver_context();
     caa_look(ctx, "www.shop.example.com", 5000, &set);
     assert_int_equal(set.found, CAA_RECORDS);
