@@ -693,17 +693,22 @@ static int64_t shut_length(struct shutoff *s, unsigned offences) {
     return (int64_t)((double)ms * (0.8 + 0.4 * draw(s)));
 }
 
-static void unit_shut(struct shutoff *s, struct shutoff_unit *u) {
-    int64_t now = s->edge.now_ms, length = shut_length(s, u->offences++);
+/* Told when its end is known. */
+static void shut_until(struct shutoff *s, struct shutoff_unit *u, int64_t now, int64_t until) {
     shutoff_moved_fn *moved = s->moved;
     enum shutoff_state from = u->state;
     enum shutoff_step from_step = u->step;
-    s->moved = NULL; /* told when its end is known */
+    s->moved = NULL;
     unit_move(s, u, SHUTOFF_SHUT, STEP_SHUT, now);
     s->moved = moved;
-    u->until_ms = now + length;
+    u->until_ms = until;
     if (moved)
         moved(s->user, u, from, from_step);
+}
+
+static void unit_shut(struct shutoff *s, struct shutoff_unit *u) {
+    int64_t now = s->edge.now_ms;
+    shut_until(s, u, now, now + shut_length(s, u->offences++));
 }
 
 static void unit_probation(struct shutoff *s, struct shutoff_unit *u) {
@@ -874,13 +879,21 @@ bool shutoff_hand(struct shutoff *s, const char *tenant, uint16_t port, bool shu
     return true;
 }
 
-void shutoff_remember(struct shutoff *s, const char *tenant, uint16_t port, unsigned offences,
-                      int64_t now) {
+void shutoff_remember(struct shutoff *s, const char *tenant, uint16_t port,
+                      const struct shutoff_past *past, int64_t now, shutoff_moved_fn *moved,
+                      void *user) {
     struct shutoff_unit *u = unit_get(s, tenant, port);
     if (!u)
         return;
-    u->offences = offences < OFFENCES_MOST ? offences : OFFENCES_MOST;
+    u->offences = past->offences < OFFENCES_MOST ? past->offences : OFFENCES_MOST;
     u->quiet_since_ms = u->seen_ms = now;
+    if (past->shut_ms <= 0 || !s->conf.on) /* nobody would open it */
+        return;
+    s->moved = moved;
+    s->user = user;
+    snprintf(u->why, sizeof u->why, "%s", past->why);
+    shut_until(s, u, now, now + past->shut_ms);
+    s->moved = NULL;
 }
 
 /* ---- reading ---- */

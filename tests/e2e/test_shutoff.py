@@ -357,6 +357,31 @@ def test_a_port_that_nothing_else_helps_against_is_shut_and_opened_again(workers
             assert port_row(e)["offences"] == 1
 
 
+def test_what_is_shut_stays_shut_over_a_restart_and_when_it_is_given_back_and_taken_again(workers, few_files):
+    """Else whoever is attacked would only have to write a file, and a restart would let the flood in."""
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "shut": "1h", "shut_most": "1h"}) as e, Neighbour(e):
+            port, text = e.raw_port("acme"), (e.conf_d / "acme.yaml").read_text()
+            with Crowd(e, port, HELD, b"x"):
+                shut = eventually(lambda: (r := port_row(e))["state"] == "shut" and r)
+
+            def still():
+                row = port_row(e)
+                assert (row["state"], row["publicPort"], row["offences"]) == ("shut", port, 1) and is_refused(e, port)
+                assert row["reason"] == shut["reason"] and row["until"][:15] == shut["until"][:15]
+            e.restart()
+            still()
+            e.drop("acme.yaml", tenant("acme"))
+            eventually(lambda: not [p for p in e.get("ports") if p["tenant"] == "acme"])
+            e.drop("acme.yaml", text)
+            eventually(lambda: [p for p in e.get("ports") if p["tenant"] == "acme"])
+            still()
+            hand(e, "open", "db")
+            eventually(lambda: answers(e, port))
+            e.restart()
+            assert answers(e, port) and not port_row(e).get("offences")
+
+
 def test_with_300_descriptors_a_flood_is_held_as_well_and_let_in_again_when_it_is_over(workers):
     """Giving up what is idle, and the ladder: connections that have just said something are not idle, and what is ended comes again."""
     with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
@@ -469,6 +494,20 @@ def test_hellos_that_flood_one_name_are_refused_before_any_cryptography(workers,
             eventually(lambda: metric(e, "ringress_names_state", tenant="acme") == 0)
             assert e.status(f"https://web.{ACME}/") == 200
         assert not victim.bad
+
+
+def test_names_that_are_refused_stay_so_over_a_restart(workers, few_files, authority):
+    no_caps = dict.fromkeys(("source_rate", "network_rate", "accepts"), 1000000)
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, **no_caps, "shut": "1h", "shut_most": "1h"}, authority=authority,
+                          certificates=[(f"*.{ACME}",)]) as e, Neighbour(e):
+            hello = client_hello(f"web.{ACME}")
+            with Flood(e, e.https_port, hello, FLOOD):
+                eventually(lambda: "NamesRefused" in reasons(e))
+            e.restart()
+            assert metric(e, "ringress_names_state", tenant="acme") == 2
+            assert e.status(f"http://web.{ACME}/") == 429 and alert_of(e, hello) == 49
+            assert e.status(f"http://web.{GLOBEX}/") == 200 and port_row(e)["state"] == "open"
 
 
 def test_a_source_that_floods_one_name_is_capped_and_others_names_are_not(workers, few_files, authority):
