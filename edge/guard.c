@@ -279,6 +279,7 @@ static void port_lost(struct guard *g, const char *tenant, uint16_t port) {
     door_remove(&at);
     if (ports_is_shut(&g->edge->ports, port))
         packets_drop(g, port, false);
+    ports_hold(&g->edge->ports, port, false);
     ports_shut(&g->edge->ports, port, false);
     shutoff_forget(g->shutoff, tenant, port);
 }

@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
@@ -380,6 +381,27 @@ def test_what_is_shut_stays_shut_over_a_restart_and_when_it_is_given_back_and_ta
             eventually(lambda: answers(e, port))
             e.restart()
             assert answers(e, port) and not port_row(e).get("offences")
+
+
+def queue_room(port):
+    """How many the kernel lets wait at that listener."""
+    shown = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout.split("\n")
+    return int(shown[0].split()[2])
+
+
+def test_a_port_that_was_given_back_while_it_had_a_budget_is_whole_when_it_is_taken_again(few_files):
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(1, few_files, tcp, web, other, {**SHORT, "step": "1s"}) as e, Neighbour(e):
+            port, text = e.raw_port("acme"), (e.conf_d / "acme.yaml").read_text()
+            whole = queue_room(port)
+            with Crowd(e, port, HELD, b"x"):
+                eventually(lambda: port_row(e).get("step", 0) >= 3)
+                assert queue_room(port) < whole
+                e.drop("acme.yaml", tenant("acme"))
+                eventually(lambda: is_refused(e, port))
+            e.drop("acme.yaml", text)
+            eventually(lambda: answers(e, port))
+            assert port_row(e)["state"] == "open" and queue_room(port) == whole
 
 
 def test_with_300_descriptors_a_flood_is_held_as_well_and_let_in_again_when_it_is_over(workers):
