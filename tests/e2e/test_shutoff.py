@@ -16,7 +16,7 @@ import pytest
 
 from crowds import asks, crowds
 from edge import BINARY, RAW_PORTS, Edge, eventually, starved_edge
-from namespaces import Namespaces
+from namespaces import Namespaces, ip
 from objects import ACME, GLOBEX, node_port, plain_ingress, pod, rule, service, tenant
 from pod import EchoPod, TcpEchoPod
 from wire import Closed
@@ -548,10 +548,10 @@ def test_a_source_that_floods_one_name_is_capped_and_others_names_are_not(worker
 
 
 # ---- packets ----
-def is_silent(port):
+def is_silent(port, address="127.0.0.1"):
     """Is nothing answered there, not even with a reset?"""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=0.5).close()
+        socket.create_connection((address, port), timeout=0.5).close()
     except TimeoutError:
         return True
     except OSError:
@@ -583,3 +583,30 @@ def test_packets_to_a_shut_port_are_dropped_until_it_opens_or_the_edge_ends(work
             assert is_silent(port)
             e.stop()
             eventually(lambda: not is_silent(port))
+
+
+def test_only_what_is_for_the_edge_itself_is_dropped(stack):
+    """The machine may be a router: what it passes on to another's port of that number, and its own of the other family, go on."""
+    spaces = stack.enter_context(Namespaces())
+    home, near, far = (spaces.add(word) for word in ("edge", "near", "far"))
+    spaces.cable(home, "to-near", "10.1.0.1", near, "10.1.0.2")
+    spaces.cable(home, "to-far", "10.2.0.1", far, "10.2.0.2")
+    spaces.run(home, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    for space, gateway in ((near, "10.1.0.1"), (far, "10.2.0.1")):
+        ip("-n", space, "route", "add", "default", "via", gateway)
+    with spaces.inside(home), TcpEchoPod("db") as tcp, EchoPod("web") as web, Edge({"acme.yaml": raw_and_names(tcp, web)}) as e:
+        e.content["raw_tcp"]["address"] = "0.0.0.0"
+        e.write_yaml(e.content)
+        e.restart()
+        port = e.raw_port("acme")
+        hand(e, "shut", "db")
+        if "not dropped" in e.log_text():
+            pytest.skip("this process may not filter packets")
+        stack.enter_context(socket.create_server(("::1", port), family=socket.AF_INET6))
+        socket.create_connection(("::1", port), timeout=2).close()
+        with spaces.inside(far):
+            stack.enter_context(socket.create_server(("10.2.0.2", port)))
+        with spaces.inside(near):
+            socket.create_connection(("10.2.0.2", port), timeout=2).close()
+            assert is_silent(port, "10.1.0.1")
+        assert is_silent(port)
