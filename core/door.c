@@ -13,7 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 4096, WAYS = 4, SETS = ROWS / WAYS, BURST_NS = 1000000000, TICKET_ROW = 13 };
+enum {
+    ROWS = 4096,
+    WAYS = 4,
+    SETS = ROWS / WAYS,
+    BURST_NS = 1000000000,
+    TICKET_ROW = 13,
+    SEEN = 4096
+};
 
 struct row {             /* of a source or a network */
     uint64_t key;        /* 0: free */
@@ -25,7 +32,8 @@ struct row {             /* of a source or a network */
 };
 
 struct door_worker { /* one worker's; written by it only */
-    uint64_t refused, sources;
+    uint64_t refused;
+    uint64_t seen[SEEN / 64]; /* a bit of each source that came */
     struct row row[ROWS];
 } __attribute__((aligned(64)));
 
@@ -98,13 +106,27 @@ void door_remove(const struct door_at *at) {
     retire(d, free);
 }
 
+/* So many have to come, on the average, for so many bits to be set: a bit more was the easier the fewer there were. */
+static uint64_t sources_of(unsigned bits) {
+    double sum = 0;
+    for (unsigned i = 0; i < bits; i++)
+        sum += (double)SEEN / (SEEN - i);
+    return (uint64_t)(sum + 0.5);
+}
+
 struct door_figures door_figures(const struct door_at *at) {
     const struct door *d = door_at(at);
     struct door_figures f = {0};
-    for (unsigned i = 0; d && i < workers; i++) {
+    unsigned bits = 0;
+    for (unsigned i = 0; d && i < workers; i++)
         f.refused += __atomic_load_n(&d->w[i].refused, __ATOMIC_RELAXED);
-        f.sources += __atomic_load_n(&d->w[i].sources, __ATOMIC_RELAXED);
+    for (unsigned k = 0; d && k < SEEN / 64; k++) {
+        uint64_t seen = 0;
+        for (unsigned i = 0; i < workers; i++)
+            seen |= __atomic_load_n(&d->w[i].seen[k], __ATOMIC_RELAXED);
+        bits += (unsigned)__builtin_popcountll(seen);
     }
+    f.sources = sources_of(bits);
     return f;
 }
 
@@ -201,12 +223,18 @@ static struct row *row_get(struct door *d, const struct worker *w, uint64_t key,
     return oldest;
 }
 
+static void source_note(struct door *d, const struct worker *w, uint64_t key) {
+    uint64_t *seen = &d->w[w->id].seen[(key >> 40) % (SEEN / 64)], bit = 1ull << (key >> 58);
+    if (!(*seen & bit))
+        __atomic_store_n(seen, *seen | bit, __ATOMIC_RELAXED);
+}
+
 static struct row *source_row(struct door *d, const struct worker *w, const union address *a) {
     uint64_t key = key_of(d, a, false);
-    struct row *row = key ? row_get(d, w, key, NULL) : NULL;
-    if (row && !row->full_ns && !row->requests_ns && !row->open)
-        ACCOUNT_ADD(d->w[w->id].sources, 1);
-    return row;
+    if (!key)
+        return NULL;
+    source_note(d, w, key);
+    return row_get(d, w, key, NULL);
 }
 
 /* A worker's part of a rate: as a time, so that nothing is lost by rounding. A bucket of a second's worth in one word, as in limit.h. */

@@ -39,7 +39,7 @@ struct door_rule {
 };
 struct door_figures {
     uint64_t refused; /* connections and requests, since the door is there */
-    uint64_t sources; /* distinct ones that came, as far as the tables remember */
+    uint64_t sources; /* distinct ones that came, about */
 };
 
 /* ---- control thread ---- */

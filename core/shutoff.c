@@ -647,7 +647,8 @@ static void evidence(const struct shutoff *s, struct shutoff_unit *u, const stru
     const struct ledger_use *use = &u->use;
     cause_print(s, h, cause, sizeof cause);
     if (u->sources)
-        snprintf(sources, sizeof sources, " from %llu sources", (unsigned long long)u->sources);
+        snprintf(sources, sizeof sources, " from %llu source%s", (unsigned long long)u->sources,
+                 u->sources == 1 ? "" : "s");
     if (u->tenant_share > u->share + 0.005)
         snprintf(tenant, sizeof tenant, " of its tenant's %.0f %%", 100 * u->tenant_share);
     snprintf(u->why, sizeof u->why,

@@ -511,7 +511,7 @@ def test_hellos_that_flood_one_name_are_refused_before_any_cryptography(workers,
                 assert e.status(f"http://web.{ACME}/") == 429
             assert metric(e, "ringress_names_turned_away_total", tenant="acme") > 0
             told = next(v for v in events_of(e) if v[1] == "NamesRefused")
-            assert told[0] == "Tenant/acme" and "this tenant's names" in told[2]
+            assert told[0] == "Tenant/acme" and "this tenant's names" in told[2] and "from 1 source," in told[2]
             eventually(lambda: "NamesProbation" in reasons(e))
             eventually(lambda: metric(e, "ringress_names_state", tenant="acme") == 0)
             assert e.status(f"https://web.{ACME}/") == 200

@@ -322,6 +322,30 @@ static void who_asked_a_moment_ago_is_remembered_before_who_asked_long_ago(void 
     assert_false(door_request(d, worker, &one));
 }
 
+/* ---- how many they are ---- */
+
+static void a_source_is_one_whichever_workers_it_comes_to_and_however_often(void **state) {
+    struct door *d = door_of_step(&strict, 4, STEP_SOURCES);
+    (void)state;
+    for (worker->id = 0; worker->id < 4; worker->id++)
+        ask(d, "192.0.2.*", 3, 100, door_request);
+    assert_int_equal(door_figures(&port).sources, 3);
+    worker->id = 3;
+    d = rule_again(STEP_SHUT);
+    ask(d, "192.0.2.*", 5, 100, door_request);
+    assert_int_equal(door_figures(&port).sources, 5);
+}
+
+static void many_sources_are_counted_about_right(void **state) {
+    struct door *d = door_of_step(&strict, 4, STEP_SOURCES);
+    (void)state;
+    for (unsigned i = 0; i < 3 * 10000; i++) {
+        worker->id = i % 4;
+        door_handshake(d, worker, &(union address[]){elsewhere(i % 10000)}[0]);
+    }
+    assert_in_range(door_figures(&port).sources, 9000, 11000);
+}
+
 /* ---- accepts ---- */
 
 static void accepts_have_a_budget_from_the_third_step_on(void **state) {
@@ -358,6 +382,8 @@ int main(void) {
         TEST(requests_are_capped_by_source_then_by_network_then_for_all),
         TEST(handshakes_are_capped_by_source_and_network_and_refused_when_shut),
         TEST(who_asked_a_moment_ago_is_remembered_before_who_asked_long_ago),
+        TEST(a_source_is_one_whichever_workers_it_comes_to_and_however_often),
+        TEST(many_sources_are_counted_about_right),
         TEST(accepts_have_a_budget_from_the_third_step_on),
 #undef TEST
     };
