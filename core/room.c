@@ -394,6 +394,22 @@ struct room_figures room_sum(void) {
     return f;
 }
 
+/* ---- a tenant's that is held ---- */
+
+struct kept {
+    const struct account *of;
+    unsigned most;
+};
+
+static void kept_end(struct worker *w, void *user) {
+    const struct kept *k = user;
+    gave_up(w, k->of, pods_shed(w, k->of, k->most));
+}
+
+void room_let_go(const struct account *tenant, unsigned most) {
+    workers_call(kept_end, &(struct kept){tenant, most});
+}
+
 /* ---- help for those who have nothing to give up ---- */
 
 static void help(struct worker *w, void *user) {

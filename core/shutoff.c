@@ -665,6 +665,7 @@ static double draw(struct shutoff *s) { /* 0..1 */
     return (double)(splitmix_next(&s->random) >> 11) / (double)(1ull << 53);
 }
 
+/* Where the new state has an end, until_ms is that already. */
 static void unit_move(struct shutoff *s, struct shutoff_unit *u, enum shutoff_state state,
                       enum shutoff_step step, int64_t now) {
     enum shutoff_state from = u->state;
@@ -678,8 +679,9 @@ static void unit_move(struct shutoff *s, struct shutoff_unit *u, enum shutoff_st
         if (from == SHUTOFF_SHUT)
             u->shut_total_ms += now - u->since_ms;
         u->since_ms = u->quiet_since_ms = now;
-        u->until_ms = 0;
     }
+    if (state == SHUTOFF_OPEN || state == SHUTOFF_LIMITED)
+        u->until_ms = 0;
     if (s->moved)
         s->moved(s->user, u, from, from_step);
 }
@@ -694,30 +696,18 @@ static int64_t shut_length(struct shutoff *s, unsigned offences) {
     return (int64_t)((double)ms * (0.8 + 0.4 * draw(s)));
 }
 
-/* Told when its end is known. */
-static void shut_until(struct shutoff *s, struct shutoff_unit *u, int64_t now, int64_t until) {
-    shutoff_moved_fn *moved = s->moved;
-    enum shutoff_state from = u->state;
-    enum shutoff_step from_step = u->step;
-    s->moved = NULL;
-    unit_move(s, u, SHUTOFF_SHUT, STEP_SHUT, now);
-    s->moved = moved;
-    u->until_ms = until;
-    if (moved)
-        moved(s->user, u, from, from_step);
-}
-
 static void unit_shut(struct shutoff *s, struct shutoff_unit *u) {
     int64_t now = s->edge.now_ms;
-    shut_until(s, u, now, now + shut_length(s, u->offences++));
+    u->until_ms = now + shut_length(s, u->offences++);
+    unit_move(s, u, SHUTOFF_SHUT, STEP_SHUT, now);
 }
 
 static void unit_probation(struct shutoff *s, struct shutoff_unit *u) {
     int64_t now = s->edge.now_ms;
     u->blamed = u->cooled = 0;
     snprintf(u->why, sizeof u->why, "its time is over; a small budget of connections is let in");
-    unit_move(s, u, SHUTOFF_PROBATION, STEP_ACCEPTS, now);
     u->until_ms = now + s->conf.probation_ms;
+    unit_move(s, u, SHUTOFF_PROBATION, STEP_ACCEPTS, now);
 }
 
 static bool harmed_twice(const struct shutoff_unit *u) {
@@ -874,8 +864,8 @@ bool shutoff_hand(struct shutoff *s, const char *tenant, uint16_t port, bool shu
     if (!shut)
         u->offences = 0;
     snprintf(u->why, sizeof u->why, shut ? "shut by the operator" : "opened by the operator");
-    unit_move(s, u, shut ? SHUTOFF_SHUT : SHUTOFF_OPEN, shut ? STEP_SHUT : STEP_NONE, now);
     u->until_ms = 0;
+    unit_move(s, u, shut ? SHUTOFF_SHUT : SHUTOFF_OPEN, shut ? STEP_SHUT : STEP_NONE, now);
     s->moved = NULL;
     return true;
 }
@@ -893,7 +883,8 @@ void shutoff_remember(struct shutoff *s, const char *tenant, uint16_t port,
     s->moved = moved;
     s->user = user;
     snprintf(u->why, sizeof u->why, "%s", past->why);
-    shut_until(s, u, now, now + past->shut_ms);
+    u->until_ms = now + past->shut_ms;
+    unit_move(s, u, SHUTOFF_SHUT, STEP_SHUT, now);
     s->moved = NULL;
 }
 

@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import json
 import re
+import select
 import socket
 import ssl
 import subprocess
@@ -18,7 +19,7 @@ from crowds import asks, crowds
 from edge import BINARY, RAW_PORTS, Edge, eventually, starved_edge
 from namespaces import Namespaces, ip
 from objects import ACME, GLOBEX, node_port, plain_ingress, pod, rule, service, tenant
-from pod import EchoPod, TcpEchoPod
+from pod import EchoPod, Pod, TcpEchoPod
 from wire import Closed
 
 
@@ -312,9 +313,15 @@ def reasons(e, tenant_name="acme"):
     return [v[1] for v in events_of(e, tenant_name)]
 
 
-def test_a_port_whose_connections_say_nothing_is_shed_and_the_active_stay(workers, few_files):
+def steps_of(e, reason="PortLimited"):
+    return [int(re.search(r"step (\d)", v[2])[1]) for v in events_of(e) if v[1] == reason]
+
+
+@pytest.mark.parametrize("conf, step", [({"step": "1s", "first_byte": "200ms", "idle": "1h"}, 2),
+                                        ({"step": "200ms", "first_byte": "1h", "idle": "1h"}, 4)], ids=["no first byte", "shed"])
+def test_a_port_whose_connections_say_nothing_loses_those_and_the_active_stay(workers, few_files, conf, step):
     with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
-        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "step": "1s"}) as e, Neighbour(e) as victim:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, **conf}) as e, Neighbour(e) as victim:
             port = e.raw_port("acme")
             with e.connect(port) as active:
                 active.send(b"x")
@@ -324,13 +331,58 @@ def test_a_port_whose_connections_say_nothing_is_shed_and_the_active_stay(worker
                     eventually(lambda: crowd.ended() == len(crowd.wires))
                     active.send(b"y")
                     assert active.need(1) == b"y"
-                assert "PortShut" not in reasons(e)
+                assert "PortShut" not in reasons(e) and max(steps_of(e)) == step
                 told = next(v for v in events_of(e) if v[1] == "PortLimited")
                 assert told[0] == "Service/db" and "descriptors are left" in told[2] and "silent" in told[2]
                 eventually(lambda: port_row(e)["state"] == "open")
                 active.send(b"z")
                 assert active.need(1) == b"z"
             assert answers(e, port)
+        assert not victim.bad
+
+
+def echoes(port, source):
+    """Does somebody echo there, for who comes from that address?"""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0)) as s:
+            s.send(b"x")
+            return s.recv(1) == b"x"
+    except OSError:
+        return False
+
+
+def test_a_source_that_comes_too_often_to_a_held_port_is_turned_away_and_another_is_not(few_files):
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(2, few_files, tcp, web, other, {**SHORT, "step": "60s"}) as e, Neighbour(e) as victim:
+            port = e.raw_port("acme")
+            with Crowd(e, port, HELD, b"x") as crowd:
+                eventually(lambda: port_row(e).get("step") == 1)
+                assert 0 < sum(echoes(port, "127.0.0.1") for _ in range(100)) < 90
+                assert all(echoes(port, "127.0.9.1") for _ in range(3))
+                assert not crowd.ended() and steps_of(e) == [1]
+                assert port_row(e)["turnedAway"] == metric(e, "ringress_port_turned_away_total", tenant="acme", port=port) > 0
+            eventually(lambda: port_row(e)["state"] == "open")
+            assert all(echoes(port, "127.0.0.1") for _ in range(100))
+        assert not victim.bad
+
+
+def test_on_probation_a_few_are_accepted_and_the_others_wait(workers, few_files):
+    conf = {**SHORT, "shut": "200ms", "probation": "1h", "probation_accepts": 5}
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, conf) as e, Neighbour(e) as victim, contextlib.ExitStack() as held:
+            port = e.raw_port("acme")
+            with Crowd(e, port, HELD, b"x"):
+                eventually(lambda: "PortShut" in reasons(e))
+            eventually(lambda: port_row(e)["state"] == "probation")
+            began = time.monotonic()
+            come = [held.enter_context(e.connect(port)) for _ in range(40)]
+            for wire in come:
+                wire.send(b"x")
+            time.sleep(2)
+            served = len(select.select([w.sock for w in come], [], [], 0)[0])
+            assert 5 <= served <= 10 + 5 * (time.monotonic() - began)
+            hand(e, "open", "db")
+            eventually(lambda: len(select.select([w.sock for w in come], [], [], 0)[0]) == 40)
         assert not victim.bad
 
 
@@ -515,6 +567,40 @@ def test_hellos_that_flood_one_name_are_refused_before_any_cryptography(workers,
             eventually(lambda: "NamesProbation" in reasons(e))
             eventually(lambda: metric(e, "ringress_names_state", tenant="acme") == 0)
             assert e.status(f"https://web.{ACME}/") == 200
+        assert not victim.bad
+
+
+def test_kept_connections_by_name_that_use_up_descriptors_are_ended_and_requests_go_on(workers, few_files):
+    ask = f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n".encode()
+    no_caps = dict.fromkeys(("source_requests", "network_requests", "requests"), 1000000)
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, **no_caps, "step": "200ms"}) as e, Neighbour(e) as victim:
+            with Crowd(e, e.http_port, 2 * HELD, ask) as crowd:
+                eventually(lambda: crowd.ended() == len(crowd.wires))
+                assert e.status(f"http://web.{ACME}/") == 200
+            assert "NamesRefused" not in reasons(e) and max(steps_of(e, "NamesLimited")) == 4
+            eventually(lambda: metric(e, "ringress_names_state", tenant="acme") == 0)
+        assert not victim.bad
+
+
+def test_connections_kept_to_pods_are_ended_before_names_are_refused_for_them(workers, few_files):
+    """A crowd has come and gone, and what is left of it are connections to its pods, for whoever asks next."""
+    ask, answer = f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n".encode(), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    over = threading.Event()
+
+    def slow(wire):
+        while wire.read_request():
+            over.wait(20)
+            wire.send(answer)
+    with TcpEchoPod("db") as tcp, Pod(slow, "web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "step": "500ms"}) as e, Neighbour(e) as victim:
+            with Crowd(e, e.http_port, 2 * HELD, ask) as crowd:
+                eventually(lambda: web.accepted == len(crowd.wires))
+                over.set()
+            eventually(lambda: metric(e, "ringress_names_state", tenant="acme"))
+            eventually(lambda: metric(e, "ringress_names_state", tenant="acme") == 0)
+            assert "NamesRefused" not in reasons(e) and e.tenant("acme")["descriptors"] == 0
+            assert e.status(f"http://web.{ACME}/") == 200
         assert not victim.bad
 
 

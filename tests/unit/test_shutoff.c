@@ -32,6 +32,8 @@ static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state f
     struct world *w = user;
     assert_true(u->state != from || u->step != from_step || u->hand || u->moves);
     assert_true(strlen(u->why) > 0);
+    bool ends = u->state == SHUTOFF_PROBATION || (u->state == SHUTOFF_SHUT && !u->hand);
+    assert_true(ends ? u->until_ms > w->now : !u->until_ms); /* told when it is moved */
     w->moves++;
     if (u->step > w->highest)
         w->highest = u->step;
