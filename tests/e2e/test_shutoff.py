@@ -696,3 +696,19 @@ def test_only_what_is_for_the_edge_itself_is_dropped(stack):
             socket.create_connection(("10.2.0.2", port), timeout=2).close()
             assert is_silent(port, "10.1.0.1")
         assert is_silent(port)
+
+
+def test_packets_to_an_ipv6_port_are_dropped_by_another_user_with_the_right_to_and_no_more_when_its_tenant_goes(stack):
+    spaces = stack.enter_context(Namespaces())
+    with spaces.inside(spaces.add("edge")), TcpEchoPod("db") as tcp, EchoPod("web") as web:
+        e = Edge({"acme.yaml": raw_and_names(tcp, web)}, user="nobody", capabilities=["net_admin"])
+        e.folder.chmod(0o755)
+        e.content["raw_tcp"]["address"] = "::1"
+        e.write_yaml(e.content)
+        with e:
+            port = e.raw_port("acme")
+            socket.create_connection(("::1", port), timeout=2).close()
+            hand(e, "shut", "db")
+            assert is_silent(port, "::1") and "not dropped" not in e.log_text()
+            (e.conf_d / "acme.yaml").unlink()
+            eventually(lambda: not e.get("tenants") and not is_silent(port, "::1"))
