@@ -111,6 +111,10 @@ static int64_t descriptors_of(const struct account *a, unsigned worker) {
     return a->w[worker].descriptors;
 }
 
+static int64_t kept_of(const struct account *a, unsigned worker) {
+    return a->w[worker].kept;
+}
+
 static int64_t held(const struct account *a, unsigned worker, room_measure *measure) {
     int64_t n = measure(a, worker);
     for (const struct account *p = account_ports(a); p; p = account_next_port(p))
@@ -298,13 +302,19 @@ unsigned room_give_up(struct worker *w, const struct room_wish *wish) {
     return n;
 }
 
-/* `clients` false: only what nobody can be in the midst of. */
+/* `clients` false: only what nobody can be in the midst of. Where who holds the most uses all of it, somebody else's kept ones go. */
 static unsigned shed(struct worker *w, bool clients) {
-    return room_give_up(w, &(struct room_wish){.measure = descriptors_of,
-                                               .counter = &w->room_shed,
-                                               .least = 1,
-                                               .part = SHARE,
-                                               .pods_only = !clients});
+    struct room_wish wish = {.measure = descriptors_of,
+                             .counter = &w->room_shed,
+                             .least = 1,
+                             .part = SHARE,
+                             .pods_only = !clients};
+    unsigned n = room_give_up(w, &wish);
+    if (n || !w->kept)
+        return n;
+    wish.measure = kept_of;
+    wish.pods_only = true;
+    return room_give_up(w, &wish);
 }
 
 bool room_is_there(const struct worker *w) {
@@ -317,11 +327,11 @@ static bool is_over(int64_t held, int64_t left) {
     return held >= HELD_LEAST && held > HEAD_ROOM * left;
 }
 
-/* Of all the worker's, to clients and pods. Nobody is asked while half of them are free. */
+/* Of all the worker's, to clients and pods. Nobody is asked while half of them are free; and free is what others only keep. */
 static bool hoards(const struct worker *w, const struct account *payer) {
-    int64_t left = room_left(w);
-    return left < used(w, false) &&
-           is_over(held(account_tenant(payer), w->id, descriptors_of), left);
+    const struct account *of = account_tenant(payer);
+    int64_t kept = w->kept - held(of, w->id, kept_of), left = room_left(w);
+    return left < used(w, false) && is_over(held(of, w->id, descriptors_of), left + kept);
 }
 
 static bool hoards_clients(const struct worker *w, const struct account *of) {
@@ -392,22 +402,6 @@ struct room_figures room_sum(void) {
         f.refused += __atomic_load_n(&w->room_refused, __ATOMIC_RELAXED);
     }
     return f;
-}
-
-/* ---- a tenant's that is held ---- */
-
-struct kept {
-    const struct account *of;
-    unsigned most;
-};
-
-static void kept_end(struct worker *w, void *user) {
-    const struct kept *k = user;
-    gave_up(w, k->of, pods_shed(w, k->of, k->most));
-}
-
-void room_let_go(const struct account *tenant, unsigned most) {
-    workers_call(kept_end, &(struct kept){tenant, most});
 }
 
 /* ---- help for those who have nothing to give up ---- */

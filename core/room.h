@@ -34,9 +34,6 @@ bool room_is_tight(const struct worker *);
 void room_short(struct worker *);
 void room_turn(struct worker *); /* then */
 
-/* Ends connections kept to this tenant's pods, so many at most on each worker. On the control thread. */
-void room_let_go(const struct account *tenant, unsigned most);
-
 /* ---- for strain.c ---- */
 typedef int64_t room_measure(const struct account *, unsigned worker);
 struct room_wish {

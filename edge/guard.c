@@ -11,7 +11,6 @@
 #include "edge/guard.h"
 #include "core/door.h"
 #include "core/log.h"
-#include "core/room.h"
 #include "core/shutoff.h"
 #include "edge/admin.h"
 #include "edge/edge.h"
@@ -249,21 +248,9 @@ static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state f
 
 /* --- the beat --------------------------------------------------------------------------------*/
 
-enum { LET_GO = 64 }; /* on each worker: so that nobody else waits for it */
-
-/* What is left of a crowd may be connections to its pods, kept for whoever asks next. They are given up before the names are refused
- * for them, a few each time. */
-static void kept_end(void *user, const struct shutoff_unit *u) {
-    const struct version *v = u->port || u->step < STEP_SHED ? NULL : published(u->tenant);
-    (void)user;
-    if (v)
-        room_let_go(v->account, LET_GO);
-}
-
 void guard_beat(struct guard *g) {
     feed_window(g->feed, g->shutoff, now_ms());
     shutoff_judge(g->shutoff, moved, g);
-    shutoff_each(g->shutoff, kept_end, g);
 }
 
 /* --- tenants come and go ---------------------------------------------------------------------*/
