@@ -61,6 +61,8 @@ struct account_worker {
     uint64_t dials_refused;      /* connections to pods that its own line could not begin in time */
     int64_t dialing;             /* now: connections to pods that are being made */
     uint64_t waited_us, waits;   /* in lanes (core/turn.h), and how often */
+    int64_t
+        kept; /* of `descriptors`: to pods, for whoever asks next. They are given up for whoever needs one */
     /* ---- no counters ---- */
     struct account *account;
     struct account_worker *next_listed;

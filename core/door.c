@@ -13,17 +13,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 4096, WAYS = 4, SETS = ROWS / WAYS, BURST_MS = 1000, TICKET_ROW = 13 };
+enum {
+    ROWS = 4096,
+    WAYS = 4,
+    SETS = ROWS / WAYS,
+    BURST_NS = 1000000000,
+    TICKET_ROW = 13,
+    SEEN = 4096
+};
 
 struct row {             /* of a source or a network */
     uint64_t key;        /* 0: free */
-    int64_t full_ms;     /* its bucket of connections is full again */
-    int64_t requests_ms; /* the same of requests */
+    int64_t full_ns;     /* its bucket of connections is full again */
+    int64_t requests_ns; /* the same of requests */
     uint32_t open;
+    uint16_t
+        network; /* of a source that has some open: the row that counts them too, and 1; 0: none */
 };
 
 struct door_worker { /* one worker's; written by it only */
-    uint64_t refused, sources;
+    uint64_t refused;
+    uint64_t seen[SEEN / 64]; /* a bit of each source that came */
     struct row row[ROWS];
 } __attribute__((aligned(64)));
 
@@ -96,13 +106,27 @@ void door_remove(const struct door_at *at) {
     retire(d, free);
 }
 
+/* So many have to come, on the average, for so many bits to be set: a bit more was the easier the fewer there were. */
+static uint64_t sources_of(unsigned bits) {
+    double sum = 0;
+    for (unsigned i = 0; i < bits; i++)
+        sum += (double)SEEN / (SEEN - i);
+    return (uint64_t)(sum + 0.5);
+}
+
 struct door_figures door_figures(const struct door_at *at) {
     const struct door *d = door_at(at);
     struct door_figures f = {0};
-    for (unsigned i = 0; d && i < workers; i++) {
+    unsigned bits = 0;
+    for (unsigned i = 0; d && i < workers; i++)
         f.refused += __atomic_load_n(&d->w[i].refused, __ATOMIC_RELAXED);
-        f.sources += __atomic_load_n(&d->w[i].sources, __ATOMIC_RELAXED);
+    for (unsigned k = 0; d && k < SEEN / 64; k++) {
+        uint64_t seen = 0;
+        for (unsigned i = 0; i < workers; i++)
+            seen |= __atomic_load_n(&d->w[i].seen[k], __ATOMIC_RELAXED);
+        bits += (unsigned)__builtin_popcountll(seen);
     }
+    f.sources = sources_of(bits);
     return f;
 }
 
@@ -177,14 +201,20 @@ static uint64_t key_of(const struct door *d, const union address *a, bool networ
     return mix(network ? ~(high >> 16) : high, d->secret);
 }
 
-/* Its row, or the one that is given up for it; NULL: all there could be have connections open. */
-static struct row *row_get(struct door *d, const struct worker *w, uint64_t key) {
+static int64_t row_seen_ns(const struct row *row) {
+    return row->full_ns > row->requests_ns ? row->full_ns : row->requests_ns;
+}
+
+/* Its row, or the one that is given up for it, which is not `keep`; NULL: all there could be have connections open. */
+static struct row *row_get(struct door *d, const struct worker *w, uint64_t key,
+                           const struct row *keep) {
     struct door_worker *own = &d->w[w->id];
     struct row *set = &own->row[(key >> 20) % SETS * WAYS], *oldest = NULL;
     for (int i = 0; i < WAYS; i++) {
         if (set[i].key == key)
             return &set[i];
-        if (!set[i].open && (!oldest || set[i].full_ms < oldest->full_ms))
+        bool free = !set[i].open && &set[i] != keep;
+        if (free && (!oldest || row_seen_ns(&set[i]) < row_seen_ns(oldest)))
             oldest = &set[i];
     }
     if (!oldest)
@@ -193,83 +223,114 @@ static struct row *row_get(struct door *d, const struct worker *w, uint64_t key)
     return oldest;
 }
 
+static void source_note(struct door *d, const struct worker *w, uint64_t key) {
+    uint64_t *seen = &d->w[w->id].seen[(key >> 40) % (SEEN / 64)], bit = 1ull << (key >> 58);
+    if (!(*seen & bit))
+        __atomic_store_n(seen, *seen | bit, __ATOMIC_RELAXED);
+}
+
 static struct row *source_row(struct door *d, const struct worker *w, const union address *a) {
     uint64_t key = key_of(d, a, false);
-    struct row *row = key ? row_get(d, w, key) : NULL;
-    if (row && !row->full_ms && !row->requests_ms && !row->open)
-        ACCOUNT_ADD(d->w[w->id].sources, 1);
-    return row;
+    if (!key)
+        return NULL;
+    source_note(d, w, key);
+    return row_get(d, w, key, NULL);
 }
 
-static int64_t part_of(int64_t whole) {
-    return whole > workers ? whole / workers : 1;
-}
-
-/* A bucket of a second's worth in one word, as in limit.h. */
-static bool rate_takes(int64_t *full_ms, int64_t rate, int64_t now_ms) {
-    int64_t step = 1000 / part_of(rate), from = *full_ms > now_ms ? *full_ms : now_ms;
-    if (from - now_ms > BURST_MS - (step < BURST_MS ? step : BURST_MS))
+/* A worker's part of a rate: as a time, so that nothing is lost by rounding. A bucket of a second's worth in one word, as in limit.h. */
+static bool rate_takes(int64_t *full_ns, int64_t rate, int64_t now_ns) {
+    int64_t step = (int64_t)BURST_NS * workers / rate, from = *full_ns > now_ns ? *full_ns : now_ns;
+    if (from - now_ns > BURST_NS - (step < BURST_NS ? step : BURST_NS))
         return false;
-    *full_ms = from + (step ? step : 1);
+    *full_ns = from + step;
     return true;
 }
 
-static bool row_admits(struct row *row, int64_t rate, int64_t open, int64_t now_ms) {
-    return !row || (row->open < part_of(open) && rate_takes(&row->full_ms, rate, now_ms));
+static bool row_admits(struct row *row, int64_t rate, int64_t open, int64_t now_ns) {
+    int64_t part = open > workers ? open / workers : 1;
+    return !row || (row->open < part && rate_takes(&row->full_ns, rate, now_ns));
 }
 
-static bool network_admits(struct door *d, const struct worker *w, const union address *a) {
-    uint64_t key = door_level(d) >= STEP_FIRST_DATA ? key_of(d, a, true) : 0;
-    struct row *row = key ? row_get(d, w, key) : NULL;
-    return row_admits(row, conf.network_rate, conf.network_open, worker_now_ms(w));
+/* NULL: it has none, or there is no room. Connections are counted in it from the first step on, and judged from the second. */
+static struct row *network_row(struct door *d, const struct worker *w, const union address *a,
+                               const struct row *source) {
+    uint64_t key = key_of(d, a, true);
+    return key ? row_get(d, w, key, source) : NULL;
 }
 
-static uint32_t ticket_of(const struct door *d, const struct worker *w, const struct row *row) {
-    return (uint32_t)(row - d->w[w->id].row + 2) | d->serial << TICKET_ROW;
+static bool networks_are_judged(const struct door *d) {
+    return door_level(d) >= STEP_FIRST_DATA;
+}
+
+static uint16_t place_of(const struct door *d, const struct worker *w, const struct row *row) {
+    return (uint16_t)(row - d->w[w->id].row + 1);
+}
+
+/* In the source's row and its network's, or in the one there is. */
+static uint32_t rows_enter(struct door *d, const struct worker *w, struct row *source,
+                           struct row *network) {
+    struct row *row = source ? source : network;
+    if (!row)
+        return TICKET_UNCOUNTED;
+    if (source && !source->open)
+        source->network = network ? place_of(d, w, network) : 0;
+    if (row->network)
+        d->w[w->id].row[row->network - 1].open++;
+    row->open++;
+    return (uint32_t)(place_of(d, w, row) + TICKET_UNCOUNTED) | d->serial << TICKET_ROW;
 }
 
 uint32_t door_enter(struct door *d, struct worker *w, const union address *a) {
-    struct row *row = source_row(d, w, a);
+    struct row *source = source_row(d, w, a), *network = network_row(d, w, a, source);
+    int64_t now_ns = w->now_ns;
     bool good = door_level(d) < STEP_SHUT &&
-                row_admits(row, conf.source_rate, conf.source_open, worker_now_ms(w)) &&
-                network_admits(d, w, a);
-    if (!good) {
-        refuse(d, w);
-        return TICKET_NONE;
-    }
-    if (!row)
-        return TICKET_UNCOUNTED;
-    row->open++;
-    return ticket_of(d, w, row);
+                row_admits(source, conf.source_rate, conf.source_open, now_ns) &&
+                (!networks_are_judged(d) ||
+                 row_admits(network, conf.network_rate, conf.network_open, now_ns));
+    return good ? rows_enter(d, w, source, network) : (refuse(d, w), TICKET_NONE);
 }
 
 void door_leave(uint16_t port, struct worker *w, uint32_t ticket) {
     struct door *d = door_of_port(port);
-    unsigned at = ticket & ((1u << TICKET_ROW) - 1);
+    unsigned place = ticket & ((1u << TICKET_ROW) - 1);
     if (!d || ticket <= TICKET_UNCOUNTED || ticket >> TICKET_ROW != d->serial)
         return;
-    struct row *row = &d->w[w->id].row[at - 2];
+    struct row *rows = d->w[w->id].row, *row = &rows[place - TICKET_UNCOUNTED - 1];
     row->open -= row->open > 0;
+    if (row->network)
+        rows[row->network - 1].open -= rows[row->network - 1].open > 0;
+}
+
+/* At names nothing is open: what comes is a handshake or a request. */
+static bool names_admit(struct door *d, const struct worker *w, const union address *a,
+                        bool (*takes)(struct row *, bool network, int64_t now_ns)) {
+    struct row *source = source_row(d, w, a), *network;
+    int64_t now_ns = w->now_ns;
+    if (door_level(d) >= STEP_SHUT || (source && !takes(source, false, now_ns)))
+        return false;
+    network = networks_are_judged(d) ? network_row(d, w, a, source) : NULL;
+    return !network || takes(network, true, now_ns);
+}
+
+static bool handshake_takes(struct row *row, bool network, int64_t now_ns) {
+    return rate_takes(&row->full_ns, network ? conf.network_rate : conf.source_rate, now_ns);
+}
+
+static bool request_takes(struct row *row, bool network, int64_t now_ns) {
+    return rate_takes(&row->requests_ns, network ? conf.network_requests : conf.source_requests,
+                      now_ns);
 }
 
 bool door_handshake(struct door *d, struct worker *w, const union address *a) {
-    unsigned level = door_level(d);
-    struct row *row = source_row(d, w, a);
     int64_t rate = __atomic_load_n(&d->accepts, __ATOMIC_RELAXED);
-    if (level >= STEP_SHUT || !row_admits(row, conf.source_rate, INT64_MAX, worker_now_ms(w)) ||
-        !network_admits(d, w, a))
-        return refuse(d, w);
-    return level < STEP_ACCEPTS || bucket_take(&d->accept_bucket, rate, w->now_ns, 1) ||
-           refuse(d, w);
+    bool good = names_admit(d, w, a, handshake_takes) &&
+                (!door_counts_accepts(d) || bucket_take(&d->accept_bucket, rate, w->now_ns, 1));
+    return good || refuse(d, w);
 }
 
 bool door_request(struct door *d, struct worker *w, const union address *a) {
-    unsigned level = door_level(d);
-    struct row *row = source_row(d, w, a);
     int64_t rate = __atomic_load_n(&d->requests, __ATOMIC_RELAXED);
-    if (level >= STEP_SHUT ||
-        (row && !rate_takes(&row->requests_ms, conf.source_requests, worker_now_ms(w))))
-        return refuse(d, w);
-    return level < STEP_ACCEPTS || bucket_take(&d->request_bucket, rate, w->now_ns, 1) ||
-           refuse(d, w);
+    bool good = names_admit(d, w, a, request_takes) &&
+                (!door_counts_accepts(d) || bucket_take(&d->request_bucket, rate, w->now_ns, 1));
+    return good || refuse(d, w);
 }

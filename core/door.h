@@ -22,10 +22,10 @@ union address;
 struct door_conf {
     int64_t source_rate, source_open;   /* of one /32 or /64: connections a second, open at once */
     int64_t network_rate, network_open; /* of one /24 or /48 */
-    int64_t source_requests;            /* a second, to held names */
-    int64_t first_byte_ms, idle_ms;     /* from STEP_FIRST_DATA on */
-    int64_t accepts, requests;          /* a second, from STEP_ACCEPTS on */
-    int64_t probation;                  /* connections a second that are let in on probation */
+    int64_t source_requests, network_requests; /* a second, to held names */
+    int64_t first_byte_ms, idle_ms;            /* from STEP_FIRST_DATA on */
+    int64_t accepts, requests;                 /* a second, from STEP_ACCEPTS on */
+    int64_t probation; /* connections a second that are let in on probation */
 };
 
 /* Where a door stands: at a raw port, or (port 0) before the names of the tenant that pays to this account. */
@@ -39,7 +39,7 @@ struct door_rule {
 };
 struct door_figures {
     uint64_t refused; /* connections and requests, since the door is there */
-    uint64_t sources; /* distinct ones that came, as far as the tables remember */
+    uint64_t sources; /* distinct ones that came, about */
 };
 
 /* ---- control thread ---- */

@@ -213,12 +213,24 @@ static struct ledger_use use_since(const struct account_worker *sum,
                                    const struct account_worker *before) {
 #define SINCE(counter) .counter = sum->counter - before->counter
 #define NOW(gauge) .gauge = sum->gauge
-    return (struct ledger_use){SINCE(accepted),      SINCE(handshakes),    SINCE(requests),
-                               SINCE(bytes_in),      SINCE(bytes_out),     SINCE(pod_bytes_in),
-                               SINCE(pod_bytes_out), SINCE(resets),        SINCE(pod_failures),
-                               SINCE(failures),      SINCE(no_descriptor), SINCE(no_memory),
-                               SINCE(waited_us),     SINCE(waits),         NOW(connections),
-                               NOW(silent),          NOW(descriptors),     NOW(buffers)};
+    return (struct ledger_use){SINCE(accepted),
+                               SINCE(handshakes),
+                               SINCE(requests),
+                               SINCE(bytes_in),
+                               SINCE(bytes_out),
+                               SINCE(pod_bytes_in),
+                               SINCE(pod_bytes_out),
+                               SINCE(resets),
+                               SINCE(pod_failures),
+                               SINCE(failures),
+                               SINCE(no_descriptor),
+                               SINCE(no_memory),
+                               SINCE(waited_us),
+                               SINCE(waits),
+                               NOW(connections),
+                               NOW(silent),
+                               .descriptors = sum->descriptors - sum->kept,
+                               NOW(buffers)};
 #undef SINCE
 #undef NOW
 }
@@ -226,9 +238,10 @@ static struct ledger_use use_since(const struct account_worker *sum,
 static void account_use(struct account *a) {
     struct account_fold *f = a->fold;
     struct account_worker sum = account_tree_sum(a);
-    if (!a->tenant)
-        ledger.descriptors += sum.descriptors - f->use.descriptors;
+    int64_t descriptors = f->use.descriptors;
     f->use = use_since(&sum, &f->before);
+    if (!a->tenant)
+        ledger.descriptors += f->use.descriptors - descriptors;
     f->use.loop_ns = f->window_ns;
     for (const struct account *p = a->ports; p; p = p->next_port)
         f->use.loop_ns += p->fold->window_ns;

@@ -14,7 +14,10 @@ enum { LEDGER_WINDOW_MS = 100 };
 struct ledger_use { /* of one window; counters are differences, gauges are values at its end */
     uint64_t loop_ns, accepted, handshakes, requests, bytes_in, bytes_out, pod_bytes_in,
         pod_bytes_out, resets, pod_failures, failures, no_descriptor, no_memory, waited_us, waits;
-    int64_t connections, silent, descriptors, buffers;
+    int64_t connections, silent;
+    int64_t
+        descriptors; /* in use: those kept for whoever asks next are given up for whoever needs one */
+    int64_t buffers;
 };
 
 struct ledger_row {

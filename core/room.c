@@ -111,6 +111,10 @@ bool room_is_tight(const struct worker *w) {
 
 /* ---- who holds the most ---- */
 
+static int64_t kept_of(const struct account *a, unsigned worker) {
+    return a->w[worker].kept;
+}
+
 static void most_see(const struct account *payer, const struct worker *w, account_measure *measure,
                      const struct account **most, int64_t *ret_held) {
     const struct account *a = account_tenant(payer);
@@ -291,13 +295,19 @@ unsigned room_give_up(struct worker *w, const struct room_wish *wish) {
     return n;
 }
 
-/* `clients` false: only what nobody can be in the midst of. */
+/* `clients` false: only what nobody can be in the midst of. Where who holds the most uses all of it, somebody else's kept ones go. */
 static unsigned shed(struct worker *w, bool clients) {
-    return room_give_up(w, &(struct room_wish){.measure = account_descriptors,
-                                               .counter = &w->room_shed,
-                                               .least = 1,
-                                               .part = SHARE,
-                                               .pods_only = !clients});
+    struct room_wish wish = {.measure = account_descriptors,
+                             .counter = &w->room_shed,
+                             .least = 1,
+                             .part = SHARE,
+                             .pods_only = !clients};
+    unsigned n = room_give_up(w, &wish);
+    if (n || !w->kept)
+        return n;
+    wish.measure = kept_of;
+    wish.pods_only = true;
+    return room_give_up(w, &wish);
 }
 
 bool room_is_there(const struct worker *w) {
@@ -312,11 +322,12 @@ static unsigned over_by(int64_t held, int64_t left) {
     return held < HELD_LEAST || over <= 0 ? 0 : (unsigned)(over + HEAD_ROOM) / (HEAD_ROOM + 1);
 }
 
-/* Of all the worker's, to clients and pods. Nobody is asked while half of them are free. */
+/* Of all the worker's, to clients and pods. Nobody is asked while half of them are free; and free is what others only keep. */
 static bool hoards(const struct worker *w, const struct account *payer) {
-    int64_t left = room_left(w);
+    const struct account *of = account_tenant(payer);
+    int64_t kept = w->kept - account_here(of, w->id, kept_of), left = room_left(w);
     return left < used(w, false) &&
-           over_by(account_here(account_tenant(payer), w->id, account_descriptors), left);
+           over_by(account_here(of, w->id, account_descriptors), left + kept);
 }
 
 static unsigned clients_over(const struct worker *w, int64_t clients) {

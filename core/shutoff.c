@@ -647,7 +647,8 @@ static void evidence(const struct shutoff *s, struct shutoff_unit *u, const stru
     const struct ledger_use *use = &u->use;
     cause_print(s, h, cause, sizeof cause);
     if (u->sources)
-        snprintf(sources, sizeof sources, " from %llu sources", (unsigned long long)u->sources);
+        snprintf(sources, sizeof sources, " from %llu source%s", (unsigned long long)u->sources,
+                 u->sources == 1 ? "" : "s");
     if (u->tenant_share > u->share + 0.005)
         snprintf(tenant, sizeof tenant, " of its tenant's %.0f %%", 100 * u->tenant_share);
     snprintf(u->why, sizeof u->why,
@@ -664,6 +665,7 @@ static double draw(struct shutoff *s) { /* 0..1 */
     return (double)(splitmix_next(&s->random) >> 11) / (double)(1ull << 53);
 }
 
+/* Where the new state has an end, until_ms is that already. */
 static void unit_move(struct shutoff *s, struct shutoff_unit *u, enum shutoff_state state,
                       enum shutoff_step step, int64_t now) {
     enum shutoff_state from = u->state;
@@ -677,8 +679,9 @@ static void unit_move(struct shutoff *s, struct shutoff_unit *u, enum shutoff_st
         if (from == SHUTOFF_SHUT)
             u->shut_total_ms += now - u->since_ms;
         u->since_ms = u->quiet_since_ms = now;
-        u->until_ms = 0;
     }
+    if (state == SHUTOFF_OPEN || state == SHUTOFF_LIMITED)
+        u->until_ms = 0;
     if (s->moved)
         s->moved(s->user, u, from, from_step);
 }
@@ -694,24 +697,17 @@ static int64_t shut_length(struct shutoff *s, unsigned offences) {
 }
 
 static void unit_shut(struct shutoff *s, struct shutoff_unit *u) {
-    int64_t now = s->edge.now_ms, length = shut_length(s, u->offences++);
-    shutoff_moved_fn *moved = s->moved;
-    enum shutoff_state from = u->state;
-    enum shutoff_step from_step = u->step;
-    s->moved = NULL; /* told when its end is known */
+    int64_t now = s->edge.now_ms;
+    u->until_ms = now + shut_length(s, u->offences++);
     unit_move(s, u, SHUTOFF_SHUT, STEP_SHUT, now);
-    s->moved = moved;
-    u->until_ms = now + length;
-    if (moved)
-        moved(s->user, u, from, from_step);
 }
 
 static void unit_probation(struct shutoff *s, struct shutoff_unit *u) {
     int64_t now = s->edge.now_ms;
     u->blamed = u->cooled = 0;
     snprintf(u->why, sizeof u->why, "its time is over; a small budget of connections is let in");
-    unit_move(s, u, SHUTOFF_PROBATION, STEP_ACCEPTS, now);
     u->until_ms = now + s->conf.probation_ms;
+    unit_move(s, u, SHUTOFF_PROBATION, STEP_ACCEPTS, now);
 }
 
 static bool harmed_twice(const struct shutoff_unit *u) {
@@ -868,19 +864,28 @@ bool shutoff_hand(struct shutoff *s, const char *tenant, uint16_t port, bool shu
     if (!shut)
         u->offences = 0;
     snprintf(u->why, sizeof u->why, shut ? "shut by the operator" : "opened by the operator");
-    unit_move(s, u, shut ? SHUTOFF_SHUT : SHUTOFF_OPEN, shut ? STEP_SHUT : STEP_NONE, now);
     u->until_ms = 0;
+    unit_move(s, u, shut ? SHUTOFF_SHUT : SHUTOFF_OPEN, shut ? STEP_SHUT : STEP_NONE, now);
     s->moved = NULL;
     return true;
 }
 
-void shutoff_remember(struct shutoff *s, const char *tenant, uint16_t port, unsigned offences,
-                      int64_t now) {
+void shutoff_remember(struct shutoff *s, const char *tenant, uint16_t port,
+                      const struct shutoff_past *past, int64_t now, shutoff_moved_fn *moved,
+                      void *user) {
     struct shutoff_unit *u = unit_get(s, tenant, port);
     if (!u)
         return;
-    u->offences = offences < OFFENCES_MOST ? offences : OFFENCES_MOST;
+    u->offences = past->offences < OFFENCES_MOST ? past->offences : OFFENCES_MOST;
     u->quiet_since_ms = u->seen_ms = now;
+    if (past->shut_ms <= 0 || !s->conf.on) /* nobody would open it */
+        return;
+    s->moved = moved;
+    s->user = user;
+    snprintf(u->why, sizeof u->why, "%s", past->why);
+    u->until_ms = now + past->shut_ms;
+    unit_move(s, u, SHUTOFF_SHUT, STEP_SHUT, now);
+    s->moved = NULL;
 }
 
 /* ---- reading ---- */

@@ -128,9 +128,14 @@ void shutoff_judge(struct shutoff *, shutoff_moved_fn *, void *user);
 /* The operator's hand: shut until it is opened; open at once, whatever it was shut for, and forgiven. False: no memory. */
 bool shutoff_hand(struct shutoff *, const char *tenant, uint16_t port, bool shut, int64_t now_ms,
                   shutoff_moved_fn *, void *user);
-/* What was known of it before a restart. */
-void shutoff_remember(struct shutoff *, const char *tenant, uint16_t port, unsigned offences,
-                      int64_t now_ms);
+/* What was known of it before a restart, or before it was given back. */
+struct shutoff_past {
+    unsigned offences;
+    int64_t shut_ms; /* it is to stay shut for so long; 0: it is open */
+    const char *why;
+};
+void shutoff_remember(struct shutoff *, const char *tenant, uint16_t port,
+                      const struct shutoff_past *, int64_t now_ms, shutoff_moved_fn *, void *user);
 /* The port was given back, or the tenant is gone (port 0: with all of its ports). */
 void shutoff_forget(struct shutoff *, const char *tenant, uint16_t port);
 

@@ -58,10 +58,17 @@ static void worker_idle_remove(struct worker *w, struct idle_link *l) {
     *(l->newer ? &l->newer->older : &w->idle_first) = l->older;
 }
 
+static void kept_count(struct upstream_conn *c, int more) {
+    struct worker *w = c->sock.owner.worker;
+    w->kept += more;
+    ACCOUNT_ADD(c->sock.owner.account->w[w->id].kept, more);
+}
+
 static void idle_remove(struct upstream_conn *c) {
     if (!c->link)
         return;
     worker_idle_remove(c->sock.owner.worker, &c->idle);
+    kept_count(c, -1);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
@@ -138,6 +145,7 @@ void upstream_keep(struct stream *s) {
         c->next->link = &c->next;
     slot->idle = c;
     worker_idle_add(w, &c->idle);
+    kept_count(c, 1);
     ACCOUNT_ADD(slot->idle_count, 1);
     slot->busy--;
     if (c->sock.timer.fire != idle_expired)

@@ -95,6 +95,7 @@ struct worker {
     unsigned wait_count; /* requests that wait for a connection to a pod, or are being lent one */
     struct idle_link *idle_first,
         *idle_last;               /* kept connections to pods, the newest and the oldest */
+    int64_t kept;                 /* so many are in that list */
     unsigned client_fds, pod_fds; /* open now; what is asked to close is not */
     bool room_wanted;             /* descriptors are short: see room.h */
     uint64_t room_short, room_shed, room_refused;

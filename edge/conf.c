@@ -83,6 +83,7 @@ static const struct conf_field shutoff_fields[] = {
     SHUTOFF("network_rate", door.network_rate, CONF_INT, 1, 1000000, "80",
             "the same of a /24 (IPv6: /48), from the second step on"),
     SHUTOFF("network_open", door.network_open, CONF_INT, 1, 1000000, "256", "the same"),
+    SHUTOFF("network_requests", door.network_requests, CONF_INT, 1, 1000000, "400", "the same"),
     SHUTOFF("first_byte", door.first_byte_ms, CONF_DURATION, 50, 3600000, "2s",
             "from the second step on: the client's first byte comes within so long"),
     SHUTOFF("idle", door.idle_ms, CONF_DURATION, 50, 86400000, "10s",
@@ -491,6 +492,8 @@ static void shutoff_judge_conf(const struct reading *r) {
     pair_judge(r, section, "shut_most", s->shut_ms, "shut", s->shut_most_ms);
     pair_judge(r, section, "network_rate", d->source_rate, "source_rate", d->network_rate);
     pair_judge(r, section, "network_open", d->source_open, "source_open", d->network_open);
+    pair_judge(r, section, "network_requests", d->source_requests, "source_requests",
+               d->network_requests);
 }
 
 /* Not in the pool: a listener of ours there would take a tenant's port. */

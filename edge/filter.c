@@ -2,7 +2,9 @@
  * filter.c - see filter.h. One table, one set of ports, one rule, written as netlink messages:
  *
  *   table inet ringress { flags owner; set shut { type inet_service }
- *     chain shut { type filter hook prerouting priority raw; [ip daddr ADDRESS] tcp dport @shut drop } }
+ *     chain shut { type filter hook input priority raw; meta nfproto FAMILY [ip daddr ADDRESS] tcp dport @shut drop } }
+ *
+ * At input, not before: what the machine passes on, to a port of that number elsewhere, is not the edge's.
  *
  * A message is built in one buffer on the stack and sent as a batch, which the kernel takes whole or not at all.
  */
@@ -149,11 +151,14 @@ static void expect(struct batch *b, const void *value, size_t size) {
     expression_end(b, e);
 }
 
+/* A listener of ours on [::] is one of that family alone. */
 static void expect_address(struct batch *b, const union address *a) {
     bool v6 = a->any.sa_family == AF_INET6;
     uint8_t family = v6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
     load_meta(b, NFT_META_NFPROTO);
     expect(b, &family, 1);
+    if (address_is_any(a))
+        return;
     load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, v6 ? 24 : 16, v6 ? 16 : 4);
     expect(b, v6 ? (const void *)&a->v6.sin6_addr : (const void *)&a->v4.sin_addr, v6 ? 16 : 4);
 }
@@ -190,7 +195,7 @@ static void table_write(struct batch *b, const char *table, const union address 
     put_text(b, NFTA_CHAIN_TABLE, table);
     put_text(b, NFTA_CHAIN_NAME, "shut");
     size_t hook = nest(b, NFTA_CHAIN_HOOK);
-    put_number(b, NFTA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING);
+    put_number(b, NFTA_HOOK_HOOKNUM, NF_INET_LOCAL_IN);
     put_number(b, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_RAW);
     nest_end(b, hook);
     put_text(b, NFTA_CHAIN_TYPE, "filter");
@@ -199,8 +204,7 @@ static void table_write(struct batch *b, const char *table, const union address 
     put_text(b, NFTA_RULE_TABLE, table);
     put_text(b, NFTA_RULE_CHAIN, "shut");
     size_t list = nest(b, NFTA_RULE_EXPRESSIONS);
-    if (!address_is_any(address))
-        expect_address(b, address);
+    expect_address(b, address);
     load_meta(b, NFT_META_L4PROTO);
     expect(b, &tcp, 1);
     load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2);

@@ -6,7 +6,7 @@
  *              dropped where we may
  *
  * Rows: guard/hand/UID/SERVICE:PORT  the operator has shut it, until he opens it
- *       guard/past/UID/SERVICE:PORT  "n seconds": n offences, and when the last was
+ *       guard/past/UID/SERVICE:PORT  how often it was shut, and until when (guard_past.h); of a tenant's names: guard/past/UID/names
  */
 #include "edge/guard.h"
 #include "core/door.h"
@@ -16,6 +16,7 @@
 #include "edge/edge.h"
 #include "edge/filter.h"
 #include "edge/guard_feed.h"
+#include "edge/guard_past.h"
 #include "edge/store_read.h"
 #include <stdlib.h>
 #include <string.h>
@@ -64,9 +65,13 @@ static struct door_at door_of(const struct shutoff_unit *u) {
 
 enum { ROW_KEY = 320 };
 
+/* `p` NULL: the tenant's names. */
 static void row_key(const char *kind, const struct tenant *t, const struct raw_port *p,
                     char out[ROW_KEY]) {
-    snprintf(out, ROW_KEY, "%s%s/%s:%u", kind, t->uid, p->service, p->container_port);
+    if (p)
+        snprintf(out, ROW_KEY, "%s%s/%s:%u", kind, t->uid, p->service, p->container_port);
+    else
+        snprintf(out, ROW_KEY, "%s%s/names", kind, t->uid);
 }
 
 /* --- rows ------------------------------------------------------------------------------------*/
@@ -89,17 +94,29 @@ static void row_put(struct guard *g, const char *key, const char *value) {
     store_put(&g->edge->store, key, value);
 }
 
-/* How often it was shut, for the next life of the process. */
+/* For the next life of the process, or of the port. */
 static void past_put(struct guard *g, const struct shutoff_unit *u) {
     const struct tenant *t = tenant_now(u->tenant);
     const struct raw_port *p = port_find(t, u->port);
-    char key[ROW_KEY], value[64];
-    if (!p)
+    char key[ROW_KEY], value[PAST_TEXT];
+    if (!t || (u->port && !p))
         return;
     row_key(ROW_PAST, t, p, key);
-    snprintf(value, sizeof value, "%u %lld", u->offences, (long long)time(NULL));
+    past_print(u, now_ms(), time(NULL), value);
     if (u->offences || map_get(&g->rows, key))
         row_put(g, key, u->offences ? value : NULL);
+}
+
+/* At the start: what is over is forgotten, whoever it was of. */
+static void row_load(void *user, const char *key, const char *value) {
+    struct guard *g = user;
+    struct shutoff_past past;
+    bool over = !strncmp(key, ROW_PAST, strlen(ROW_PAST)) &&
+                !past_read(value, &g->edge->conf->raw_tcp.shutoff, time(NULL), &past);
+    if (over)
+        store_put(&g->edge->store, key, NULL);
+    else
+        row_keep(g, key, value);
 }
 
 /* --- what is said ----------------------------------------------------------------------------*/
@@ -240,16 +257,11 @@ void guard_beat(struct guard *g) {
 
 static void past_remember(struct guard *g, const struct tenant *t, const struct raw_port *p) {
     char key[ROW_KEY];
-    unsigned offences;
-    long long at;
+    struct shutoff_past past;
     row_key(ROW_PAST, t, p, key);
     const char *text = map_get(&g->rows, key);
-    if (!text || sscanf(text, "%u %lld", &offences, &at) != 2)
-        return;
-    int64_t hours = (time(NULL) - at) * 1000 / g->edge->conf->raw_tcp.shutoff.quiet_ms;
-    if (hours < offences)
-        shutoff_remember(g->shutoff, t->name, p->public_port,
-                         offences - (unsigned)(hours > 0 ? hours : 0), now_ms());
+    if (text && past_read(text, &g->edge->conf->raw_tcp.shutoff, time(NULL), &past))
+        shutoff_remember(g->shutoff, t->name, p ? p->public_port : 0, &past, now_ms(), moved, g);
 }
 
 static void port_given(struct guard *g, const struct tenant *t, const struct raw_port *p) {
@@ -267,6 +279,7 @@ static void port_lost(struct guard *g, const char *tenant, uint16_t port) {
     door_remove(&at);
     if (ports_is_shut(&g->edge->ports, port))
         packets_drop(g, port, false);
+    ports_hold(&g->edge->ports, port, false);
     ports_shut(&g->edge->ports, port, false);
     shutoff_forget(g->shutoff, tenant, port);
 }
@@ -296,6 +309,8 @@ void guard_follow(struct guard *g, const char *name, const struct tenant *t) {
         feed_forget(g->feed, name);
     }
     served_keep(g, name, t);
+    if (t && !shutoff_find(g->shutoff, name, 0))
+        past_remember(g, t, NULL);
     for (size_t i = 0; t && i < t->raw_port_count; i++)
         if (t->raw_port[i].public_port && t->raw_port[i].state == RAW_PORT_OPEN)
             port_given(g, t, &t->raw_port[i]);
@@ -481,7 +496,7 @@ bool guard_start(struct edge *e, struct err *err) {
         return err_set(err, "out of memory");
     g->edge = e;
     doors_start(&e->conf->raw_tcp.door, core_workers());
-    store_each(&e->store, "guard/", row_keep, g);
+    store_each(&e->store, "guard/", row_load, g);
     return true;
 }
 

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from edge import PATIENCE, Edge, eventually
+from h2 import H2
 from objects import ACME, GLOBEX, ingress, node_port, plain_ingress, pod, rule, service, tenant, web_tenant
 from pod import EchoPod, Pod, TcpEchoPod, answering
 
@@ -142,6 +143,43 @@ def test_what_a_tenant_costs_is_seen_for_its_raw_port_too(loaded):
     head, row = (line.split() for line in wide.splitlines()[:2])
     assert {"PODIN", "PODOUT", "DESCRIPTORS", "BUFFERS", "SECONDS"} <= set(head)
     assert abs(float(row[head.index("SECONDS")]) - acme["loopSeconds"]) < 0.05
+
+
+def test_each_kind_of_work_by_itself_is_charged_to_its_tenant(loaded):
+    """In a mixture one kind could be charged too much for what another is charged too little."""
+    e, _ = loaded
+    context = e.context()
+    context.set_alpn_protocols(["h2"])
+
+    def bulk():
+        with e.connect(e.raw_port("acme")) as wire:
+            for _ in range(400):
+                wire.send(b"x" * 100_000)
+                wire.need(100_000)
+
+    def churn():
+        for _ in range(300):
+            with e.connect(e.raw_port("acme")) as wire:
+                wire.send(b"x")
+                wire.need(1)
+
+    def handshakes():
+        for _ in range(40):
+            e.connect_tls(f"safe.{ACME}").sock.close()
+
+    def streams():
+        with e.connect_tls(f"safe.{ACME}", context) as wire:
+            h2 = H2(wire, f"safe.{ACME}")
+            for first in range(1, 4000, 100):
+                for stream in range(first, first + 100, 2):
+                    h2.request(stream)
+                assert all(h2.answer(stream).status == "200" for stream in range(first, first + 100, 2))
+    for work in (lambda: ask(e, WEB, 1500), bulk, churn, handshakes, streams):
+        before, tenants = sum(thread_seconds(e).values()), sum(t["loopSeconds"] for t in e.get("tenants"))
+        work()
+        charged = settled(e, lambda e: sum(t["loopSeconds"] for t in e.get("tenants"))) - tenants
+        spent = sum(thread_seconds(e).values()) - before
+        assert 0.85 * spent - 0.002 <= charged <= 1.05 * spent + 0.002, (work, charged, spent)
 
 
 def test_who_asks_far_more_is_charged_far_more(workers):

@@ -13,7 +13,7 @@ import types
 from edge import Edge, eventually, open_files, starved_edge
 from h2 import H2
 from objects import ACME, GLOBEX, node_port, pod, tenant, web_tenant
-from pod import PORT, EchoPod, TcpEchoPod, free_address
+from pod import PORT, EchoPod, Pod, TcpEchoPod, free_address
 from test_stored import INTERNAL_ERROR, SHOP, Kept, certificate, keeper, pods, shop_of, shown  # noqa: F401
 from tls import alert_of, hello
 from wire import Closed
@@ -165,6 +165,32 @@ def test_pods_that_never_answer_a_connect_leave_descriptors_to_the_other_tenants
         acme, globex = e.tenant("acme"), e.tenant("globex")
         assert acme["dialsRefused"] > 100 and globex["dialsRefused"] == 0 and globex["failures"] == 0
         eventually(lambda: e.tenant("acme")["descriptors"] <= 4)
+
+
+def test_what_a_crowd_left_kept_to_its_pods_is_given_up_for_who_needs_it(stack):
+    """Ninety connections to one tenant's pods wait for whoever asks next; the neighbour's crowd needs what they take, and gets it."""
+    over = {name: threading.Event() for name in ("acme", "globex")}
+
+    def waiting(name):
+        def handle(wire):
+            while wire.read_request():
+                over[name].wait(30)
+                wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        return stack.enter_context(Pod(handle, name))
+    pods_of = {name: waiting(name) for name in over}
+    with starved(300, {f"{name}.yaml": web_tenant(name, p) for name, p in pods_of.items()}, 1) as e:
+        def crowd(name, domain, count):
+            with contextlib.ExitStack() as wires:
+                asked = hold(wires, e, e.http_port, count, f"GET / HTTP/1.1\r\nHost: web.{domain}\r\n\r\n".encode())
+                with contextlib.suppress(AssertionError):
+                    eventually(lambda: pods_of[name].accepted == count, seconds=3)
+                over[name].set()
+                return [w.read_response().status for w in asked].count(200)
+        assert crowd("acme", ACME, 90) == 90
+        eventually(lambda: e.tenant("acme")["connections"] == 0)
+        assert e.tenant("acme")["descriptors"] == 90
+        assert crowd("globex", GLOBEX, 70) == 70
+        assert e.tenant("globex")["shed"] == 0 and metric(e, "descriptors_refused_total") == 0
 
 
 def test_connections_that_are_used_stay_whoever_comes(stack):

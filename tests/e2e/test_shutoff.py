@@ -6,8 +6,10 @@ import concurrent.futures
 import contextlib
 import json
 import re
+import select
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
@@ -15,9 +17,9 @@ import pytest
 
 from crowds import asks, crowds
 from edge import BINARY, RAW_PORTS, Edge, eventually, starved_edge
-from namespaces import Namespaces
+from namespaces import Namespaces, ip
 from objects import ACME, GLOBEX, node_port, plain_ingress, pod, rule, service, tenant
-from pod import EchoPod, TcpEchoPod
+from pod import EchoPod, Pod, TcpEchoPod
 from wire import Closed
 
 
@@ -311,9 +313,15 @@ def reasons(e, tenant_name="acme"):
     return [v[1] for v in events_of(e, tenant_name)]
 
 
-def test_a_port_whose_connections_say_nothing_is_shed_and_the_active_stay(workers, few_files):
+def steps_of(e, reason="PortLimited"):
+    return [int(re.search(r"step (\d)", v[2])[1]) for v in events_of(e) if v[1] == reason]
+
+
+@pytest.mark.parametrize("conf, step", [({"step": "1s", "first_byte": "200ms", "idle": "1h"}, 2),
+                                        ({"step": "200ms", "first_byte": "1h", "idle": "1h"}, 4)], ids=["no first byte", "shed"])
+def test_a_port_whose_connections_say_nothing_loses_those_and_the_active_stay(workers, few_files, conf, step):
     with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
-        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "step": "1s"}) as e, Neighbour(e) as victim:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, **conf}) as e, Neighbour(e) as victim:
             port = e.raw_port("acme")
             with e.connect(port) as active:
                 active.send(b"x")
@@ -323,13 +331,58 @@ def test_a_port_whose_connections_say_nothing_is_shed_and_the_active_stay(worker
                     eventually(lambda: crowd.ended() == len(crowd.wires))
                     active.send(b"y")
                     assert active.need(1) == b"y"
-                assert "PortShut" not in reasons(e)
+                assert "PortShut" not in reasons(e) and max(steps_of(e)) == step
                 told = next(v for v in events_of(e) if v[1] == "PortLimited")
                 assert told[0] == "Service/db" and "descriptors are left" in told[2] and "silent" in told[2]
                 eventually(lambda: port_row(e)["state"] == "open")
                 active.send(b"z")
                 assert active.need(1) == b"z"
             assert answers(e, port)
+        assert not victim.bad
+
+
+def echoes(port, source):
+    """Does somebody echo there, for who comes from that address?"""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0)) as s:
+            s.send(b"x")
+            return s.recv(1) == b"x"
+    except OSError:
+        return False
+
+
+def test_a_source_that_comes_too_often_to_a_held_port_is_turned_away_and_another_is_not(few_files):
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(2, few_files, tcp, web, other, {**SHORT, "step": "60s"}) as e, Neighbour(e) as victim:
+            port = e.raw_port("acme")
+            with Crowd(e, port, HELD, b"x") as crowd:
+                eventually(lambda: port_row(e).get("step") == 1)
+                assert 0 < sum(echoes(port, "127.0.0.1") for _ in range(100)) < 90
+                assert all(echoes(port, "127.0.9.1") for _ in range(3))
+                assert not crowd.ended() and steps_of(e) == [1]
+                assert port_row(e)["turnedAway"] == metric(e, "ringress_port_turned_away_total", tenant="acme", port=port) > 0
+            eventually(lambda: port_row(e)["state"] == "open")
+            assert all(echoes(port, "127.0.0.1") for _ in range(100))
+        assert not victim.bad
+
+
+def test_on_probation_a_few_are_accepted_and_the_others_wait(workers, few_files):
+    conf = {**SHORT, "shut": "200ms", "probation": "1h", "probation_accepts": 5}
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, conf) as e, Neighbour(e) as victim, contextlib.ExitStack() as held:
+            port = e.raw_port("acme")
+            with Crowd(e, port, HELD, b"x"):
+                eventually(lambda: "PortShut" in reasons(e))
+            eventually(lambda: port_row(e)["state"] == "probation")
+            began = time.monotonic()
+            come = [held.enter_context(e.connect(port)) for _ in range(40)]
+            for wire in come:
+                wire.send(b"x")
+            time.sleep(2)
+            served = len(select.select([w.sock for w in come], [], [], 0)[0])
+            assert 5 <= served <= 10 + 5 * (time.monotonic() - began)
+            hand(e, "open", "db")
+            eventually(lambda: len(select.select([w.sock for w in come], [], [], 0)[0]) == 40)
         assert not victim.bad
 
 
@@ -355,6 +408,52 @@ def test_a_port_that_nothing_else_helps_against_is_shut_and_opened_again(workers
             assert not victim.bad
             e.restart()  # what it has done is not forgotten
             assert port_row(e)["offences"] == 1
+
+
+def test_what_is_shut_stays_shut_over_a_restart_and_when_it_is_given_back_and_taken_again(workers, few_files):
+    """Else whoever is attacked would only have to write a file, and a restart would let the flood in."""
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "shut": "1h", "shut_most": "1h"}) as e, Neighbour(e):
+            port, text = e.raw_port("acme"), (e.conf_d / "acme.yaml").read_text()
+            with Crowd(e, port, HELD, b"x"):
+                shut = eventually(lambda: (r := port_row(e))["state"] == "shut" and r)
+
+            def still():
+                row = port_row(e)
+                assert (row["state"], row["publicPort"], row["offences"]) == ("shut", port, 1) and is_refused(e, port)
+                assert row["reason"] == shut["reason"] and row["until"][:15] == shut["until"][:15]
+            e.restart()
+            still()
+            e.drop("acme.yaml", tenant("acme"))
+            eventually(lambda: not [p for p in e.get("ports") if p["tenant"] == "acme"])
+            e.drop("acme.yaml", text)
+            eventually(lambda: [p for p in e.get("ports") if p["tenant"] == "acme"])
+            still()
+            hand(e, "open", "db")
+            eventually(lambda: answers(e, port))
+            e.restart()
+            assert answers(e, port) and not port_row(e).get("offences")
+
+
+def queue_room(port):
+    """How many the kernel lets wait at that listener."""
+    shown = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout.split("\n")
+    return int(shown[0].split()[2])
+
+
+def test_a_port_that_was_given_back_while_it_had_a_budget_is_whole_when_it_is_taken_again(few_files):
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(1, few_files, tcp, web, other, {**SHORT, "step": "1s"}) as e, Neighbour(e):
+            port, text = e.raw_port("acme"), (e.conf_d / "acme.yaml").read_text()
+            whole = queue_room(port)
+            with Crowd(e, port, HELD, b"x"):
+                eventually(lambda: port_row(e).get("step", 0) >= 3)
+                assert queue_room(port) < whole
+                e.drop("acme.yaml", tenant("acme"))
+                eventually(lambda: is_refused(e, port))
+            e.drop("acme.yaml", text)
+            eventually(lambda: answers(e, port))
+            assert port_row(e)["state"] == "open" and queue_room(port) == whole
 
 
 def test_with_300_descriptors_a_flood_is_held_as_well_and_let_in_again_when_it_is_over(workers):
@@ -464,7 +563,7 @@ def test_hellos_that_flood_one_name_are_refused_before_any_cryptography(workers,
                 assert e.status(f"http://web.{ACME}/") == 429
             assert metric(e, "ringress_names_turned_away_total", tenant="acme") > 0
             told = next(v for v in events_of(e) if v[1] == "NamesRefused")
-            assert told[0] == "Tenant/acme" and "this tenant's names" in told[2]
+            assert told[0] == "Tenant/acme" and "this tenant's names" in told[2] and "from 1 source," in told[2]
             eventually(lambda: "NamesProbation" in reasons(e))
             eventually(lambda: metric(e, "ringress_names_state", tenant="acme") == 0)
             assert e.status(f"https://web.{ACME}/") == 200
@@ -484,6 +583,55 @@ def test_idle_clients_of_one_name_that_fill_the_clients_half_are_held(workers, f
         assert not victim.bad
 
 
+def test_kept_connections_by_name_that_use_up_descriptors_are_ended_and_requests_go_on(workers, few_files):
+    ask = f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n".encode()
+    no_caps = dict.fromkeys(("source_requests", "network_requests", "requests"), 1000000)
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, **no_caps, "step": "200ms"}) as e, Neighbour(e) as victim:
+            with Crowd(e, e.http_port, 2 * HELD, ask) as crowd:
+                eventually(lambda: crowd.ended() == len(crowd.wires))
+                assert e.status(f"http://web.{ACME}/") == 200
+            assert "NamesRefused" not in reasons(e) and max(steps_of(e, "NamesLimited")) == 4
+            eventually(lambda: metric(e, "ringress_names_state", tenant="acme") == 0)
+        assert not victim.bad
+
+
+def test_a_crowd_that_has_gone_is_not_held_for_what_it_left_kept_to_its_pods(workers, few_files):
+    """They wait for whoever asks next, and are given up for whoever needs their descriptors."""
+    ask, answer = f"GET / HTTP/1.1\r\nHost: web.{ACME}\r\n\r\n".encode(), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    over = threading.Event()
+
+    def slow(wire):
+        while wire.read_request():
+            over.wait(20)
+            wire.send(answer)
+    with TcpEchoPod("db") as tcp, Pod(slow, "web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, "step": "500ms"}) as e, Neighbour(e) as victim:
+            with Crowd(e, e.http_port, 2 * HELD, ask) as crowd:
+                eventually(lambda: web.accepted == len(crowd.wires))
+                over.set()
+            eventually(lambda: e.tenant("acme")["connections"] == 0)
+            time.sleep(2.5)  # more than all steps take
+            assert "NamesRefused" not in reasons(e) and metric(e, "ringress_names_state", tenant="acme") == 0
+            assert e.tenant("acme")["descriptors"] == len(crowd.wires)
+            assert e.status(f"http://web.{ACME}/") == 200
+        assert not victim.bad
+
+
+def test_names_that_are_refused_stay_so_over_a_restart(workers, few_files, authority):
+    no_caps = dict.fromkeys(("source_rate", "network_rate", "accepts"), 1000000)
+    with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
+        with shutoff_edge(workers, few_files, tcp, web, other, {**SHORT, **no_caps, "shut": "1h", "shut_most": "1h"}, authority=authority,
+                          certificates=[(f"*.{ACME}",)]) as e, Neighbour(e):
+            hello = client_hello(f"web.{ACME}")
+            with Flood(e, e.https_port, hello, FLOOD):
+                eventually(lambda: "NamesRefused" in reasons(e))
+            e.restart()
+            assert metric(e, "ringress_names_state", tenant="acme") == 2
+            assert e.status(f"http://web.{ACME}/") == 429 and alert_of(e, hello) == 49
+            assert e.status(f"http://web.{GLOBEX}/") == 200 and port_row(e)["state"] == "open"
+
+
 def test_a_source_that_floods_one_name_is_capped_and_others_names_are_not(workers, few_files, authority):
     names = (f"*.{ACME}", f"*.{GLOBEX}")
     with TcpEchoPod("db") as tcp, EchoPod("web") as web, EchoPod("other") as other:
@@ -500,10 +648,10 @@ def test_a_source_that_floods_one_name_is_capped_and_others_names_are_not(worker
 
 
 # ---- packets ----
-def is_silent(port):
+def is_silent(port, address="127.0.0.1"):
     """Is nothing answered there, not even with a reset?"""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=0.5).close()
+        socket.create_connection((address, port), timeout=0.5).close()
     except TimeoutError:
         return True
     except OSError:
@@ -535,3 +683,46 @@ def test_packets_to_a_shut_port_are_dropped_until_it_opens_or_the_edge_ends(work
             assert is_silent(port)
             e.stop()
             eventually(lambda: not is_silent(port))
+
+
+def test_only_what_is_for_the_edge_itself_is_dropped(stack):
+    """The machine may be a router: what it passes on to another's port of that number, and its own of the other family, go on."""
+    spaces = stack.enter_context(Namespaces())
+    home, near, far = (spaces.add(word) for word in ("edge", "near", "far"))
+    spaces.cable(home, "to-near", "10.1.0.1", near, "10.1.0.2")
+    spaces.cable(home, "to-far", "10.2.0.1", far, "10.2.0.2")
+    spaces.run(home, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    for space, gateway in ((near, "10.1.0.1"), (far, "10.2.0.1")):
+        ip("-n", space, "route", "add", "default", "via", gateway)
+    with spaces.inside(home), TcpEchoPod("db") as tcp, EchoPod("web") as web, Edge({"acme.yaml": raw_and_names(tcp, web)}) as e:
+        e.content["raw_tcp"]["address"] = "0.0.0.0"
+        e.write_yaml(e.content)
+        e.restart()
+        port = e.raw_port("acme")
+        hand(e, "shut", "db")
+        if "not dropped" in e.log_text():
+            pytest.skip("this process may not filter packets")
+        stack.enter_context(socket.create_server(("::1", port), family=socket.AF_INET6))
+        socket.create_connection(("::1", port), timeout=2).close()
+        with spaces.inside(far):
+            stack.enter_context(socket.create_server(("10.2.0.2", port)))
+        with spaces.inside(near):
+            socket.create_connection(("10.2.0.2", port), timeout=2).close()
+            assert is_silent(port, "10.1.0.1")
+        assert is_silent(port)
+
+
+def test_packets_to_an_ipv6_port_are_dropped_by_another_user_with_the_right_to_and_no_more_when_its_tenant_goes(stack):
+    spaces = stack.enter_context(Namespaces())
+    with spaces.inside(spaces.add("edge")), TcpEchoPod("db") as tcp, EchoPod("web") as web:
+        e = Edge({"acme.yaml": raw_and_names(tcp, web)}, user="nobody", capabilities=["net_admin"])
+        e.folder.chmod(0o755)
+        e.content["raw_tcp"]["address"] = "::1"
+        e.write_yaml(e.content)
+        with e:
+            port = e.raw_port("acme")
+            socket.create_connection(("::1", port), timeout=2).close()
+            hand(e, "shut", "db")
+            assert is_silent(port, "::1") and "not dropped" not in e.log_text()
+            (e.conf_d / "acme.yaml").unlink()
+            eventually(lambda: not e.get("tenants") and not is_silent(port, "::1"))

@@ -10,6 +10,7 @@
 #include "core/conn.h"
 #include "core/directory.h"
 #include "core/limit.h"
+#include "core/own.h"
 #include "core/pace.h"
 #include "core/pool.h"
 #include "core/process.h"
@@ -698,6 +699,82 @@ static void limits_that_come_later_hold_a_connection_from_its_next_request_on(vo
     free(later.pins);
 }
 
+/* ---- addresses that are not to be dialled any more ---- */
+
+static struct network network_of(struct prefix *allow, const char *prefix) {
+    assert_true(prefix_parse(prefix, allow));
+    return (struct network){.allow = allow, .allow_count = 1};
+}
+
+/* What is the machine's: one address, and a listener of the edge there. */
+static void machine_has(const char *address, uint16_t port) {
+    struct own *own = calloc(1, sizeof *own);
+    assert_non_null(own);
+    own->address = calloc(1, sizeof *own->address);
+    own->listener = calloc(1, sizeof *own->listener);
+    assert_true(own->address && own->listener && prefix_parse(address, own->address));
+    own->address_count = own->listener_count = 1;
+    *own->listener = (struct own_listener){.at = *own->address, .low = port, .high = port};
+    own_publish(own);
+}
+
+static bool is_dialled(struct upstream *up) {
+    int error = 0;
+    struct stream *s = upstream_connect(up, world.w, false, NULL, &error);
+    assert_int_equal(error, s ? 0 : -EACCES);
+    if (s)
+        stream_close(s, true);
+    return s;
+}
+
+/* The pods that a request of the version before still has were judged when they were compiled; this is asked whenever one is dialled. */
+static void what_may_not_be_reached_any_more_is_not_dialled(void **unused) {
+    struct fake_plan plan = {.seed = 1, .clients = 1, .stream_most = 20000};
+    struct prefix wide, other, alone;
+    struct network allowed = network_of(&wide, "10.11.0.0/16");
+    struct network moved = network_of(&other, "10.12.0.0/16");
+    struct network named = network_of(&alone, "10.11.0.5/32");
+    struct network elsewhere = allowed;
+    union address a;
+    (void)unused;
+    assert_true(world_up(&plan) && address_parse("10.11.0.5", 80, &a));
+    elsewhere.netns = (char[]){"blue"};
+    struct upstream *up =
+        upstream_new("of", &a, &allowed, &(struct place){0}, process.nobody, world.pool, 1);
+    struct upstream *there =
+        upstream_new("there", &a, &elsewhere, &(struct place){0}, process.nobody, world.pool, 1);
+    assert_true(up && there);
+    upstream_judge(up, &allowed);
+    upstream_judge(there, &elsewhere);
+    assert_true(is_dialled(up));
+
+    upstream_judge(up, &moved);
+    assert_false(is_dialled(up));
+    upstream_judge(up, NULL); /* the tenant is gone */
+    assert_false(is_dialled(up));
+    upstream_judge(up, &allowed);
+    assert_true(is_dialled(up));
+
+    machine_has("10.11.0.5", 8080);
+    assert_false(is_dialled(up));
+    assert_true(is_dialled(there)); /* who has it there is not the machine */
+    upstream_judge(up, &named);
+    assert_true(is_dialled(up));
+    machine_has("10.11.0.5", 80);
+    assert_false(is_dialled(up));
+    assert_false(is_dialled(there));
+    machine_has("10.11.0.6", 80);
+    assert_true(is_dialled(up));
+    own_publish(NULL);
+    world_turns(TURNS_MOST, true);
+    world_end();
+    upstream_free(up);
+    upstream_free(there);
+    for (int i = 0; i < 2; i++)
+        pool_unref(world.pool);
+    world_down();
+}
+
 /* ---- connections that are being made ---- */
 
 enum { ASKED = 150 };
@@ -890,6 +967,7 @@ int main(void) {
         cmocka_unit_test(one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant),
         cmocka_unit_test(who_wants_a_fresh_connection_is_not_given_one_that_was_used),
         cmocka_unit_test(limits_that_come_later_hold_a_connection_from_its_next_request_on),
+        cmocka_unit_test(what_may_not_be_reached_any_more_is_not_dialled),
         cmocka_unit_test(pods_that_never_answer_leave_descriptors_to_the_other_tenants),
         cmocka_unit_test(who_waits_to_connect_does_so_as_others_have_connected),
         cmocka_unit_test(lines_of_those_who_wait_to_connect_end_well),

@@ -249,7 +249,8 @@ static void a_listed_account_is_not_freed_under_the_list(void **state) {
 static void the_edge_itself_adds_up_workers_and_descriptors(void **state) {
     (void)state;
     t.own->w[0].descriptors = 2;
-    t.ann->w[1].descriptors = 5;
+    t.ann->w[1].descriptors = 9;
+    t.ann->w[1].kept = 4; /* as good as free */
     t.worker[0] = (struct ledger_worker){
         .lag_ns_max = 5, .buffers_short = 3, .buffers = 10, .buffers_most = 100};
     t.worker[1] = (struct ledger_worker){

@@ -447,6 +447,21 @@ static void a_tenants_ports_are_held_for_nobody_after_it_goes(void **state) {
     edge_end(&edge);
 }
 
+/* A number must not tell how many tenants there are, nor what the next one will be. */
+static void numbers_are_drawn_not_counted(void **state) {
+    struct edge edge;
+    (void)state;
+    edge_begin(&edge);
+    assert_true(put(&edge, "acme", ACME DB("1") DB("2") DB("3") DB("4")));
+    const long number[] = {port_of(&edge, "db1"), port_of(&edge, "db2"), port_of(&edge, "db3"),
+                           port_of(&edge, "db4")};
+    bool counted = true;
+    for (int i = 0; i < 3; i++)
+        counted &= number[i + 1] == number[i] + 1;
+    assert_false(counted);
+    edge_end(&edge);
+}
+
 static void a_node_port_by_number_is_given_if_free(void **state) {
     (void)state;
     struct edge edge;
@@ -682,6 +697,7 @@ int main(void) {
         cmocka_unit_test(the_fifth_raw_port_is_refused_and_the_four_stay),
         cmocka_unit_test(a_released_port_is_held_a_day_and_counts),
         cmocka_unit_test(a_tenants_ports_are_held_for_nobody_after_it_goes),
+        cmocka_unit_test(numbers_are_drawn_not_counted),
         cmocka_unit_test(a_node_port_by_number_is_given_if_free),
         cmocka_unit_test(pods_that_say_the_same_share_a_backend),
         cmocka_unit_test(a_bad_label_is_an_event_of_that_one_object),

@@ -32,6 +32,8 @@ static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state f
     struct world *w = user;
     assert_true(u->state != from || u->step != from_step || u->hand || u->moves);
     assert_true(strlen(u->why) > 0);
+    bool ends = u->state == SHUTOFF_PROBATION || (u->state == SHUTOFF_SHUT && !u->hand);
+    assert_true(ends ? u->until_ms > w->now : !u->until_ms); /* told when it is moved */
     w->moves++;
     if (u->step > w->highest)
         w->highest = u->step;
@@ -918,9 +920,42 @@ static void switched_off_it_does_nothing_but_what_the_operator_says(void **unuse
 static void offences_are_remembered_over_a_restart(void **unused) {
     struct world w = world_new(&DEFAULTS, 5, 3);
     (void)unused;
-    shutoff_remember(w.shutoff, "evil", PORT, 2, w.now);
+    shutoff_remember(w.shutoff, "evil", PORT, &(struct shutoff_past){.offences = 2}, w.now, moved,
+                     &w);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
     shut_it(&w);
     assert_in_range(evil(&w)->until_ms - w.now, 96000, 144000);
+    shutoff_free(w.shutoff);
+}
+
+static void what_was_shut_before_a_restart_is_shut_for_the_rest_of_its_time(void **unused) {
+    struct world w = world_new(&DEFAULTS, 5, 3);
+    const struct shutoff_past past = {.offences = 2, .shut_ms = 20000, .why = "others: harmed"};
+    (void)unused;
+    shutoff_remember(w.shutoff, "evil", PORT, &past, w.now, moved, &w);
+    assert_int_equal(w.moves, 1);
+    assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
+    assert_int_equal(evil(&w)->step, STEP_SHUT);
+    assert_int_equal(evil(&w)->until_ms, w.now + 20000);
+    assert_string_equal(evil(&w)->why, "others: harmed");
+    windows(&w, 199);
+    assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
+    window(&w);
+    assert_int_equal(evil(&w)->state, SHUTOFF_PROBATION);
+    assert_int_equal(shutoff_shut_ms(evil(&w), w.now), 20000);
+    assert_int_equal(evil(&w)->offences, 2);
+    shutoff_free(w.shutoff);
+}
+
+/* Nobody would open it. */
+static void where_nobody_is_held_nothing_is_shut_for_what_it_was(void **unused) {
+    struct shutoff_conf off = DEFAULTS;
+    off.on = false;
+    struct world w = world_new(&off, 5, 3);
+    const struct shutoff_past past = {.offences = 2, .shut_ms = 20000, .why = "others: harmed"};
+    (void)unused;
+    shutoff_remember(w.shutoff, "evil", PORT, &past, w.now, moved, &w);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
     shutoff_free(w.shutoff);
 }
 
@@ -1134,6 +1169,8 @@ int main(void) {
         cmocka_unit_test(the_operator_opens_what_was_shut_and_it_is_judged_afresh),
         cmocka_unit_test(switched_off_it_does_nothing_but_what_the_operator_says),
         cmocka_unit_test(offences_are_remembered_over_a_restart),
+        cmocka_unit_test(what_was_shut_before_a_restart_is_shut_for_the_rest_of_its_time),
+        cmocka_unit_test(where_nobody_is_held_nothing_is_shut_for_what_it_was),
         cmocka_unit_test(what_is_given_back_is_forgotten),
         cmocka_unit_test(who_is_silent_for_long_costs_nothing),
         cmocka_unit_test(a_flash_crowd_that_harms_nobody_is_never_held),
