@@ -35,6 +35,7 @@ struct conn {
     union { /* told by the state */
         struct relay *relay;
         struct handshake *handshake; /* ASK: in line to be begun, or NULL */
+        struct rest *rest;           /* TAKEN: its module goes on in its tenant's turn, or NULL */
     };
     struct flow *flow;                 /* joined to a pod while there is an access log, else NULL */
     struct introduction *introduction; /* NULL: the socket's own addresses count */
@@ -51,6 +52,8 @@ struct conn {
     bool peer_done : 1;    /* EOF while nobody has the stream */
     bool shakes : 1;       /* its handshake may begin */
     bool told : 1;         /* a line says that it was refused */
+    uint8_t futile : 4;    /* requests in a row that nobody got anything for */
+    bool unwelcome : 1;    /* the door before its tenant's names said no to its latest request */
     bool challenge : 1;    /* TLS is all that was wanted: the end of the handshake is the end */
     _Alignas(8) uint8_t module_state[];
 };
@@ -65,6 +68,10 @@ void conn_drain(struct conn *);
 /* Joined to its pod at a port that is held: watched from now on. */
 void conn_watch(struct conn *);
 bool conn_may_ask(struct conn *); /* one more request, by the door before its tenant's names */
+bool conn_is_shut_out(const struct conn *); /* that is shut */
+/* ---- conn.c ---- */
+/* Who is at the other end, by address; family 0: not known. */
+void conn_source(struct conn *, union address *ret);
 /* It is idle or silent: it is told to go. Is it gone? One that is being served is, once that is over. */
 bool conn_shed(struct conn *);
 /* The worker is draining: idle ones close, busy ones finish. */
