@@ -18,6 +18,7 @@
 #include "core/process.h"
 #include "core/records.h"
 #include "core/relay.h"
+#include "core/rest.h"
 #include "core/room.h"
 #include "core/strain.h"
 #include "core/sweep.h"
@@ -26,7 +27,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { PHASE_ACCEPT, PHASE_BYTES, PHASE_STREAM, LAST_WORDS_MOST = 64 };
+enum { PHASE_ACCEPT, PHASE_BYTES, PHASE_STREAM, LAST_WORDS_MOST = 64, FUTILE_MOST = 15 };
 
 static void conn_advance(struct conn *c);
 static const struct stream_events ask_events;
@@ -545,6 +546,7 @@ void conn_relay(struct conn *c, struct version *v, struct upstream_set *set) {
 }
 
 void conn_relay_stream(struct conn *c, struct stream *upstream) {
+    rest_forget(c);
     flow_of(c);
     relay_start(c, upstream);
 }
@@ -575,6 +577,7 @@ void conn_close(struct conn *c, bool reset) {
         return;
     flow_end(c);
     handshake_forget(c);
+    rest_forget(c);
     conn_cut_far(c, reset);
     c->state = CONN_CLOSE;
     if (c->tls && c->stream == &c->sock.stream)
@@ -743,7 +746,7 @@ static void socket_address(struct conn *c, bool peer, union address *ret) {
     }
 }
 
-static void peer_address(struct conn *c, union address *ret) {
+void conn_source(struct conn *c, union address *ret) {
     if (c->introduction)
         *ret = c->introduction->source;
     else
@@ -751,7 +754,7 @@ static void peer_address(struct conn *c, union address *ret) {
 }
 
 void conn_addresses(struct conn *c, union address *ret_peer, union address *ret_local) {
-    peer_address(c, ret_peer);
+    conn_source(c, ret_peer);
     if (c->introduction)
         *ret_local = c->introduction->destination;
     else
@@ -770,7 +773,7 @@ void conn_introduce(struct conn *c, unsigned version) {
 
 const char *conn_peer(struct conn *c, char out[46]) {
     union address a;
-    peer_address(c, &a);
+    conn_source(c, &a);
     const void *ip =
         a.any.sa_family == AF_INET6 ? (const void *)&a.v6.sin6_addr : (const void *)&a.v4.sin_addr;
     if (!a.any.sa_family || !inet_ntop(a.any.sa_family, ip, out, 46))
@@ -800,7 +803,7 @@ bool edge_trusts_proxy(struct conn *c) {
     union address a;
     if (!process.conf.trusted_proxy_count)
         return false;
-    peer_address(c, &a);
+    conn_source(c, &a);
     return edge_trusts(&a);
 }
 
@@ -898,8 +901,19 @@ bool conn_charge_port(struct conn *c, struct version *v, const struct raw_port *
 bool conn_takes_request(struct conn *c) {
     struct worker *w = c->sock.owner.worker;
     struct limiter *l = account_limiter(c->sock.owner.account);
-    bool good = conn_may_ask(c) && (!l || limiter_spend(l, w->id, LIMIT_REQUESTS, w->now_ns));
+    c->unwelcome = !conn_may_ask(c);
+    bool good = !c->unwelcome && (!l || limiter_spend(l, w->id, LIMIT_REQUESTS, w->now_ns));
+    if (good)
+        c->futile = 0;
     return good || refuse_for(c, LIMIT_REQUESTS);
+}
+
+/* What its tenant's own limits refuse is its tenant's affair. */
+bool conn_outstays(struct conn *c) {
+    bool nobodys = !c->version;
+    if (!c->unwelcome && !nobodys)
+        return false;
+    return (!nobodys && conn_is_shut_out(c)) || ++c->futile >= FUTILE_MOST;
 }
 
 enum limit conn_refusal(const struct conn *c) {

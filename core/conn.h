@@ -35,6 +35,7 @@ struct conn {
     union { /* told by the state */
         struct relay *relay;
         struct handshake *handshake; /* ASK: in line to be begun, or NULL */
+        struct rest *rest;           /* TAKEN: its module goes on in its tenant's turn, or NULL */
     };
     struct flow *flow;                 /* joined to a pod while there is an access log, else NULL */
     struct introduction *introduction; /* NULL: the socket's own addresses count */
@@ -42,8 +43,10 @@ struct conn {
     struct segs peek;                  /* bytes read before someone took the stream */
     uint16_t local_port;
     uint8_t state;         /* enum conn_state */
-    uint8_t stage, phase;  /* which module of the chain, which of its hooks */
-    uint8_t refusal;       /* enum limit: what conn_charge and others said no for */
+    uint8_t stage;         /* which module of the chain, */
+    uint8_t phase : 2;     /* which of its hooks */
+    uint8_t stall : 2;     /* enum stall: of its handshake */
+    uint8_t refusal : 4;   /* enum limit: what conn_charge and others said no for */
     uint8_t kind : 3;      /* enum listener_kind */
     uint8_t introduce : 2; /* PROXY version to tell the pod of a relay by; 0: not */
     bool asking : 1;       /* inside the chain */
@@ -51,8 +54,8 @@ struct conn {
     bool peer_done : 1;    /* EOF while nobody has the stream */
     bool shakes : 1;       /* its handshake may begin */
     bool told : 1;         /* a line says that it was refused */
-    bool turned_away : 1;  /* by a door, when it asked last */
-    uint8_t stall : 2;     /* enum stall: of its handshake */
+    uint8_t futile : 4;    /* requests in a row that nobody got anything for */
+    bool unwelcome : 1;    /* the door before its tenant's names said no to its latest request */
     bool challenge : 1;    /* TLS is all that was wanted: the end of the handshake is the end */
     _Alignas(8) uint8_t module_state[];
 };
@@ -68,7 +71,11 @@ void conn_drain(struct conn *);
 void conn_watch(struct conn *);
 bool conn_may_ask(struct conn *); /* one more request, by the door before its tenant's names */
 enum stall { STALL_NONE, STALL_RUNS, STALL_OVER };
-void conn_stall_end(struct conn *); /* it is gone, also in the midst of one */
+void conn_stall_end(struct conn *);         /* it is gone, also in the midst of one */
+bool conn_is_shut_out(const struct conn *); /* that is shut */
+/* ---- conn.c ---- */
+/* Who is at the other end, by address; family 0: not known. */
+void conn_source(struct conn *, union address *ret);
 /* It is idle or silent: it is told to go. Is it gone? One that is being served is, once that is over. */
 bool conn_shed(struct conn *);
 /* The worker is draining: idle ones close, a few each turn, busy ones finish. */

@@ -11,11 +11,13 @@
 #include "core/room.h"
 #include "core/tls.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -182,6 +184,20 @@ static void files_raise(void) {
              (unsigned long long)r.rlim_cur, process.connections_max);
 }
 
+/* The table of descriptors doubles whenever it is full, and with several threads the kernel waits for all CPUs to have looked away
+ * from the old one: 10 ms of a worker, in the midst of a flood. It never shrinks. So it is made large now, by using a high descriptor once. */
+static void files_table_make(void) {
+    enum { TABLE_MOST = 65536 }; /* 8 bytes each */
+    int any = eventfd(0, EFD_CLOEXEC), high = -1;
+    if (any >= 0)
+        high = fcntl(any, F_DUPFD_CLOEXEC,
+                     (int)(process.files < TABLE_MOST ? process.files : TABLE_MOST) - 1);
+    if (high >= 0)
+        close(high);
+    if (any >= 0)
+        close(any);
+}
+
 static void features_note(void) {
     unsigned f = ring_features(process.worker[0]->ring);
     size_t n = strlen(features);
@@ -221,6 +237,7 @@ static bool process_init(const struct core_conf *conf, struct err *err) {
 bool core_start(const struct core_conf *conf, struct err *err) {
     struct ring_conf rc = {.entries = 256};
     files_raise();
+    files_table_make();
     sys_begin();
     if (!process_init(conf, err) || !ring_new(&rc, &process.control, err) ||
         !certificates_start(process.workers, conf->tls_cache ? conf->tls_cache : TLS_CACHE, err)) {

@@ -24,12 +24,12 @@ static bool turn_away(struct conn *c, struct account *from) {
 }
 
 bool conn_enters(struct conn *c, const struct raw_port *port, uint32_t *ret_ticket) {
-    union address peer, local;
+    union address peer;
     struct door *d = door_of_port(c->local_port);
     *ret_ticket = TICKET_UNCOUNTED;
     if (!d)
         return true;
-    conn_addresses(c, &peer, &local);
+    conn_source(c, &peer);
     *ret_ticket = door_enter(d, c->sock.owner.worker, &peer);
     return *ret_ticket != TICKET_NONE || turn_away(c, port->host_account);
 }
@@ -39,23 +39,26 @@ void conn_leaves(struct conn *c, uint32_t ticket) {
 }
 
 bool conn_may_shake(struct conn *c, const struct version *v) {
-    union address peer, local;
+    union address peer;
     struct door *d = door_of_names(v->account);
     if (!d)
         return true;
-    conn_addresses(c, &peer, &local);
+    conn_source(c, &peer);
     return door_handshake(d, c->sock.owner.worker, &peer) || turn_away(c, v->account);
 }
 
 bool conn_may_ask(struct conn *c) {
-    union address peer, local;
+    union address peer;
     struct door *d = c->version ? door_of_names(c->version->account) : NULL;
-    c->turned_away = false;
     if (!d)
         return true;
-    conn_addresses(c, &peer, &local);
-    c->turned_away = !door_request(d, c->sock.owner.worker, &peer);
-    return !c->turned_away;
+    conn_source(c, &peer);
+    return door_request(d, c->sock.owner.worker, &peer);
+}
+
+bool conn_is_shut_out(const struct conn *c) {
+    const struct door *d = c->version ? door_of_names(c->version->account) : NULL;
+    return d && door_level(d) >= STEP_SHUT;
 }
 
 /* ---- who is refused, but not at once ----
@@ -75,9 +78,7 @@ static bool stall_begin(struct worker *w) {
 }
 
 bool conn_stall(struct conn *c) {
-    bool door = c->turned_away;
-    c->turned_away = false;
-    return door && stall_begin(c->sock.owner.worker);
+    return c->unwelcome && stall_begin(c->sock.owner.worker);
 }
 
 void conn_stalled(struct conn *c) {

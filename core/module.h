@@ -167,6 +167,10 @@ bool conn_look_ahead(struct conn *, const char *host, size_t length,
                      void (*run)(struct conn *, void *user), void *user);
 void conn_look_away(struct conn *);
 
+/* For who has done a piece of work and finds more of it in the same event: where others wait for the worker, `run` is called when it is
+ * this tenant's turn again, unless the connection closes before. False: go on. */
+bool conn_rest(struct conn *, void (*run)(struct conn *, void *user), void *user);
+
 /* May a client at this address come in? Counted when not. `gate` NULL: yes. */
 bool conn_admits(struct conn *, const struct gate *, const union address *client);
 /* One more request; false: over the tenant's requests per second, counted. */
@@ -176,6 +180,9 @@ bool conn_takes_request(struct conn *);
 enum { CONN_STALL_MS = 250 };
 bool conn_stall(struct conn *);
 void conn_stalled(struct conn *);
+/* Of a connection whose latest request was for a name nobody has, or came while its tenant's names are held (shutoff) and was refused: has
+ * it asked so for long enough? Then its answer is the last one, and what else it sends is not waited for. */
+bool conn_outstays(struct conn *);
 void conn_count_refusal(struct conn *, enum limit);
 /* What the last no of these was for; LIMIT_COUNT: there was no memory. */
 enum limit conn_refusal(const struct conn *);

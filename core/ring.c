@@ -259,9 +259,11 @@ void ring_recv(struct ring *r, struct op *op, int fd) {
 
 void ring_recv_once(struct ring *r, struct op *op, int fd, size_t cap) {
     struct io_uring_sqe *sqe = sqe_get(r);
-    io_uring_prep_recv(sqe, fd, NULL, cap, 0);
-    /* A bundle without a cap could empty the whole ring for one connection. */
-    if (r->features & RING_BUNDLE)
+    /* A bundle without a cap could empty the whole ring for one connection. Kernels from 6.15 on take one that filled its buffers for a
+     * reason to go on with all there is, whatever the cap; not one whose last buffer was not asked for whole. */
+    bool bundle = r->features & RING_BUNDLE && cap > BUF_SIZE;
+    io_uring_prep_recv(sqe, fd, NULL, bundle ? cap + 1 : cap, 0);
+    if (bundle)
         sqe->ioprio |= IORING_RECVSEND_BUNDLE;
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = BUFFER_GROUP;

@@ -229,8 +229,15 @@ static void connect_done(struct op *op, const struct completion *c) {
 
 /* ---- receive ---- */
 
+/* Where others wait it brings one thing at a time from the beginning: armed for many, the kernel takes up to 32 buffers of it before
+ * anybody has seen the first, and all of that waits in the lane of those whose tenant is not known, in everybody's way. */
 void sock_start(struct sock *s) {
+    s->one_shot = s->dear = turn_is_tight(s->owner.worker); /* until it has shown what it is */
     sock_rearm(s);
+}
+
+static bool is_stranger(const struct sock *s) {
+    return s->client && s->owner.account == s->owner.worker->nobody;
 }
 
 void sock_rearm(struct sock *s) {
@@ -242,10 +249,10 @@ void sock_rearm(struct sock *s) {
         return; /* it is called */
     if (most > RECV_CROWDED && turn_is_tight(s->owner.worker))
         most = RECV_CROWDED;
-    if (hoards(s)) {
-        s->one_shot = true;
-        most = most < BUF_SIZE ? most : BUF_SIZE;
-    }
+    bool little = hoards(s) || s->dear;
+    s->one_shot |= little;
+    if ((little || is_stranger(s)) && most > BUF_SIZE)
+        most = BUF_SIZE;
     if (s->one_shot || s->pacer)
         ring_recv_once(s->owner.worker->ring, &s->recv, s->fd, most);
     else
@@ -283,6 +290,21 @@ static void recv_mode(struct sock *s, const struct completion *c) {
     }
 }
 
+/* A completion is worked off in one go: what is a moment for bytes that are passed on is long for as many that hold a thousand
+ * requests. So where they are dear the next ones come by the buffer. */
+static void dear_note(struct sock *s, int32_t bytes, uint64_t cycles) {
+    enum { NOTED = 1024, DEAR_US = 25 }; /* of a buffer */
+    if (bytes < NOTED) {
+        s->dear &= s->one_shot;
+        return;
+    }
+    s->dear = cycles * BUF_SIZE > (uint64_t)bytes * DEAR_US * s->owner.worker->turn.cycles_us;
+    if (s->dear && s->recv.armed && !s->cancelling && !s->owner.dying) {
+        s->cancelling = true;
+        ring_cancel(s->owner.worker->ring, &s->recv);
+    }
+}
+
 static void client_bytes(struct sock *s, uint32_t bytes) {
     ACCOUNT_ADD(sock_account(s)->bytes_in, bytes);
     if (s->owner.account == s->owner.worker->nobody)
@@ -302,7 +324,9 @@ static void recv_bytes(struct sock *s, const struct completion *c) {
     if (s->pacer)
         pace_spent(s->pacer, LIMIT_BYTES_IN, (size_t)c->res);
     recv_mode(s, c);
+    uint64_t began = sys_cycles();
     bufs_received(s->owner.worker, c->buffer, (size_t)c->res, recv_take, s);
+    dear_note(s, c->res, sys_cycles() - began);
     if (s->owner.account == s->owner.worker->nobody)
         sock_owes(s);
 }

@@ -39,6 +39,7 @@ struct sock {
     bool claimed : 1; /* somebody's: counted as accepted there */
     bool paused : 1;
     bool one_shot : 1;   /* receives are armed one at a time */
+    bool dear : 1;       /* what it sends takes long to work off: it comes in small pieces */
     bool cancelling : 1; /* the armed receive has been asked to end */
     bool starved : 1;    /* in the worker's list */
     bool eof : 1;

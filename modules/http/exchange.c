@@ -164,16 +164,23 @@ static int challenge_page(const struct exchange *ex, struct error_page *ret) {
     return 200;
 }
 
+/* A name that nobody has, or one that is held: who asks for it all the same is not served until he tires. */
+static bool is_last(const struct exchange *ex, int status) {
+    return (status == 404 || status == 429) && ex->answer == status &&
+           (!ex->charged || status == 429) && conn_outstays(ex->hc->conn);
+}
+
 bool exchange_answer(struct exchange *ex, int status, bool unread) {
     struct http_conn *hc = ex->hc;
     struct error_page challenge;
     if (status == 200)
         status = challenge_page(ex, &challenge);
+    bool over = is_last(ex, status);
     bool linger = unread || may_be_early(ex);
     char out[TARGET_MAX + 1024], location[TARGET_MAX + 300];
     struct answer a = {.status = status,
                        .head_only = ex->request.method == HTTP_HEAD,
-                       .close = unread || !client_keeps(ex),
+                       .close = over || unread || !client_keeps(ex),
                        .http_1_0 = ex->request.http_1_0,
                        .retry_after = status == 503   ? RETRY_AFTER_S
                                       : status == 429 ? RATE_RETRY_AFTER_S
@@ -190,7 +197,8 @@ bool exchange_answer(struct exchange *ex, int status, bool unread) {
     record_answered(ex, status, length + (a.page && !a.head_only ? a.page->length : 0));
     if (account && status >= 502)
         account_failed(account, ex->record.error);
-    struct reply reply = {.text = out, .length = length, .close = a.close, .unread = linger};
+    struct reply reply = {
+        .text = out, .length = length, .close = a.close, .unread = linger, .over = over};
     if (a.page && !a.head_only) {
         reply.page = a.page->text;
         reply.page_length = a.page->length;

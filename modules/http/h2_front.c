@@ -302,6 +302,8 @@ static bool client_answer(struct http_conn *hc, const struct reply *r) {
     bool malformed = strncmp(r->text, "HTTP/1.1 400", 12) == 0;
     if (!h2_stream_answer(&c->st, r))
         return stream_fail(c, NGHTTP2_INTERNAL_ERROR);
+    if (r->over)
+        h2_session_goaway(c->st.session, NGHTTP2_ENHANCE_YOUR_CALM);
     return client_leave(c, malformed ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_NO_ERROR);
 }
 
@@ -409,6 +411,7 @@ static void front_free(struct h2_front *front) {
     while (front->session.streams)
         client_free(client_of(front->session.streams), true);
     timer_stop(&front->timer);
+    http_hold_free(front->hc);
     h2_session_fini(&front->session);
     conn_holds(front->hc->conn, -(int64_t)(sizeof *front + NG_SESSION));
     front->hc->h2 = NULL;
@@ -479,7 +482,9 @@ static void role_sent(struct h2_session *s) {
     if (front->timing == TIMING_LINGER)
         return;
     bool over = !nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng);
-    if ((s->ending && !s->full) || over)
+    if (s->calmed && !s->full)
+        front_close(front, false); /* a flood is not listened to for two seconds more */
+    else if ((s->ending && !s->full) || over)
         front_linger(front);
     else
         front_time(front);
@@ -498,6 +503,15 @@ static void role_calmed(struct h2_session *s) {
         ACCOUNT_ADD(conn_account(conn)->calmed, 1);
 }
 
+static void front_rested(struct conn *, void *);
+
+/* Each stream is a request, and a buffer holds a hundred of them. */
+static bool role_rests(struct h2_session *s) {
+    struct http_conn *hc = front_of(s)->hc;
+    hc->rests = conn_rest(hc->conn, front_rested, front_of(s));
+    return hc->rests;
+}
+
 static const struct h2_role front_role = {.server = true,
                                           .opened = role_opened,
                                           .message = role_message,
@@ -508,15 +522,61 @@ static const struct h2_role front_role = {.server = true,
                                           .closed = role_closed,
                                           .sent = role_sent,
                                           .waste = role_waste,
-                                          .calmed = role_calmed};
+                                          .calmed = role_calmed,
+                                          .rests = role_rests};
 
 /* ---- events of the connection's stream ---- */
 
+static void front_hold(struct h2_front *front, struct slice slice, bool first) {
+    if (http_hold_put(front->hc, slice, first))
+        return;
+    front->session.broken = true;
+    h2_session_kick(&front->session);
+}
+
+/* Takes the slice. */
+static void front_feed(struct h2_front *front, struct slice slice) {
+    h2_session_feed(&front->session, &slice);
+    if (slice.length)
+        front_hold(front, slice, true);
+    else
+        slice_drop(front->session.worker, &slice);
+}
+
+static void front_pace(struct h2_front *front) {
+    struct http_conn *hc = front->hc;
+    bool much = http_holds_much(hc);
+    if (much && !hc->client_paused)
+        stream_pause(front->session.wire);
+    else if (!much && hc->client_paused)
+        stream_resume(front->session.wire);
+    hc->client_paused = much;
+}
+
+static void front_rested(struct conn *conn, void *user) {
+    struct h2_front *front = user;
+    struct http_conn *hc = front->hc;
+    (void)conn;
+    hc->rests = false;
+    while (http_holds(hc) && !hc->rests && front->timing != TIMING_LINGER) {
+        front_feed(front, http_hold_take(hc));
+        if (http_holds(hc) && !hc->rests)
+            role_rests(&front->session);
+    }
+    if (!hc->rests)
+        http_hold_free(hc);
+    front_pace(front);
+}
+
 static void wire_data(struct stream *s, void *user, struct slice slice) {
     struct h2_front *front = user;
-    if (front->timing != TIMING_LINGER)
-        h2_session_feed(&front->session, &slice);
-    slice_drop(s->worker, &slice);
+    if (front->timing == TIMING_LINGER)
+        slice_drop(s->worker, &slice);
+    else if (http_holds(front->hc))
+        front_hold(front, slice, false);
+    else
+        front_feed(front, slice);
+    front_pace(front);
 }
 
 /* Whoever ends his half can give no windows and finish no request any more: he has left. */

@@ -43,6 +43,7 @@ void h2_session_goaway(struct h2_session *s, uint32_t error) {
     if (s->ending || s->broken)
         return;
     s->ending = true;
+    s->calmed = error == NGHTTP2_ENHANCE_YOUR_CALM;
     if (error == NGHTTP2_ENHANCE_YOUR_CALM && s->role->server)
         session_calmed(s);
     if (nghttp2_session_terminate_session(s->ng, error))
@@ -80,6 +81,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     struct h2_stream *st = stream_find(s, frame->hd.stream_id);
     if (!st && s->role->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         st = s->role->opened(s, frame->hd.stream_id);
+        s->begun++;
         if (!st)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, st);
@@ -348,17 +350,24 @@ static void recv_failed(struct h2_session *s, ssize_t error) {
 
 bool h2_session_feed(struct h2_session *s, struct slice *slice) {
     int64_t now = worker_now_ms(s->worker);
+    unsigned begun = s->begun;
     s->source = slice;
-    for (size_t at = 0, n; at < slice->length && !s->broken && !s->ending; at += n) {
+    while (slice->length && !s->broken && !s->ending) {
         enum h2_verdict verdict;
-        n = guard_next(&s->guard, slice->data + at, slice->length - at, now, stream_is_open, s,
-                       &verdict);
+        size_t n =
+            guard_next(&s->guard, slice->data, slice->length, now, stream_is_open, s, &verdict);
         if (!verdict_act(s, verdict))
             break;
-        ssize_t used = nghttp2_session_mem_recv(s->ng, slice->data + at, n);
+        ssize_t used = nghttp2_session_mem_recv(s->ng, slice->data, n);
         if (used < 0)
             recv_failed(s, used);
+        slice->data += n;
+        slice->length -= (uint32_t)n;
+        if (s->begun != begun && slice->length && s->role->rests && s->role->rests(s))
+            break;
     }
+    if (s->broken || s->ending)
+        slice->length = 0;
     session_tell(s);
     if (!s->broken && !nghttp2_session_want_read(s->ng))
         s->ending = true;

@@ -44,6 +44,8 @@ struct h2_role {
     /* Who pays hears of so much waste. False: he has no more to spend. */
     bool (*waste)(struct h2_session *, unsigned units);
     void (*calmed)(struct h2_session *); /* ENHANCE_YOUR_CALM has been said */
+    /* A stream has begun and more was received: is that to wait? Then the role goes on with it. NULL: no. */
+    bool (*rests)(struct h2_session *);
 };
 
 struct h2_session {
@@ -57,10 +59,12 @@ struct h2_session {
     struct h2_stream *drained;  /* those who may have more */
     struct h2_stream *reading;  /* whose header block comes in */
     unsigned count;
+    unsigned begun; /* streams, round */
     bool tls : 1;
     bool full : 1;         /* the wire asked for a pause */
     bool broken : 1;       /* nothing more is read or sent */
     bool ending : 1;       /* GOAWAY is on its way and nothing more is read */
+    bool calmed : 1;       /* it says ENHANCE_YOUR_CALM */
     uint32_t earned;       /* bytes of bodies not yet counted for the budget */
     unsigned fields;       /* pairs of the block that comes in */
     int32_t left[H2_LEFT]; /* reset by us before their end had come */
@@ -98,7 +102,8 @@ struct h2_stream {
 bool h2_session_init(struct h2_session *, const struct h2_role *, struct worker *,
                      struct stream *wire, bool tls);
 void h2_session_fini(struct h2_session *); /* no streams are left */
-/* The slice stays the caller's. False: GOAWAY has been said, or nothing can be; see `ending`, `broken`. */
+/* The slice stays the caller's; what is left of it is to be fed later (rests). False: GOAWAY has been said, or nothing can be; see `ending`,
+ * `broken`. */
 bool h2_session_feed(struct h2_session *, struct slice *);
 /* Something is to be sent at the end of the turn. */
 void h2_session_kick(struct h2_session *);

@@ -23,7 +23,7 @@ void http_enter(struct http_conn *hc, enum client_state state) {
 
 /* ---- what is held back ---- */
 
-static void hold_free(struct http_conn *hc) {
+void http_hold_free(struct http_conn *hc) {
     struct hold *hold = hc->hold;
     if (!hold)
         return;
@@ -59,8 +59,7 @@ static bool hold_grow(struct http_conn *hc) {
     return true;
 }
 
-/* Takes the slice in any case. False: too much, or no memory. */
-static bool hold_put(struct http_conn *hc, struct slice slice, bool front) {
+bool http_hold_put(struct http_conn *hc, struct slice slice, bool front) {
     if (front && hc->hold && hc->hold->first > 0) {
         hc->hold->item[--hc->hold->first] = slice;
         return true;
@@ -76,12 +75,16 @@ static bool hold_put(struct http_conn *hc, struct slice slice, bool front) {
     return true;
 }
 
+struct slice http_hold_take(struct http_conn *hc) {
+    return hc->hold->item[hc->hold->first++];
+}
+
 /* ---- bytes from the client ---- */
 
 static bool accepts(const struct http_conn *hc) {
     switch (hc->state) {
     case CLIENT_IDLE:
-        return !hc->full && !hc->ahead;
+        return !hc->full && !hc->ahead && !hc->rests;
     case CLIENT_LINGER:
         return true;
     default:
@@ -116,34 +119,52 @@ static bool client_step(struct http_conn *hc, struct slice *s) {
     return exchange_request(hc->exchange, s);
 }
 
+static void client_rested(struct conn *conn, void *user) {
+    struct http_conn *hc = user;
+    (void)conn;
+    hc->rests = false;
+    http_continue(hc);
+}
+
+/* What the edge answers itself takes no time, and a buffer holds a hundred requests: the next one may have to wait for its turn. */
+static void rest(struct http_conn *hc) {
+    if (hc->state == CLIENT_IDLE)
+        hc->rests = conn_rest(hc->conn, client_rested, hc);
+}
+
 /* Takes the slice. False: the connection is gone. */
 static bool take(struct http_conn *hc, struct slice slice, bool from_hold) {
     struct worker *worker = worker_of(hc);
     bool alive = true;
     while (alive && slice.length) {
         if (!accepts(hc)) {
-            if (hold_put(hc, slice, from_hold))
+            if (http_hold_put(hc, slice, from_hold))
                 return true;
             hc->ops->close(hc, true);
             return false;
         }
         alive = hc->ops->step(hc, &slice);
+        if (alive && slice.length)
+            rest(hc);
     }
     slice_drop(worker, &slice);
     return alive;
 }
 
 bool http_hold_run(struct http_conn *hc) {
-    while (http_holds(hc) && accepts(hc))
-        if (!take(hc, hc->hold->item[hc->hold->first++], true))
+    while (http_holds(hc) && accepts(hc)) {
+        if (!take(hc, http_hold_take(hc), true))
             return false;
+        if (http_holds(hc) && accepts(hc))
+            rest(hc);
+    }
     if (hc->hold && !http_holds(hc))
-        hold_free(hc);
+        http_hold_free(hc);
     return true;
 }
 
 static bool hold_last(struct http_conn *hc, struct slice slice) {
-    if (hold_put(hc, slice, false))
+    if (http_hold_put(hc, slice, false))
         return true;
     hc->ops->close(hc, true);
     return false;
@@ -209,8 +230,7 @@ static void pace_one(struct stream *s, bool want, bool is) {
 
 static void pace(struct http_conn *hc) {
     struct exchange *ex = hc->exchange;
-    bool client =
-        (hc->hold && hc->hold->end - hc->hold->first >= HOLD_PAUSE) || (ex && ex->up.full);
+    bool client = http_holds_much(hc) || (ex && ex->up.full);
     bool pod = ex && ex->pod && hc->full;
     pace_one(hc->client, client, hc->client_paused);
     if (ex && ex->pod)
@@ -292,7 +312,7 @@ void http_let_go(struct http_conn *hc) {
         conn_look_away(hc->conn);
     if (hc->exchange)
         exchange_drop(hc->exchange);
-    hold_free(hc);
+    http_hold_free(hc);
 }
 
 void http_close(struct http_conn *hc, bool reset) {
@@ -307,7 +327,7 @@ bool http_end(struct http_conn *hc, bool unread) {
         http_close(hc, false);
         return false;
     }
-    hold_free(hc);
+    http_hold_free(hc);
     stream_shutdown(hc->client);
     http_enter(hc, CLIENT_LINGER);
     return true;
@@ -317,6 +337,10 @@ static bool client_answer(struct http_conn *hc, const struct reply *r) {
     hc->full |= stream_write_copy(hc->client, r->text, r->length) == 1;
     if (r->page)
         hc->full |= stream_write_copy(hc->client, r->page, r->page_length) == 1;
+    if (r->over) {
+        http_close(hc, false);
+        return false;
+    }
     if (r->close)
         return http_end(hc, r->unread);
     http_enter(hc, CLIENT_IDLE);
@@ -333,7 +357,7 @@ static bool client_end(struct http_conn *hc, bool keep, bool unread) {
 /* After 101: hands both streams to the host, joined; what was held is the tunnel's. */
 static void client_tunnel(struct http_conn *hc, struct stream *pod) {
     while (http_holds(hc))
-        stream_write(pod, hc->hold->item[hc->hold->first++]);
+        stream_write(pod, http_hold_take(hc));
     http_let_go(hc);
     hc->state = CLIENT_TUNNEL;
     hc->client = NULL;

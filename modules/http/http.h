@@ -69,6 +69,7 @@ struct reply { /* the edge's own answer, as HTTP/1 has it; `page` follows `text`
     const char *page;
     size_t length, page_length;
     bool close, unread;
+    bool over; /* the connection ends with it, whatever else has come on it */
 };
 
 /* What differs between an HTTP/1.1 connection and an HTTP/2 stream as the client of an exchange. All bool functions: false when the
@@ -129,6 +130,7 @@ struct http_conn { /* a client that asks one thing at a time */
     bool full : 1; /* the client's stream asked for a pause */
     bool client_paused : 1, pod_paused : 1;
     bool ahead : 1; /* what was received is held until its look-ups have been fetched */
+    bool rests : 1; /* or until its tenant's next turn */
     char peer[46];
 };
 
@@ -187,6 +189,14 @@ bool http_end(struct http_conn *, bool unread);
 bool http_take(struct http_conn *, struct slice);
 /* What was held back, as far as it can be used now. */
 bool http_hold_run(struct http_conn *);
+/* Kept for later, behind or before the rest; takes the slice in any case. False: too much, or no memory. */
+bool http_hold_put(struct http_conn *, struct slice, bool front);
+struct slice http_hold_take(struct http_conn *); /* the first; there is one */
+void http_hold_free(struct http_conn *);
+/* Much is held: what brings more had better pause. */
+static inline bool http_holds_much(const struct http_conn *hc) {
+    return hc->hold && hc->hold->end - hc->hold->first >= HOLD_PAUSE;
+}
 /* Ends all that belongs to the client but its stream. */
 void http_let_go(struct http_conn *);
 void http_on_time(struct timer *);

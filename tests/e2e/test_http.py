@@ -50,6 +50,24 @@ def both_schemes(e):
 
 
 # ---- connections ----
+def test_who_asks_again_and_again_for_names_that_nobody_has_is_sent_away(echo):
+    e, _ = echo
+    nobodys = "GET / HTTP/1.1\r\nHost: nobody.example\r\n\r\n"
+    for together in (1, 20):
+        with e.connect() as wire:
+            for i in range(15):
+                if i % together == 0:
+                    wire.send(nobodys * together)
+                answer = wire.read_response()
+                assert answer.status == 404 and (answer.get("Connection") == "close") == (i == 14)
+            assert wire.at_end()
+    with e.connect() as wire:
+        for _ in range(20):  # not again and again
+            wire.send(nobodys + get())
+            assert wire.read_response().status == 404
+            assert wire.read_response().status == 200
+
+
 def test_a_connection_serves_many_requests(echo):
     e, _ = echo
     for connect in both_schemes(e):

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import pathlib
 import re
 import resource
 import shutil
@@ -115,6 +116,13 @@ def test_the_open_file_limit_is_raised_and_what_it_allows_is_said(workers):
     edge.end(failed=False)
     assert code is None, said
     assert str(hard) in said and re.search(r"connections", said), said
+
+
+def test_the_table_of_descriptors_is_as_large_from_the_start_as_a_flood_would_make_it(workers):
+    """Each time it grows the kernel makes the worker that accepts wait for all CPUs."""
+    with Edge({}, workers) as e:
+        status = pathlib.Path(f"/proc/{e.pid}/status").read_text()
+        assert int(re.search(r"FDSize:\s+(\d+)", status).group(1)) >= min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
 
 
 # ---- the operator's mistakes ----

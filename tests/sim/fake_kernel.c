@@ -292,6 +292,13 @@ void ring_recv_once(struct ring *r, struct op *op, int fd, size_t cap) {
     p->cap = plan.bundles ? cap : BUF_SIZE;
 }
 
+size_t fake_recv_most(const struct op *op) {
+    for (unsigned i = 0; i < pending_count; i++)
+        if (pending[i].op == op && pending[i].kind == RECV && !pending[i].multishot)
+            return pending[i].cap;
+    return 0;
+}
+
 void ring_sendv(struct ring *r, struct op *op, int fd, const struct iovec *iov, unsigned count) {
     (void)r;
     assert_false(peer[fd].got_fin);

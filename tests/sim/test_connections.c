@@ -45,10 +45,15 @@ static struct world {
 
 /* ---- the module of the stories: some connections are relayed at once, some after their first bytes were seen ---- */
 
+static struct { /* instead: what came is looked at for so long, and never enough */
+    bool on;
+    uint64_t ns;
+} wary;
+
 static enum verdict story_accept(struct conn *c, void *state) {
     unsigned *mood = state;
     *mood = (unsigned)(worker_random(conn_worker(c)) % 4);
-    if (*mood)
+    if (*mood || wary.on)
         return VERDICT_PASS;
     conn_relay(c, &world.version, world.set);
     return VERDICT_WAIT;
@@ -57,6 +62,12 @@ static enum verdict story_accept(struct conn *c, void *state) {
 static enum verdict story_bytes(struct conn *c, void *state, const uint8_t *data, size_t length) {
     const unsigned *mood = state;
     (void)data;
+    if (wary.on) {
+        if (!wary.ns)
+            return VERDICT_WAIT;
+        fake_spend(wary.ns);
+        return conn_charge(c, &world.version) ? VERDICT_WAIT : VERDICT_REJECT;
+    }
     if (length < *mood * 2)
         return VERDICT_WAIT;
     if (*mood == 3 && worker_random(conn_worker(c)) % 8 == 0) {
@@ -581,6 +592,72 @@ static void nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced(vo
         free(node[i]);
 }
 
+/* One client's connection, of whom no tenant is known. */
+static struct sock *stranger_comes(const struct fake_plan *plan) {
+    wary.on = true;
+    assert_true(world_up(plan));
+    world.version.account = account_new("acme", 1);
+    for (unsigned i = 0; i < 100 && !world.w->conns; i++)
+        assert_int_equal(worker_turn(world.w, 1000000), 0);
+    assert_non_null(world.w->conns);
+    return &world.w->conns->sock;
+}
+
+static void stranger_goes(void) {
+    world_end();
+    world_down();
+    wary.on = false;
+    wary.ns = 0;
+}
+
+static void a_crowded_worker_takes_a_buffer_at_a_time_of_whom_it_does_not_know(void **unused) {
+    struct fake_plan plan = {.seed = 1, .clients = 1, .stream_most = 400000, .bundles = true};
+    (void)unused;
+    const struct sock *s = stranger_comes(&plan);
+    assert_true(s->recv.armed);
+    assert_int_equal(fake_recv_most(&s->recv), 0); /* calm: as many as come */
+    stranger_goes();
+    assert_true(world_up(&plan));
+    world.w->turn.small_until_ns = INT64_MAX;
+    wary.on = true;
+    for (unsigned i = 0; i < 100 && !world.w->conns; i++)
+        assert_int_equal(worker_turn(world.w, 1000000), 0);
+    s = &world.w->conns->sock;
+    unsigned times = 0;
+    for (; !s->closing && times < 100; times++) {
+        assert_true(!s->recv.armed || fake_recv_most(&s->recv) == BUF_SIZE);
+        assert_int_equal(worker_turn(world.w, 1000000), 0);
+    }
+    assert_true(times > 2);
+    stranger_goes();
+}
+
+static void what_takes_long_to_work_off_comes_by_the_buffer_until_it_does_not(void **unused) {
+    unsigned dear = 0, cheap = 0;
+    (void)unused;
+    for (unsigned seed = 1; seed < 40; seed++) {
+        struct fake_plan plan = {
+            .seed = seed, .clients = 1, .stream_most = 400000, .bundles = true, .free_clock = true};
+        const struct sock *s = stranger_comes(&plan);
+        wary.ns = 1000000; /* a buffer */
+        for (unsigned i = 0; i < 100 && !s->closing && world.w->conn_count; i++) {
+            assert_int_equal(worker_turn(world.w, 1000000), 0);
+            if (!s->recv.armed || s->cancelling || s->closing)
+                continue;
+            if (s->dear) {
+                assert_int_equal(fake_recv_most(&s->recv), BUF_SIZE);
+                dear++;
+                wary.ns = 0;
+            } else if (!wary.ns && s->one_shot) {
+                assert_true(fake_recv_most(&s->recv) > BUF_SIZE);
+                cheap++;
+            }
+        }
+        stranger_goes();
+    }
+    assert_true(dear > 10 && cheap > 10);
+}
+
 static struct sock *starved_and_paced(const struct worker *w) {
     struct sock *s = w->starved;
     while (s && !s->pacer)
@@ -965,6 +1042,8 @@ int main(void) {
         cmocka_unit_test(what_a_peak_took_is_given_back_while_others_are_served),
         cmocka_unit_test(nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced),
         cmocka_unit_test(one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant),
+        cmocka_unit_test(a_crowded_worker_takes_a_buffer_at_a_time_of_whom_it_does_not_know),
+        cmocka_unit_test(what_takes_long_to_work_off_comes_by_the_buffer_until_it_does_not),
         cmocka_unit_test(who_wants_a_fresh_connection_is_not_given_one_that_was_used),
         cmocka_unit_test(limits_that_come_later_hold_a_connection_from_its_next_request_on),
         cmocka_unit_test(what_may_not_be_reached_any_more_is_not_dialled),

@@ -648,6 +648,10 @@ void conn_stalled(struct conn *c) {
     (void)c;
     mock.stalls--;
 }
+bool conn_outstays(struct conn *c) {
+    assert(c == mock.conn);
+    return mock.outstays;
+}
 enum limit conn_refusal(const struct conn *c) {
     (void)c;
     return LIMIT_CONNECTIONS;
@@ -750,6 +754,7 @@ static void conn_end(void) {
     free(mock.conn->state);
     free(mock.conn);
     mock.conn = NULL;
+    mock.rest = NULL;
     mock.conn_open = false;
 }
 
@@ -779,6 +784,23 @@ bool conn_look_ahead(struct conn *c, const char *host, size_t length,
     mock.ahead = run;
     mock.ahead_user = user;
     return true;
+}
+
+bool conn_rest(struct conn *c, void (*run)(struct conn *, void *user), void *user) {
+    assert(c == mock.conn && !mock.rest);
+    if (!mock.crowded)
+        return false;
+    mock.rest = run;
+    mock.rest_user = user;
+    return true;
+}
+
+bool mock_rested(void) {
+    void (*run)(struct conn *, void *) = mock.rest;
+    mock.rest = NULL;
+    if (run)
+        run(mock.conn, mock.rest_user);
+    return run;
 }
 
 void conn_look_away(struct conn *c) {

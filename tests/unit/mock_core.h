@@ -65,6 +65,7 @@ struct mock {
     bool over_connections, over_requests; /* the tenant's limits say no */
     bool stalling;                        /* requests over them are refused later */
     int stalls;                           /* so many wait for that */
+    bool outstays;                        /* and whoever asks further is sent away */
     int refusals;                         /* counted for it */
     const struct gate *gate;              /* of every route */
     bool h2;                              /* what ALPN agrees on */
@@ -80,6 +81,10 @@ struct mock {
     unsigned announced;
     void (*ahead)(struct conn *, void *user);
     void *ahead_user;
+    /* others wait for the worker: who has more to do goes on with it at mock_rested */
+    bool crowded;
+    void (*rest)(struct conn *, void *user);
+    void *rest_user;
     /* memory: how many blocks live, and which allocation from now fails (0: none) */
     int live;
     int fail_in;
@@ -102,6 +107,7 @@ void mock_connected(struct mock_end *);           /* the pod's connection is up 
 void mock_unblock(struct mock_end *);             /* the peer reads on */
 void mock_read(struct mock_end *, size_t slices); /* a blocked peer reads a little */
 void mock_ahead(void);                            /* what waits for its look-ups goes on */
+bool mock_rested(void);          /* its tenant's turn has come; false: nobody rests */
 void mock_turn(void);            /* the loop's turn ends: what was written is sent */
 void mock_wait(int64_t ms);      /* time passes, timers fire */
 void mock_turn_comes(int error); /* the pod that was waited for, or why there is none */

@@ -8,6 +8,7 @@
  */
 #include "modules/http/h2_front.h"
 #include "tests/unit/mock_core.h"
+#include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -136,6 +137,11 @@ static void end(void) {
 
 #define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nT: u\r\n\r\n"
 
+struct slice_of {
+    size_t length;
+    uint8_t data[4096];
+};
+
 /* ---- stories ---- */
 
 static void a_get_and_an_answer_with_trailers(void **state) {
@@ -203,6 +209,62 @@ static void a_drain_waits_for_what_runs(void **state) {
     end();
 }
 
+/* Three requests in one slice. */
+static void asks_at_once(struct slice_of *all, const char *host) {
+    nghttp2_nv pairs[] = {
+        {(uint8_t *)":method", (uint8_t *)"GET", 7, 3, 0},
+        {(uint8_t *)":scheme", (uint8_t *)"http", 7, 4, 0},
+        {(uint8_t *)":authority", (uint8_t *)(uintptr_t)host, 10, strlen(host), 0},
+        {(uint8_t *)":path", (uint8_t *)"/", 5, 1, 0}};
+    const uint8_t *data;
+    ssize_t n;
+    all->length = 0;
+    for (int i = 0; i < 3; i++)
+        nghttp2_submit_request(client.ng, NULL, pairs, 4, NULL, NULL);
+    while ((n = nghttp2_session_mem_send(client.ng, &data)) > 0) {
+        assert_true(all->length + (size_t)n <= sizeof all->data);
+        memcpy(all->data + all->length, data, (size_t)n);
+        all->length += (size_t)n;
+    }
+}
+
+static void where_others_wait_each_stream_waits_for_a_turn(void **state) {
+    struct slice_of all;
+    (void)state;
+    begin();
+    mock.crowded = true;
+    asks_at_once(&all, "a.example");
+    mock_say(&mock.client, all.data, all.length);
+    assert_int_equal(mock.pods, 1);
+    asks_at_once(&all, "a.example");
+    mock_say(&mock.client, all.data, all.length); /* behind the others */
+    for (unsigned i = 2; i <= 6; i++) {
+        assert_int_equal(mock.pods, i - 1);
+        assert_true(mock_rested());
+        assert_int_equal(mock.pods, i);
+    }
+    assert_false(mock_rested());
+    asks_at_once(&all, "a.example");
+    mock_say(&mock.client, all.data, all.length);
+    mock_fail(&mock.client, -ECONNRESET);
+    assert_false(mock_rested()); /* and what is held goes with it */
+    end();
+}
+
+static void who_outstays_hears_so_and_is_not_listened_to(void **state) {
+    struct slice_of all;
+    (void)state;
+    begin();
+    mock.outstays = true;
+    asks_at_once(&all, "nobody.example");
+    mock_say(&mock.client, all.data, all.length);
+    mock_turn();
+    client_read();
+    assert_true(client.goaway);
+    assert_false(mock.conn_open);
+    end();
+}
+
 /* Each allocation fails once: nothing leaks, nobody hangs, and what was not answered in full is not called whole. */
 static void every_allocation_may_fail(void **state) {
     (void)state;
@@ -227,6 +289,8 @@ int main(void) {
         cmocka_unit_test(a_pod_that_breaks_off_is_a_reset),
         cmocka_unit_test(a_client_without_a_window_pauses_the_pod),
         cmocka_unit_test(a_drain_waits_for_what_runs),
+        cmocka_unit_test(where_others_wait_each_stream_waits_for_a_turn),
+        cmocka_unit_test(who_outstays_hears_so_and_is_not_listened_to),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

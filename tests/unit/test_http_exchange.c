@@ -1150,6 +1150,74 @@ static void a_flood_of_pipelined_requests_pauses_the_client(void **state) {
     mock_stop();
 }
 
+#define NOBODYS "GET / HTTP/1.1\r\nHost: nobody.example\r\n\r\n"
+
+/* What the edge answers itself takes no time, so a buffer of them would be one long piece of work. */
+static void where_others_wait_each_pipelined_request_waits_for_a_turn(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock.crowded = true;
+    mock_connect(NULL);
+    say(&mock.client, NOBODYS NOBODYS "GET /3 HTTP/1.1\r\n" HOST END NOBODYS, 1000);
+    assert_string_equal(plain(&mock.client), E404);
+    say(&mock.client, NOBODYS, 1000); /* behind the others */
+    assert_string_equal(plain(&mock.client), E404);
+    assert_true(mock_rested());
+    mock_turn();
+    assert_string_equal(plain(&mock.client), E404 E404);
+    assert_int_equal(mock.pods, 0);
+    assert_true(mock_rested());
+    assert_int_equal(mock.pods, 1);
+    assert_false(mock_rested()); /* the pod is waited for */
+    say(&mock.pod[0], OK CL(1) END "3", 1000);
+    assert_string_equal(plain(&mock.client), E404 E404 OK CL(1) END "3" E404);
+    assert_true(mock_rested());
+    assert_false(mock_rested());
+    mock_turn();
+    assert_string_equal(plain(&mock.client), E404 E404 OK CL(1) END "3" E404 E404);
+    say(&mock.client, NOBODYS NOBODYS, 1000);
+    mock_say_eof(&mock.client); /* what was asked before is answered */
+    assert_true(mock_rested());
+    mock_turn();
+    assert_true(mock.client.closed && !mock.client.reset);
+    assert_string_equal(plain(&mock.client), E404 E404 OK CL(1) END "3" E404 E404 E404 E404);
+    mock_stop();
+
+    mock_start(&ringress_module);
+    mock.crowded = true;
+    mock_connect(NULL);
+    say(&mock.client, NOBODYS NOBODYS, 1000);
+    mock_fail(&mock.client, -ECONNRESET); /* who has gone rests no more */
+    assert_false(mock_rested());
+    mock_stop();
+}
+
+static void who_outstays_gets_one_answer_more_and_is_not_listened_to(void **state) {
+    (void)state;
+    mock_start(&ringress_module);
+    mock.outstays = true;
+    mock_connect(NULL);
+    say(&mock.client, NOBODYS NOBODYS GET END, 1000);
+    mock_turn();
+    assert_string_equal(plain(&mock.client), ERR("404 Not Found", 14, CLOSE, "404 Not Found"));
+    assert_true(mock.client.closed);
+    assert_int_equal(mock.pods, 0);
+    mock_stop();
+
+    mock_start(&ringress_module);
+    mock.outstays = mock.over_requests = true;
+    mock_connect(NULL);
+    say(&mock.client, GET END GET END, 1000);
+    mock_turn();
+    assert_string_equal(plain(&mock.client), E429(CLOSE));
+    assert_true(mock.client.closed);
+    mock.over_requests = false;
+    mock_connect(NULL);
+    say(&mock.client, "GET /no/rule HTTP/1.1\r\nHost: paths.example\r\n\r\n", 1000);
+    assert_true(mock.conn_open); /* a path that its tenant does not have is its tenant's affair */
+    mock_stop();
+}
+
 static void timeouts_answer_or_close(void **state) {
     (void)state;
     mock_start(&ringress_module);
@@ -2046,6 +2114,8 @@ int main(void) {
         cmocka_unit_test(a_refused_upload_is_answered_and_the_connection_closed),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(a_flood_of_pipelined_requests_pauses_the_client),
+        cmocka_unit_test(where_others_wait_each_pipelined_request_waits_for_a_turn),
+        cmocka_unit_test(who_outstays_gets_one_answer_more_and_is_not_listened_to),
         cmocka_unit_test(timeouts_answer_or_close),
         cmocka_unit_test(idle_bodies_time_out),
         cmocka_unit_test(an_announced_body_that_drips_times_out),

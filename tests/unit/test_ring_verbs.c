@@ -5,9 +5,11 @@
  */
 #include "core/buf.h"
 #include "core/ring.c" /* to say what its verbs don't: NOLINT(bugprone-suspicious-include) */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 
 #include <cmocka.h>
 
@@ -115,6 +117,52 @@ static void who_never_waits_hears_of_what_came(void **state) {
     close(fd[1]);
 }
 
+/* Two ends of a connection, with this much sent on its way to the first. */
+static void tcp_pair(int fd[2], const void *data, size_t length) {
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof a;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    fd[1] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(connect(fd[1], (struct sockaddr *)&a, sizeof a), 0);
+    fd[0] = accept(listener, NULL, NULL);
+    close(listener);
+    assert_int_equal(send(fd[1], data, length, 0), length);
+    for (int there = 0; there < (int)length;) /* the kernel may take a moment */
+        assert_int_equal(ioctl(fd[0], FIONREAD, &there), 0);
+}
+
+/* However much is there, and though newer kernels go on with a bundle that came full. */
+static void a_receive_brings_no_more_than_its_cap(void **state) {
+    static const size_t caps[] = {1000, BUF_SIZE, 2 * BUF_SIZE};
+    uint8_t *memory = calloc(24, BUF_SIZE);
+    (void)state;
+    for (size_t i = 0; i < sizeof caps / sizeof *caps; i++) {
+        struct owner owner = {0};
+        struct io_uring_cqe *cqe;
+        struct op recv;
+        void *own = NULL;
+        int fd[2];
+        assert_int_equal(ring_begin(&own), 0);
+        struct ring *r = own;
+        tcp_pair(fd, memory + 8 * BUF_SIZE, 16 * BUF_SIZE);
+        for (uint16_t id = 0; id < 8; id++)
+            ring_buffer_add(r, memory + id * BUF_SIZE, BUF_SIZE, id);
+        ring_buffers_publish(r);
+        op_init(&recv, &owner, NULL);
+        ring_recv_once(r, &recv, fd[0], caps[i]);
+        io_uring_submit(&r->uring);
+        assert_int_equal(io_uring_wait_cqe(&r->uring, &cqe), 0);
+        assert_int_equal(cqe->res, caps[i]);
+        ring_end(&own);
+        close(fd[0]);
+        close(fd[1]);
+    }
+    free(memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_is_not_opened_by_a_ring, ring_begin, ring_end),
@@ -124,6 +172,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_on_the_list_passes, ring_begin, ring_end),
         cmocka_unit_test_setup_teardown(nothing_is_registered_any_more, ring_begin, ring_end),
         cmocka_unit_test_setup_teardown(who_never_waits_hears_of_what_came, ring_begin, ring_end),
+        cmocka_unit_test(a_receive_brings_no_more_than_its_cap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
