@@ -224,6 +224,16 @@ static bool is_path(const struct exchange *x) {
     return !*t->subresource || !strcmp(t->subresource, "status");
 }
 
+/* What a node would do for a Pod: nothing of it is here. */
+static bool is_of_node(const struct exchange *x) {
+    static const char *const of_node[] = {"attach", "exec", "log", "portforward", "proxy"};
+    const struct target *t = &x->target;
+    for (size_t i = 0; i < sizeof of_node / sizeof *of_node; i++)
+        if (!strcmp(of_node[i], t->subresource))
+            return *t->namespace && !strcmp(x->kind->kind, "Pod");
+    return false;
+}
+
 /* ---- reading ---- */
 
 static enum include_object include_of(const struct target *t) {
@@ -446,7 +456,7 @@ static void resource_begin(struct exchange *x) {
     const struct target *t = &x->target;
     char user[TENANT_NAME_MAX + 8];
     x->kind = kind_of_resource(t->group, t->version, t->resource);
-    if (!x->kind || !is_path(x)) {
+    if (!x->kind || (!is_path(x) && !is_of_node(x))) {
         reply_status(x, status_no_such_path());
         return;
     }
@@ -456,7 +466,12 @@ static void resource_begin(struct exchange *x) {
         return;
     }
     x->asker.ready = read_answer;
-    if (reads(x))
+    if (is_of_node(x))
+        reply_status(x, status_failure(405, "MethodNotAllowed", x->kind, t->name,
+                                       "pods/%s is not to be had: pods run elsewhere, and the "
+                                       "edge only brings connections to them",
+                                       t->subresource));
+    else if (reads(x))
         read_begin(x);
     else
         change_begin(x);

@@ -487,7 +487,7 @@ def test_what_is_no_request_is_refused_and_who_says_nothing_is_let_go_of(e, acme
     assert said(b"GET /version HTTP/1.1\r\nHost: x\r\n" + token * 2 + b"\r\n").startswith(b"HTTP/1.1 400")
     assert said(b"GET /version HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431")
     assert said(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n" + token + b"\r\n").startswith(b"HTTP/1.1 431")
-    assert said(b"GET /version HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + token + b"\r\n").startswith(b"HTTP/1.1 400")
+    assert said(b"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n" + token + b"\r\n").startswith(b"HTTP/1.1 400")
     for seconds in ("99999999999999999", "9223372036854775807", "-5", "x"):
         next(acme.watch(f"/api/v1/pods?watch=1&timeoutSeconds={seconds}"))
     with stranger(acme) as s:  # no answer to HEAD has a body, or whoever stands between takes it for the next answer
