@@ -77,6 +77,16 @@ static void told_of_ingresses(struct making *m, const char *object, struct happe
     }
 }
 
+/* What is said of the tenant itself is about a broken file of its: where that lies is the operator's business. */
+static const char *message_of(const json_t *row) {
+    const char *message = text_of(row, "message");
+    bool placed = !strcmp(text_of(row, "object"), "Tenant") && *message == '/';
+    size_t n = placed ? strcspn(message, ":") : 0;
+    while (n && message[n - 1] != '/')
+        n--;
+    return message + n;
+}
+
 static void told_add(struct making *m) {
     json_t *row;
     size_t i;
@@ -87,7 +97,7 @@ static void told_add(struct making *m) {
         const struct happening h = {.kind = kind,
                                     .name = name,
                                     .reason = text_of(row, "reason"),
-                                    .message = text_of(row, "message"),
+                                    .message = message_of(row),
                                     .type = text_of(row, "type"),
                                     .since = json_object_get(row, "since"),
                                     .last = json_object_get(row, "last"),

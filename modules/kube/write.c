@@ -168,7 +168,10 @@ static void finish_status(struct writing *w, json_t *status) {
 static void finish_fault(struct writing *w, struct fault *fault) {
     const struct kube_kind *k = w->wish.kind;
     struct fault_about about = {k->group, k->kind, *w->name ? w->name : NULL};
-    if (fault_causes(fault))
+    if (fault->code == 422 &&
+        !fault_causes(fault)) /* kubectl says the sentence only of no object */
+        about = (struct fault_about){.group = NULL};
+    if (fault_causes(fault) && !fault->code)
         fault_invalid(fault, &about);
     json_t *status = fault_status(fault, &about);
     fault_fini(fault);
@@ -359,7 +362,7 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
     snprintf(p->name, sizeof p->name, "%s", w->name);
     if (!yaml_file_name(w->wish.kind->kind, w->name, p->file_name)) {
         put_free(&p->job);
-        finish_status(w, status_failure(422, "Invalid", w->wish.kind, w->name,
+        finish_status(w, status_failure(422, "Invalid", NULL, NULL,
                                         "metadata.name: too long, or not to be had as a file"));
         return;
     }
@@ -388,8 +391,8 @@ static void object_put(struct writing *w, const struct follow *f) {
     if (text)
         put_begin(w, f, text);
     else
-        finish_status(w, status_failure(422, "Invalid", w->wish.kind, w->name,
-                                        "the object can't be written as YAML"));
+        finish_status(
+            w, status_failure(422, "Invalid", NULL, NULL, "the object can't be written as YAML"));
 }
 
 /* ---- each verb, once the object is known as it is ---- */

@@ -102,6 +102,12 @@ static void a_service_says_what_its_ports_lack(void **state) {
           "spec.ports[1].name: Duplicate value: \"a\"");
     wrong(SERVICE("{'ports':[{'port':80,'name':'a'},{'port':80,'name':'b','protocol':'TCP'}]}"),
           "spec.ports[1]: Duplicate value: {\"port\":80,\"protocol\":\"TCP\"}");
+    wrong(SERVICE("{'ports':[{'port':8080,'name':'8080-80'}]}"), ""); /* kubectl create service */
+    wrong(SERVICE("{'ports':[{'port':80,'name':'Web'}]}"),
+          "spec.ports[0].name: Invalid value: \"Web\": a lowercase RFC 1123 label must consist of "
+          "lower case alphanumeric characters or '-', and must start and end with an alphanumeric "
+          "character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+          "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')");
     wrong(SERVICE("{'ports':[{'port':80,'protocol':'ICMP'}]}"),
           "spec.ports[0].protocol: Unsupported value: \"ICMP\": supported values: \"SCTP\", "
           "\"TCP\", \"UDP\"");
@@ -297,9 +303,10 @@ static void an_error_of_the_drop_becomes_a_field(void **state) {
            "[{'reason':'FieldValueInvalid','field':'metadata.annotations[ringress/hold]',"
            "'message':'Invalid value: \\'x\\': odd'}]");
     blames(0, 0, "a file is broken",
-           "[{'reason':'FieldValueInvalid','message':'a file is broken'}]");
+           "[{'reason':'FieldValueInvalid','field':'s.yaml','message':'a file is broken'}]");
     blames(3, 11, "somebody else's",
-           "[{'reason':'FieldValueInvalid','message':'s.yaml:3:11: somebody else\\u0027s'}]");
+           "[{'reason':'FieldValueInvalid','field':'s.yaml:3:11',"
+           "'message':'somebody else\\u0027s'}]");
 }
 
 static void a_warning_of_the_drop_is_a_text(void **state) {

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kubectl as its users type it: each story is a verb, and what they read afterwards."""
+import contextlib
+import re
+
+import pytest
+
+from edge import Edge, eventually
+from kube import Kube, needs_kubectl, sections
+from objects import ACME, documents, grant, ingress, pod, rule, service
+from pod import EchoPod
+
+pytestmark = needs_kubectl
+
+
+@pytest.fixture(scope="module")
+def e():
+    with contextlib.ExitStack() as stack:
+        web = stack.enter_context(EchoPod("web"))
+        yield stack.enter_context(Edge({
+            "acme/tenant.yaml": documents(grant("acme")),
+            "acme/web.yaml": documents(pod(web), service("web", target=web.port)),
+            "globex.yaml": documents(grant("globex"))}, **sections(requests_per_second=5000)))
+
+
+@pytest.fixture(scope="module")
+def acme(e):
+    return Kube(e, "acme")
+
+
+def refused(kube, *words, **options):
+    """What it says on the way out."""
+    done = kube.run(*words, **options)
+    assert done.returncode == 1, (words, done.stdout, done.stderr)
+    return done.stderr
+
+
+def config_map(name, **data):
+    return documents({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
+
+
+# ---- create, expose ----
+def test_each_kind_of_service_can_be_created_and_what_runs_exposed(e, acme):
+    acme.kubectl("create", "service", "clusterip", "inner", "--tcp=80:5678", "--tcp=81:5679")
+    acme.kubectl("create", "service", "nodeport", "outer", "--tcp=8080:80")
+    acme.kubectl("create", "service", "externalname", "far", "--external-name=far.example.com")
+    acme.kubectl("expose", "pod", "web", "--name=shown", "--port=80", "--target-port=5678")
+    number = e.raw_port("acme", "outer")
+    text = acme.kubectl("get", "svc")
+    for row in (r"inner +ClusterIP .* 80/TCP,81/TCP ", rf"outer +NodePort .* 8080:{number}/TCP ", r"far +ExternalName +<none> +far\.example\.com ",
+                r"shown +ClusterIP .* 80/TCP "):
+        assert re.search(f"^{row}", text, re.M), text
+    acme.kubectl("delete", "svc", "inner", "outer", "far", "shown")
+
+
+# ---- apply --server-side ----
+def test_a_field_that_somebody_else_applied_is_a_conflict_and_kubectl_says_what_to_do(acme):
+    apply = lambda *words, **data: acme.run("apply", "--server-side", *words, "-f", "-", stdin=config_map("owned", **data))
+    assert apply(a="1", b="1").returncode == 0
+    done = apply("--field-manager=other", a="2", b="2")
+    assert done.returncode == 1 and 'Apply failed with 2 conflicts: conflicts with "kubectl":\n- .data.a\n- .data.b' in done.stderr
+    assert "--force-conflicts" in done.stderr
+    assert apply("--field-manager=other", "--force-conflicts", a="2").returncode == 0
+    assert acme.get("cm", "owned")["data"] == {"a": "2", "b": "1"}
+    status, answer = acme.ask("PATCH", "/api/v1/namespaces/default/configmaps/owned?fieldManager=kubectl", config_map("owned", a="3"),
+                              Content_Type="application/apply-patch+yaml")
+    assert (status, answer["reason"]) == (409, "Conflict"), answer
+    assert [(c["reason"], c["field"]) for c in answer["details"]["causes"]] == [("FieldManagerConflict", ".data.a")]
+    acme.kubectl("delete", "cm", "owned")
+
+
+# ---- what is refused ----
+def test_why_a_patch_does_not_fit_and_which_file_is_in_the_way_are_said(e, acme):
+    acme.kubectl("create", "cm", "patched", "--from-literal=a=1")
+    said = refused(acme, "patch", "cm", "patched", "--type=json", "-p", '[{"op":"test","path":"/data/a","value":"2"}]')
+    assert said == "The request is invalid: testing value /data/a failed: test failed\n"
+    e.drop("acme/broken.yaml", "kind: [")
+    eventually(lambda: e.tenant("acme")["state"] == "stale")
+    said = refused(acme, "patch", "cm", "patched", "--type=merge", "-p", '{"data":{"b":"1"}}')
+    assert re.fullmatch(r'The ConfigMap "patched" is invalid: broken\.yaml:\d+:\d+: .+\n', said), said
+    assert re.search(r"^\S+ +Warning +Invalid +namespace/default +broken\.yaml:\d+:\d+: ", acme.kubectl("get", "events"), re.M)
+    e.remove("acme/broken.yaml")
+    eventually(lambda: e.tenant("acme")["state"] == "ok")
+    acme.kubectl("delete", "cm", "patched")
+
+
+def test_what_a_node_would_do_for_a_pod_is_said_not_to_be_had(acme):
+    for words in (["logs", "web"], ["logs", "web", "-f"], ["exec", "web", "--", "ls"], ["attach", "web"], ["cp", "web:/a", "/dev/null"]):
+        assert "Error from server (MethodNotAllowed): pods/" in refused(acme, *words)
+        assert "forbidden" in refused(acme, "-n", "globex", *words)
