@@ -6,12 +6,14 @@
  * A token's tenant is all there is to it: other namespaces are forbidden in the same words whether they are somebody's or nobody's.
  */
 #include "modules/kube/api.h"
+#include "modules/kube/body.h"
 #include "modules/kube/desk.h"
 #include "modules/kube/discovery.h"
 #include "modules/kube/follow.h"
 #include "modules/kube/openapi.h"
 #include "modules/kube/page.h"
 #include "modules/kube/parts.h"
+#include "modules/kube/review.h"
 #include "modules/kube/selector.h"
 #include "modules/kube/status.h"
 #include "modules/kube/sweep.h"
@@ -175,8 +177,12 @@ static bool on_head(struct client *c, const struct http_request *r) {
     if (is_health(r))
         return true;
     json_t *refusal = NULL;
+    char user[TENANT_NAME_MAX + 8];
     if (!bearer_judge(x, r->authorization))
         refusal = status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized");
+    else if (r->impersonates)
+        refusal = status_failure(403, "Forbidden", NULL, NULL,
+                                 "User \"%s\" cannot impersonate anybody", user_of(x, user));
     else if (!client_admit(c, x->tenant))
         refusal = too_many("connections");
     else if (!client_may_hold(c))
@@ -410,7 +416,7 @@ static bool is_verb(const struct exchange *x, enum verb *ret) {
                                       : VERB_DELETE;
     if (*ret == VERB_DELETE && strcmp(method, "DELETE"))
         return false;
-    return one == (*ret != VERB_CREATE) && x->kind->written;
+    return one == (*ret != VERB_CREATE) && x->kind->nature == KIND_WRITTEN;
 }
 
 /* Of what the edge says of itself, and of a status that is live, nothing can be written; of a Pod's it can. */
@@ -420,7 +426,8 @@ static bool may_change(const struct exchange *x) {
 }
 
 static bool is_sweep(const struct exchange *x) {
-    return !strcmp(verb_of(x), "deletecollection") && x->kind->written && *x->target.namespace;
+    return !strcmp(verb_of(x), "deletecollection") && x->kind->nature == KIND_WRITTEN &&
+           *x->target.namespace;
 }
 
 static void sweep_start(struct exchange *x, const struct write_wish *of_one) {
@@ -450,6 +457,26 @@ static void change_begin(struct exchange *x) {
                                        verb_of(x), x->kind->plural));
 }
 
+/* ---- questions ---- */
+
+static void review_begin(struct exchange *x) {
+    const struct http_request *r = x->request;
+    const struct fault_about about = {x->kind->group, x->kind->kind, NULL};
+    enum body_form form = body_form(r->content_type);
+    json_t *question = NULL, *warnings = json_array();
+    struct fault fault = {.code = 0};
+    char user[TENANT_NAME_MAX + 8];
+    if (form > BODY_PROTOBUF) /* a patch */
+        form = BODY_OTHER;
+    if (body_read(r->body, r->body_length, form, STRICT_IGNORE, warnings, &fault, &question))
+        reply_json(x, 201, "application/json", review_of(x->kind, question, user_of(x, user)));
+    else
+        reply_status(x, fault_status(&fault, &about));
+    fault_fini(&fault);
+    json_decref(question);
+    json_decref(warnings);
+}
+
 /* ---- resources ---- */
 
 static void resource_begin(struct exchange *x) {
@@ -471,7 +498,9 @@ static void resource_begin(struct exchange *x) {
                                        "pods/%s is not to be had: pods run elsewhere, and the "
                                        "edge only brings connections to them",
                                        t->subresource));
-    else if (reads(x))
+    else if (x->kind->nature == KIND_ASKED && !strcmp(verb_of(x), "create") && !*t->name)
+        review_begin(x);
+    else if (reads(x) && x->kind->nature != KIND_ASKED)
         read_begin(x);
     else
         change_begin(x);

@@ -62,6 +62,7 @@ static void value_choose(struct http *h) {
             h->value_room = wanted[i].room;
         }
     r->expects_continue |= !strcmp(h->field, "expect");
+    r->impersonates |= !strncmp(h->field, "impersonate-", strlen("impersonate-"));
 }
 
 static int on_field_complete(llhttp_t *parser) {

@@ -22,6 +22,7 @@ KUBECTL = shutil.which("kubectl")
 needs_kubectl = pytest.mark.skipif(not KUBECTL, reason="no kubectl is installed (apt: kubernetes-client)")
 MODULES = ["sni", "http", "tcp", "kube"]
 ALL = {"networking.k8s.io": ["ingresses", "ingressclasses"], "discovery.k8s.io": ["endpointslices"],
+       "authentication.k8s.io": ["selfsubjectreviews"], "authorization.k8s.io": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
        "": ["configmaps", "endpoints", "events", "images", "namespaces", "pods", "secrets", "services"]}
 
 

@@ -88,3 +88,25 @@ def test_what_a_node_would_do_for_a_pod_is_said_not_to_be_had(acme):
     for words in (["logs", "web"], ["logs", "web", "-f"], ["exec", "web", "--", "ls"], ["attach", "web"], ["cp", "web:/a", "/dev/null"]):
         assert "Error from server (MethodNotAllowed): pods/" in refused(acme, *words)
         assert "forbidden" in refused(acme, "-n", "globex", *words)
+
+
+# ---- auth ----
+def test_what_a_token_may_do_is_what_can_be_done_with_it(acme):
+    yes = lambda *words: acme.kubectl("auth", "can-i", *words) == "yes\n"
+    no = lambda *words: acme.run("auth", "can-i", *words).stdout == "no\n"
+    assert yes("create", "ingress") and yes("delete", "secrets") and yes("list", "pods", "-A") and yes("get", "/version") and yes("watch", "events")
+    assert no("create", "ingress", "-n", "globex") and no("delete", "events") and no("create", "deployments") and no("get", "/nonsense")
+    assert no("get", "pods", "--subresource=log") and no("get", "namespaces/globex") and no("*", "*")
+    assert re.search(r"^ingresses\.networking\.k8s\.io .*\[create delete deletecollection get list patch update watch\]$", acme.kubectl("auth", "can-i", "--list"),
+                     re.M)
+    assert re.search("^Username +tenant:acme$", acme.kubectl("auth", "whoami"), re.M)
+    asks = {"spec": {"resourceAttributes": {"verb": "get", "resource": "secrets", "namespace": "globex", "name": "vault"}}}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    assert acme.ask("POST", path, asks)[1]["status"] == {"allowed": False}
+    assert [acme.ask("POST", path, body)[0] for body in ("", "{", "[", {})] == [400, 400, 400, 201]
+    assert [acme.ask(method, path)[0] for method in ("GET", "PUT", "DELETE")] == [405, 405, 405]
+
+
+def test_nobody_is_taken_for_somebody_else(acme):
+    for words in (["--as=tenant:globex"], ["--as=admin", "--as-group=system:masters"]):
+        assert 'User "tenant:acme" cannot impersonate anybody' in refused(acme, "get", "pods", *words)
