@@ -212,12 +212,20 @@ static bool reads(const struct exchange *x) {
     return !strcmp(x->request->method, "GET") || !strcmp(x->request->method, "HEAD");
 }
 
+/* Where a cluster has services of its own, kubectl looks for them (cluster-info, describe ingress): here there are none. */
+static bool looks_at_system(const struct exchange *x) {
+    const struct target *t = &x->target;
+    return !strcmp(t->namespace, "kube-system") && reads(x) && !target_flag(t, "watch") &&
+           !*t->subresource &&
+           (!strcmp(x->kind->kind, "Service") || !strcmp(x->kind->kind, "Endpoints"));
+}
+
 /* Its own namespace, or all of its own. Of namespaces themselves: the one there is. */
 static bool may_look(const struct exchange *x) {
     const struct target *t = &x->target;
     if (!strcmp(x->kind->kind, "Namespace"))
         return !*t->name || !strcmp(t->name, "default");
-    return !*t->namespace || !strcmp(t->namespace, "default");
+    return !*t->namespace || !strcmp(t->namespace, "default") || looks_at_system(x);
 }
 
 /* Paths that the API server does not have, either. */
@@ -250,7 +258,8 @@ static enum include_object include_of(const struct target *t) {
 }
 
 static void get_answer(struct exchange *x, struct follow *f) {
-    const struct kept *k = follow_find(f, x->kind->kind, x->target.name);
+    const struct kept *k =
+        looks_at_system(x) ? NULL : follow_find(f, x->kind->kind, x->target.name);
     json_t *object = k ? blob_json(k->object) : NULL;
     if (!object)
         reply_status(x, status_not_found(x->kind, x->target.name));
@@ -309,7 +318,10 @@ static json_t *list_of(const struct exchange *x, const struct page *p) {
 static void list_answer(struct exchange *x, struct follow *f) {
     struct page page;
     json_t *status;
-    if (page_begin(f, x->kind, &x->target, &page, &status))
+    bool good = page_begin(f, x->kind, &x->target, &page, &status);
+    if (good && looks_at_system(x))
+        page.count = 0;
+    if (good)
         reply_json(x, 200, "application/json", list_of(x, &page));
     else
         reply_status(x, status);

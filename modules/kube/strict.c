@@ -14,11 +14,10 @@ bool strictness_parse(const char *text, enum strictness *ret, struct fault *faul
             *ret = (enum strictness)i;
             return true;
         }
-    return fault_set(
-        fault, 422, "Invalid",
-        "fieldValidation: Unsupported value: \"%.100s\": supported values: \"Ignore\", "
-        "\"Strict\", \"Warn\"",
-        text);
+    fault_cause(fault, "FieldValueNotSupported", "fieldValidation",
+                "Unsupported value: \"%.100s\": supported values: \"Ignore\", \"Strict\", \"Warn\"",
+                text);
+    return false;
 }
 
 /* ---- JSON ---- */

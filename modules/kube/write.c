@@ -168,10 +168,11 @@ static void finish_status(struct writing *w, json_t *status) {
 static void finish_fault(struct writing *w, struct fault *fault) {
     const struct kube_kind *k = w->wish.kind;
     struct fault_about about = {k->group, k->kind, *w->name ? w->name : NULL};
-    if (fault->code == 422 &&
-        !fault_causes(fault)) /* kubectl says the sentence only of no object */
-        about = (struct fault_about){.group = NULL};
-    if (fault_causes(fault) && !fault->code)
+    bool only_said = fault->code == 422 && !fault_causes(fault);
+    if (only_said) /* kubectl shows of a 422 nothing but its causes */
+        fault_cause(fault, "FieldValueInvalid", w->wish.verb == VERB_PATCH ? "patch" : "", "%s",
+                    fault->message ? fault->message : "");
+    if (only_said || (fault_causes(fault) && !fault->code))
         fault_invalid(fault, &about);
     json_t *status = fault_status(fault, &about);
     fault_fini(fault);
@@ -362,8 +363,10 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
     snprintf(p->name, sizeof p->name, "%s", w->name);
     if (!yaml_file_name(w->wish.kind->kind, w->name, p->file_name)) {
         put_free(&p->job);
-        finish_status(w, status_failure(422, "Invalid", NULL, NULL,
-                                        "metadata.name: too long, or not to be had as a file"));
+        struct fault fault = {.code = 0};
+        fault_cause(&fault, "FieldValueInvalid", "metadata.name",
+                    "too long, or not to be had as a file");
+        finish_fault(w, &fault);
         return;
     }
     snprintf(p->uid, sizeof p->uid, "%s", f->uid);
@@ -388,11 +391,13 @@ static void object_put(struct writing *w, const struct follow *f) {
     json_decref(known);
     char *text = yaml_out(written, &length);
     json_decref(written);
-    if (text)
+    struct fault fault = {.code = 0};
+    if (text) {
         put_begin(w, f, text);
-    else
-        finish_status(
-            w, status_failure(422, "Invalid", NULL, NULL, "the object can't be written as YAML"));
+    } else {
+        fault_set(&fault, 422, "Invalid", "the object can't be written as YAML");
+        finish_fault(w, &fault);
+    }
 }
 
 /* ---- each verb, once the object is known as it is ---- */

@@ -73,7 +73,7 @@ def test_a_field_that_somebody_else_applied_is_a_conflict_and_kubectl_says_what_
 def test_why_a_patch_does_not_fit_and_which_file_is_in_the_way_are_said(e, acme):
     acme.kubectl("create", "cm", "patched", "--from-literal=a=1")
     said = refused(acme, "patch", "cm", "patched", "--type=json", "-p", '[{"op":"test","path":"/data/a","value":"2"}]')
-    assert said == "The request is invalid: testing value /data/a failed: test failed\n"
+    assert said == 'The ConfigMap "patched" is invalid: patch: testing value /data/a failed: test failed\n'
     e.drop("acme/broken.yaml", "kind: [")
     eventually(lambda: e.tenant("acme")["state"] == "stale")
     said = refused(acme, "patch", "cm", "patched", "--type=merge", "-p", '{"data":{"b":"1"}}')
@@ -110,3 +110,11 @@ def test_what_a_token_may_do_is_what_can_be_done_with_it(acme):
 def test_nobody_is_taken_for_somebody_else(acme):
     for words in (["--as=tenant:globex"], ["--as=admin", "--as-group=system:masters"]):
         assert 'User "tenant:acme" cannot impersonate anybody' in refused(acme, "get", "pods", *words)
+
+
+def test_the_namespace_of_a_clusters_own_services_is_empty_and_only_that_is_said_of_it(acme):
+    assert re.search(r"control plane.* is running at .*https://127\.0\.0\.1:\d+", acme.kubectl("cluster-info"))
+    assert acme.run("get", "svc", "-n", "kube-system").stderr == "No resources found in kube-system namespace.\n"
+    assert "NotFound" in refused(acme, "get", "endpoints", "web", "-n", "kube-system")
+    for words in (["get", "pods"], ["get", "secrets"], ["get", "svc", "--watch-only"], ["delete", "svc", "web"], ["create", "cm", "a"]):
+        assert "orbidden" in refused(acme, *words, "-n", "kube-system")

@@ -248,7 +248,10 @@ static void how_strict_is_one_of_three_words(void **state) {
     assert_true(strictness_parse(NULL, &strictness, &fault));
     assert_int_equal(strictness, STRICT_WARN);
     assert_false(strictness_parse("strict", &strictness, &fault));
-    assert_int_equal(fault.code, 422);
+    assert_json(json_incref(fault.causes),
+                "[{'reason':'FieldValueNotSupported','field':'fieldValidation','message':"
+                "'Unsupported value: \\u0022strict\\u0022: supported values: \\u0022Ignore\\u0022, "
+                "\\u0022Strict\\u0022, \\u0022Warn\\u0022'}]");
     fault_fini(&fault);
 }
 
