@@ -90,6 +90,14 @@ def test_what_a_node_would_do_for_a_pod_is_said_not_to_be_had(acme):
         assert "forbidden" in refused(acme, "-n", "globex", *words)
 
 
+def test_what_is_too_large_is_said_to_be(acme, tmp_path):
+    """Not by a reset of the connection, into which kubectl is still writing."""
+    (tmp_path / "large").write_text("x" * 3_000_000)
+    for _ in range(5):
+        said = refused(acme, "create", "cm", "large", "--from-file", tmp_path / "large")
+        assert said == "error: failed to create configmap: the request's body is too large\n"
+
+
 # ---- auth ----
 def test_what_a_token_may_do_is_what_can_be_done_with_it(acme):
     yes = lambda *words: acme.kubectl("auth", "can-i", *words) == "yes\n"
