@@ -258,6 +258,36 @@ static void secrets_fold(struct making *m) {
             secret_fold(m->out->item[i].object);
 }
 
+/* ---- Pod ---- */
+
+static const char *phase_of(const json_t *status) {
+    return pod_is_ready(status) ? "Running" : "Pending";
+}
+
+/* A status is what somebody wrote; where it does not say the phase, its condition Ready does. */
+static void pods_enliven(struct making *m) {
+    for (size_t i = 0; i < m->out->count; i++) {
+        json_t *pod = m->out->item[i].object, *status = json_object_get(pod, "status");
+        if (strcmp(m->out->item[i].kind->kind, "Pod") || *text_of(status, "phase"))
+            continue;
+        if (!json_is_object(status)) {
+            status = json_object();
+            json_object_set_new(pod, "status", status);
+        }
+        json_object_set_new(status, "phase", json_string(phase_of(status)));
+    }
+}
+
+static void pod_undo(const json_t *original, json_t *object) {
+    const json_t *was = json_object_get(original, "status");
+    json_t *status = json_object_get(object, "status");
+    if (!original || *text_of(was, "phase") || strcmp(text_of(status, "phase"), phase_of(was)))
+        return;
+    json_object_del(status, "phase");
+    if (!was && !json_object_size(status))
+        json_object_del(object, "status");
+}
+
 /* ---- what is always there ---- */
 
 static void always_add(struct making *m) {
@@ -282,6 +312,7 @@ void compose(const json_t *known, const char *uid, int64_t since, struct composi
     ingresses_enliven(m);
     services_enliven(m);
     secrets_fold(m);
+    pods_enliven(m);
     endpoints_add(m);
     happenings_add(m);
 }
@@ -336,6 +367,8 @@ void compose_undo(const struct kube_kind *kind, const json_t *known, const json_
         json_object_del(object, "status");
     if (!strcmp(kind->kind, "Service"))
         service_undo(original, known, object);
+    if (!strcmp(kind->kind, "Pod"))
+        pod_undo(original, object);
     if (!ingress || strcmp(object_name(object), "default"))
         return;
     label_rules_drop(known, spec, "default");

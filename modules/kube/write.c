@@ -443,6 +443,8 @@ static void update_try(struct writing *w, const struct follow *f, const struct k
     }
     json_t *object = json_deep_copy(w->body);
     identity_keep(k, w->live, object);
+    if (!strcmp(w->wish.kind->kind, "Pod") && !json_object_get(object, "status"))
+        json_object_set_new(object, "status", json_deep_copy(json_object_get(w->live, "status")));
     owners_track(w, w->live, shape, object);
     shall_be(w, f, k->file ? w->live : NULL, object); /* what the edge made is new to its files */
 }

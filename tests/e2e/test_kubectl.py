@@ -98,6 +98,24 @@ def test_what_is_too_large_is_said_to_be(acme, tmp_path):
         assert said == "error: failed to create configmap: the request's body is too large\n"
 
 
+# ---- pods ----
+def test_the_phase_of_a_pod_follows_from_its_readiness_where_nobody_says_it(e, acme):
+    names = lambda *words: acme.kubectl("get", "pods", "-o", "name", *words).split()
+    acme.kubectl("run", "late", "--image=late", "--port=80")
+    assert names("--field-selector=status.phase=Pending") == ["pod/late"] and names("--field-selector=status.phase!=Pending") == ["pod/web"]
+    assert re.search("^Status: +Pending$", acme.kubectl("describe", "pod", "late"), re.M)
+    waiting = acme.begin("wait", "--for=jsonpath={.status.phase}=Running", "pod/late", "--timeout=15s")
+    status = '{"status":{"podIP":"127.0.0.9","conditions":[{"type":"Ready","status":"True"}]}}'
+    acme.kubectl("patch", "pod", "late", "--subresource=status", "--type=merge", "-p", status)
+    assert waiting.communicate()[0] == "pod/late condition met\n"
+    assert "phase" not in (e.conf_d / "acme/pod.late.yaml").read_text()
+    acme.kubectl("replace", "-f", "-", stdin=documents({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "late", "labels": {"a": "b"}},
+                                                        "spec": {"containers": [{"name": "late", "image": "late"}]}}))
+    shown = acme.get("pod", "late")
+    assert shown["status"]["podIP"] == "127.0.0.9" and shown["metadata"]["labels"] == {"a": "b"}  # a replacement says nothing of it
+    acme.kubectl("delete", "pod", "late")
+
+
 # ---- auth ----
 def test_what_a_token_may_do_is_what_can_be_done_with_it(acme):
     yes = lambda *words: acme.kubectl("auth", "can-i", *words) == "yes\n"
