@@ -203,15 +203,20 @@ static void own_tls_add(const struct making *m, json_t *spec) {
     json_array_insert_new(list_need(spec, "tls"), 0, own_tls(domain_of(m->known)));
 }
 
+bool is_default_ingress(const json_t *object) {
+    return !strcmp(text_of(object, "kind"), "Ingress") && !strcmp(object_name(object), "default");
+}
+
 static void ingress_enliven(const struct making *m, json_t *object) {
     const char *domain = domain_of(m->known);
-    bool is_default = !strcmp(object_name(object), "default");
+    bool is_default = is_default_ingress(object);
     json_t *spec = json_object_get(object, "spec");
     if (is_default && !json_is_object(spec)) {
         spec = json_object();
         json_object_set_new(object, "spec", spec);
     }
     if (is_default) {
+        json_object_del(json_object_get(object, "metadata"), "uid");
         own_tls_add(m, spec);
         label_rules_add(m, spec, "default");
     }
@@ -369,7 +374,7 @@ void compose_undo(const struct kube_kind *kind, const json_t *known, const json_
         service_undo(original, known, object);
     if (!strcmp(kind->kind, "Pod"))
         pod_undo(original, object);
-    if (!ingress || strcmp(object_name(object), "default"))
+    if (!is_default_ingress(object))
         return;
     label_rules_drop(known, spec, "default");
     own_tls_drop(known, spec);

@@ -27,6 +27,9 @@ struct composition {
  * `since`: for what nobody wrote, Unix seconds. */
 void compose(const json_t *known, const char *uid, int64_t since, struct composition *ret);
 void composition_fini(struct composition *);
+/* The Ingress that every tenant has. It is never another one, so it has no uid: `kubectl edit` takes a whole file that somebody
+ * pastes over what it shows for the same object only if both say the same, be it nothing. */
+bool is_default_ingress(const json_t *object);
 
 /* What compose adds to an object, taken away again: what is left is the tenant's own, to be written. `original`: as its file has it;
  * NULL: none has. */

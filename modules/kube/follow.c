@@ -176,7 +176,7 @@ static struct kept *kept_new(struct follow *f, const struct composed *c, const c
 /* An object that does not say since when it is there is as old as its file was when it was first seen. */
 static void created_keep(struct kept *k, json_t *object) {
     json_t *metadata = json_object_get(object, "metadata");
-    if (!strcmp(k->uid, text_of(metadata, "uid"))) {
+    if (*k->created && !strcmp(k->uid, text_of(metadata, "uid"))) {
         json_object_set_new(metadata, "creationTimestamp", json_string(k->created));
         return;
     }

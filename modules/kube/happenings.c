@@ -18,9 +18,9 @@ static json_t *object_reference(const struct making *m, const struct happening *
         json_pack("{s:s s:s s:s}", "kind", h->kind, "name", h->name, "namespace", "default");
     json_object_set_new(reference, "apiVersion",
                         json_string(object ? text_of(object, "apiVersion") : "v1"));
-    if (object)
-        json_object_set_new(reference, "uid",
-                            json_string(text_of(json_object_get(object, "metadata"), "uid")));
+    json_t *uid = json_object_get(json_object_get(object, "metadata"), "uid");
+    if (uid)
+        json_object_set(reference, "uid", uid);
     return reference;
 }
 

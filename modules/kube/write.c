@@ -267,7 +267,10 @@ static void identity_make(json_t *object) {
              "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
              b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
              b[15]);
-    json_object_set_new(metadata, "uid", json_string(uid));
+    if (is_default_ingress(object))
+        json_object_del(metadata, "uid");
+    else
+        json_object_set_new(metadata, "uid", json_string(uid));
     json_object_set_new(metadata, "creationTimestamp", time_json(time(NULL)));
     json_object_set_new(metadata, "namespace", json_string("default"));
     json_object_del(metadata, "resourceVersion");
@@ -481,6 +484,8 @@ static void delete_try(struct writing *w, const struct follow *f) {
         return;
     }
     snprintf(w->uid, sizeof w->uid, "%s", metadata_text(w->live, "uid"));
+    if (!*w->uid) /* kubectl waits until what is there has another one */
+        uid_of(f->uid, w->wish.kind->kind, w->name, w->uid);
     put_begin(w, f, NULL);
 }
 

@@ -116,6 +116,49 @@ def test_the_phase_of_a_pod_follows_from_its_readiness_where_nobody_says_it(e, a
     acme.kubectl("delete", "pod", "late")
 
 
+# ---- edit ----
+def pasted(kube, folder, text):
+    """An editor in which somebody puts a whole file in place of what is shown; kubectl opens it once more when it does not like it."""
+    (folder / "pasted.yaml").write_text(text)
+    return kube.run("edit", "ingress", "default", EDITOR=f"cp {folder / 'pasted.yaml'}")
+
+
+def test_a_whole_file_can_be_pasted_into_the_editor_again_and_again(e, acme, tmp_path):
+    """As the seed shows it: what it does not say, the edge's own part of that Ingress, stays all the same."""
+    e.drop("acme/compose.yaml", "services: {files: {labels: {kr.ingress.80: 'https://files.*'}, networks: {n: {ipv4_address: 127.0.0.9}}}}\n")
+    hosts = lambda: [r["host"] for r in acme.get("ing", "default")["spec"]["rules"]]
+    eventually(lambda: "rules" in acme.get("ing", "default")["spec"])
+    for host in ("echo", "again", "third"):
+        done = pasted(acme, tmp_path, documents(ingress(rule(f"{host}.{ACME}", "web"), tls=[f"{host}.{ACME}"])))
+        assert done.stdout == "ingress.networking.k8s.io/default edited\n", done.stderr
+        shown = acme.get("ing", "default")
+        assert [r["host"] for r in shown["spec"]["rules"]] == [f"{host}.{ACME}", f"files.{ACME}"]
+        assert [t["hosts"] for t in shown["spec"]["tls"]] == [[f"*.{ACME}"], [f"{host}.{ACME}"]]
+    done = pasted(acme, tmp_path, documents(ingress(tls=["*.example.com"])).replace("'", ""))  # which is not YAML
+    assert done.returncode == 1 and "no valid changes were saved" in done.stderr
+    assert pasted(acme, tmp_path, documents(ingress(tls=["*.example.com"]))).returncode == 0
+    assert hosts() == [f"files.{ACME}"]
+    text = acme.kubectl("describe", "ing", "default")
+    assert re.search(rf"Warning +HostPending .*\*\.example\.com waits for its proof: add \*\.example\.com CNAME {ACME}", text), text
+    since = acme.get("ing", "default")["metadata"]["creationTimestamp"]
+    assert acme.kubectl("delete", "ing", "default") == 'ingress.networking.k8s.io "default" deleted\n'
+    assert acme.get("ing", "default")["metadata"]["creationTimestamp"] == since
+    e.remove("acme/compose.yaml")
+
+
+def test_an_edit_that_is_refused_comes_back_with_the_reasons_in_the_file(acme, tmp_path):
+    acme.kubectl("create", "ingress", "edited", f"--rule=edited.{ACME}/=web:80")
+    editor = tmp_path / "editor"
+    editor.write_text(f"#!/bin/sh\ncp $1 $(mktemp {tmp_path}/seen.XXXXXX)\ngrep -q Sideways $1 && sed -i s/Sideways/Prefix/ $1 || "
+                      "sed -i s/Exact/Sideways/ $1\n")
+    editor.chmod(0o755)
+    assert acme.kubectl("edit", "ingress", "edited", EDITOR=str(editor)) == "ingress.networking.k8s.io/edited edited\n"
+    seen = "".join(p.read_text() for p in tmp_path.glob("seen.*"))
+    assert '# * spec.rules[0].http.paths[0].pathType: Unsupported value: "Sideways"' in seen
+    assert acme.get("ing", "edited")["spec"]["rules"][0]["http"]["paths"][0]["pathType"] == "Prefix"
+    acme.kubectl("delete", "ingress", "edited")
+
+
 # ---- auth ----
 def test_what_a_token_may_do_is_what_can_be_done_with_it(acme):
     yes = lambda *words: acme.kubectl("auth", "can-i", *words) == "yes\n"

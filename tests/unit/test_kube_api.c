@@ -318,12 +318,13 @@ static void containers_are_pods_that_say_whose_word_that_is(void **state) {
 }
 
 static void what_befell_a_pod_is_told_of_the_ingress_that_routes_to_it(void **state) {
-    const char *uid = text(find("Ingress", "default"), "metadata.uid");
     size_t bad_label = 0, ejected = 0;
     (void)state;
     for (size_t i = 0; i < c.count; i++) {
         json_t *o = c.item[i].object;
-        if (strcmp(c.item[i].kind->kind, "Event") || strcmp(text(o, "involvedObject.uid"), uid))
+        if (strcmp(c.item[i].kind->kind, "Event") ||
+            strcmp(text(o, "involvedObject.kind"), "Ingress") ||
+            strcmp(text(o, "involvedObject.name"), "default"))
             continue;
         bad_label += !strcmp(text(o, "reason"), "BadLabel");
         ejected += !strcmp(text(o, "reason"), "Ejected");
