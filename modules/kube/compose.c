@@ -379,3 +379,8 @@ void compose_undo(const struct kube_kind *kind, const json_t *known, const json_
     label_rules_drop(known, spec, "default");
     own_tls_drop(known, spec);
 }
+
+void compose_redo(const json_t *known, json_t *ingress) {
+    const struct making m = {.known = known};
+    ingress_enliven(&m, ingress);
+}

@@ -35,6 +35,8 @@ bool is_default_ingress(const json_t *object);
  * NULL: none has. */
 void compose_undo(const struct kube_kind *, const json_t *known, const json_t *original,
                   json_t *object);
+/* And added again: what a dry run says that an Ingress would be. */
+void compose_redo(const json_t *known, json_t *ingress);
 
 const char *object_name(const json_t *object);
 enum { UID_TEXT = 37 };

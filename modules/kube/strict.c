@@ -215,3 +215,35 @@ bool object_strict(const json_t *object, const struct shape *shape, enum strictn
     free(unknown);
     return good;
 }
+
+static bool is_idle(const struct part *part, const json_t *value) {
+    bool empty = json_is_array(value) ? !json_array_size(value)
+                                      : json_is_object(value) && !json_object_size(value);
+    return empty && part && part->form != PART_ONE && !part->required;
+}
+
+void object_tidy(json_t *object, const struct shape *shape) {
+    const char *key, *inner;
+    json_t *value, *item;
+    void *next;
+    size_t i;
+    json_object_foreach_safe(object, next, key, value) {
+        const struct part *part = shape_part(shape, key);
+        const struct shape *of = part_shape(part);
+        if (is_idle(part, value)) {
+            json_object_del(object, key);
+            continue;
+        }
+        if (!of)
+            continue;
+        if (part->form == PART_ONE)
+            object_tidy(value, of);
+        else if (part->form == PART_MAP)
+            json_object_foreach(value, inner, item) {
+                object_tidy(item, of);
+            }
+        json_array_foreach(value, i, item) {
+            object_tidy(item, of);
+        }
+    }
+}

@@ -267,10 +267,7 @@ static void identity_make(json_t *object) {
              "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
              b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
              b[15]);
-    if (is_default_ingress(object))
-        json_object_del(metadata, "uid");
-    else
-        json_object_set_new(metadata, "uid", json_string(uid));
+    json_object_set_new(metadata, "uid", json_string(uid));
     json_object_set_new(metadata, "creationTimestamp", time_json(time(NULL)));
     json_object_set_new(metadata, "namespace", json_string("default"));
     json_object_del(metadata, "resourceVersion");
@@ -282,10 +279,14 @@ static void identity_keep(const struct kept *k, const json_t *live, json_t *obje
     static const char *const kept[] = {"uid", "creationTimestamp", "name", "namespace",
                                        "resourceVersion"};
     json_t *metadata = json_object_get(object, "metadata");
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        json_object_set(metadata, kept[i],
-                        json_object_get(json_object_get(live, "metadata"), kept[i]));
-    if (!k->file)
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        json_t *value = json_object_get(json_object_get(live, "metadata"), kept[i]);
+        if (value)
+            json_object_set(metadata, kept[i], value);
+        else
+            json_object_del(metadata, kept[i]);
+    }
+    if (!k->file && !is_default_ingress(object))
         identity_make(object);
 }
 
@@ -387,10 +388,22 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
     desk_ask(&p->job);
 }
 
+/* Of what is only tried, what would be shown of it. */
+static void shown_again(struct writing *w, const json_t *known, const json_t *written) {
+    if (!w->dry_run || strcmp(w->wish.kind->kind, "Ingress"))
+        return;
+    json_t *again = json_deep_copy(written);
+    json_object_set(again, "metadata", json_object_get(w->shown, "metadata"));
+    compose_redo(known, again);
+    json_decref(w->shown);
+    w->shown = again;
+}
+
 static void object_put(struct writing *w, const struct follow *f) {
     json_t *written = json_deep_copy(w->shown), *known = follow_known(f);
     size_t length;
     compose_undo(w->wish.kind, known, original_of(known, w->wish.kind, w->name), written);
+    shown_again(w, known, written);
     json_decref(known);
     char *text = yaml_out(written, &length);
     json_decref(written);
@@ -417,10 +430,12 @@ static void shall_be(struct writing *w, const struct follow *f, const json_t *li
     if (w->attempts)
         json_array_clear(w->warned);
     if (object_strict(object, shape, w->strictness, w->warned, &fault) &&
-        object_validate(object, live, &fault))
+        object_validate(object, live, &fault)) {
+        object_tidy(object, shape);
         object_put(w, f);
-    else
+    } else {
         finish_fault(w, &fault);
+    }
 }
 
 static void create_try(struct writing *w, const struct follow *f) {

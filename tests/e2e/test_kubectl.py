@@ -116,6 +116,28 @@ def test_the_phase_of_a_pod_follows_from_its_readiness_where_nobody_says_it(e, a
     acme.kubectl("delete", "pod", "late")
 
 
+# ---- diff ----
+def test_a_diff_is_what_an_apply_would_change_and_no_more(e, acme):
+    """Of the Ingress that every tenant has, too: what the edge adds to it stays."""
+    e.drop("acme/compose.yaml", "services: {files: {labels: {kr.ingress.80: 'https://files.*'}, networks: {n: {ipv4_address: 127.0.0.9}}}}\n")
+    eventually(lambda: "rules" in acme.get("ing", "default")["spec"])
+    text = documents(ingress(rule(f"echo.{ACME}", "web"), tls=[f"echo.{ACME}"]))
+    done = acme.run("diff", "-f", "-", stdin=text)
+    changed = [row for row in done.stdout.splitlines() if re.match(r"[-+] ", row)]
+    assert done.returncode == 1 and not [row for row in changed if row.startswith("-")], done.stdout
+    assert [row[1:].strip() for row in changed if "echo" in row] == [f"- host: echo.{ACME}", f"- echo.{ACME}"]
+    assert not [row for row in changed if "annotations" in row or "Timestamp" in row or "resourceVersion" in row], changed
+    acme.kubectl("apply", "-f", "-", stdin=text)
+    assert acme.run("diff", "-f", "-", stdin=text).returncode == 0
+    acme.kubectl("delete", "ing", "default")
+    e.remove("acme/compose.yaml")
+    acme.kubectl("create", "cm", "tidy", "--from-literal=a=b")
+    acme.kubectl("label", "cm", "tidy", "c=d")
+    acme.kubectl("label", "cm", "tidy", "c-")
+    assert "labels" not in acme.get("cm", "tidy")["metadata"]
+    acme.kubectl("delete", "cm", "tidy")
+
+
 # ---- edit ----
 def pasted(kube, folder, text):
     """An editor in which somebody puts a whole file in place of what is shown; kubectl opens it once more when it does not like it."""

@@ -255,6 +255,21 @@ static void how_strict_is_one_of_three_words(void **state) {
     fault_fini(&fault);
 }
 
+static void what_is_empty_and_need_not_be_there_goes(void **state) {
+    (void)state;
+    json_t *object =
+        js("{'metadata':{'name':'a','labels':{},'annotations':{'b':'c'},'finalizers':[]},"
+           "'spec':{'rules':[{'host':'x','http':{'paths':[]}},{}],'tls':[{'hosts':[]}]},"
+           "'status':{'loadBalancer':{}}}");
+    object_tidy(object, shape_find("networking.k8s.io/v1", "Ingress"));
+    assert_json(object, "{'metadata':{'name':'a','annotations':{'b':'c'}},"
+                        "'spec':{'rules':[{'host':'x','http':{'paths':[]}},{}],'tls':[{}]},"
+                        "'status':{'loadBalancer':{}}}");
+    object = js("{'data':{},'binaryData':{},'metadata':{'name':'c','managedFields':[]}}");
+    object_tidy(object, shape_find("v1", "ConfigMap"));
+    assert_json(object, "{'metadata':{'name':'c'}}");
+}
+
 /* ---- blame.h ---- */
 
 static const char drop_text[] = "apiVersion: v1\n"                                         /* 1 */
@@ -331,6 +346,7 @@ int main(void) {
         cmocka_unit_test(what_may_not_change_is_immutable),
         cmocka_unit_test(secrets_and_pods_say_what_they_lack),
         cmocka_unit_test(several_causes_make_one_sentence),
+        cmocka_unit_test(what_is_empty_and_need_not_be_there_goes),
         cmocka_unit_test(unknown_fields_are_as_strict_as_asked),
         cmocka_unit_test(another_type_is_no_ingress),
         cmocka_unit_test(a_key_that_is_there_twice_is_told),
