@@ -279,14 +279,9 @@ static bool joining_is_shown(struct telling *t, const char *id, const json_t *ev
 
 static bool event_is_shown(struct telling *t, const char *line, size_t length) {
     json_t *event = json_bounded(line, length);
-    const json_t *actor = json_object_get(event, "Actor");
-    const char *type = json_text(event, "Type"), *id = "";
+    const char *id = event_container(event);
     bool all = !t->c->proxy->call->tenant || t->c->proxy->engine.tenant;
-    bool joins = !strcmp(type, "network");
-    if (joins)
-        id = json_text(json_object_get(actor, "Attributes"), "container");
-    else if (!strcmp(type, "container"))
-        id = json_text(actor, "ID");
+    bool joins = !strcmp(json_text(event, "Type"), "network");
     bool shown = json_is_object(event) && all;
     if (!all && id_good(id))
         shown = joins ? joining_is_shown(t, id, event) : container_is_shown(t, id);

@@ -223,15 +223,22 @@ static bool action_matters(const char *action) {
     return !strncmp(action, "health_status", 13);
 }
 
+/* Of a network's event Docker names the container beside it, podman in its place. */
+const char *event_container(const json_t *event) {
+    const json_t *actor = json_object_get(event, "Actor");
+    const char *type = json_text(event, "Type"), *id = json_text(actor, "ID");
+    if (!strcmp(type, "container"))
+        return id;
+    if (strcmp(type, "network") != 0)
+        return "";
+    const char *beside = json_text(json_object_get(actor, "Attributes"), "container");
+    return *beside ? beside : id;
+}
+
 enum happened event_read(const char *line, size_t length, char id[ID_ROOM]) {
     json_t *event = json_bounded(line, length);
-    const json_t *actor = json_object_get(event, "Actor");
-    const char *type = json_text(event, "Type"), *which = json_text(actor, "ID");
+    const char *which = event_container(event);
     enum happened happened = json_is_object(event) ? HAPPENED_NOTHING : HAPPENED_GARBAGE;
-    if (!strcmp(type, "network"))
-        which = json_text(json_object_get(actor, "Attributes"), "container");
-    else if (strcmp(type, "container") != 0)
-        which = "";
     if (id_good(which) && action_matters(json_text(event, "Action"))) {
         memcpy(id, which, strlen(which) + 1);
         happened = HAPPENED_CONTAINER;

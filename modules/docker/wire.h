@@ -69,6 +69,9 @@ size_t networks_named(const json_t *container, const char *ret[NETWORKS_MOST]);
 
 /* ---- a line of GET /events ---- */
 
+/* The container that it is about, whatever that says: an id, or no text of one; "": none. */
+const char *event_container(const json_t *event);
+
 enum happened { HAPPENED_NOTHING, HAPPENED_CONTAINER, HAPPENED_GARBAGE };
 /* HAPPENED_CONTAINER: something that may change a route, of the container `id`. */
 enum happened event_read(const char *line, size_t length, char id[ID_ROOM]);

@@ -42,6 +42,21 @@ json_t *base64_json(const char *bytes, size_t length) {
     return value;
 }
 
+void known_fit(json_t *known) {
+    static const char *const tables[] = {"routes", "ports", "backends"};
+    json_t *row;
+    size_t i;
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+        json_array_foreach(json_object_get(known, tables[t]), i, row) {
+            const char *service = text_of(row, "service"), *slash = strchr(service, '/');
+            if (slash)
+                json_object_set_new(
+                    row, "service",
+                    json_sprintf("%.*s.%s", (int)(slash - service), service, slash + 1));
+        }
+    }
+}
+
 /* ---- the composition ---- */
 
 enum { KEY_MAX = 700 };

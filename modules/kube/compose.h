@@ -23,6 +23,9 @@ struct composition {
     size_t count, room;
     struct map index; /* "Kind/name" -> json_t, borrowed */
 };
+/* Backends that compose services made are PROJECT/SERVICE to the edge, and PROJECT.SERVICE to kubectl, which takes no slash in a name.
+ * Before anything else is done with what is known. */
+void known_fit(json_t *known);
 /* `known`: {"tenants", "objects", "routes", "ports", "backends", "containers", "events"}, each as `get` has it (control_get). `uid`: the tenant's;
  * `since`: for what nobody wrote, Unix seconds. */
 void compose(const json_t *known, const char *uid, int64_t since, struct composition *ret);

@@ -78,6 +78,7 @@ json_t *follow_known(const struct follow *f) {
     if (!known)
         known = json_object();
     json_object_set_new(known, "objects", objects ? objects : json_array());
+    known_fit(known);
     return known;
 }
 

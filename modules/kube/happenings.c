@@ -2,6 +2,7 @@
  * happenings.c - see happenings.h. An event about a pod or a compose service is told once more for each Ingress that it concerns.
  */
 #include "modules/kube/happenings.h"
+#include "modules/kube/containers.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,7 +139,29 @@ static void ejected_add(struct making *m) {
     }
 }
 
+/* A label's raw port that was not given is an event of its container or compose service: it is one of the Service it made, too. */
+static void refused_add(struct making *m) {
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(m->known, "ports"), i, row) {
+        const char *service = text_of(row, "service");
+        const json_t *object = composed_find(m->out, "Service", service);
+        if (strcmp(text_of(row, "state"), "refused") || !object || !is_of_labels(object))
+            continue;
+        json_t *message = json_sprintf("no raw port for %" JSON_INTEGER_FORMAT ": %s",
+                                       int_of(row, "containerPort"), text_of(row, "reason"));
+        const struct happening h = {.kind = "Service",
+                                    .name = service,
+                                    .reason = "PortRefused",
+                                    .message = message ? json_string_value(message) : "",
+                                    .type = "Warning"};
+        happening_add(m, &h);
+        json_decref(message);
+    }
+}
+
 void happenings_add(struct making *m) {
     told_add(m);
+    refused_add(m);
     ejected_add(m);
 }

@@ -404,6 +404,12 @@ def test_what_podman_runs_is_served_and_docker_ps_tells_the_public_port(tmp_path
             assert f"{ACME}:{number}->3306/tcp" in p.docker("ps", socket=path)
             p.docker("run", "-d", "--name", "stray", "-l", "kr.ingress.80=http://stray.*", p.image)
             assert "stray" not in p.docker("ps", socket=path) and status(e, f"stray.{ACME}") == 404
+            p.docker("network", "create", "elsewhere")
+            p.docker("network", "connect", "elsewhere", "nginx")
+            p.docker("network", "disconnect", "acme-net", "nginx")
+            eventually(lambda: not has_route(e, f"nginx.{ACME}"), SOON)
+            p.docker("network", "connect", "acme-net", "nginx")
+            eventually(lambda: status(e, f"nginx.{ACME}") == 200, SOON)
             p.docker("stop", "-t", "0", "nginx", socket=path)
             eventually(lambda: not has_route(e, f"nginx.{ACME}"), SOON)  # a request now might wait for an address that is gone
             assert status(e, f"nginx.{ACME}") == 404

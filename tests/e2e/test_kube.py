@@ -569,3 +569,19 @@ def test_containers_are_pods_that_come_and_go_with_the_engines_and_can_not_be_wr
         d.stop("web-1")
         gone = next(events)
         assert (gone["type"], gone["object"]["metadata"]["name"]) == ("DELETED", "web-1")
+
+
+@needs_kubectl
+def test_a_compose_service_has_a_name_that_kubectl_takes_and_says_why_it_has_no_raw_port(tmp_path):
+    path, mine = tmp_path / "docker.sock", sections()
+    with EchoPod("one") as one, Engine(path) as d, Edge(
+            {"acme.yaml": documents(grant("acme", rawPorts=0))},
+            **{**mine, "modules": [*MODULES, "docker"]}, docker=[{"socket": str(path), "tenant": "acme"}]) as e:
+        acme = Kube(e, "acme")
+        of = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
+        d.start("shop-web-1", {**of, "kr.ingress.5678": "http://web.*", "kr.ingress.9": "tcp://"}, {"bridge": one.address})
+        eventually(lambda: e.get("backends"))
+        assert re.search(rf"^  web\.{ACME} *\n +/ +shop\.web:5678 \({one.address}:5678\)$", acme.kubectl("describe", "ingress", "default"), re.M)
+        text = acme.kubectl("describe", "svc", "shop.web")
+        assert re.search(r"Warning +PortRefused .* no raw port for 9: the quota of 0 raw ports is used up", text), text
+        assert acme.get("endpointslices", "-l", "kubernetes.io/service-name=shop.web")["items"]

@@ -118,6 +118,9 @@ static void events_tell_whom_to_look_at(void **state) {
         {"{\"Type\":\"network\",\"Action\":\"connect\",\"Actor\":{\"ID\":\"n\",\"Attributes\":{"
          "\"container\":\"" ID "\"}}}",
          HAPPENED_CONTAINER},
+        {"{\"Type\":\"network\",\"Action\":\"disconnect\",\"Actor\":{\"ID\":\"" ID /* podman */
+         "\",\"Attributes\":{\"containerExitCode\":\"0\",\"name\":\"web\"}}}",
+         HAPPENED_CONTAINER},
         {"{\"Type\":\"container\",\"Action\":\"exec_create: sh\",\"Actor\":{\"ID\":\"" ID "\"}}",
          HAPPENED_NOTHING},
         {"{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"../../x\"}}",
