@@ -97,6 +97,28 @@ def test_replicas_of_a_service_are_one_backend_set_and_one_raw_port(tmp_path):
         assert e.raw_port("acme", "blog/db") == number
 
 
+def test_labels_of_a_swarms_service_are_those_of_its_tasks(tmp_path):
+    """As of `docker service create --label`, and `deploy.labels` of a stack: the containers do not have them. A new value needs no new task."""
+    task = {"com.docker.swarm.service.id": "s9k2", "com.docker.swarm.service.name": "mystack_web"}
+    with EchoPod("one") as p, EchoPod("two") as q, docked(tmp_path) as (e, d):
+        d.start("plain", {}, {"bridge": q.address})
+        d.service("s9k2", "mystack_web", WEB, "create")
+        d.start("mystack_web.1.x", task, {"o": p.address})
+        eventually(lambda: answers(e, "one"), SOON)
+        d.start("mystack_web.2.y", task, {"o": q.address})
+        eventually(lambda: len([b for b in e.get("backends") if b["service"] == "mystack_web"]) == 2, SOON)
+        d.service("s9k2", "mystack_web", {"kr.ingress.5678": "http://moved.*"})
+        eventually(lambda: has_route(e, f"moved.{ACME}") and not has_route(e, f"web.{ACME}"), 2 * SOON)
+        d.stop("mystack_web.1.x")
+        eventually(lambda: answers(e, "two", f"moved.{ACME}"), SOON)
+        d.hang_up()
+        d.start("stranger", {"com.docker.swarm.service.id": "../../x"}, {"o": p.address})
+        d.start("unknown", {"com.docker.swarm.service.id": "zzz"}, {"o": p.address})
+        d.start("last", WEB, {"o": p.address})
+        eventually(lambda: answers(e, "one"))
+        assert not [path for _, path in d.asked if path.split("/")[2:3] == ["services"] and ".." in path]
+
+
 def test_a_container_is_ready_when_its_health_check_says_so(tmp_path):
     with EchoPod("one") as p, docked(tmp_path) as (e, d):
         d.start("web-1", WEB, {"bridge": p.address}, health="starting")

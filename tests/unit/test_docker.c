@@ -73,6 +73,40 @@ static void a_task_of_a_stack_that_is_starting_is_read(void **state) {
     stash_free(stash);
 }
 
+/* `deploy.labels` of a stack, `--label` of `docker service create`. */
+static void labels_of_a_service_are_each_of_its_containers(void **state) {
+    (void)state;
+    struct stash *stash = stash_new();
+    struct container c;
+    struct listed listed, before;
+    json_t *services = json_object(), *rows = recorded("docker_services"), *row;
+    json_t *task = recorded("docker_inspect_stack"), *list = recorded("docker_list");
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        service_read(row, services);
+    }
+    assert_int_equal(json_object_size(services), 2);
+    assert_string_equal(container_service(task), "s9k2");
+    service_labels_add(task, services);
+    assert_true(container_read(stash, task, &c));
+    assert_int_equal(c.label_count, 2); /* one of its own, which goes before the service's */
+    for (i = 0; i < 2; i++)
+        assert_string_equal(c.label[i].value,
+                            strcmp(c.label[i].key, "kr.ingress.80") ? "tcp://" : "https://nginx.*");
+    row = json_array_get(list, 0);
+    json_object_set_new(row, "Labels", json_pack("{s:s}", "com.docker.swarm.service.id", "s9k2"));
+    assert_true(listed_read(row, &before));
+    assert_false(before.labelled);
+    service_labels_add(row, services);
+    assert_true(listed_read(row, &listed));
+    assert_true(listed.labelled && listed.digest != before.digest);
+    json_decref(list);
+    json_decref(task);
+    json_decref(rows);
+    json_decref(services);
+    stash_free(stash);
+}
+
 static void a_container_of_podman_is_read(void **state) {
     (void)state;
     struct stash *stash = stash_new();
@@ -127,6 +161,8 @@ static void events_tell_whom_to_look_at(void **state) {
          HAPPENED_NOTHING},
         {"{\"Type\":\"image\",\"Action\":\"start\",\"Actor\":{\"ID\":\"" ID "\"}}",
          HAPPENED_NOTHING},
+        {"{\"Type\":\"service\",\"Action\":\"update\",\"Actor\":{\"ID\":\"s9k2\"}}",
+         HAPPENED_SERVICE},
         {"{\"Type\":7,\"Actor\":[]}", HAPPENED_NOTHING},
         {"[]", HAPPENED_GARBAGE},
         {"{\"Type\":", HAPPENED_GARBAGE},
@@ -377,6 +413,7 @@ int main(void) {
         cmocka_unit_test(a_task_of_a_stack_that_is_starting_is_read),
         cmocka_unit_test(a_container_of_podman_is_read),
         cmocka_unit_test(time_passing_is_no_news_and_health_is),
+        cmocka_unit_test(labels_of_a_service_are_each_of_its_containers),
         cmocka_unit_test(events_tell_whom_to_look_at),
         cmocka_unit_test(json_that_would_grow_is_refused_unread),
         cmocka_unit_test(names_that_are_none_become_ids),
