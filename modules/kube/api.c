@@ -528,16 +528,17 @@ static void document_answer(struct exchange *x) {
         reply_status(x, status_no_such_path());
 }
 
-/* Who wants it as JSON is told so: nobody does who has version 3. */
 static void openapi_v2_answer(struct exchange *x) {
-    struct reply reply = {.code = 200, .type = OPENAPI_V2_TYPE};
-    if (!strstr(x->request->accept, "proto-openapi.spec.v2")) {
+    bool as_json = !strstr(x->request->accept, "proto-openapi.spec.v2");
+    struct reply reply = {.code = 200, .type = as_json ? "application/json" : OPENAPI_V2_TYPE};
+    if (as_json && x->form == FORM_NONE) {
         reply_status(x, status_failure(406, "NotAcceptable", NULL, NULL,
-                                       "only the following media types are accepted: %s",
+                                       "only the following media types are accepted: "
+                                       "application/json, %s",
                                        OPENAPI_V2_TYPE));
         return;
     }
-    reply.body = openapi_v2(&reply.length);
+    reply.body = openapi_v2(as_json, &reply.length);
     client_reply(x->client, &reply);
 }
 

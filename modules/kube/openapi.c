@@ -222,11 +222,19 @@ static void kind_add(json_t *paths, json_t *schemas, const struct kube_kind *k) 
     json_object_set_new(schema, "x-kubernetes-group-version-kind", json_pack("[o]", gvk_json(k)));
 }
 
-char *openapi_v2(size_t *ret_length) {
+static char *document_text(json_t *document, size_t *ret_length) {
+    char *text = json_dumps(document, JSON_COMPACT);
+    json_decref(document);
+    *ret_length = text ? strlen(text) : 0;
+    return text;
+}
+
+char *openapi_v2(bool as_json, size_t *ret_length) {
     json_t *paths = json_object(), *schemas = json_object();
     for (const struct kube_kind *k = kube_kinds; k->kind; k++)
         kind_add(paths, schemas, k);
-    char *text = openapi_v2_encode(paths, schemas, ret_length);
+    char *text = as_json ? document_text(openapi_v2_json(paths, schemas), ret_length)
+                         : openapi_v2_encode(paths, schemas, ret_length);
     json_decref(paths);
     json_decref(schemas);
     return text;

@@ -148,7 +148,7 @@ def named(message, field):
 def test_the_document_that_older_kubectls_validate_by_knows_the_same_kinds_and_fields(acme):
     """Version 2, in protobuf: without it, those before 1.27 apply nothing. Numbers are of gnostic's OpenAPIv2.proto."""
     path, asks = "/openapi/v2", {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
-    assert acme.ask("GET", path)[0] == 406 and acme.ask("POST", path, "", **asks)[0] == 404
+    assert acme.ask("GET", path, Accept="text/html")[0] == 406 and acme.ask("POST", path, "", **asks)[0] == 404
     status, text = acme.ask("GET", path, **asks)
     document = dict(fields(text))
     assert status == 200 and document[1] == b"2.0"
@@ -168,6 +168,10 @@ def test_the_document_that_older_kubectls_validate_by_knows_the_same_kinds_and_f
             assert {v.decode() for number, v in schemas[name] if number == 19} == set(schema.get("required", []))
             for reference in (v.decode() for part in parts.values() for number, v in part if number == 1):
                 assert reference.removeprefix("#/definitions/") in schemas
+    status, plain = acme.ask("GET", path)  # and the same as JSON
+    assert status == 200 and plain["swagger"] == "2.0" and set(plain["definitions"]) == set(schemas)
+    assert plain["definitions"]["io.k8s.ServicePort"]["properties"]["targetPort"]["type"] == "string"
+    assert set(re.findall(r'"#/(\w+)/', json.dumps(plain))) == {"definitions"} and '"oneOf"' not in json.dumps(plain)
     patched = [dict(fields(dict(fields(v))[2])) for number, v in fields(document[8]) if number == 2]
     assert len(patched) == 8 and all(b"dryRun" in p[8] for p in patched)
 
