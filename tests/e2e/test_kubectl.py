@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """kubectl as its users type it: each story is a verb, and what they read afterwards."""
 import contextlib
+import json
 import re
+import urllib.parse
 
 import pytest
 
@@ -180,6 +182,35 @@ def test_an_edit_that_is_refused_comes_back_with_the_reasons_in_the_file(acme, t
     assert '# * spec.rules[0].http.paths[0].pathType: Unsupported value: "Sideways"' in seen
     assert acme.get("ing", "edited")["spec"]["rules"][0]["http"]["paths"][0]["pathType"] == "Prefix"
     acme.kubectl("delete", "ingress", "edited")
+
+
+# ---- helm ----
+def test_a_release_is_kept_in_secrets_as_helm_keeps_it(acme):
+    """A Secret for each revision, found by labels; nothing is said of what the edge makes of it, which is nothing."""
+    secrets = "/api/v1/namespaces/default/secrets"
+
+    def release(revision, status):
+        return {"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "data": {"release": "H4sIAAAA" * 20000},
+                "metadata": {"name": f"sh.helm.release.v1.shop.v{revision}",
+                             "labels": {"owner": "helm", "name": "shop", "status": status, "version": str(revision)}}}
+
+    def shown(selector):
+        items = acme.ask("GET", f"{secrets}?labelSelector={urllib.parse.quote(selector)}")[1]["items"]
+        return {(i["metadata"]["labels"]["version"], i["metadata"]["labels"]["status"]) for i in items}
+    with contextlib.closing(acme.connect()) as c:
+        c.request("POST", secrets, json.dumps(release(1, "pending-install")), acme.headers(Content_Type="application/json"))
+        answer = c.getresponse()
+        assert (answer.status, answer.headers.get_all("Warning")) == (201, None), answer.read()
+    assert acme.ask("PUT", f"{secrets}/sh.helm.release.v1.shop.v1", release(1, "deployed"))[0] == 200
+    assert acme.ask("POST", secrets, release(1, "pending-install"))[1]["reason"] == "AlreadyExists"
+    assert acme.ask("POST", secrets, release(2, "pending-upgrade"))[0] == 201
+    assert shown("owner=helm,name=shop,status=deployed") == {("1", "deployed")}
+    assert acme.ask("PUT", f"{secrets}/sh.helm.release.v1.shop.v1", release(1, "superseded"))[0] == 200
+    assert acme.ask("PUT", f"{secrets}/sh.helm.release.v1.shop.v2", release(2, "deployed"))[0] == 200
+    assert shown("owner=helm,name=shop,status notin (superseded,uninstalled)") == {("2", "deployed")}
+    assert re.search(r"^sh\.helm\.release\.v1\.shop\.v2 +helm\.sh/release\.v1 +1 ", acme.kubectl("get", "secrets", "-l", "owner=helm"), re.M)
+    acme.kubectl("delete", "secret", "-l", "owner=helm")
+    assert shown("owner=helm") == set()
 
 
 # ---- auth ----
