@@ -160,8 +160,28 @@ static void refused_add(struct making *m) {
     }
 }
 
+/* A rule whose Service, or port of it, is not there, or has no pod: an event of the Service, and of the Ingress that is asked about. */
+static void unavailable_add(struct making *m) {
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(m->known, "routes"), i, row) {
+        if (strcmp(text_of(row, "state"), "unavailable"))
+            continue;
+        json_t *message = json_sprintf("%s%s: %s", text_of(row, "host"), text_of(row, "path"),
+                                       text_of(row, "reason"));
+        const struct happening h = {.kind = "Ingress",
+                                    .name = text_of(row, "ingress"),
+                                    .reason = "NoEndpoints",
+                                    .message = message ? json_string_value(message) : "",
+                                    .type = "Warning"};
+        happening_add(m, &h);
+        json_decref(message);
+    }
+}
+
 void happenings_add(struct making *m) {
     told_add(m);
+    unavailable_add(m);
     refused_add(m);
     ejected_add(m);
 }

@@ -164,10 +164,15 @@ static void finish_status(struct writing *w, json_t *status) {
     finish(w, status_code(status), status);
 }
 
+static const char *metadata_text(const json_t *object, const char *key) {
+    return text_of(json_object_get(object, "metadata"), key);
+}
+
 /* Takes what is in the fault. */
 static void finish_fault(struct writing *w, struct fault *fault) {
     const struct kube_kind *k = w->wish.kind;
-    struct fault_about about = {k->group, k->kind, *w->name ? w->name : NULL};
+    const char *name = *w->name ? w->name : metadata_text(w->body, "name");
+    struct fault_about about = {k->group, k->kind, *name ? name : NULL};
     bool only_said = fault->code == 422 && !fault_causes(fault);
     if (only_said) /* kubectl shows of a 422 nothing but its causes */
         fault_cause(fault, "FieldValueInvalid", w->wish.verb == VERB_PATCH ? "patch" : "", "%s",
@@ -189,10 +194,6 @@ static json_t *conflict_status(const struct writing *w) {
 }
 
 /* ---- what it shall be ---- */
-
-static const char *metadata_text(const json_t *object, const char *key) {
-    return text_of(json_object_get(object, "metadata"), key);
-}
 
 static bool differs(const char *wanted, const char *is) {
     return *wanted && strcmp(wanted, is);

@@ -71,7 +71,32 @@ def test_a_field_that_somebody_else_applied_is_a_conflict_and_kubectl_says_what_
     acme.kubectl("delete", "cm", "owned")
 
 
+# ---- describe ----
+def test_describe_says_which_service_port_or_pod_a_rule_lacks(acme):
+    rules = ingress(rule(f"lack.{ACME}", ("/none", "none"), ("/web", "web")), name="lack")
+    rules["spec"]["rules"][0]["http"]["paths"][1]["backend"]["service"]["port"]["number"] = 81
+    acme.kubectl("apply", "-f", "-", stdin=documents(rules))
+    text = acme.kubectl("describe", "ing", "lack")
+    assert re.search(rf"Warning +NoEndpoints .* lack\.{ACME}/none: Service none not found$", text, re.M), text
+    assert re.search(rf"Warning +NoEndpoints .* lack\.{ACME}/web: Service web has no TCP port 81$", text, re.M), text
+    acme.kubectl("delete", "ing", "lack")
+    objects = documents({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "far"}, "spec": {"ports": [{"port": 80}]}},
+                        {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "far"},
+                         "subsets": [{"addresses": [{"ip": "127.0.0.77"}], "ports": [{"port": 80}]}]},
+                        ingress(rule(f"far.{ACME}", "far"), name="far"))
+    acme.kubectl("apply", "-f", "-", stdin=objects)
+    assert re.search(r"/ +far:80 \(127\.0\.0\.77:80\)$", acme.kubectl("describe", "ing", "far"), re.M)
+    assert re.search(r"^Endpoints: +127\.0\.0\.77:80$", acme.kubectl("describe", "svc", "far"), re.M)
+    acme.kubectl("delete", "-f", "-", stdin=objects)
+
+
 # ---- what is refused ----
+def test_what_is_wrong_with_an_object_is_said_with_its_name(acme):
+    assert 'ConfigMap "Upper" is invalid: metadata.name: Invalid value: "Upper"' in refused(acme, "create", "cm", "Upper")
+    bad = documents({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bad"}, "data": {"a": "not base64!"}})
+    assert 'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 3' in refused(acme, "apply", "-f", "-", stdin=bad)
+
+
 def test_why_a_patch_does_not_fit_and_which_file_is_in_the_way_are_said(e, acme):
     acme.kubectl("create", "cm", "patched", "--from-literal=a=1")
     said = refused(acme, "patch", "cm", "patched", "--type=json", "-p", '[{"op":"test","path":"/data/a","value":"2"}]')

@@ -255,6 +255,29 @@ static void how_strict_is_one_of_three_words(void **state) {
     fault_fini(&fault);
 }
 
+static void bytes_are_base64(void **state) {
+    static const struct {
+        const char *text;
+        bool good;
+    } cases[] = {{"", true},           {"YQ==", true},  {"YWI=", true},    {"YWJj", true},
+                 {"YW\\nJj", true},    {"YQ", false},   {"YQ=", false},    {"=", false},
+                 {"YQ==YQ==", false},  {"Y=Q=", false}, {"YQ==\\n", true}, {"YW J", false},
+                 {"YWJ\\u00e9", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[100];
+        struct fault fault = {0};
+        snprintf(text, sizeof text, "{'apiVersion':'v1','kind':'Secret','data':{'a':'%s'}}",
+                 cases[i].text);
+        json_t *secret = js(text);
+        if (object_strict(secret, shape_find("v1", "Secret"), STRICT_WARN, NULL, &fault) !=
+            cases[i].good)
+            fail_msg("%s", cases[i].text);
+        json_decref(secret);
+        fault_fini(&fault);
+    }
+}
+
 static void what_is_empty_and_need_not_be_there_goes(void **state) {
     (void)state;
     json_t *object =
@@ -346,6 +369,7 @@ int main(void) {
         cmocka_unit_test(what_may_not_change_is_immutable),
         cmocka_unit_test(secrets_and_pods_say_what_they_lack),
         cmocka_unit_test(several_causes_make_one_sentence),
+        cmocka_unit_test(bytes_are_base64),
         cmocka_unit_test(what_is_empty_and_need_not_be_there_goes),
         cmocka_unit_test(unknown_fields_are_as_strict_as_asked),
         cmocka_unit_test(another_type_is_no_ingress),
