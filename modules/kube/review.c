@@ -2,13 +2,9 @@
  * review.c - see review.h.
  */
 #include "modules/kube/review.h"
+#include "modules/kube/parts.h"
 #include <stdbool.h>
 #include <string.h>
-
-static const char *text_at(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
 
 static bool is_listed(const char *text, const char *const *list) {
     while (*list && strcmp(*list, text) != 0)
@@ -19,27 +15,27 @@ static bool is_listed(const char *text, const char *const *list) {
 /* ---- may it? ---- */
 
 static bool is_of_kind(const json_t *what, const struct kube_kind *k) {
-    const char *version = text_at(what, "version");
-    return !strcmp(text_at(what, "resource"), k->plural) &&
-           !strcmp(text_at(what, "group"), k->group) &&
+    const char *version = text_of(what, "version");
+    return !strcmp(text_of(what, "resource"), k->plural) &&
+           !strcmp(text_of(what, "group"), k->group) &&
            (!*version || !strcmp(version, "*") || !strcmp(version, k->version));
 }
 
 /* As for the requests themselves: over all namespaces there is only to look. */
 static bool is_within(const json_t *what, const struct kube_kind *k) {
     static const char *const over_all[] = {"get", "list", "watch", NULL};
-    const char *space = text_at(what, "namespace"), *name = text_at(what, "name");
+    const char *space = text_of(what, "namespace"), *name = text_of(what, "name");
     if (!strcmp(k->kind, "Namespace"))
         return !*name || !strcmp(name, "default");
     if (!k->namespaced)
         return true;
-    return !strcmp(space, "default") || (!*space && is_listed(text_at(what, "verb"), over_all));
+    return !strcmp(space, "default") || (!*space && is_listed(text_of(what, "verb"), over_all));
 }
 
 static bool has_verb(const json_t *what, const struct kube_kind *k) {
     static const char *const of_status[] = {"get", NULL};
     static const char *const of_pods_status[] = {"get", "patch", "update", NULL};
-    const char *verb = text_at(what, "verb"), *sub = text_at(what, "subresource");
+    const char *verb = text_of(what, "verb"), *sub = text_of(what, "subresource");
     if (!*sub)
         return is_listed(verb, kind_verbs(k));
     return !strcmp(sub, "status") && k->nature != KIND_ASKED &&
@@ -59,8 +55,8 @@ static const char *const paths[] = {"/api",     "/api/*",   "/apis",    "/apis/*
                                     "/readyz",  "/version", NULL};
 
 static bool path_allowed(const json_t *what) {
-    const char *path = text_at(what, "path");
-    if (strcmp(text_at(what, "verb"), "get") != 0)
+    const char *path = text_of(what, "path");
+    if (strcmp(text_of(what, "verb"), "get") != 0)
         return false;
     for (size_t i = 0; paths[i]; i++) {
         size_t n = strcspn(paths[i], "*");
@@ -87,7 +83,7 @@ static json_t *texts(const char *const *list) {
 }
 
 static json_t *rules_status(const json_t *spec) {
-    const char *space = text_at(spec, "namespace");
+    const char *space = text_of(spec, "namespace");
     bool own = !*space || !strcmp(space, "default");
     json_t *rules = json_array();
     for (const struct kube_kind *k = kube_kinds; k->kind; k++)
