@@ -47,9 +47,30 @@ static char *told_text(const struct diags *diags, const struct object_plan *plan
     return text;
 }
 
-static enum control_put answer_of(enum object_done done, const struct err *err, char **ret_told) {
+/* Where conf.d lies is the operator's business, and this is told to the tenant. */
+static const char *without_conf_d(const char *text, const char *conf_d) {
+    size_t n = strlen(conf_d);
+    return !strncmp(text, conf_d, n) && text[n] == '/' ? text + n + 1 : text;
+}
+
+/* "FILE:LINE:COLUMN: message", or just a message, which may have a colon too. */
+static char *failure_told(const struct err *err, const char *conf_d, const struct object_plan *p) {
+    struct diags diags = DIAGS_INIT;
+    const char *text = without_conf_d(err->text, conf_d), *colon = strstr(text, ": ");
+    bool placed = text != err->text && colon;
+    char place[sizeof err->text] = "";
+    if (placed)
+        snprintf(place, sizeof place, "%.*s", (int)(colon - text), text);
+    diags_add(&diags, DIAG_ERROR, place, 0, 0, "%s", placed ? colon + 2 : text);
+    char *told = told_text(&diags, p);
+    diags_fini(&diags);
+    return told;
+}
+
+static enum control_put answer_of(enum object_done done, const struct err *err, const char *conf_d,
+                                  char **ret_told) {
     if (done == OBJECT_FAILED)
-        *ret_told = strdup(err->text);
+        *ret_told = strdup(without_conf_d(err->text, conf_d));
     return done == OBJECT_DONE      ? CONTROL_PUT_DONE
            : done == OBJECT_CHANGED ? CONTROL_PUT_CHANGED
                                     : CONTROL_PUT_FAILED;
@@ -80,6 +101,19 @@ static void take_over(struct edge *e, const char *tenant) {
     diags_fini(&r.diags);
 }
 
+/* Whoever lost it finds it. */
+static void kept_tell(struct edge *e, const char *tenant, const char *kept) {
+    char text[500];
+    if (!kept)
+        return;
+    snprintf(
+        text, sizeof text,
+        "a write was cut off, or somebody else's file lay in its way: that is %.300s of conf.d "
+        "now; it may be removed when nobody misses it",
+        kept);
+    events_add(&e->events, tenant, "Tenant", true, "WriteCutOff", text, time(NULL));
+}
+
 static enum control_put planned_put(struct edge *e, const struct control_object *o,
                                     struct object_plan *plan, char **ret_told) {
     struct diags diags = DIAGS_INIT;
@@ -92,10 +126,11 @@ static enum control_put planned_put(struct edge *e, const struct control_object 
     if (o->dry_run || !plan->file)
         return CONTROL_PUT_DONE;
     enum object_done done = object_commit(plan, &err);
+    kept_tell(e, o->tenant, plan->kept);
     if (done != OBJECT_DONE) {
         free(*ret_told);
         *ret_told = NULL;
-        return answer_of(done, &err, ret_told);
+        return answer_of(done, &err, e->conf->conf_d, ret_told);
     }
     take_over(e, o->tenant);
     return CONTROL_PUT_DONE;
@@ -115,10 +150,7 @@ enum control_put object_write(struct edge *e, const struct control_object *o, ch
     enum object_done done =
         object_plan(&place, o->text, o->text ? strlen(o->text) : 0, &plan, &err);
     if (done == OBJECT_FAILED) { /* another file of the tenant, most likely */
-        struct diags diags = DIAGS_INIT;
-        diags_add(&diags, DIAG_ERROR, "", 0, 0, "%s", err.text);
-        *ret_told = told_text(&diags, &plan);
-        diags_fini(&diags);
+        *ret_told = failure_told(&err, e->conf->conf_d, &plan);
         return CONTROL_PUT_INVALID;
     }
     enum control_put answer =

@@ -335,11 +335,17 @@ static void secret_ca_read(struct reader *r, struct secret_object *secret, bool 
         reader_warning(r, secret->head.at, "data.ca.crt: %s", why);
 }
 
+/* "helm.sh/release.v1": it is somebody else's, and nothing is expected of us. */
+static bool is_foreign_type(const char *type) {
+    static const char kubernetes[] = "kubernetes.io/";
+    return type && strchr(type, '/') && strncmp(type, kubernetes, sizeof kubernetes - 1) != 0;
+}
+
 static void secret_check(struct reader *r, struct secret_object *secret) {
     bool bad = false;
     secret_ca_read(r, secret, &bad);
     if (!secret->type.text || strcmp(secret->type.text, "kubernetes.io/tls")) {
-        if (!secret->ca_pem && !bad)
+        if (!secret->ca_pem && !bad && !is_foreign_type(secret->type.text))
             reader_warning(
                 r, secret->head.at,
                 "only Secrets of type kubernetes.io/tls, or with ca.crt, have an effect");

@@ -2,11 +2,10 @@
  * ports.c - numbers of the raw TCP pool: free -> in use by one tenant's service -> held a day ->
  * free.
  *
- * A number stays with its (tenant, service, container port) across drops and restarts. After
- * release it is held for 24 h:
- * clients of yesterday must not meet another tenant's service; and it counts to the quota
- * meanwhile, so that nobody can
- * walk through the pool. Who held first stays when the quota does not reach for all.
+ * A number stays with its (tenant, service, container port) across drops and restarts. After release it is held for 24 h:
+ * clients of yesterday must not meet another tenant's service; and it counts to the quota meanwhile, so that nobody can
+ * walk through the pool. When the quota is used up, another service of that tenant is given the one that was held longest: a
+ * container without a name is another service each time it is run. Who held first stays when the quota does not reach for all.
  */
 #include "tenants/inside.h"
 #include <jansson.h>
@@ -101,6 +100,23 @@ static unsigned ports_count(const struct entry *entry, bool held) {
     return count;
 }
 
+static struct port *port_held_longest(const struct entry *entry) {
+    struct port *found = NULL;
+    for (struct port *port = entry->ports; port; port = port->next_of_entry)
+        if (port->held_until && (!found || port->held_until < found->held_until))
+            found = port;
+    return found;
+}
+
+/* From one service of the tenant to another. */
+static void port_pass(struct registry *registry, struct port *port, struct wanted_port *wanted,
+                      struct change *change) {
+    struct entry *entry = port->entry;
+    wanted->number = port->number;
+    port_free(registry, port);
+    port_write(port_new(registry, entry, wanted->slot, wanted->number), change);
+}
+
 static const char *quota_refusal(const struct entry *entry, unsigned quota, struct stash *stash) {
     unsigned held = ports_count(entry, true);
     if (!held)
@@ -113,12 +129,16 @@ static const char *quota_refusal(const struct entry *entry, unsigned quota, stru
 static void port_give(struct registry *registry, struct entry *entry, struct wanted_port *wanted,
                       unsigned quota, struct stash *stash, struct change *change) {
     struct port **asked = wanted->asked ? port_at(registry, wanted->asked) : NULL;
-    if (!registry->port)
+    bool full = ports_count(entry, false) >= quota;
+    struct port *spare = asked ? *asked : full ? port_held_longest(entry) : NULL;
+    if (spare && spare->entry == entry && spare->held_until)
+        port_pass(registry, spare, wanted, change);
+    else if (!registry->port)
         wanted->refusal = "this edge has no raw TCP ports (raw_tcp.ports)";
     else if (wanted->asked && !asked)
         wanted->refusal = stash_format(stash, "nodePort %u is outside the pool %u-%u",
                                        wanted->asked, registry->port_low, registry->port_high);
-    else if (ports_count(entry, false) >= quota)
+    else if (full)
         wanted->refusal = quota_refusal(entry, quota, stash);
     else if (asked && *asked)
         wanted->refusal = stash_format(stash, "nodePort %u is taken", wanted->asked);

@@ -29,7 +29,7 @@ enum {
     NICE = 10,
 };
 static const char EVENTS[] =
-    "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D";
+    "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C%22service%22%5D%7D";
 
 struct told { /* to one tenant, on its way to the control thread */
     struct told *next;
@@ -48,6 +48,7 @@ struct engine {
     struct line *line;
     struct fleet fleet;
     struct map dirty; /* ids that events were about */
+    json_t *services; /* of a swarm, as they are known since the last list; NULL: not asked yet */
     bool list_due;
     int64_t list_at, settle_at;
     bool known, gone,
@@ -162,6 +163,58 @@ static void tried(struct engine *e) {
     pthread_mutex_unlock(&e->lock);
 }
 
+/* ---- services of a swarm ---- */
+
+/* What there is of `path`: one, a list, or nothing where this is no manager of a swarm. False: no answer. */
+static bool services_ask(struct engine *e, const char *path, struct err *err) {
+    struct reply reply;
+    json_t *said = NULL, *row;
+    size_t i;
+    bool answered = line_get(e->line, path, REPLY_MOST, &reply, err);
+    if (answered && reply.status == 200)
+        said = json_bounded(reply.body, reply.length);
+    reply_fini(&reply);
+    if (!e->services)
+        e->services = json_object();
+    json_array_foreach(said, i, row) {
+        service_read(row, e->services);
+    }
+    if (json_is_object(said))
+        service_read(said, e->services);
+    json_decref(said);
+    return answered;
+}
+
+static void services_forget(struct engine *e) {
+    json_decref(e->services);
+    e->services = NULL;
+}
+
+/* Of a service that is newer than the last list. */
+static bool service_need(struct engine *e, const json_t *container, struct err *err) {
+    const char *id = container_service(container);
+    char path[ID_ROOM + 16];
+    if (!*id || json_object_get(e->services, id))
+        return true;
+    snprintf(path, sizeof path, "/services/%s", id);
+    if (!services_ask(e, path, err))
+        return false;
+    if (!json_object_get(e->services, id)) /* nobody here knows it: not to be asked again soon */
+        json_object_set_new(e->services, id, json_object());
+    return true;
+}
+
+static bool services_list(struct engine *e, const json_t *rows, struct err *err) {
+    size_t i;
+    json_t *row;
+    services_forget(e);
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+        if (*container_service(row) && !e->services && !services_ask(e, "/services", err))
+            return false;
+    }
+    return true;
+}
+
 /* ---- one container ---- */
 
 enum asked {
@@ -181,6 +234,8 @@ static enum asked inspect_ask(struct engine *e, struct stash *stash, const char 
     long status = reply.status;
     if (answered && status == 200)
         inspected = json_bounded(reply.body, reply.length);
+    answered = answered && service_need(e, inspected, err);
+    service_labels_add(inspected, e->services);
     bool good = inspected && container_read(stash, inspected, ret);
     json_decref(inspected);
     reply_fini(&reply);
@@ -238,9 +293,10 @@ static bool inspect(struct engine *e, const char *id, struct err *err) {
 
 /* ---- the list ---- */
 
-static bool row_take(struct engine *e, struct events *events, const json_t *row, struct err *err) {
+static bool row_take(struct engine *e, struct events *events, json_t *row, struct err *err) {
     struct listed listed;
     struct err ended;
+    service_labels_add(row, e->services);
     if (!listed_read(row, &listed) || !listed.labelled)
         return true;
     struct kept *kept = fleet_get(&e->fleet, listed.id);
@@ -288,7 +344,7 @@ static bool list(struct engine *e, struct events *events, struct err *err) {
         good =
             err_set(err, "its answer to /containers/json, of status %ld, is no list", reply.status);
     reply_fini(&reply);
-    good = good && rows_take(e, events, rows, err);
+    good = good && services_list(e, rows, err) && rows_take(e, events, rows, err);
     json_decref(rows);
     if (!good)
         return false;
@@ -313,7 +369,7 @@ static void event_take(void *user, const char *line, size_t length) {
     atomic_fetch_add(&e->events, 1);
     if (happened == HAPPENED_CONTAINER)
         dirty_add(e, id);
-    else if (happened == HAPPENED_GARBAGE)
+    else if (happened != HAPPENED_NOTHING)
         e->list_due = true;
 }
 
@@ -487,6 +543,7 @@ void engine_free(struct engine *e) {
     line_free(e->line);
     fleet_fini(&e->fleet);
     map_fini(&e->dirty);
+    services_forget(e);
     free(e);
 }
 

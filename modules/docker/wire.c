@@ -46,8 +46,8 @@ static bool name_good(const char *name) {
     return length && length <= NAME_MOST;
 }
 
-static const json_t *labels_of(const json_t *container) {
-    const json_t *inspected = json_object_get(json_object_get(container, "Config"), "Labels");
+static json_t *labels_of(const json_t *container) {
+    json_t *inspected = json_object_get(json_object_get(container, "Config"), "Labels");
     return inspected ? inspected : json_object_get(container, "Labels");
 }
 
@@ -166,6 +166,41 @@ static bool has_ours(const json_t *labels) {
     return false;
 }
 
+/* ---- services ---- */
+
+/* It becomes part of a path. */
+static bool service_id_good(const char *id) {
+    size_t length = strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz");
+    return length && !id[length] && length < ID_ROOM;
+}
+
+const char *container_service(const json_t *container) {
+    const char *id = json_text(labels_of(container), "com.docker.swarm.service.id");
+    return service_id_good(id) ? id : "";
+}
+
+static json_t *ours_of(const json_t *labels) {
+    json_t *ours = json_object(), *value;
+    const char *key;
+    json_object_foreach((json_t *)(uintptr_t)labels, key, value) {
+        if (!strncmp(key, OURS, sizeof OURS - 1))
+            json_object_set(ours, key, value);
+    }
+    return ours;
+}
+
+void service_read(const json_t *service, json_t *services) {
+    const char *id = json_text(service, "ID");
+    const json_t *labels = json_object_get(json_object_get(service, "Spec"), "Labels");
+    if (service_id_good(id))
+        json_object_set_new(services, id, ours_of(labels));
+}
+
+void service_labels_add(json_t *container, const json_t *services) {
+    json_t *labels = labels_of(container);
+    json_object_update_missing(labels, json_object_get(services, container_service(container)));
+}
+
 /* ---- whole answers ---- */
 
 bool container_read(struct stash *stash, const json_t *inspected, struct container *ret) {
@@ -197,9 +232,11 @@ bool listed_read(const json_t *row, struct listed *ret) {
     if (!id_copy(row, ret->id))
         return false;
     ret->labelled = has_ours(labels_of(row));
+    json_t *ours = ours_of(labels_of(row));
     char *networks = networks_of(row) ? json_dumps(networks_of(row), JSON_COMPACT) : NULL;
+    char *labels = json_dumps(ours, JSON_COMPACT | JSON_SORT_KEYS); /* a service's may change */
     const char *words[] = {json_text(row, "State"), health_words(json_text(row, "Status")),
-                           networks ? networks : "",
+                           networks ? networks : "", labels ? labels : "",
                            json_string_value(json_array_get(json_object_get(row, "Names"), 0))};
     ret->digest = 0;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -207,6 +244,8 @@ bool listed_read(const json_t *row, struct listed *ret) {
         ret->digest = hash_bytes(parts, sizeof parts);
     }
     free(networks);
+    free(labels);
+    json_decref(ours);
     return true;
 }
 
@@ -223,19 +262,28 @@ static bool action_matters(const char *action) {
     return !strncmp(action, "health_status", 13);
 }
 
+/* Of a network's event Docker names the container beside it, podman in its place. */
+const char *event_container(const json_t *event) {
+    const json_t *actor = json_object_get(event, "Actor");
+    const char *type = json_text(event, "Type"), *id = json_text(actor, "ID");
+    if (!strcmp(type, "container"))
+        return id;
+    if (strcmp(type, "network") != 0)
+        return "";
+    const char *beside = json_text(json_object_get(actor, "Attributes"), "container");
+    return *beside ? beside : id;
+}
+
 enum happened event_read(const char *line, size_t length, char id[ID_ROOM]) {
     json_t *event = json_bounded(line, length);
-    const json_t *actor = json_object_get(event, "Actor");
-    const char *type = json_text(event, "Type"), *which = json_text(actor, "ID");
+    const char *which = event_container(event);
     enum happened happened = json_is_object(event) ? HAPPENED_NOTHING : HAPPENED_GARBAGE;
-    if (!strcmp(type, "network"))
-        which = json_text(json_object_get(actor, "Attributes"), "container");
-    else if (strcmp(type, "container") != 0)
-        which = "";
     if (id_good(which) && action_matters(json_text(event, "Action"))) {
         memcpy(id, which, strlen(which) + 1);
         happened = HAPPENED_CONTAINER;
     }
+    if (!strcmp(json_text(event, "Type"), "service"))
+        happened = HAPPENED_SERVICE;
     json_decref(event);
     return happened;
 }

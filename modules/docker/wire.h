@@ -58,6 +58,15 @@ struct listed {
 };
 bool listed_read(const json_t *row, struct listed *ret);
 
+/* ---- services of a swarm: `labels` of a service (`deploy.labels` of a stack) are no container's, but meant for each of its ---- */
+
+/* The id of the service that a container, listed or inspected, is of; "": of none. */
+const char *container_service(const json_t *container);
+/* Notes in `services`, id -> labels kr.ingress.*, what GET /services/ID or a row of GET /services says. */
+void service_read(const json_t *service, json_t *services);
+/* Gives a container the labels of its service that it has none of its own for. */
+void service_labels_add(json_t *container, const json_t *services);
+
 /* ---- of one as listed or as inspected ---- */
 
 /* What its raw ports belong to: one for the replicas of a compose or stack service; else its name. */
@@ -69,6 +78,9 @@ size_t networks_named(const json_t *container, const char *ret[NETWORKS_MOST]);
 
 /* ---- a line of GET /events ---- */
 
-enum happened { HAPPENED_NOTHING, HAPPENED_CONTAINER, HAPPENED_GARBAGE };
+/* The container that it is about, whatever that says: an id, or no text of one; "": none. */
+const char *event_container(const json_t *event);
+
+enum happened { HAPPENED_NOTHING, HAPPENED_CONTAINER, HAPPENED_SERVICE, HAPPENED_GARBAGE };
 /* HAPPENED_CONTAINER: something that may change a route, of the container `id`. */
 enum happened event_read(const char *line, size_t length, char id[ID_ROOM]);

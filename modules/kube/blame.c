@@ -118,6 +118,16 @@ static const char *file_base(const char *file) {
     return slash ? slash + 1 : file;
 }
 
+/* The place is what kubectl shows in front, where a field would be. */
+static void elsewhere_add(struct fault *fault, const struct diag *d) {
+    char place[PATH_MAX_LENGTH] = "";
+    if (d->line)
+        snprintf(place, sizeof place, "%.480s:%u:%u", file_base(d->file), d->line, d->column);
+    else if (*d->file)
+        snprintf(place, sizeof place, "%.480s", file_base(d->file));
+    fault_cause(fault, "FieldValueInvalid", place, "%s", d->message);
+}
+
 /* In the object: its path, else a NULL node. */
 static void diag_spot(const struct diag *d, const struct blamed *about,
                       const struct yaml_node *document, struct spotted *s) {
@@ -145,11 +155,8 @@ static void each(const struct diags *diags, const struct blamed *about, enum dia
                                                          without_field(d->message, s.path)));
         else if (!warnings && s.node)
             cause_add(fault, &s, d->message);
-        else if (!warnings && d->line)
-            fault_cause(fault, "FieldValueInvalid", "", "%s:%u:%u: %s", file_base(d->file), d->line,
-                        d->column, d->message);
         else if (!warnings)
-            fault_cause(fault, "FieldValueInvalid", "", "%s", d->message);
+            elsewhere_add(fault, d);
     }
     yaml_docs_free(&docs);
     diags_fini(&again);

@@ -11,7 +11,7 @@ struct blamed { /* the object, and the file it is to stand in */
     size_t length;
 };
 
-/* Errors that lie elsewhere than in this object have no field and keep their place in the message. */
+/* Errors that lie elsewhere than in this object have their place, FILE:LINE:COLUMN, for a field. */
 void diags_blame(const struct diags *, const struct blamed *, struct fault *);
 /* Warnings as texts, for the header `Warning`. */
 void diags_warn(const struct diags *, const struct blamed *, json_t *warnings);

@@ -37,6 +37,21 @@ json_t *base64_json(const char *bytes, size_t length) {
     return value;
 }
 
+void known_fit(json_t *known) {
+    static const char *const tables[] = {"routes", "ports", "backends"};
+    json_t *row;
+    size_t i;
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+        json_array_foreach(json_object_get(known, tables[t]), i, row) {
+            const char *service = text_of(row, "service"), *slash = strchr(service, '/');
+            if (slash)
+                json_object_set_new(
+                    row, "service",
+                    json_sprintf("%.*s.%s", (int)(slash - service), service, slash + 1));
+        }
+    }
+}
+
 /* ---- the composition ---- */
 
 enum { KEY_MAX = 700 };
@@ -47,10 +62,8 @@ static const char *index_key(const char *kind, const char *name, char out[KEY_MA
 }
 
 void composition_fini(struct composition *c) {
-    for (size_t i = 0; i < c->count; i++) {
+    for (size_t i = 0; i < c->count; i++)
         json_decref(c->item[i].object);
-        free(c->item[i].file);
-    }
     free(c->item);
     map_fini(&c->index);
     *c = (struct composition){0};
@@ -116,9 +129,7 @@ static void written_add(struct making *m) {
             continue;
         json_t *copy = json_deep_copy(object);
         metadata_fill(m, kind, copy, json_integer_value(json_object_get(row, "modified")), false);
-        struct composed *c = compose_add(m, kind, copy);
-        c->file = strdup(text_of(row, "file"));
-        c->line = (unsigned)json_integer_value(json_object_get(row, "line"));
+        compose_add(m, kind, copy)->written = true;
     }
 }
 
@@ -198,15 +209,20 @@ static void own_tls_add(const struct making *m, json_t *spec) {
     json_array_insert_new(list_need(spec, "tls"), 0, own_tls(domain_of(m->known)));
 }
 
+bool is_default_ingress(const json_t *object) {
+    return !strcmp(text_of(object, "kind"), "Ingress") && !strcmp(object_name(object), "default");
+}
+
 static void ingress_enliven(const struct making *m, json_t *object) {
     const char *domain = domain_of(m->known);
-    bool is_default = !strcmp(object_name(object), "default");
+    bool is_default = is_default_ingress(object);
     json_t *spec = json_object_get(object, "spec");
     if (is_default && !json_is_object(spec)) {
         spec = json_object();
         json_object_set_new(object, "spec", spec);
     }
     if (is_default) {
+        json_object_del(json_object_get(object, "metadata"), "uid");
         own_tls_add(m, spec);
         label_rules_add(m, spec, "default");
     }
@@ -253,6 +269,36 @@ static void secrets_fold(struct making *m) {
             secret_fold(m->out->item[i].object);
 }
 
+/* ---- Pod ---- */
+
+static const char *phase_of(const json_t *status) {
+    return pod_is_ready(status) ? "Running" : "Pending";
+}
+
+/* A status is what somebody wrote; where it does not say the phase, its condition Ready does. */
+static void pods_enliven(struct making *m) {
+    for (size_t i = 0; i < m->out->count; i++) {
+        json_t *pod = m->out->item[i].object, *status = json_object_get(pod, "status");
+        if (strcmp(m->out->item[i].kind->kind, "Pod") || *text_of(status, "phase"))
+            continue;
+        if (!json_is_object(status)) {
+            status = json_object();
+            json_object_set_new(pod, "status", status);
+        }
+        json_object_set_new(status, "phase", json_string(phase_of(status)));
+    }
+}
+
+static void pod_undo(const json_t *original, json_t *object) {
+    const json_t *was = json_object_get(original, "status");
+    json_t *status = json_object_get(object, "status");
+    if (!original || *text_of(was, "phase") || strcmp(text_of(status, "phase"), phase_of(was)))
+        return;
+    json_object_del(status, "phase");
+    if (!was && !json_object_size(status))
+        json_object_del(object, "status");
+}
+
 /* ---- what is always there ---- */
 
 static void always_add(struct making *m) {
@@ -277,6 +323,7 @@ void compose(const json_t *known, const char *uid, int64_t since, struct composi
     ingresses_enliven(m);
     services_enliven(m);
     secrets_fold(m);
+    pods_enliven(m);
     endpoints_add(m);
     happenings_add(m);
 }
@@ -331,8 +378,15 @@ void compose_undo(const struct kube_kind *kind, const json_t *known, const json_
         json_object_del(object, "status");
     if (!strcmp(kind->kind, "Service"))
         service_undo(original, known, object);
-    if (!ingress || strcmp(object_name(object), "default"))
+    if (!strcmp(kind->kind, "Pod"))
+        pod_undo(original, object);
+    if (!is_default_ingress(object))
         return;
     label_rules_drop(known, spec, "default");
     own_tls_drop(known, spec);
+}
+
+void compose_redo(const json_t *known, json_t *ingress) {
+    const struct making m = {.known = known};
+    ingress_enliven(&m, ingress);
 }

@@ -11,9 +11,10 @@
 #define KUBE_MINOR "32"
 
 static json_t *verbs_of(const struct kube_kind *k) {
-    return k->written ? json_pack("[s,s,s,s,s,s,s,s]", "create", "delete", "deletecollection",
-                                  "get", "list", "patch", "update", "watch")
-                      : json_pack("[s,s,s]", "get", "list", "watch");
+    json_t *list = json_array();
+    for (const char *const *verb = kind_verbs(k); *verb; verb++)
+        json_array_append_new(list, json_string(*verb));
+    return list;
 }
 
 static json_t *short_names_of(const struct kube_kind *k) {
@@ -128,10 +129,19 @@ static json_t *version_json(void) {
 }
 
 static json_t *paths_json(void) {
-    return json_pack("{s:[s,s,s,s,s,s,s,s,s,s,s]}", "paths", "/api", "/api/v1", "/apis",
-                     "/apis/discovery.k8s.io", "/apis/discovery.k8s.io/v1",
-                     "/apis/networking.k8s.io", "/apis/networking.k8s.io/v1", "/healthz",
-                     "/openapi/v2", "/openapi/v3", "/version");
+    static const char *const others[] = {"/healthz",    "/livez",  "/openapi/v2",
+                                         "/openapi/v3", "/readyz", "/version"};
+    json_t *paths = json_pack("[s,s,s]", "/api", "/api/v1", "/apis");
+    char api_version[API_VERSION_MAX];
+    for (const struct kube_kind *k = kube_kinds; k->kind; k++) {
+        if (!*k->group || !begins_group(k))
+            continue;
+        json_array_append_new(paths, json_sprintf("/apis/%s", k->group));
+        json_array_append_new(paths, json_sprintf("/apis/%s", kind_api_version(k, api_version)));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        json_array_append_new(paths, json_string(others[i]));
+    return json_pack("{s:o}", "paths", paths);
 }
 
 static bool is_aggregated(const struct target *t, enum form form) {

@@ -394,11 +394,44 @@ static bool slices_written(const struct making *m, const char *service) {
     for (size_t i = 0; i < m->out->count; i++) {
         const struct composed *c = &m->out->item[i];
         const json_t *labels = json_object_get(json_object_get(c->object, "metadata"), "labels");
-        if (c->file && !strcmp(c->kind->kind, "EndpointSlice") &&
+        if (c->written && !strcmp(c->kind->kind, "EndpointSlice") &&
             !strcmp(text_of(labels, "kubernetes.io/service-name"), service))
             return true;
     }
     return false;
+}
+
+/* Clients look for slices, also where somebody wrote Endpoints: one for each subset, as the API server's mirrors are. */
+static json_t *mirrored(const json_t *addresses, bool ready, json_t *list) {
+    json_t *address;
+    size_t i;
+    json_array_foreach(addresses, i, address) {
+        struct spot_of_pod spot = {.ready = ready, .pod = ""};
+        snprintf(spot.ip, sizeof spot.ip, "%s", text_of(address, "ip"));
+        json_array_append_new(list, slice_endpoint(&spot));
+    }
+    return list;
+}
+
+static void mirrors_add(struct making *m, const char *service, const json_t *endpoints) {
+    json_t *subset, *port;
+    size_t i, k;
+    json_array_foreach(json_object_get(endpoints, "subsets"), i, subset) {
+        json_t *list = mirrored(json_object_get(subset, "addresses"), true, json_array()),
+               *ports = json_array();
+        mirrored(json_object_get(subset, "notReadyAddresses"), false, list);
+        bool v6 =
+            strchr(text_of(json_array_get(json_object_get(subset, "addresses"), 0), "ip"), ':');
+        json_array_foreach(json_object_get(subset, "ports"), k, port) {
+            json_array_append_new(ports, port_json(port, int_of(port, "port")));
+        }
+        compose_made(m, "discovery.k8s.io/v1", "EndpointSlice",
+                     json_pack("{s:{s:o s:{s:s s:s}} s:s s:o s:o}", "metadata", "name",
+                               json_sprintf("%s-mirror-%zu", service, i), "labels",
+                               "kubernetes.io/service-name", service,
+                               "endpointslice.kubernetes.io/managed-by", "ringress", "addressType",
+                               v6 ? "IPv6" : "IPv4", "endpoints", list, "ports", ports));
+    }
 }
 
 void endpoints_add(struct making *m) {
@@ -407,10 +440,13 @@ void endpoints_add(struct making *m) {
         if (strcmp(m->out->item[i].kind->kind, "Service"))
             continue;
         json_t *service = json_incref(m->out->item[i].object);
-        bool has_endpoints = composed_find(m->out, "Endpoints", object_name(service));
+        const json_t *endpoints = composed_find(m->out, "Endpoints", object_name(service));
+        bool has_endpoints = endpoints != NULL;
         bool has_slices = slices_written(m, object_name(service));
         json_t *subsets = has_endpoints || has_slices ? NULL : json_array();
         service_spots(m, service, !has_endpoints && !has_slices, subsets);
+        if (has_endpoints && !has_slices)
+            mirrors_add(m, object_name(service), endpoints);
         if (subsets)
             compose_made(m, "v1", "Endpoints",
                          json_pack("{s:{s:s} s:o}", "metadata", "name", object_name(service),

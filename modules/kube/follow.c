@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * follow.c - see follow.h.
- *
- *   versions   one counter for all tenants, from the milliseconds of the clock at start: it rises over restarts, and a watch that goes
- *              on from before one is told 410 and lists again
  */
 #include "modules/kube/follow.h"
 #include "core/control_host.h"
 #include "modules/kube/desk.h"
-#include "modules/kube/parts.h"
+#include "modules/kube/heavy.h"
+#include "modules/kube/renew.h"
 #include "modules/kube/server.h"
 #include "modules/kube/watch.h"
 #include <stdatomic.h>
@@ -23,11 +21,19 @@ enum {
     LIVE_PER_BEAT = 8,   /* and that many of them at a time */
     COLD_MS = 20000,     /* objects of a tenant nobody asks about are let go */
     FORGET_MS = 3600000, /* and what is left of it */
+    WARM_MOST =
+        64 << 20, /* bytes of objects of all tenants: whoever was asked about longest ago rests */
+    LOG_BYTES_MOST = 8 << 20, /* of one tenant's log: with objects so large, it is shorter */
+    LOG_ROOM_LEAST = 16,
 };
 
-static struct follow *follows;
+/* By when they were last asked for. */
+struct queue {
+    struct follow *first, *last;
+};
+static struct queue warm, resting;
+static size_t warm_bytes; /* of all of them */
 static struct map by_name;
-static uint64_t last_version;
 static _Atomic uint64_t figure_tenants, figure_objects, figure_changes;
 
 struct follow_figures follow_figures(void) {
@@ -35,90 +41,68 @@ struct follow_figures follow_figures(void) {
                                    atomic_load(&figure_changes)};
 }
 
-static uint64_t version_next(void) {
-    struct timespec t;
-    if (!last_version) {
-        clock_gettime(CLOCK_REALTIME, &t);
-        last_version = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-    }
-    return ++last_version;
-}
-
-/* ---- text ---- */
-
-static struct blob *blob_new(const json_t *object) {
-    size_t length = json_dumpb(object, NULL, 0, JSON_COMPACT);
-    struct blob *b = malloc(sizeof *b + length + 1);
-    if (!b)
-        abort();
-    b->refs = 1;
-    json_dumpb(object, b->text, length, JSON_COMPACT);
-    b->text[length] = 0;
-    return b;
-}
-
-static struct blob *blob_ref(struct blob *b) {
-    if (b)
-        b->refs++;
-    return b;
-}
-
-static void blob_unref(struct blob *b) {
-    if (b && !--b->refs)
-        free(b);
-}
-
-json_t *blob_json(const struct blob *b) {
-    return b ? json_loads(b->text, 0, NULL) : NULL;
-}
-
 json_t *follow_known(const struct follow *f) {
-    json_t *known = f->live ? json_loads(f->live, 0, NULL) : NULL;
-    json_t *objects = f->objects_text ? json_loads(f->objects_text, 0, NULL) : NULL;
-    if (!known)
-        known = json_object();
-    json_object_set_new(known, "objects", objects ? objects : json_array());
-    return known;
+    return known_json(f->live, f->objects_text);
 }
 
 /* ---- the log ---- */
 
-static void change_fini(struct change *c) {
+/* Its objects, counted whether or not something else holds them, too. */
+static size_t change_bytes(const struct change *c) {
+    return (c->before ? c->before->length : 0) + (c->after ? c->after->length : 0);
+}
+
+static void log_drop(struct follow *f) {
+    struct change *c = &f->log[f->first++ & (f->log_room - 1)];
+    f->log_from = c->version;
+    f->log_bytes -= change_bytes(c);
     blob_unref(c->before);
     blob_unref(c->after);
-    *c = (struct change){0};
 }
 
 static void log_clear(struct follow *f) {
-    for (; f->first < f->end; f->first++)
-        change_fini(&f->log[f->first % LOG_MOST]);
+    while (f->first < f->end)
+        log_drop(f);
     f->log_from = f->version;
     free(f->log);
     f->log = NULL;
+    f->log_room = 0;
 }
 
-/* Takes both references. */
+static bool log_grow(struct follow *f) {
+    size_t room = f->log_room ? f->log_room * 2 : LOG_ROOM_LEAST;
+    struct change *log = calloc(room, sizeof *log);
+    if (!log)
+        return false;
+    for (uint64_t serial = f->first; serial < f->end; serial++)
+        log[serial & (room - 1)] = *follow_log(f, serial);
+    free(f->log);
+    f->log = log;
+    f->log_room = room;
+    return true;
+}
+
+/* Takes both references. Who is not told for want of memory is told 410. */
 static void log_add(struct follow *f, const struct kube_kind *kind, struct blob *before,
                     struct blob *after, uint64_t version) {
+    const struct change c = {version, kind, before, after};
     f->version = version;
     atomic_fetch_add(&figure_changes, 1);
-    if (!f->log && !(f->log = calloc(LOG_MOST, sizeof *f->log))) {
+    if (f->end - f->first == f->log_room && !log_grow(f)) {
         blob_unref(before);
         blob_unref(after);
-        f->log_from = version;
+        log_clear(f);
         return;
     }
-    if (f->end - f->first == LOG_MOST) {
-        struct change *oldest = &f->log[f->first++ % LOG_MOST];
-        f->log_from = oldest->version;
-        change_fini(oldest);
-    }
-    f->log[f->end++ % LOG_MOST] = (struct change){version, kind, before, after};
+    f->log[f->end++ & (f->log_room - 1)] = c;
+    f->log_bytes += change_bytes(&c);
+    while (f->end - f->first > LOG_MOST || (f->log_bytes > LOG_BYTES_MOST && f->end - f->first > 1))
+        log_drop(f);
 }
 
 bool follow_log_at(const struct follow *f, uint64_t version, uint64_t *ret) {
     uint64_t low = f->first, high = f->end;
-    if (version < f->log_from || version > last_version)
+    if (version < f->log_from || version > version_last())
         return false;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
@@ -140,158 +124,147 @@ const char *follow_version(const struct follow *f, char out[RV_TEXT]) {
     return version_text(f->version, out);
 }
 
+/* ---- who was asked for when ---- */
+
+static struct queue *queue_of(const struct follow *f) {
+    return f->warm ? &warm : &resting;
+}
+
+static void queue_leave(struct queue *l, struct follow *f) {
+    *(f->previous ? &f->previous->next : &l->first) = f->next;
+    *(f->next ? &f->next->previous : &l->last) = f->previous;
+    f->next = f->previous = NULL;
+}
+
+static void queue_join(struct queue *l, struct follow *f) {
+    f->previous = l->last;
+    *(l->last ? &l->last->next : &l->first) = f;
+    l->last = f;
+}
+
+static void warm_up(struct follow *f) {
+    queue_leave(queue_of(f), f);
+    f->warm = true;
+    queue_join(&warm, f);
+}
+
 /* ---- objects ---- */
 
-static void kept_free(void *value) {
-    struct kept *k = value;
+struct kept *follow_find(const struct follow *f, const char *kind, const char *name) {
+    char key[KEY_MAX];
+    struct kept **found = kept_find(f, key_print(kind, name, key));
+    return found ? *found : NULL;
+}
+
+static void kept_free(struct kept *k) {
     blob_unref(k->object);
-    free(k->key);
-    free(k->file);
     free(k);
     atomic_fetch_sub(&figure_objects, 1);
 }
 
-static void version_set(json_t *object, uint64_t version) {
-    char text[RV_TEXT];
-    json_object_set_new(json_object_get(object, "metadata"), "resourceVersion",
-                        json_string(version_text(version, text)));
+static size_t text_length(const char *text) {
+    return text ? strlen(text) : 0;
 }
 
-static uint64_t object_hash(const json_t *object) {
-    char *text = json_dumps(object, JSON_COMPACT);
-    uint64_t hash = text ? hash_bytes(text, strlen(text)) : 0;
-    free(text);
-    return hash;
-}
-
-static struct kept *kept_new(struct follow *f, const struct composed *c, const char *key) {
-    struct kept *k = calloc(1, sizeof *k);
-    if (!k || !(k->key = strdup(key)) || !map_put(&f->objects, key, k))
-        abort();
-    k->kind = c->kind;
-    atomic_fetch_add(&figure_objects, 1);
-    return k;
-}
-
-/* An object that does not say since when it is there is as old as its file was when it was first seen. */
-static void created_keep(struct kept *k, json_t *object) {
-    json_t *metadata = json_object_get(object, "metadata");
-    if (!strcmp(k->uid, text_of(metadata, "uid"))) {
-        json_object_set_new(metadata, "creationTimestamp", json_string(k->created));
-        return;
-    }
-    snprintf(k->uid, sizeof k->uid, "%s", text_of(metadata, "uid"));
-    snprintf(k->created, sizeof k->created, "%s", text_of(metadata, "creationTimestamp"));
-}
-
-/* What is as it was keeps its version, also over a rest. */
-static void kept_renew(struct follow *f, struct kept *k, struct composed *c, bool fresh) {
-    created_keep(k, c->object);
-    uint64_t hash = object_hash(c->object);
-    bool same = !fresh && k->hash == hash;
-    struct blob *before = k->object;
-    k->seen = true;
-    free(k->file);
-    k->file = c->file;
-    c->file = NULL;
-    k->line = c->line;
-    k->hash = hash;
-    if (same && before)
-        return;
-    if (!same)
-        k->version = version_next();
-    version_set(c->object, k->version);
-    k->object = blob_new(c->object);
-    if (!same)
-        log_add(f, k->kind, before, blob_ref(k->object), k->version);
-}
-
-static int kept_order(const void *left, const void *right) {
-    const struct kept *a = *(struct kept *const *)left, *b = *(struct kept *const *)right;
-    return strcmp(a->key, b->key);
-}
-
-static void list_renew(struct follow *f) {
-    free(f->list);
-    f->list = calloc(f->objects.count + 1, sizeof *f->list);
-    f->count = 0;
-    if (!f->list)
-        abort();
-    for (size_t i = 0; i < f->objects.room; i++)
-        if (f->objects.slot[i].key)
-            f->list[f->count++] = f->objects.slot[i].value;
-    if (f->count)
-        qsort(f->list, f->count, sizeof *f->list, kept_order);
-}
-
-static struct blob *gone_object(const struct kept *k, uint64_t version) {
-    json_t *object = blob_json(k->object);
-    version_set(object, version);
-    struct blob *b = blob_new(object);
-    json_decref(object);
-    return b;
-}
-
-static void gone_drop(struct follow *f) {
-    for (size_t i = 0; i < f->count; i++) {
-        struct kept *k = f->list[i];
-        if (k->seen)
-            continue;
-        uint64_t version = version_next();
-        if (k->object)
-            log_add(f, k->kind, gone_object(k, version), NULL, version);
-        map_remove(&f->objects, k->key);
-        kept_free(k);
-    }
-}
-
-struct kept *follow_find(const struct follow *f, const char *kind, const char *name) {
-    char key[700];
-    snprintf(key, sizeof key, "%.60s/%.600s", kind, name);
-    return map_get(&f->objects, key);
-}
-
-static void objects_renew(struct follow *f) {
-    struct composition now;
-    bool first = !f->version;
-    if (first) { /* a watch may go on from here */
-        f->version = version_next();
-        f->log_from = f->version;
-    }
-    json_t *known = follow_known(f);
-    compose(known, f->uid, f->since, &now);
-    json_decref(known);
+static size_t follow_bytes(const struct follow *f) {
+    size_t sum = f->log_bytes + f->log_room * sizeof *f->log;
     for (size_t i = 0; i < f->count; i++)
-        f->list[i]->seen = false;
-    for (size_t i = 0; i < now.count; i++) {
-        struct composed *c = &now.item[i];
-        char key[700];
-        snprintf(key, sizeof key, "%.60s/%.600s", c->kind->kind, object_name(c->object));
-        struct kept *k = map_get(&f->objects, key);
-        kept_renew(f, k ? k : kept_new(f, c, key), c, !k);
+        sum += f->list[i]->object ? sizeof(struct blob) + f->list[i]->object->length + 1 : 0;
+    return sum + text_length(f->live) + text_length(f->objects_text);
+}
+
+static void bytes_count(struct follow *f) {
+    size_t now = f->warm ? follow_bytes(f) : 0;
+    warm_bytes += now - f->bytes;
+    f->bytes = now;
+}
+
+/* `told`: the log goes on, and says what it was. */
+static void renewed_take(struct follow *f, struct renewed *now, bool told) {
+    struct kept *k = now->of;
+    struct blob *before = k->object;
+    atomic_fetch_add(&figure_objects, now->is_new);
+    now->is_new = false; /* it is the tenant's now */
+    k->hash = now->hash;
+    k->version = now->version;
+    k->uid = now->uid;
+    k->written = now->written;
+    memcpy(k->created, now->created, sizeof k->created);
+    if (!now->object)
+        return;
+    k->object = now->object;
+    now->object = NULL;
+    if (now->changed && told)
+        log_add(f, k->kind, before, blob_ref(k->object), k->version);
+    else
+        blob_unref(before);
+}
+
+static void gone_take(struct follow *f, struct gone *g, bool told) {
+    if (told && g->object) {
+        log_add(f, g->of->kind, g->object, NULL, g->version);
+        g->object = NULL;
     }
-    gone_drop(f);
-    if (first) /* nobody can have missed how it began */
-        log_clear(f);
-    list_renew(f);
-    f->warm = true;
-    composition_fini(&now);
+    kept_free(g->of);
+}
+
+static void objects_take(struct follow *f, struct renewal *r) {
+    struct kept **list = calloc(r->count + 1, sizeof *list);
+    bool told = f->warm, changed = r->gone_count;
+    if (!list)
+        abort();
+    for (size_t i = 0; i < r->count; i++) {
+        changed |= r->item[i].changed;
+        renewed_take(f, &r->item[i], told);
+        list[i] = r->item[i].of;
+    }
+    for (size_t i = 0; i < r->gone_count; i++)
+        gone_take(f, &r->gone[i], told);
+    free(f->list);
+    f->list = list;
+    f->count = r->count;
+    if (told || !changed)
+        return;
+    f->version =
+        version_next(); /* what came before a rest is not known: from here on a watch may go on */
+    log_clear(f);
+}
+
+static void text_take(char **to, char **from) {
+    free(*to);
+    *to = *from;
+    *from = NULL;
+}
+
+static void renewal_take(struct follow *f, struct renewal *r) {
+    if (!r->read)
+        return;
+    f->there = r->there;
+    snprintf(f->uid, sizeof f->uid, "%s", r->uid);
+    text_take(&f->live, &r->live);
+    f->live_hash = r->live_hash;
+    if (r->fetched_objects)
+        text_take(&f->objects_text, &r->fetched_objects);
+    f->objects_hash = r->objects_hash;
+    if (!r->news)
+        return;
+    objects_take(f, r);
+    warm_up(f);
 }
 
 /* ---- fetching ---- */
 
 struct fetch {
     struct job job;
-    char name[64], uid[64];
-    bool with_objects, there;
+    char name[64];
+    bool with_objects;
     int64_t took_ms;
-    char *live, *objects;
+    struct renewal renewal;
 };
 
 static void fetch_free(struct job *j) {
     struct fetch *f = (struct fetch *)j;
-    free(f->live);
-    free(f->objects);
+    renewal_fini(&f->renewal);
     free(f);
 }
 
@@ -317,10 +290,18 @@ static char *live_text(const char *tenant) {
 static void fetch_run(struct job *j) {
     struct fetch *f = (struct fetch *)j;
     int64_t begun = server_now_ms();
-    f->live = live_text(f->name);
+    f->renewal.fetched_live = live_text(f->name);
     if (f->with_objects)
-        f->objects = control_get("objects", f->name);
+        f->renewal.fetched_objects = control_get("objects", f->name);
     f->took_ms = server_now_ms() - begun;
+}
+
+/* This thread, or of a large tenant the one for what is heavy. */
+static void renew_run(struct job *j) {
+    struct fetch *f = (struct fetch *)j;
+    int64_t begun = server_now_ms();
+    renewal_make(&f->renewal);
+    f->took_ms += server_now_ms() - begun;
 }
 
 static void askers_tell(struct asker *list, struct follow *f) {
@@ -333,80 +314,44 @@ static void askers_tell(struct asker *list, struct follow *f) {
 
 static void fetch_begin(struct follow *f);
 
-/* Connections and bytes count on with each request: they are no reason to look at the objects again. */
-static void live_prune(json_t *live) {
-    static const char *const kinds[] = {"tenants", "ports", "backends"};
-    static const char *const kept[] = {"tenant",  "uid",    "domain",     "state",        "error",
-                                       "service", "port",   "pod",        "address",      "reason",
-                                       "until",   "object", "publicPort", "containerPort"};
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        json_t *rows = json_object_get(live, kinds[i]), *row;
-        size_t r;
-        json_array_foreach(rows, r, row) {
-            json_t *small = json_object();
-            for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
-                if (json_object_get(row, kept[k]))
-                    json_object_set(small, kept[k], json_object_get(row, kept[k]));
-            json_array_set_new(rows, r, small);
-        }
-    }
-}
+static void warm_bound(const struct follow *but);
 
-static void tenant_renew(struct follow *f, const json_t *live) {
-    const json_t *row = json_array_get(json_object_get(live, "tenants"), 0);
-    f->there = row != NULL;
-    snprintf(f->uid, sizeof f->uid, "%s", text_of(row, "uid"));
-}
-
-static uint64_t text_hash(const char *text) {
-    return text ? hash_bytes(text, strlen(text)) : 0;
-}
-
-/* True: something is not as it was. */
-static bool known_renew(struct follow *f, struct fetch *fetch) {
-    json_t *live = fetch->live ? json_loads(fetch->live, 0, NULL) : NULL;
-    if (!live)
-        return false;
-    tenant_renew(f, live);
-    live_prune(live);
-    char *pruned = json_dumps(live, JSON_COMPACT);
-    json_decref(live);
-    uint64_t live_hash = text_hash(pruned);
-    bool same = f->warm && live_hash == f->live_hash;
-    free(f->live);
-    f->live = pruned;
-    f->live_hash = live_hash;
-    if (!fetch->objects)
-        return !same;
-    uint64_t objects_hash = text_hash(fetch->objects);
-    same &= objects_hash == f->objects_hash;
-    free(f->objects_text);
-    f->objects_text = fetch->objects;
-    fetch->objects = NULL;
-    f->objects_hash = objects_hash;
-    return !same;
-}
-
-static void fetch_done(struct job *j) {
+static void renew_done(struct job *j) {
     struct fetch *fetch = (struct fetch *)j;
     struct follow *f = map_get(&by_name, fetch->name);
-    if (f) {
-        bool news = known_renew(f, fetch);
-        int64_t begun = server_now_ms();
-        f->fetching = false;
-        if (news)
-            objects_renew(f);
-        f->fetched_ms = server_now_ms();
-        f->fresh_ms = FOLLOW_FRESH_MS + (fetch->took_ms + f->fetched_ms - begun) * FRESH_FACTOR;
-        struct asker *ready = f->waiting;
-        f->waiting = f->later;
-        f->later = NULL;
-        if (f->waiting || f->touched)
-            fetch_begin(f);
-        askers_tell(ready, f->there ? f : NULL);
-        watches_pump(f);
-    }
+    int64_t begun = server_now_ms();
+    renewal_take(f, &fetch->renewal);
+    bytes_count(f);
+    warm_bound(f);
+    f->fetching = false;
+    f->fetched_ms = server_now_ms();
+    f->took_ms = fetch->took_ms + f->fetched_ms - begun;
+    f->fresh_ms = FOLLOW_FRESH_MS + f->took_ms * FRESH_FACTOR;
+    struct asker *ready = f->waiting;
+    f->waiting = f->later;
+    f->later = NULL;
+    if (f->waiting || f->touched)
+        fetch_begin(f);
+    askers_tell(ready, f->there ? f : NULL);
+    watches_pump(f);
     fetch_free(j);
+}
+
+/* Nobody lets go of a tenant that is looked at: it is there, as it was. */
+static void fetch_done(struct job *j) {
+    struct fetch *fetch = (struct fetch *)j;
+    struct renewal *r = &fetch->renewal;
+    r->of = map_get(&by_name, fetch->name);
+    j->run = renew_run;
+    j->done = renew_done;
+    if (text_length(r->fetched_live) +
+            text_length(r->fetched_objects ? r->fetched_objects : r->of->objects_text) >=
+        HEAVY_BYTES) {
+        heavy_run(j);
+        return;
+    }
+    renew_run(j);
+    renew_done(j);
 }
 
 static void fetch_begin(struct follow *f) {
@@ -438,21 +383,31 @@ static struct follow *follow_new(const char *tenant) {
         free(f);
         return NULL;
     }
-    f->next = follows;
-    follows = f;
+    queue_join(&resting, f);
     atomic_fetch_add(&figure_tenants, 1);
     return f;
 }
 
 static void follow_free(struct follow *f) {
+    queue_leave(queue_of(f), f);
     desk_unfollow(f->name);
+    f->warm = false;
+    bytes_count(f);
     log_clear(f);
-    map_clear(&f->objects, kept_free);
+    for (size_t i = 0; i < f->count; i++)
+        kept_free(f->list[i]);
     free(f->list);
     free(f->live);
     free(f->objects_text);
     free(f);
     atomic_fetch_sub(&figure_tenants, 1);
+}
+
+/* It is the last of its queue to go. */
+static void follow_use(struct follow *f) {
+    f->used_ms = server_now_ms();
+    queue_leave(queue_of(f), f);
+    queue_join(queue_of(f), f);
 }
 
 void follow_ask(const char *tenant, struct asker *a, bool anew) {
@@ -462,7 +417,7 @@ void follow_ask(const char *tenant, struct asker *a, bool anew) {
         a->ready(a, NULL);
         return;
     }
-    f->used_ms = now;
+    follow_use(f);
     a->follow = NULL;
     if (!anew && f->warm && f->there && !f->touched && !f->fetching &&
         now - f->fetched_ms < f->fresh_ms) {
@@ -492,6 +447,12 @@ void follow_forget(struct asker *a) {
     a->follow = NULL;
 }
 
+void follow_heavy(const char *tenant, int more) {
+    struct follow *f = map_get(&by_name, tenant);
+    if (f)
+        f->heavy_lists += (unsigned)more;
+}
+
 void follow_touched(const char *tenant) {
     struct follow *f = map_get(&by_name, tenant);
     if (!f)
@@ -503,6 +464,10 @@ void follow_touched(const char *tenant) {
 
 /* ---- time ---- */
 
+static bool is_used(const struct follow *f) {
+    return f->watches || f->fetching || f->waiting || f->heavy_lists;
+}
+
 static void follow_rest(struct follow *f) {
     for (size_t i = 0; i < f->count; i++) {
         blob_unref(f->list[i]->object);
@@ -511,41 +476,48 @@ static void follow_rest(struct follow *f) {
     free(f->live);
     free(f->objects_text);
     f->live = f->objects_text = NULL;
-    f->warm = false;
     log_clear(f);
+    queue_leave(&warm, f);
+    f->warm = false;
+    queue_join(&resting, f);
+    bytes_count(f);
 }
 
-/* False: nothing of it is left. */
-static bool follow_age(struct follow *f, int64_t now) {
-    bool used = f->watches || f->fetching || f->waiting;
-    if (used || now - f->used_ms < COLD_MS)
-        return true;
-    if (f->warm)
-        follow_rest(f);
-    return now - f->used_ms < FORGET_MS;
+/* Who is asked about again is composed again: that costs a millisecond, and what all of them keep is bounded. */
+static void warm_bound(const struct follow *but) {
+    for (struct follow *f = warm.first, *next; f && warm_bytes > WARM_MOST; f = next) {
+        next = f->next;
+        if (f != but && !is_used(f))
+            follow_rest(f);
+    }
 }
 
 void follow_beat(void) {
     int64_t now = server_now_ms();
     int looks = LIVE_PER_BEAT;
-    for (struct follow **at = &follows, *f; (f = *at);) {
+    for (struct follow *f = warm.first, *next; f; f = next) {
+        next = f->next;
         if (f->watches && !f->fetching && now - f->fetched_ms >= LIVE_MS && looks-- > 0)
             fetch_begin(f);
-        if (follow_age(f, now)) {
-            at = &f->next;
+        else if (!is_used(f) && now - f->used_ms >= COLD_MS)
+            follow_rest(f);
+    }
+    for (struct follow *f = resting.first, *next; f && now - f->used_ms >= FORGET_MS; f = next) {
+        next = f->next;
+        if (is_used(f))
             continue;
-        }
-        *at = f->next;
         map_remove(&by_name, f->name);
         follow_free(f);
     }
 }
 
+static void queue_free(struct queue *l) {
+    while (l->first)
+        follow_free(l->first);
+}
+
 void follow_fini(void) {
-    while (follows) {
-        struct follow *f = follows;
-        follows = f->next;
-        follow_free(f);
-    }
+    queue_free(&warm);
+    queue_free(&resting);
     map_fini(&by_name);
 }

@@ -2,6 +2,7 @@
  * happenings.c - see happenings.h. An event about a pod or a compose service is told once more for each Ingress that it concerns.
  */
 #include "modules/kube/happenings.h"
+#include "modules/kube/containers.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +19,9 @@ static json_t *object_reference(const struct making *m, const struct happening *
         json_pack("{s:s s:s s:s}", "kind", h->kind, "name", h->name, "namespace", "default");
     json_object_set_new(reference, "apiVersion",
                         json_string(object ? text_of(object, "apiVersion") : "v1"));
-    if (object)
-        json_object_set_new(reference, "uid",
-                            json_string(text_of(json_object_get(object, "metadata"), "uid")));
+    json_t *uid = json_object_get(json_object_get(object, "metadata"), "uid");
+    if (uid)
+        json_object_set(reference, "uid", uid);
     return reference;
 }
 
@@ -77,6 +78,16 @@ static void told_of_ingresses(struct making *m, const char *object, struct happe
     }
 }
 
+/* What is said of the tenant itself is about a broken file of its: where that lies is the operator's business. */
+static const char *message_of(const json_t *row) {
+    const char *message = text_of(row, "message");
+    bool placed = !strcmp(text_of(row, "object"), "Tenant") && *message == '/';
+    size_t n = placed ? strcspn(message, ":") : 0;
+    while (n && message[n - 1] != '/')
+        n--;
+    return message + n;
+}
+
 static void told_add(struct making *m) {
     json_t *row;
     size_t i;
@@ -87,7 +98,7 @@ static void told_add(struct making *m) {
         const struct happening h = {.kind = kind,
                                     .name = name,
                                     .reason = text_of(row, "reason"),
-                                    .message = text_of(row, "message"),
+                                    .message = message_of(row),
                                     .type = text_of(row, "type"),
                                     .since = json_object_get(row, "since"),
                                     .last = json_object_get(row, "last"),
@@ -128,7 +139,49 @@ static void ejected_add(struct making *m) {
     }
 }
 
+/* A label's raw port that was not given is an event of its container or compose service: it is one of the Service it made, too. */
+static void refused_add(struct making *m) {
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(m->known, "ports"), i, row) {
+        const char *service = text_of(row, "service");
+        const json_t *object = composed_find(m->out, "Service", service);
+        if (strcmp(text_of(row, "state"), "refused") || !object || !is_of_labels(object))
+            continue;
+        json_t *message = json_sprintf("no raw port for %" JSON_INTEGER_FORMAT ": %s",
+                                       int_of(row, "containerPort"), text_of(row, "reason"));
+        const struct happening h = {.kind = "Service",
+                                    .name = service,
+                                    .reason = "PortRefused",
+                                    .message = message ? json_string_value(message) : "",
+                                    .type = "Warning"};
+        happening_add(m, &h);
+        json_decref(message);
+    }
+}
+
+/* A rule whose Service, or port of it, is not there, or has no pod: an event of the Service, and of the Ingress that is asked about. */
+static void unavailable_add(struct making *m) {
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(m->known, "routes"), i, row) {
+        if (strcmp(text_of(row, "state"), "unavailable"))
+            continue;
+        json_t *message = json_sprintf("%s%s: %s", text_of(row, "host"), text_of(row, "path"),
+                                       text_of(row, "reason"));
+        const struct happening h = {.kind = "Ingress",
+                                    .name = text_of(row, "ingress"),
+                                    .reason = "NoEndpoints",
+                                    .message = message ? json_string_value(message) : "",
+                                    .type = "Warning"};
+        happening_add(m, &h);
+        json_decref(message);
+    }
+}
+
 void happenings_add(struct making *m) {
     told_add(m);
+    unavailable_add(m);
+    refused_add(m);
     ejected_add(m);
 }

@@ -62,6 +62,7 @@ static void value_choose(struct http *h) {
             h->value_room = wanted[i].room;
         }
     r->expects_continue |= !strcmp(h->field, "expect");
+    r->impersonates |= !strncmp(h->field, "impersonate-", strlen("impersonate-"));
 }
 
 static int on_field_complete(llhttp_t *parser) {
@@ -99,8 +100,9 @@ static int on_headers_complete(llhttp_t *parser) {
     struct http *h = http_of(parser);
     h->request.method = llhttp_method_name((llhttp_method_t)parser->method);
     h->head_done = true;
-    if (parser->upgrade || parser->http_major != 1)
+    if (parser->method == HTTP_CONNECT || parser->http_major != 1)
         return stop(h, GOT_BAD);
+    parser->upgrade = 0; /* to whatever it is: RFC 9110 section 7.8 lets a server go on as it is */
     if ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > h->body_most)
         return stop(h, GOT_TOO_LARGE);
     h->answer = GOT_HEAD;

@@ -17,6 +17,7 @@ struct http_request {
     size_t body_length;
     bool keep_alive;
     bool expects_continue;
+    bool impersonates; /* asks to be taken for somebody else */
 };
 
 enum http_answer {

@@ -6,19 +6,25 @@
 #include <string.h>
 
 const struct kube_kind kube_kinds[] = {
-    {"", "v1", "ConfigMap", "configmaps", "configmap", "cm", true, true},
-    {"", "v1", "Endpoints", "endpoints", "endpoints", "ep", true, true},
-    {"", "v1", "Event", "events", "event", "ev", true, false},
-    {"", "v1", "Image", "images", "image", "img", true, true},
-    {"", "v1", "Namespace", "namespaces", "namespace", "ns", false, false},
-    {"", "v1", "Pod", "pods", "pod", "po", true, true},
-    {"", "v1", "Secret", "secrets", "secret", NULL, true, true},
-    {"", "v1", "Service", "services", "service", "svc", true, true},
+    {"", "v1", "ConfigMap", "configmaps", "configmap", "cm", true, KIND_WRITTEN},
+    {"", "v1", "Endpoints", "endpoints", "endpoints", "ep", true, KIND_WRITTEN},
+    {"", "v1", "Event", "events", "event", "ev", true, KIND_TOLD},
+    {"", "v1", "Image", "images", "image", "img", true, KIND_WRITTEN},
+    {"", "v1", "Namespace", "namespaces", "namespace", "ns", false, KIND_TOLD},
+    {"", "v1", "Pod", "pods", "pod", "po", true, KIND_WRITTEN},
+    {"", "v1", "Secret", "secrets", "secret", NULL, true, KIND_WRITTEN},
+    {"", "v1", "Service", "services", "service", "svc", true, KIND_WRITTEN},
+    {"authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview",
+     NULL, false, KIND_ASKED},
+    {"authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
+     "selfsubjectaccessreview", NULL, false, KIND_ASKED},
+    {"authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews",
+     "selfsubjectrulesreview", NULL, false, KIND_ASKED},
     {"discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice", NULL, true,
-     true},
+     KIND_WRITTEN},
     {"networking.k8s.io", "v1", "IngressClass", "ingressclasses", "ingressclass", NULL, false,
-     false},
-    {"networking.k8s.io", "v1", "Ingress", "ingresses", "ingress", "ing", true, true},
+     KIND_TOLD},
+    {"networking.k8s.io", "v1", "Ingress", "ingresses", "ingress", "ing", true, KIND_WRITTEN},
     {.kind = NULL},
 };
 
@@ -36,6 +42,14 @@ const struct kube_kind *kind_of_object(const char *api_version, const char *kind
         if (!strcmp(k->kind, kind) && !strcmp(kind_api_version(k, own), api_version))
             return k;
     return NULL;
+}
+
+const char *const *kind_verbs(const struct kube_kind *k) {
+    static const char *const of_written[] = {
+        "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch", NULL};
+    static const char *const of_told[] = {"get", "list", "watch", NULL};
+    static const char *const of_asked[] = {"create", NULL};
+    return k->nature == KIND_ASKED ? of_asked : k->nature == KIND_WRITTEN ? of_written : of_told;
 }
 
 const char *kind_api_version(const struct kube_kind *k, char out[API_VERSION_MAX]) {

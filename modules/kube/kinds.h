@@ -5,14 +5,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum kind_nature {
+    KIND_TOLD,    /* what the edge says of itself */
+    KIND_WRITTEN, /* by the tenant: it lives in a file of conf.d */
+    KIND_ASKED,   /* a question about the token: answered at once, and kept nowhere */
+};
 struct kube_kind {
     const char *group; /* "": the core group */
     const char *version;
     const char *kind, *plural, *singular;
     const char *short_name; /* or NULL */
     bool namespaced;
-    bool
-        written; /* by the tenant: it lives in a file of conf.d. Else it is what the edge says of itself */
+    enum kind_nature nature;
 };
 extern const struct kube_kind
     kube_kinds[]; /* ends with a row without kind; a group's rows stand together */
@@ -21,6 +25,8 @@ const struct kube_kind *kind_of_resource(const char *group, const char *version,
                                          const char *plural);
 /* By what stands in an object; NULL: none of ours. */
 const struct kube_kind *kind_of_object(const char *api_version, const char *kind);
+/* What can be done with it, as discovery calls it; ends with NULL. */
+const char *const *kind_verbs(const struct kube_kind *);
 /* "v1", "networking.k8s.io/v1". Returns `out`. */
 enum { API_VERSION_MAX = 80, RESOURCE_NAME_MAX = 128 };
 const char *kind_api_version(const struct kube_kind *, char out[API_VERSION_MAX]);

@@ -58,6 +58,9 @@ static const struct {
     {"Pod", "", "Where something runs. There is no kubelet: its status is what was written."},
     {"PodStatus", "podIP", "Where it is reached; it must lie within the tenant's network."},
     {"PodStatus", "conditions", "Ready says whether it is given requests."},
+    {"SelfSubjectAccessReview", "", "May this token do that?"},
+    {"SelfSubjectRulesReview", "", "What may this token do?"},
+    {"SelfSubjectReview", "", "Whose token is this?"},
     {"Image", "", "A short name for an image; kept, and not acted on."},
     {"Secret", "", "A certificate with its key (kubernetes.io/tls), or an authority's."},
     {"ObjectMeta", "name", "Must be unique within its kind."},
@@ -188,16 +191,22 @@ static void paths_add(json_t *paths, const struct kube_kind *k) {
     json_t *all = json_sprintf("/%s/%s/%s%s", *k->group ? "apis" : "api", api_version,
                                k->namespaced ? "namespaces/{namespace}/" : "", k->plural);
     json_t *one = json_sprintf("%s/{name}", json_string_value(all));
-    json_t *of_one = json_pack("{s:o}", "get", operation(k, "get"));
-    json_t *of_all = json_pack("{s:o}", "get", operation(k, "list"));
-    if (k->written) {
+    json_t *of_one = json_object(), *of_all = json_object();
+    if (k->nature != KIND_ASKED) {
+        json_object_set_new(of_one, "get", operation(k, "get"));
+        json_object_set_new(of_all, "get", operation(k, "list"));
+    }
+    if (k->nature == KIND_ASKED || k->nature == KIND_WRITTEN)
         json_object_set_new(of_all, "post", operation(k, "post"));
+    if (k->nature == KIND_WRITTEN) {
         json_object_set_new(of_one, "patch", operation(k, "patch"));
         json_object_set_new(of_one, "put", operation(k, "put"));
         json_object_set_new(of_one, "delete", operation(k, "delete"));
     }
     json_object_set_new(paths, json_string_value(all), of_all);
-    json_object_set_new(paths, json_string_value(one), of_one);
+    if (json_object_size(of_one))
+        json_object_set(paths, json_string_value(one), of_one);
+    json_decref(of_one);
     json_decref(all);
     json_decref(one);
 }
@@ -213,11 +222,19 @@ static void kind_add(json_t *paths, json_t *schemas, const struct kube_kind *k) 
     json_object_set_new(schema, "x-kubernetes-group-version-kind", json_pack("[o]", gvk_json(k)));
 }
 
-char *openapi_v2(size_t *ret_length) {
+static char *document_text(json_t *document, size_t *ret_length) {
+    char *text = json_dumps(document, JSON_COMPACT);
+    json_decref(document);
+    *ret_length = text ? strlen(text) : 0;
+    return text;
+}
+
+char *openapi_v2(bool as_json, size_t *ret_length) {
     json_t *paths = json_object(), *schemas = json_object();
     for (const struct kube_kind *k = kube_kinds; k->kind; k++)
         kind_add(paths, schemas, k);
-    char *text = openapi_v2_encode(paths, schemas, ret_length);
+    char *text = as_json ? document_text(openapi_v2_json(paths, schemas), ret_length)
+                         : openapi_v2_encode(paths, schemas, ret_length);
     json_decref(paths);
     json_decref(schemas);
     return text;

@@ -231,3 +231,62 @@ char *openapi_v2_encode(json_t *paths, json_t *schemas, size_t *ret_length) {
     *ret_length = document.length;
     return document.text;
 }
+
+/* ---- the same as JSON ---- */
+
+static json_t *schema_json(const json_t *schema);
+
+static json_t *schemas_json(const json_t *schemas) {
+    json_t *all = json_object(), *schema;
+    const char *name;
+    json_object_foreach((json_t *)schemas, name, schema) {
+        json_object_set_new(all, name, schema_json(schema));
+    }
+    return all;
+}
+
+static json_t *schema_json(const json_t *schema) {
+    json_t *out = json_object(), *value;
+    const char *key,
+        *reference = text_of(json_array_get(json_object_get(schema, "allOf"), 0), "$ref");
+    json_object_foreach((json_t *)schema, key, value) {
+        if (!strcmp(key, "properties"))
+            json_object_set_new(out, key, schemas_json(value));
+        else if (!strcmp(key, "items") || !strcmp(key, "additionalProperties"))
+            json_object_set_new(out, key, schema_json(value));
+        else if (!strcmp(key, "oneOf")) /* a number or a name */
+            json_object_set_new(out, "type", json_string("string"));
+        else if (strcmp(key, "allOf") != 0)
+            json_object_set(out, key, value);
+    }
+    if (*reference)
+        json_object_set_new(out, "$ref", json_sprintf("#/definitions%s", strrchr(reference, '/')));
+    return out;
+}
+
+static json_t *operation_json(const json_t *operation) {
+    json_t *out = json_copy((json_t *)operation), *parameters = json_array(), *parameter;
+    size_t i;
+    json_array_foreach(json_object_get(operation, "parameters"), i, parameter) {
+        json_array_append_new(parameters,
+                              json_pack("{s:s s:s s:s}", "name", text_of(parameter, "name"), "in",
+                                        "query", "type", "string"));
+    }
+    json_object_set_new(out, "parameters", parameters);
+    json_object_set_new(out, "responses", json_pack("{s:{s:s}}", "200", "description", "OK"));
+    return out;
+}
+
+json_t *openapi_v2_json(const json_t *paths, const json_t *schemas) {
+    json_t *all = json_object(), *item, *operation;
+    const char *path, *action;
+    json_object_foreach((json_t *)paths, path, item) {
+        json_t *out = json_object();
+        json_object_foreach(item, action, operation) {
+            json_object_set_new(out, action, operation_json(operation));
+        }
+        json_object_set_new(all, path, out);
+    }
+    return json_pack("{s:s s:{s:s s:s} s:o s:o}", "swagger", "2.0", "info", "title", "ringress",
+                     "version", "v1", "paths", all, "definitions", schemas_json(schemas));
+}

@@ -26,6 +26,11 @@ static const struct proto_kind {
     {"v1", "Service", &kube__service__descriptor},
     {"v1", "Secret", &kube__secret__descriptor},
     {"v1", "ConfigMap", &kube__config_map__descriptor},
+    {"authentication.k8s.io/v1", "SelfSubjectReview", &kube__self_subject_review__descriptor},
+    {"authorization.k8s.io/v1", "SelfSubjectAccessReview",
+     &kube__self_subject_access_review__descriptor},
+    {"authorization.k8s.io/v1", "SelfSubjectRulesReview",
+     &kube__self_subject_rules_review__descriptor},
     {NULL, "DeleteOptions", &kube__delete_options__descriptor},
 };
 

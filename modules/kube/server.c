@@ -8,6 +8,7 @@
 #include "core/map.h"
 #include "core/module.h"
 #include "modules/kube/outgoing.h"
+#include "modules/kube/status.h"
 #include "modules/kube/wire.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -31,14 +32,24 @@ enum {
     HEAD_MS = 10000, /* from the first byte, handshake included, to a whole head */
     BODY_MS = 30000,
     IDLE_MS = 120000,
-    STUCK_MS = 30000,     /* without progress while there is something to write */
+    STUCK_MS = 30000, /* without progress while there is something to write */
+    LINGER_MS =
+        2000, /* for what a refused client still sends: a reset would take its answer along */
     STRANGERS_MOST = 256, /* that have not shown a token yet: the oldest goes */
     STEPS = 32,           /* of one client, a request each, before others are looked at */
     HELD_MOST =
         32 << 20, /* of one tenant: bodies, and what is on its way out, but for one answer */
 };
 
-enum phase { PHASE_HANDSHAKE, PHASE_READ, PHASE_ANSWER, PHASE_STREAM, PHASE_LAST /* then close */ };
+enum phase {
+    PHASE_HANDSHAKE,
+    PHASE_READ,
+    PHASE_ANSWER,
+    PHASE_STREAM,
+    PHASE_LAST,   /* then close */
+    PHASE_REFUSE, /* then linger, as not all of the request was read */
+    PHASE_LINGER,
+};
 
 struct crowd { /* a tenant's clients */
     int64_t connections;
@@ -57,6 +68,7 @@ struct client {
     struct outgoing out;
     size_t held;      /* as its crowd has it */
     int64_t until_ms; /* 0: no limit */
+    int64_t asked_us; /* when its request was here, if that is to read; 0: none is under way */
     struct client *next_ready;
     bool keep_alive, wants_write, dead;
     bool ready;          /* in the list of those to be run */
@@ -80,13 +92,17 @@ static struct {
     int64_t accept_again_ms; /* 0: listening */
     pthread_mutex_t lock;    /* over `paper` */
     struct paper paper;      /* to be used from now on; .chain NULL: none */
-    _Atomic uint64_t accepted, requests, refused, connections;
+    _Atomic uint64_t accepted, requests, refused, connections, answer_max_us;
 } server = {.epoll = -1, .wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
-int64_t server_now_ms(void) {
+static int64_t now_us(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t server_now_ms(void) {
+    return now_us() / 1000;
 }
 
 /* ---- clients ---- */
@@ -262,21 +278,31 @@ static void head_append(struct client *c, int code, const char *type, const char
     free(head);
 }
 
+/* This thread alone writes it; whoever looks takes it away. */
+static void answer_time(struct client *c) {
+    uint64_t took = c->asked_us ? (uint64_t)(now_us() - c->asked_us) : 0;
+    c->asked_us = 0;
+    if (took > atomic_load_explicit(&server.answer_max_us, memory_order_relaxed))
+        atomic_store_explicit(&server.answer_max_us, took, memory_order_relaxed);
+}
+
 void client_reply(struct client *c, const struct reply *r) {
     char framing[64];
     bool head_only = !strcmp(c->http.request.method, "HEAD");
+    answer_time(c);
     snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", r->length);
     head_append(c, r->code, r->type, r->headers, framing);
     if (!c->dead && r->length && !head_only)
         out_append(c, r->body, r->length);
     free(r->body);
-    c->phase = c->keep_alive ? PHASE_READ : PHASE_LAST;
+    c->phase = c->keep_alive ? PHASE_READ : c->phase == PHASE_READ ? PHASE_REFUSE : PHASE_LAST;
     http_next(&c->http);
     held_count(c);
     out_begun(c);
 }
 
 void client_stream(struct client *c, const char *type) {
+    answer_time(c);
     head_append(c, 200, type, NULL, "Transfer-Encoding: chunked\r\n");
     c->phase = PHASE_STREAM;
     out_begun(c);
@@ -321,11 +347,13 @@ static bool out_write(struct client *c) {
 
 /* ---- reading ---- */
 
-static void refuse(struct client *c, int code, const char *text) {
+static void refuse(struct client *c, int code, const char *reason, const char *why) {
+    json_t *status = status_failure(code, reason, NULL, NULL, "%s", why);
+    char *text = json_dumps(status, JSON_COMPACT);
     c->keep_alive = false;
     atomic_fetch_add_explicit(&server.refused, 1, memory_order_relaxed);
-    client_reply(
-        c, &(struct reply){code, "text/plain; charset=utf-8", NULL, strdup(text), strlen(text)});
+    client_reply(c, &(struct reply){code, "application/json", NULL, text, text ? strlen(text) : 0});
+    json_decref(status);
 }
 
 static void head_judge(struct client *c) {
@@ -342,6 +370,8 @@ static void request_hand(struct client *c) {
     c->phase = PHASE_ANSWER;
     c->keep_alive = c->http.request.keep_alive && !server.ending;
     c->until_ms = 0;
+    bool reads = !strcmp(c->http.request.method, "GET") || !strcmp(c->http.request.method, "HEAD");
+    c->asked_us = reads ? now_us() : 0;
     atomic_fetch_add_explicit(&server.requests, 1, memory_order_relaxed);
     server.events->request(c, &c->http.request);
 }
@@ -350,7 +380,7 @@ static void parsed(struct client *c, enum http_answer answer) {
     switch (answer) {
     case GOT_MORE:
         if (!client_may_hold(c))
-            refuse(c, 429, "this tenant has too much under way\n");
+            refuse(c, 429, "TooManyRequests", "this tenant has too much under way");
         break;
     case GOT_HEAD:
         head_judge(c);
@@ -359,13 +389,13 @@ static void parsed(struct client *c, enum http_answer answer) {
         request_hand(c);
         break;
     case GOT_TOO_LONG:
-        refuse(c, 431, "the request's head is too long\n");
+        refuse(c, 431, "BadRequest", "the request's head is too long");
         break;
     case GOT_TOO_LARGE:
-        refuse(c, 413, "the request's body is too large\n");
+        refuse(c, 413, "RequestEntityTooLarge", "the request's body is too large");
         break;
     case GOT_BAD:
-        refuse(c, 400, "not a request of HTTP/1.1\n");
+        refuse(c, 400, "BadRequest", "not a request of HTTP/1.1");
         break;
     }
 }
@@ -437,7 +467,7 @@ static bool handshake(struct client *c) {
 
 static void interest_set(struct client *c) {
     bool reads = c->phase == PHASE_HANDSHAKE || c->phase == PHASE_STREAM ||
-                 (c->phase == PHASE_READ && !client_queued(c));
+                 c->phase == PHASE_LINGER || (c->phase == PHASE_READ && !client_queued(c));
     bool waits = c->phase == PHASE_ANSWER || c->phase == PHASE_STREAM;
     uint32_t wanted =
         (reads ? EPOLLIN : 0u) | (c->wants_write ? EPOLLOUT : 0u) | (waits ? EPOLLRDHUP : 0u);
@@ -453,6 +483,19 @@ static void idle_begin(struct client *c) {
         c->until_ms = server_now_ms() + (c->crowd ? IDLE_MS : HEAD_MS);
 }
 
+/* Reads past what comes; the time for that runs on. */
+static void linger(struct client *c) {
+    if (c->phase == PHASE_REFUSE)
+        c->until_ms = server_now_ms() + LINGER_MS;
+    c->phase = PHASE_LINGER;
+    for (int steps = 0; steps < STEPS; steps++) {
+        c->in_length = 0;
+        if (!in_read(c))
+            return;
+    }
+    client_later(c);
+}
+
 static void turn(struct client *c) {
     for (int steps = 0; !c->dead; steps++) {
         if (steps == STEPS) { /* who says more than we can answer is not the only one */
@@ -466,6 +509,10 @@ static void turn(struct client *c) {
             return;
         if (c->phase == PHASE_LAST) {
             c->dead = true;
+            return;
+        }
+        if (c->phase == PHASE_REFUSE || c->phase == PHASE_LINGER) {
+            linger(c);
             return;
         }
         if (had)
@@ -721,5 +768,6 @@ struct server_figures server_figures(void) {
     return (struct server_figures){atomic_load_explicit(&server.connections, memory_order_relaxed),
                                    atomic_load_explicit(&server.accepted, memory_order_relaxed),
                                    atomic_load_explicit(&server.requests, memory_order_relaxed),
-                                   atomic_load_explicit(&server.refused, memory_order_relaxed)};
+                                   atomic_load_explicit(&server.refused, memory_order_relaxed),
+                                   atomic_exchange(&server.answer_max_us, 0)};
 }

@@ -202,6 +202,30 @@ SHAPE(event, "Event", HEAD, OBJECT("involvedObject", reference), TEXT("reason"),
       TEXT("type"), TIME("eventTime"), OBJECT("series", event_series), TEXT("action"),
       OBJECT("related", reference), TEXT("reportingComponent"), TEXT("reportingInstance"));
 
+/* ---- questions ---- */
+
+SHAPE(resource_attributes, "ResourceAttributes", TEXT("namespace"), TEXT("verb"), TEXT("group"),
+      TEXT("version"), TEXT("resource"), TEXT("subresource"), TEXT("name"), ANY("fieldSelector"),
+      ANY("labelSelector"));
+SHAPE(path_attributes, "NonResourceAttributes", TEXT("path"), TEXT("verb"));
+SHAPE(access_spec, "SelfSubjectAccessReviewSpec", OBJECT("resourceAttributes", resource_attributes),
+      OBJECT("nonResourceAttributes", path_attributes));
+SHAPE(access_status, "SubjectAccessReviewStatus", MUST(PART_BOOL, "allowed"), BOOL("denied"),
+      TEXT("reason"), TEXT("evaluationError"));
+SHAPE(access_review, "SelfSubjectAccessReview", HEAD, OBJECT("spec", access_spec),
+      OBJECT("status", access_status));
+SHAPE(rules_spec, "SelfSubjectRulesReviewSpec", TEXT("namespace"));
+SHAPE(resource_rule, "ResourceRule", TEXTS("verbs"), TEXTS("apiGroups"), TEXTS("resources"),
+      TEXTS("resourceNames"));
+SHAPE(path_rule, "NonResourceRule", TEXTS("verbs"), TEXTS("nonResourceURLs"));
+SHAPE(rules_status, "SubjectRulesReviewStatus", OBJECTS("resourceRules", resource_rule),
+      OBJECTS("nonResourceRules", path_rule), BOOL("incomplete"), TEXT("evaluationError"));
+SHAPE(rules_review, "SelfSubjectRulesReview", HEAD, OBJECT("spec", rules_spec),
+      OBJECT("status", rules_status));
+SHAPE(user_info, "UserInfo", TEXT("username"), TEXT("uid"), TEXTS("groups"), ANY("extra"));
+SHAPE(self_status, "SelfSubjectReviewStatus", OBJECT("userInfo", user_info));
+SHAPE(self_review, "SelfSubjectReview", HEAD, OBJECT("status", self_status));
+
 const struct shape_kind shape_kinds[] = {
     {"networking.k8s.io/v1", "Ingress", &ingress},
     {"networking.k8s.io/v1", "IngressClass", &class},
@@ -214,6 +238,9 @@ const struct shape_kind shape_kinds[] = {
     {"v1", "Image", &image},
     {"v1", "Namespace", &namespace},
     {"v1", "Event", &event},
+    {"authentication.k8s.io/v1", "SelfSubjectReview", &self_review},
+    {"authorization.k8s.io/v1", "SelfSubjectAccessReview", &access_review},
+    {"authorization.k8s.io/v1", "SelfSubjectRulesReview", &rules_review},
     {NULL, NULL, NULL},
 };
 

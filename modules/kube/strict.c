@@ -14,11 +14,10 @@ bool strictness_parse(const char *text, enum strictness *ret, struct fault *faul
             *ret = (enum strictness)i;
             return true;
         }
-    return fault_set(
-        fault, 422, "Invalid",
-        "fieldValidation: Unsupported value: \"%.100s\": supported values: \"Ignore\", "
-        "\"Strict\", \"Warn\"",
-        text);
+    fault_cause(fault, "FieldValueNotSupported", "fieldValidation",
+                "Unsupported value: \"%.100s\": supported values: \"Ignore\", \"Strict\", \"Warn\"",
+                text);
+    return false;
 }
 
 /* ---- JSON ---- */
@@ -90,6 +89,22 @@ static bool type_fits(const struct part *part, const json_t *value) {
     return true;
 }
 
+/* RFC 4648 section 4, with line ends between; as Go reads it. -1: it is, else where it is not any more. */
+static long base64_break(const char *text) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t count = 0, padding = 0, i;
+    for (i = 0; text[i]; i++) {
+        if (text[i] == '\r' || text[i] == '\n')
+            continue;
+        bool pad = text[i] == '=' && count % 4 > 1;
+        if (!pad && (padding || !strchr(digits, text[i])))
+            return (long)i;
+        padding += pad;
+        count++;
+    }
+    return count % 4 ? (long)i : -1;
+}
+
 /* As Go would call it. */
 static const char *go_type(const struct part *part) {
     switch (part->type) {
@@ -136,6 +151,12 @@ static bool value_walk(struct walk *w, const struct shape *shape, const struct p
         return true;
     if (!type_fits(part, value))
         return unfit(w, shape, plain, "", part, value);
+    long broken = part->type == PART_BYTES ? base64_break(json_string_value(value)) : -1;
+    if (broken >= 0)
+        return fault_set(w->fault, 400, "BadRequest",
+                         "%s in version \"%s\" cannot be handled as a %s: illegal base64 data at "
+                         "input byte %ld",
+                         w->kind, w->api_version, w->kind, broken);
     return !part_shape(part) || fields_walk(w, value, part_shape(part), path, plain);
 }
 
@@ -215,4 +236,36 @@ bool object_strict(const json_t *object, const struct shape *shape, enum strictn
                       w.kind, w.api_version, w.kind, unknown);
     free(unknown);
     return good;
+}
+
+static bool is_idle(const struct part *part, const json_t *value) {
+    bool empty = json_is_array(value) ? !json_array_size(value)
+                                      : json_is_object(value) && !json_object_size(value);
+    return empty && part && part->form != PART_ONE && !part->required;
+}
+
+void object_tidy(json_t *object, const struct shape *shape) {
+    const char *key, *inner;
+    json_t *value, *item;
+    void *next;
+    size_t i;
+    json_object_foreach_safe(object, next, key, value) {
+        const struct part *part = shape_part(shape, key);
+        const struct shape *of = part_shape(part);
+        if (is_idle(part, value)) {
+            json_object_del(object, key);
+            continue;
+        }
+        if (!of)
+            continue;
+        if (part->form == PART_ONE)
+            object_tidy(value, of);
+        else if (part->form == PART_MAP)
+            json_object_foreach(value, inner, item) {
+                object_tidy(item, of);
+            }
+        json_array_foreach(value, i, item) {
+            object_tidy(item, of);
+        }
+    }
 }

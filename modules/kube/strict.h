@@ -16,3 +16,5 @@ bool body_parse(const char *text, size_t length, enum strictness, json_t *warnin
 /* Fields that are of another type than upstream's are a 400 whatever the strictness; unknown ones are as it says. */
 bool object_strict(const json_t *object, const struct shape *, enum strictness, json_t *warnings,
                    struct fault *);
+/* Lists and maps that are empty and need not be there go, as upstream leaves them out. Of an object that passed object_strict. */
+void object_tidy(json_t *object, const struct shape *);

@@ -198,7 +198,7 @@ static void pod_cells(struct cells *c) {
     const char *phase = text_of(c->status, "phase");
     snprintf(text, sizeof text, "%zu/%zu", ready ? containers : 0, containers);
     cell(c, text);
-    cell(c, *phase ? phase : ready ? "Running" : "Pending");
+    cell_or_none(c, phase);
     cell(c, "0");
     cell_age(c);
     cell_or_none(c, text_of(c->status, "podIP"));

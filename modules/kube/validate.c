@@ -270,7 +270,7 @@ static void port_check(struct checking *c, const json_t *port, bool named, json_
     else if (*name && json_object_get(names, name))
         cause(c, ".name", "FieldValueDuplicate", "Duplicate value: \"%s\"", name);
     else if (*name)
-        invalid_text(c, ".name", name, word_port_name(name));
+        invalid_text(c, ".name", name, word_label(name));
     json_object_set_new(names, name, json_true());
     port_number(c, ".port", number);
     supported(c, ".protocol", protocol, protocols);

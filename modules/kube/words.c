@@ -54,6 +54,16 @@ const char *word_name(const char *text) {
            "regex used for validation is '" LOOSE_RE "(\\." LOOSE_RE ")*')";
 }
 
+const char *word_label(const char *text) {
+    if (strlen(text) > 63)
+        return too_long_63;
+    if (is_made_of(text, strlen(text), is_small, "-"))
+        return NULL;
+    return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+           "and must start and end with an alphanumeric character (e.g. 'my-name',  or "
+           "'123-abc', regex used for validation is '" LABEL_RE "')";
+}
+
 const char *word_host(const char *text) {
     if (strlen(text) > 253)
         return too_long_253;

@@ -25,9 +25,10 @@ enum {
     ATTEMPTS_MOST = 10,
     WARNINGS_MOST = 8,
     WARNING_MAX = 300,
-    REST_FACTOR =
-        4, /* a tenant's writes rest for so many times what the control thread spent on the last one */
-    REST_FROM_MS = 20,
+    SHARE = 5,       /* a fifth of the control thread's time is for one tenant's writes, at most */
+    CREDIT_MS = 500, /* of that: who has not written for a while may spend 100 ms at once */
+    LINE_MOST = 100, /* that wait, of one tenant */
+    WAITING_MOST = 1000, /* and of all */
 };
 
 struct put {
@@ -44,9 +45,11 @@ struct put {
 /* The writes of one tenant, one after the other: they would only get in each other's way. */
 struct line {
     struct writing *first, **last;
+    unsigned count;
     bool going; /* the first one is */
     bool busy;  /* the control thread has one of them, whether anybody still wants to know or not */
-    int64_t not_before_ms;
+    int64_t
+        paid_ms; /* when what its writes have cost the control thread is its share of the time */
     char tenant[64];
 };
 
@@ -72,11 +75,12 @@ struct writing {
 /* ---- the end ---- */
 
 static struct map lines;
+static unsigned waiting; /* in all of them */
 
 static void live_ask(struct writing *w);
 
 static void line_go(struct line *l) {
-    if (!l->first || l->going || l->busy || server_now_ms() < l->not_before_ms)
+    if (!l->first || l->going || l->busy || server_now_ms() + CREDIT_MS < l->paid_ms)
         return;
     l->going = true;
     live_ask(l->first);
@@ -94,13 +98,15 @@ static void line_leave(struct writing *w) {
     if (l->last == &w->next)
         l->last = at;
     w->line = NULL;
+    l->count--;
+    waiting--;
     line_go(l);
 }
 
-/* The control thread is everybody's: who has much to be checked is checked less often. */
-static void line_rest(struct line *l, int64_t took_ms) {
-    if (took_ms >= REST_FROM_MS)
-        l->not_before_ms = server_now_ms() + took_ms * REST_FACTOR;
+/* The control thread is everybody's: who makes it do much, at once or bit by bit, waits. */
+static void line_pay(struct line *l, int64_t took_ms) {
+    int64_t now = server_now_ms();
+    l->paid_ms = (l->paid_ms > now - took_ms ? l->paid_ms : now - took_ms) + took_ms * SHARE;
 }
 
 void writes_beat(void) {
@@ -110,30 +116,32 @@ void writes_beat(void) {
         if (!l)
             continue;
         line_go(l);
-        if (l->first || l->busy || now < l->not_before_ms)
+        if (l->first || l->busy || now < l->paid_ms)
             continue;
         free(map_remove(&lines, l->tenant));
         return; /* slots have moved; the rest goes with the next beats */
     }
 }
 
-/* False: no memory. */
-static bool line_join(struct writing *w) {
-    struct line *l = map_get(&lines, w->wish.tenant);
-    if (!l && (l = calloc(1, sizeof *l))) {
-        snprintf(l->tenant, sizeof l->tenant, "%s", w->wish.tenant);
-        l->last = &l->first;
-        if (!map_put(&lines, l->tenant, l)) {
-            free(l);
-            l = NULL;
-        }
-    }
-    if (!l)
-        return false;
+/* NULL: no memory. */
+static struct line *line_need(const char *tenant) {
+    struct line *l = map_get(&lines, tenant);
+    if (l || !(l = calloc(1, sizeof *l)))
+        return l;
+    snprintf(l->tenant, sizeof l->tenant, "%s", tenant);
+    l->last = &l->first;
+    if (map_put(&lines, l->tenant, l))
+        return l;
+    free(l);
+    return NULL;
+}
+
+static void line_join(struct line *l, struct writing *w) {
     w->line = l;
     *l->last = w;
     l->last = &w->next;
-    return true;
+    l->count++;
+    waiting++;
 }
 
 static void writing_free(struct writing *w) {
@@ -164,11 +172,20 @@ static void finish_status(struct writing *w, json_t *status) {
     finish(w, status_code(status), status);
 }
 
+static const char *metadata_text(const json_t *object, const char *key) {
+    return text_of(json_object_get(object, "metadata"), key);
+}
+
 /* Takes what is in the fault. */
 static void finish_fault(struct writing *w, struct fault *fault) {
     const struct kube_kind *k = w->wish.kind;
-    struct fault_about about = {k->group, k->kind, *w->name ? w->name : NULL};
-    if (fault_causes(fault))
+    const char *name = *w->name ? w->name : metadata_text(w->body, "name");
+    struct fault_about about = {k->group, k->kind, *name ? name : NULL};
+    bool only_said = fault->code == 422 && !fault_causes(fault);
+    if (only_said) /* kubectl shows of a 422 nothing but its causes */
+        fault_cause(fault, "FieldValueInvalid", w->wish.verb == VERB_PATCH ? "patch" : "", "%s",
+                    fault->message ? fault->message : "");
+    if (only_said || (fault_causes(fault) && !fault->code))
         fault_invalid(fault, &about);
     json_t *status = fault_status(fault, &about);
     fault_fini(fault);
@@ -185,10 +202,6 @@ static json_t *conflict_status(const struct writing *w) {
 }
 
 /* ---- what it shall be ---- */
-
-static const char *metadata_text(const json_t *object, const char *key) {
-    return text_of(json_object_get(object, "metadata"), key);
-}
 
 static bool differs(const char *wanted, const char *is) {
     return *wanted && strcmp(wanted, is);
@@ -275,10 +288,14 @@ static void identity_keep(const struct kept *k, const json_t *live, json_t *obje
     static const char *const kept[] = {"uid", "creationTimestamp", "name", "namespace",
                                        "resourceVersion"};
     json_t *metadata = json_object_get(object, "metadata");
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        json_object_set(metadata, kept[i],
-                        json_object_get(json_object_get(live, "metadata"), kept[i]));
-    if (!k->file)
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        json_t *value = json_object_get(json_object_get(live, "metadata"), kept[i]);
+        if (value)
+            json_object_set(metadata, kept[i], value);
+        else
+            json_object_del(metadata, kept[i]);
+    }
+    if (!k->written && !is_default_ingress(object))
         identity_make(object);
 }
 
@@ -359,8 +376,10 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
     snprintf(p->name, sizeof p->name, "%s", w->name);
     if (!yaml_file_name(w->wish.kind->kind, w->name, p->file_name)) {
         put_free(&p->job);
-        finish_status(w, status_failure(422, "Invalid", w->wish.kind, w->name,
-                                        "metadata.name: too long, or not to be had as a file"));
+        struct fault fault = {.code = 0};
+        fault_cause(&fault, "FieldValueInvalid", "metadata.name",
+                    "too long, or not to be had as a file");
+        finish_fault(w, &fault);
         return;
     }
     snprintf(p->uid, sizeof p->uid, "%s", f->uid);
@@ -378,18 +397,32 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
     desk_ask(&p->job);
 }
 
+/* Of what is only tried, what would be shown of it. */
+static void shown_again(struct writing *w, const json_t *known, const json_t *written) {
+    if (!w->dry_run || strcmp(w->wish.kind->kind, "Ingress"))
+        return;
+    json_t *again = json_deep_copy(written);
+    json_object_set(again, "metadata", json_object_get(w->shown, "metadata"));
+    compose_redo(known, again);
+    json_decref(w->shown);
+    w->shown = again;
+}
+
 static void object_put(struct writing *w, const struct follow *f) {
     json_t *written = json_deep_copy(w->shown), *known = follow_known(f);
     size_t length;
     compose_undo(w->wish.kind, known, original_of(known, w->wish.kind, w->name), written);
+    shown_again(w, known, written);
     json_decref(known);
     char *text = yaml_out(written, &length);
     json_decref(written);
-    if (text)
+    struct fault fault = {.code = 0};
+    if (text) {
         put_begin(w, f, text);
-    else
-        finish_status(w, status_failure(422, "Invalid", w->wish.kind, w->name,
-                                        "the object can't be written as YAML"));
+    } else {
+        fault_set(&fault, 422, "Invalid", "the object can't be written as YAML");
+        finish_fault(w, &fault);
+    }
 }
 
 /* ---- each verb, once the object is known as it is ---- */
@@ -406,10 +439,12 @@ static void shall_be(struct writing *w, const struct follow *f, const json_t *li
     if (w->attempts)
         json_array_clear(w->warned);
     if (object_strict(object, shape, w->strictness, w->warned, &fault) &&
-        object_validate(object, live, &fault))
+        object_validate(object, live, &fault)) {
+        object_tidy(object, shape);
         object_put(w, f);
-    else
+    } else {
         finish_fault(w, &fault);
+    }
 }
 
 static void create_try(struct writing *w, const struct follow *f) {
@@ -435,8 +470,11 @@ static void update_try(struct writing *w, const struct follow *f, const struct k
     }
     json_t *object = json_deep_copy(w->body);
     identity_keep(k, w->live, object);
+    if (!strcmp(w->wish.kind->kind, "Pod") && !json_object_get(object, "status"))
+        json_object_set_new(object, "status", json_deep_copy(json_object_get(w->live, "status")));
     owners_track(w, w->live, shape, object);
-    shall_be(w, f, k->file ? w->live : NULL, object); /* what the edge made is new to its files */
+    shall_be(w, f, k->written ? w->live : NULL,
+             object); /* what the edge made is new to its files */
 }
 
 static void patch_try(struct writing *w, const struct follow *f, const struct kept *k) {
@@ -455,7 +493,7 @@ static void patch_try(struct writing *w, const struct follow *f, const struct ke
         else
             identity_make(object);
         w->created = !live;
-        shall_be(w, f, k && k->file ? live : NULL, object);
+        shall_be(w, f, k && k->written ? live : NULL, object);
     } else {
         json_decref(object);
         finish_fault(w, &fault);
@@ -471,18 +509,21 @@ static void delete_try(struct writing *w, const struct follow *f) {
         return;
     }
     snprintf(w->uid, sizeof w->uid, "%s", metadata_text(w->live, "uid"));
+    if (!*w->uid) /* kubectl waits until what is there has another one */
+        uid_of(f->uid, w->wish.kind->kind, w->name, w->uid);
     put_begin(w, f, NULL);
 }
 
 /* What the edge made can be made one's own by writing it, not so what it made of containers and labels: that would stay without them.
  * Nobody can delete what nobody wrote. */
 static bool may_write(const struct writing *w, const struct kept *k) {
-    bool made = k && !k->file && w->wish.verb != VERB_CREATE;
+    bool made = k && !k->written && w->wish.verb != VERB_CREATE;
     return !made || (w->wish.verb != VERB_DELETE && !is_of_labels(w->live));
 }
 
 static void live_known(struct asker *a, struct follow *f) {
     struct writing *w = (struct writing *)a;
+    line_pay(w->line, f ? f->took_ms : 0); /* it was looked at for this */
     const struct kept *k = f ? follow_find(f, w->wish.kind->kind, w->name) : NULL;
     json_decref(w->live);
     w->live = k ? blob_json(k->object) : NULL;
@@ -515,6 +556,7 @@ static void live_ask(struct writing *w) {
 
 static void written_known(struct asker *a, struct follow *f) {
     struct writing *w = (struct writing *)a;
+    line_pay(w->line, f ? f->took_ms : 0);
     const struct kept *k = f ? follow_find(f, w->wish.kind->kind, w->name) : NULL;
     if (w->wish.verb == VERB_DELETE)
         finish(w, 200, status_success(w->wish.kind, w->name, w->uid));
@@ -637,7 +679,7 @@ static void put_done(struct job *j) {
     struct line *l = p->line;
     p->writing = NULL;
     l->busy = false;
-    line_rest(l, p->took_ms);
+    line_pay(l, p->took_ms);
     if (w) {
         w->put = NULL;
         put_answer(w, p->answer, p->told);
@@ -718,10 +760,17 @@ void write_begin(const struct write_wish *wish) {
         finish_fault(w, &fault);
         return;
     }
-    if (!line_join(w))
+    struct line *l = line_need(wish->tenant);
+    if (!l) {
         finish_status(w, status_failure(503, "ServiceUnavailable", NULL, NULL, "out of memory"));
-    else
-        line_go(w->line);
+    } else if (l->count >= LINE_MOST || waiting >= WAITING_MOST) {
+        finish_status(w, status_failure(429, "TooManyRequests", NULL, NULL,
+                                        "%s too many writes under way, please try again later",
+                                        l->count >= LINE_MOST ? "this tenant has" : "there are"));
+    } else {
+        line_join(l, w);
+        line_go(l);
+    }
 }
 
 void writes_fini(void) {

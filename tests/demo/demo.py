@@ -27,6 +27,7 @@ from pods import DemoError, read_tenant, require_free, start_child, start_pod, t
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 THIRD_TENANT = ROOT / 'tests/demo/initech.yaml'
+KUBECTL = shutil.which('kubectl') or shutil.which(ROOT / 'build/kubernetes-client/usr/bin/kubectl')
 
 
 @dataclass
@@ -94,6 +95,7 @@ EDGE_YAML = """\
 # Written by the demo; lives as long as it does.
 conf_d: {conf_d}
 state: {state}
+modules: [sni, http, tcp, kube]
 module_path: [{modules}]
 zones: [1d.pt]
 listen:
@@ -103,6 +105,7 @@ admin:
   socket: {folder}/admin.sock
   listen: 127.0.0.1:{o.admin}
 raw_tcp: {{address: 127.0.0.1, ports: {o.raw}}}
+kube: {{listen: "127.0.0.1:{o.kube}"}}
 tls:
   certificates:            # the operator's, one for each tenant's domain
 {certificates}
@@ -118,7 +121,7 @@ def write_edge_yaml(demo, domains):
 
 
 def start_edge(stack, demo):
-    for option in ('http', 'https', 'admin'):
+    for option in ('http', 'https', 'admin', 'kube'):
         require_free('127.0.0.1', getattr(demo.options, option), 'the edge', f"; choose another with --{option} PORT")
     binary = demo.build / 'ringress'
     if not binary.exists():
@@ -184,12 +187,25 @@ def steps(demo):
             Step('why a URL goes where it goes', demo.ringress('explain https://shop.123123.1d.pt/api/v1'),
                  r'acme(.*\n)*.*127\.\d+\.0\.21:5678'),
         ]),
+        *kubectl_steps(demo, meter),
         ('a third tenant, while all this runs', [
             Step('drop its file', f'cp {short(demo.third)} {short(demo.conf_d)}/', r''),
             Step('it is live', demo.curl('https://reports.789789.1d.pt/'), r'hello from initech'),
             Step('and gone again', f'rm {short(demo.conf_d)}/{third}.yaml', r''),
         ]),
     ]
+
+
+def kubectl_steps(demo, meter):
+    if not KUBECTL:
+        return []
+    config = demo.folder / 'acme.kubeconfig'
+    kubectl = f'{short(KUBECTL) if KUBECTL.startswith(str(ROOT)) else "kubectl"} --kubeconfig {config}'
+    return [("acme's own view, by kubectl", [
+        Step('a token', f"{demo.ringress('kubeconfig acme')} > {config}", r''),
+        Step('its ingress', f'{kubectl} describe ingress default', r'Address: +123123\.1d\.pt(.*\n)*.*shop\.123123\.1d\.pt'),
+        Step('its services', f'{kubectl} get svc', rf'meter +NodePort .*:{meter}/TCP'),
+    ])]
 
 
 def print_story(demo, chapters):
@@ -289,6 +305,7 @@ def arguments():
     parser.add_argument('--http', type=int, default=8080)
     parser.add_argument('--https', type=int, default=8443)
     parser.add_argument('--admin', type=int, default=9180)
+    parser.add_argument('--kube', type=int, default=16443, help='the port for kubectl')
     parser.add_argument('--raw', default='28000-28099', help='the pool of raw TCP ports')
     return parser.parse_args()
 

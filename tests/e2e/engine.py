@@ -51,8 +51,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.events(engine)
         elif path == "/containers/json":
             with engine.lock:
-                rows = [c.row() for c in engine.containers.values() if c.status != "exited" or "all=1" in query]
+                limit = int(urllib.parse.parse_qs(query).get("limit", ["0"])[0])
+                rows = [c.row() for c in engine.containers.values() if c.status != "exited" or "all=1" in query or limit]
+                rows = rows[-limit:] if limit else rows
             self.reply(200, json.dumps(rows).encode())
+        elif path == "/services":
+            self.reply(200, json.dumps(list(engine.services.values())).encode())
+        elif path.startswith("/services/"):
+            found = engine.services.get(path.split("/")[2])
+            self.reply(200 if found else 404, json.dumps(found or {"message": "service not found"}).encode())
         elif path.startswith("/containers/") and path.endswith("/json"):
             with engine.lock:
                 found = engine.find(urllib.parse.unquote(path.split("/")[2]))
@@ -130,6 +137,7 @@ class Container:
 
 class Engine:
     def __init__(self, path):
+        self.services = {}
         self.path, self.containers, self.listeners, self.asked, self.sockets = str(path), {}, [], [], []
         self.lock, self.answer, self.late_events, self.server = threading.RLock(), None, 0, None
         self.up()
@@ -203,6 +211,12 @@ class Engine:
             for network in names:
                 self.say(json.dumps({"Type": "network", "Action": action, "scope": "local", "time": 1700000000,
                                      "Actor": {"ID": "n" + network, "Attributes": {"container": c.id, "name": network}}}).encode() + b"\n")
+
+    def service(self, id_, name, labels, action="update"):
+        """Of a swarm, with these labels from now on; its tasks are containers that start() has made."""
+        self.services[id_] = {"ID": id_, "Spec": {"Name": name, "Labels": labels, "TaskTemplate": {"ContainerSpec": {"Image": "local/app:1"}}}}
+        self.say(json.dumps({"Type": "service", "Action": action, "scope": "swarm", "time": 1700000000,
+                             "Actor": {"ID": id_, "Attributes": {"name": name}}}).encode() + b"\n")
 
     def change(self, name, action, **fields):
         """Any other event: health_status, pause, …"""

@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import ssl
 import subprocess
@@ -16,12 +17,17 @@ import subprocess
 import pytest
 import yaml
 
-from edge import PATIENCE, free_ports
+from edge import PATIENCE, ROOT, free_ports
 
-KUBECTL = shutil.which("kubectl")
-needs_kubectl = pytest.mark.skipif(not KUBECTL, reason="no kubectl is installed (apt: kubernetes-client)")
+DEBIANS = str(ROOT / "build/kubernetes-client/usr/bin/kubectl")  # which ./dev setup puts there; on Debian 12 it is 1.20
+KUBECTL = os.environ.get("KUBECTL") or shutil.which("kubectl") or shutil.which(DEBIANS)
+MINOR = int(re.match(r"\d+", json.loads(subprocess.run([KUBECTL, "version", "--client", "-o", "json"], capture_output=True, check=True,
+                                                        timeout=PATIENCE).stdout)["clientVersion"]["minor"])[0]) if KUBECTL else 0
+needs_kubectl = pytest.mark.skipif(not KUBECTL, reason="no kubectl is installed (./dev setup, or apt: kubernetes-client)")
+needs_new_kubectl = pytest.mark.skipif(MINOR < 27, reason=f"this story needs kubectl 1.27 or newer, here is 1.{MINOR}")
 MODULES = ["sni", "http", "tcp", "kube"]
 ALL = {"networking.k8s.io": ["ingresses", "ingressclasses"], "discovery.k8s.io": ["endpointslices"],
+       "authentication.k8s.io": ["selfsubjectreviews"], "authorization.k8s.io": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
        "": ["configmaps", "endpoints", "events", "images", "namespaces", "pods", "secrets", "services"]}
 
 

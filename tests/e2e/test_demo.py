@@ -12,9 +12,9 @@ DEMO = [sys.executable, ROOT / "tests/demo/demo.py", BUILD]
 
 
 def ports():
-    first = free_ports(23)
-    return ["--http", str(first), "--https", str(first + 1), "--admin", str(first + 2),
-            "--raw", f"{first + 3}-{first + 22}"]
+    first = free_ports(24)
+    return ["--http", str(first), "--https", str(first + 1), "--admin", str(first + 2), "--kube", str(first + 3),
+            "--raw", f"{first + 4}-{first + 23}"]
 
 
 def children_of(pid):

@@ -97,6 +97,28 @@ def test_replicas_of_a_service_are_one_backend_set_and_one_raw_port(tmp_path):
         assert e.raw_port("acme", "blog/db") == number
 
 
+def test_labels_of_a_swarms_service_are_those_of_its_tasks(tmp_path):
+    """As of `docker service create --label`, and `deploy.labels` of a stack: the containers do not have them. A new value needs no new task."""
+    task = {"com.docker.swarm.service.id": "s9k2", "com.docker.swarm.service.name": "mystack_web"}
+    with EchoPod("one") as p, EchoPod("two") as q, docked(tmp_path) as (e, d):
+        d.start("plain", {}, {"bridge": q.address})
+        d.service("s9k2", "mystack_web", WEB, "create")
+        d.start("mystack_web.1.x", task, {"o": p.address})
+        eventually(lambda: answers(e, "one"), SOON)
+        d.start("mystack_web.2.y", task, {"o": q.address})
+        eventually(lambda: len([b for b in e.get("backends") if b["service"] == "mystack_web"]) == 2, SOON)
+        d.service("s9k2", "mystack_web", {"kr.ingress.5678": "http://moved.*"})
+        eventually(lambda: has_route(e, f"moved.{ACME}") and not has_route(e, f"web.{ACME}"), 2 * SOON)
+        d.stop("mystack_web.1.x")
+        eventually(lambda: answers(e, "two", f"moved.{ACME}"), SOON)
+        d.hang_up()
+        d.start("stranger", {"com.docker.swarm.service.id": "../../x"}, {"o": p.address})
+        d.start("unknown", {"com.docker.swarm.service.id": "zzz"}, {"o": p.address})
+        d.start("last", WEB, {"o": p.address})
+        eventually(lambda: answers(e, "one"))
+        assert not [path for _, path in d.asked if path.split("/")[2:3] == ["services"] and ".." in path]
+
+
 def test_a_container_is_ready_when_its_health_check_says_so(tmp_path):
     with EchoPod("one") as p, docked(tmp_path) as (e, d):
         d.start("web-1", WEB, {"bridge": p.address}, health="starting")
@@ -341,6 +363,15 @@ def test_a_list_can_not_be_asked_for_by_somebody_elses_container(tmp_path):
             assert ask(path, f"GET /v1.41/containers/json?{query}")[0] == 200, query
 
 
+def test_how_many_containers_others_have_is_not_told_by_a_limit(tmp_path):
+    """An engine takes the newest of all."""
+    with docked(tmp_path, TWO, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
+        for name, net in (("own", "acme-net"), ("own-too", "acme-net"), ("theirs", "globex-net"), ("theirs-too", "globex-net")):
+            d.start(name, {}, {net: "10.11.0.2"})
+        assert [len(shows(path, f"GET /containers/json?limit={n}")) for n in range(6)] == [2, 1, 2, 2, 2, 2]
+        assert not any("limit" in asked for _, asked in d.asked)
+
+
 def test_the_proxy_lets_nothing_through_but_what_is_on_its_list(tmp_path):
     with docked(tmp_path, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
         assert ask(path, "HEAD /_ping")[0] == 200 and ask(path, "GET /v1.30/version")[0] == 200
@@ -404,6 +435,12 @@ def test_what_podman_runs_is_served_and_docker_ps_tells_the_public_port(tmp_path
             assert f"{ACME}:{number}->3306/tcp" in p.docker("ps", socket=path)
             p.docker("run", "-d", "--name", "stray", "-l", "kr.ingress.80=http://stray.*", p.image)
             assert "stray" not in p.docker("ps", socket=path) and status(e, f"stray.{ACME}") == 404
+            p.docker("network", "create", "elsewhere")
+            p.docker("network", "connect", "elsewhere", "nginx")
+            p.docker("network", "disconnect", "acme-net", "nginx")
+            eventually(lambda: not has_route(e, f"nginx.{ACME}"), SOON)
+            p.docker("network", "connect", "acme-net", "nginx")
+            eventually(lambda: status(e, f"nginx.{ACME}") == 200, SOON)
             p.docker("stop", "-t", "0", "nginx", socket=path)
             eventually(lambda: not has_route(e, f"nginx.{ACME}"), SOON)  # a request now might wait for an address that is gone
             assert status(e, f"nginx.{ACME}") == 404

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from edge import Edge, eventually
-from kube import Kube, needs_kubectl, sections
+from kube import Kube, needs_kubectl, needs_new_kubectl, sections
 from objects import ACME, GLOBEX, documents, grant, ingress, pod, rule, service
 from pod import EchoPod
 
@@ -128,6 +128,7 @@ def test_the_seeds_own_way_a_pod_a_service_and_a_host_in_the_default_ingress(e, 
 
 
 @needs_kubectl
+@needs_new_kubectl
 def test_what_is_wrong_is_said_with_the_path_of_the_field_and_nothing_is_written(e, acme, file):
     bad = ingress(rule("UPPER", ("x", "web", "Sideways")), name="bad")
     done = acme.run("apply", "-f", file(documents(bad)))

@@ -197,6 +197,16 @@ def test_the_grant_sets_the_quota(workers):
         server.stop()
 
 
+def test_when_the_quota_is_used_up_the_number_of_a_service_that_is_gone_goes_to_the_next(workers):
+    with Pod(lambda w: w.send(b"first"), "first") as first, Pod(lambda w: w.send(b"next"), "next") as following:
+        with Edge({"acme.yaml": raw_tenant("acme", first, rawPorts=1)}, workers) as e:
+            number = e.raw_port("acme", "first")
+            e.drop("acme.yaml", raw_tenant("acme", following, rawPorts=1))
+            eventually(lambda: [(p["service"], p["publicPort"]) for p in e.get("ports")] == [("next", number)])
+            with e.connect(number) as wire:
+                assert wire.rest() == b"next"
+
+
 def test_a_port_of_a_removed_tenant_is_closed_and_what_was_open_is_cut(workers):
     with TcpEchoPod("p") as p, Edge({"acme.yaml": raw_tenant("acme", p)}, workers) as e:
         port = e.raw_port("acme")

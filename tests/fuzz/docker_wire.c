@@ -35,11 +35,23 @@ static void container_try(const json_t *json) {
     stash_free(stash);
 }
 
+static void services_try(json_t *json) {
+    json_t *services = json_object(), *row;
+    size_t i;
+    service_read(json, services);
+    json_array_foreach(json, i, row) {
+        service_read(row, services);
+        service_labels_add(row, services);
+    }
+    service_labels_add(json, services);
+    json_decref(services);
+}
+
 static void rows_try(json_t *json) {
     static char socket_name[] = "/s", net[] = "n", tenant[] = "t";
     static struct conf_pair home = {net, tenant};
     static const struct docker_engine engine = {.socket = socket_name, .networks = {1, &home}};
-    const struct shown shown = {&engine, "t", json, json, false};
+    const struct shown shown = {&engine, "t", json, json, false, 2};
     size_t i;
     json_t *row;
     json_array_foreach(json, i, row) {
@@ -75,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         assert(id_good(id));
     json_t *json = json_bounded(text, size);
     container_try(json);
+    services_try(json);
     rows_try(json);
     json_decref(json);
     path_try(text);

@@ -203,7 +203,9 @@ static const char known_text[] =
     "\"metadata\":{\"name\":\"db\"},\"spec\":{\"type\":\"NodePort\",\"selector\":{\"app\":\"db\"},"
     "\"ports\":[{\"port\":3306,\"targetPort\":\"sql\"}]}}},"
     "{\"file\":\"b.yaml\",\"line\":1,\"object\":{\"apiVersion\":\"v1\",\"kind\":\"Secret\","
-    "\"metadata\":{\"name\":\"s\"},\"stringData\":{\"a\":\"b\"}}}],"
+    "\"metadata\":{\"name\":\"s\"},\"stringData\":{\"a\":\"b\"}}},"
+    "{\"file\":\"c.yaml\",\"line\":1,\"object\":{\"apiVersion\":\"v1\",\"kind\":\"Pod\","
+    "\"metadata\":{\"name\":\"plain-1\"}}}],"
     "\"routes\":[{\"ingress\":\"default\",\"origin\":\"label kr.ingress.80 on compose/files\","
     "\"host\":\"files.t.1d.pt\",\"path\":\"/"
     "\",\"pathType\":\"Prefix\",\"service\":\"files\",\"port\":80}],"
@@ -316,12 +318,13 @@ static void containers_are_pods_that_say_whose_word_that_is(void **state) {
 }
 
 static void what_befell_a_pod_is_told_of_the_ingress_that_routes_to_it(void **state) {
-    const char *uid = text(find("Ingress", "default"), "metadata.uid");
     size_t bad_label = 0, ejected = 0;
     (void)state;
     for (size_t i = 0; i < c.count; i++) {
         json_t *o = c.item[i].object;
-        if (strcmp(c.item[i].kind->kind, "Event") || strcmp(text(o, "involvedObject.uid"), uid))
+        if (strcmp(c.item[i].kind->kind, "Event") ||
+            strcmp(text(o, "involvedObject.kind"), "Ingress") ||
+            strcmp(text(o, "involvedObject.name"), "default"))
             continue;
         bad_label += !strcmp(text(o, "reason"), "BadLabel");
         ejected += !strcmp(text(o, "reason"), "Ejected");
@@ -365,6 +368,26 @@ static void what_was_added_is_taken_away_before_it_is_written(void **state) {
     json_decref(service);
 }
 
+/* Of a Pod that the file gives no phase: an address that somebody adds is kept, the phase is not. */
+static void a_phase_that_nobody_wrote_is_shown_and_not_written(void **state) {
+    const json_t *original = at(json_array_get(json_object_get(known, "objects"), 3), "object");
+    const struct kube_kind *kind = kind_of_object("v1", "Pod");
+    json_t *pod = json_deep_copy(find("Pod", "plain-1"));
+    (void)state;
+    assert_string_equal(text(pod, "status.phase"), "Pending");
+    compose_undo(kind, known, original, pod);
+    assert_null(at(pod, "status"));
+    json_object_set_new(pod, "status",
+                        json_pack("{s:s s:s}", "phase", "Pending", "podIP", "10.0.0.9"));
+    compose_undo(kind, known, original, pod);
+    assert_null(at(pod, "status.phase"));
+    assert_string_equal(text(pod, "status.podIP"), "10.0.0.9");
+    json_object_set_new(at(pod, "status"), "phase", json_string("Failed"));
+    compose_undo(kind, known, original, pod);
+    assert_string_equal(text(pod, "status.phase"), "Failed");
+    json_decref(pod);
+}
+
 static void a_row_has_a_cell_for_each_column(void **state) {
     (void)state;
     for (size_t i = 0; i < c.count; i++) {
@@ -405,6 +428,8 @@ int main(void) {
                                         decomposed),
         cmocka_unit_test_setup_teardown(the_same_knowledge_composes_the_same_objects, composed,
                                         decomposed),
+        cmocka_unit_test_setup_teardown(a_phase_that_nobody_wrote_is_shown_and_not_written,
+                                        composed, decomposed),
         cmocka_unit_test_setup_teardown(what_was_added_is_taken_away_before_it_is_written, composed,
                                         decomposed),
         cmocka_unit_test_setup_teardown(a_row_has_a_cell_for_each_column, composed, decomposed),

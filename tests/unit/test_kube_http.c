@@ -41,6 +41,23 @@ static void the_next_request_has_not_begun(void **state) {
     http_fini(&h);
 }
 
+/* kubectl exec asks so: what it is told then is an answer like any other. */
+static void an_upgrade_is_passed_over_and_the_next_request_is_read(void **state) {
+    static const char asks[] = "POST /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+                               "Upgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n";
+    struct http h;
+    (void)state;
+    http_init(&h, 4096);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fed(&h, asks), GOT_HEAD);
+        assert_int_equal(fed(&h, ""), GOT_COMPLETE);
+        assert_true(h.request.keep_alive);
+        http_next(&h);
+    }
+    assert_int_equal(fed(&h, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"), GOT_BAD);
+    http_fini(&h);
+}
+
 static void a_slow_reader_keeps_what_it_has_not_read_and_no_more(void **state) {
     struct outgoing o = {0};
     char piece[1000];
@@ -64,6 +81,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(anything_that_comes_begins_a_request),
         cmocka_unit_test(the_next_request_has_not_begun),
+        cmocka_unit_test(an_upgrade_is_passed_over_and_the_next_request_is_read),
         cmocka_unit_test(a_slow_reader_keeps_what_it_has_not_read_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

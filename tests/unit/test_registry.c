@@ -418,17 +418,46 @@ static void a_released_port_is_held_a_day_and_counts(void **state) {
     struct edge edge;
     struct change change;
     edge_begin(&edge);
-    assert_true(put(&edge, "acme", ACME DB("1") DB("2") DB("3") DB("4")));
-    assert_true(put(&edge, "acme", ACME DB("5") DB("2") DB("3") DB("4")));
-    assert_string_equal(field_of(view_ports(edge.registry, NULL), "service", "db5", "state"),
-                        "refused");
+    assert_true(put(&edge, "acme", ACME DB("1") DB("2")));
+    long first = port_of(&edge, "db1"), second = port_of(&edge, "db2");
+    assert_true(put(&edge, "acme", ACME DB("2") DB("3")));
+    assert_true(port_of(&edge, "db3") != first);
+    assert_true(put(&edge, "acme", ACME DB("1") DB("2") DB("3")));
+    assert_int_equal(port_of(&edge, "db1"), first);
+    assert_int_equal(port_of(&edge, "db2"), second);
+    assert_true(put(&edge, "acme", ACME DB("2") DB("3")));
     registry_tick(edge.registry, 1000 + 24 * 3600 - 1, &change);
     change_take(&edge, &change);
     assert_int_equal(edge.changed, 0);
     registry_tick(edge.registry, 1000 + 24 * 3600, &change);
+    assert_int_equal(change.row_count, 1); /* it is free */
     change_take(&edge, &change);
-    assert_string_equal(field_of(view_ports(edge.registry, NULL), "service", "db5", "state"),
-                        "open");
+    edge_end(&edge);
+}
+
+/* `docker run` without a name is another service each time; and nobody comes by more numbers than his quota in a day. */
+static void
+when_the_quota_is_used_up_the_port_that_was_held_longest_goes_to_the_next_service(void **state) {
+    static const char *const more[] = {DB("5"), DB("6"), DB("7"), DB("8"), DB("9")};
+    (void)state;
+    struct edge edge;
+    char text[4096];
+    edge_begin(&edge);
+    assert_true(put(&edge, "acme", ACME DB("1") DB("2") DB("3") DB("4")));
+    long first = port_of(&edge, "db1"), second = port_of(&edge, "db2");
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        snprintf(text, sizeof text, "%s%s", ACME DB("2") DB("3") DB("4"), more[i]);
+        assert_true(put(&edge, "acme", text));
+        const char name[] = {'d', 'b', (char)('5' + i), 0};
+        assert_int_equal(port_of(&edge, name), first);
+    }
+    edge_restart(&edge);
+    assert_true(put(&edge, "acme", ACME DB("1") DB("3") DB("4") DB("9"))); /* none of db1's */
+    assert_int_equal(port_of(&edge, "db9"), first);
+    assert_int_equal(port_of(&edge, "db1"), second);
+    assert_true(put(&edge, "acme", ACME DB("1") DB("3") DB("4") DB("9") DB("2")));
+    assert_string_equal(field_of(view_ports(edge.registry, NULL), "service", "db2", "state"),
+                        "refused");
     edge_end(&edge);
 }
 
@@ -696,6 +725,8 @@ int main(void) {
         cmocka_unit_test(many_routes_are_found_as_few_are),
         cmocka_unit_test(the_fifth_raw_port_is_refused_and_the_four_stay),
         cmocka_unit_test(a_released_port_is_held_a_day_and_counts),
+        cmocka_unit_test(
+            when_the_quota_is_used_up_the_port_that_was_held_longest_goes_to_the_next_service),
         cmocka_unit_test(a_tenants_ports_are_held_for_nobody_after_it_goes),
         cmocka_unit_test(numbers_are_drawn_not_counted),
         cmocka_unit_test(a_node_port_by_number_is_given_if_free),
