@@ -52,10 +52,8 @@ static const char *index_key(const char *kind, const char *name, char out[KEY_MA
 }
 
 void composition_fini(struct composition *c) {
-    for (size_t i = 0; i < c->count; i++) {
+    for (size_t i = 0; i < c->count; i++)
         json_decref(c->item[i].object);
-        free(c->item[i].file);
-    }
     free(c->item);
     map_fini(&c->index);
     *c = (struct composition){0};
@@ -121,9 +119,7 @@ static void written_add(struct making *m) {
             continue;
         json_t *copy = json_deep_copy(object);
         metadata_fill(m, kind, copy, json_integer_value(json_object_get(row, "modified")), false);
-        struct composed *c = compose_add(m, kind, copy);
-        c->file = strdup(text_of(row, "file"));
-        c->line = (unsigned)json_integer_value(json_object_get(row, "line"));
+        compose_add(m, kind, copy)->written = true;
     }
 }
 

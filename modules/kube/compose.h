@@ -15,8 +15,7 @@
 struct composed {
     const struct kube_kind *kind;
     json_t *object; /* with metadata.uid and creationTimestamp, without resourceVersion */
-    char *file;     /* where it is written; NULL: the edge made it */
-    unsigned line;
+    bool written;   /* a file says it; else the edge made it */
 };
 struct composition {
     struct composed *item;

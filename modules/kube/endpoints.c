@@ -394,7 +394,7 @@ static bool slices_written(const struct making *m, const char *service) {
     for (size_t i = 0; i < m->out->count; i++) {
         const struct composed *c = &m->out->item[i];
         const json_t *labels = json_object_get(json_object_get(c->object, "metadata"), "labels");
-        if (c->file && !strcmp(c->kind->kind, "EndpointSlice") &&
+        if (c->written && !strcmp(c->kind->kind, "EndpointSlice") &&
             !strcmp(text_of(labels, "kubernetes.io/service-name"), service))
             return true;
     }

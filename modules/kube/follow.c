@@ -23,9 +23,18 @@ enum {
     LIVE_PER_BEAT = 8,   /* and that many of them at a time */
     COLD_MS = 20000,     /* objects of a tenant nobody asks about are let go */
     FORGET_MS = 3600000, /* and what is left of it */
+    WARM_MOST =
+        64 << 20, /* bytes of objects of all tenants: whoever was asked about longest ago rests */
+    LOG_BYTES_MOST = 8 << 20, /* of one tenant's log: with objects so large, it is shorter */
+    LOG_ROOM_LEAST = 16,
 };
 
-static struct follow *follows;
+/* By when they were last asked for. */
+struct queue {
+    struct follow *first, *last;
+};
+static struct queue warm, resting;
+static size_t warm_bytes; /* of all of them */
 static struct map by_name;
 static uint64_t last_version;
 static _Atomic uint64_t figure_tenants, figure_objects, figure_changes;
@@ -52,6 +61,7 @@ static struct blob *blob_new(const json_t *object) {
     if (!b)
         abort();
     b->refs = 1;
+    b->length = (unsigned)length;
     json_dumpb(object, b->text, length, JSON_COMPACT);
     b->text[length] = 0;
     return b;
@@ -83,37 +93,57 @@ json_t *follow_known(const struct follow *f) {
 
 /* ---- the log ---- */
 
-static void change_fini(struct change *c) {
+/* Its objects, counted whether or not something else holds them, too. */
+static size_t change_bytes(const struct change *c) {
+    return (c->before ? c->before->length : 0) + (c->after ? c->after->length : 0);
+}
+
+static void log_drop(struct follow *f) {
+    struct change *c = &f->log[f->first++ & (f->log_room - 1)];
+    f->log_from = c->version;
+    f->log_bytes -= change_bytes(c);
     blob_unref(c->before);
     blob_unref(c->after);
-    *c = (struct change){0};
 }
 
 static void log_clear(struct follow *f) {
-    for (; f->first < f->end; f->first++)
-        change_fini(&f->log[f->first % LOG_MOST]);
+    while (f->first < f->end)
+        log_drop(f);
     f->log_from = f->version;
     free(f->log);
     f->log = NULL;
+    f->log_room = 0;
 }
 
-/* Takes both references. */
+static bool log_grow(struct follow *f) {
+    size_t room = f->log_room ? f->log_room * 2 : LOG_ROOM_LEAST;
+    struct change *log = calloc(room, sizeof *log);
+    if (!log)
+        return false;
+    for (uint64_t serial = f->first; serial < f->end; serial++)
+        log[serial & (room - 1)] = *follow_log(f, serial);
+    free(f->log);
+    f->log = log;
+    f->log_room = room;
+    return true;
+}
+
+/* Takes both references. Who is not told for want of memory is told 410. */
 static void log_add(struct follow *f, const struct kube_kind *kind, struct blob *before,
                     struct blob *after, uint64_t version) {
+    const struct change c = {version, kind, before, after};
     f->version = version;
     atomic_fetch_add(&figure_changes, 1);
-    if (!f->log && !(f->log = calloc(LOG_MOST, sizeof *f->log))) {
+    if (f->end - f->first == f->log_room && !log_grow(f)) {
         blob_unref(before);
         blob_unref(after);
-        f->log_from = version;
+        log_clear(f);
         return;
     }
-    if (f->end - f->first == LOG_MOST) {
-        struct change *oldest = &f->log[f->first++ % LOG_MOST];
-        f->log_from = oldest->version;
-        change_fini(oldest);
-    }
-    f->log[f->end++ % LOG_MOST] = (struct change){version, kind, before, after};
+    f->log[f->end++ & (f->log_room - 1)] = c;
+    f->log_bytes += change_bytes(&c);
+    while (f->end - f->first > LOG_MOST || (f->log_bytes > LOG_BYTES_MOST && f->end - f->first > 1))
+        log_drop(f);
 }
 
 bool follow_log_at(const struct follow *f, uint64_t version, uint64_t *ret) {
@@ -142,13 +172,48 @@ const char *follow_version(const struct follow *f, char out[RV_TEXT]) {
 
 /* ---- objects ---- */
 
-static void kept_free(void *value) {
-    struct kept *k = value;
+enum { KEY_MAX = 700 };
+
+static const char *key_print(const char *kind, const char *name, char out[KEY_MAX]) {
+    snprintf(out, KEY_MAX, "%.60s/%.600s", kind, name);
+    return out;
+}
+
+static void kept_free(struct kept *k) {
     blob_unref(k->object);
-    free(k->key);
-    free(k->file);
     free(k);
     atomic_fetch_sub(&figure_objects, 1);
+}
+
+static struct kept *kept_new(const struct kube_kind *kind, const char *key) {
+    size_t length = strlen(key) + 1;
+    struct kept *k = calloc(1, sizeof *k + length);
+    if (!k)
+        abort();
+    memcpy(k->key, key, length);
+    k->kind = kind;
+    atomic_fetch_add(&figure_objects, 1);
+    return k;
+}
+
+static int kept_order(const void *left, const void *right) {
+    const struct kept *a = *(struct kept *const *)left, *b = *(struct kept *const *)right;
+    return strcmp(a->key, b->key);
+}
+
+static int key_order(const void *key, const void *kept) {
+    return strcmp(key, (*(struct kept *const *)kept)->key);
+}
+
+static struct kept *kept_find(const struct follow *f, const char *key) {
+    struct kept **found =
+        f->count ? bsearch(key, f->list, f->count, sizeof(struct kept *), key_order) : NULL;
+    return found ? *found : NULL;
+}
+
+struct kept *follow_find(const struct follow *f, const char *kind, const char *name) {
+    char key[KEY_MAX];
+    return kept_find(f, key_print(kind, name, key));
 }
 
 static void version_set(json_t *object, uint64_t version) {
@@ -157,44 +222,39 @@ static void version_set(json_t *object, uint64_t version) {
                         json_string(version_text(version, text)));
 }
 
+static uint64_t text_hash(const char *text) {
+    return text ? hash_bytes(text, strlen(text)) : 0;
+}
+
 static uint64_t object_hash(const json_t *object) {
     char *text = json_dumps(object, JSON_COMPACT);
-    uint64_t hash = text ? hash_bytes(text, strlen(text)) : 0;
+    uint64_t hash = text_hash(text);
     free(text);
     return hash;
 }
 
-static struct kept *kept_new(struct follow *f, const struct composed *c, const char *key) {
-    struct kept *k = calloc(1, sizeof *k);
-    if (!k || !(k->key = strdup(key)) || !map_put(&f->objects, key, k))
-        abort();
-    k->kind = c->kind;
-    atomic_fetch_add(&figure_objects, 1);
-    return k;
-}
-
-/* An object that does not say since when it is there is as old as its file was when it was first seen. */
+/* An object that does not say since when it is there is as old as its file was when it was first seen. What is longer than a time of
+ * ours was written, and stays as it is written. */
 static void created_keep(struct kept *k, json_t *object) {
     json_t *metadata = json_object_get(object, "metadata");
-    if (!strcmp(k->uid, text_of(metadata, "uid"))) {
+    const char *created = text_of(metadata, "creationTimestamp");
+    uint64_t uid = text_hash(text_of(metadata, "uid"));
+    if (k->uid == uid && *k->created) {
         json_object_set_new(metadata, "creationTimestamp", json_string(k->created));
         return;
     }
-    snprintf(k->uid, sizeof k->uid, "%s", text_of(metadata, "uid"));
-    snprintf(k->created, sizeof k->created, "%s", text_of(metadata, "creationTimestamp"));
+    k->uid = uid;
+    snprintf(k->created, sizeof k->created, "%s", strlen(created) < TIME_TEXT ? created : "");
 }
 
-/* What is as it was keeps its version, also over a rest. */
-static void kept_renew(struct follow *f, struct kept *k, struct composed *c, bool fresh) {
+/* What is as it was keeps its version, also over a rest. `told`: watches may have missed it. */
+static void kept_renew(struct follow *f, struct kept *k, const struct composed *c, bool told) {
     created_keep(k, c->object);
     uint64_t hash = object_hash(c->object);
-    bool same = !fresh && k->hash == hash;
+    bool same = k->version && k->hash == hash;
     struct blob *before = k->object;
     k->seen = true;
-    free(k->file);
-    k->file = c->file;
-    c->file = NULL;
-    k->line = c->line;
+    k->written = c->written;
     k->hash = hash;
     if (same && before)
         return;
@@ -202,26 +262,10 @@ static void kept_renew(struct follow *f, struct kept *k, struct composed *c, boo
         k->version = version_next();
     version_set(c->object, k->version);
     k->object = blob_new(c->object);
-    if (!same)
+    if (!same && told)
         log_add(f, k->kind, before, blob_ref(k->object), k->version);
-}
-
-static int kept_order(const void *left, const void *right) {
-    const struct kept *a = *(struct kept *const *)left, *b = *(struct kept *const *)right;
-    return strcmp(a->key, b->key);
-}
-
-static void list_renew(struct follow *f) {
-    free(f->list);
-    f->list = calloc(f->objects.count + 1, sizeof *f->list);
-    f->count = 0;
-    if (!f->list)
-        abort();
-    for (size_t i = 0; i < f->objects.room; i++)
-        if (f->objects.slot[i].key)
-            f->list[f->count++] = f->objects.slot[i].value;
-    if (f->count)
-        qsort(f->list, f->count, sizeof *f->list, kept_order);
+    else
+        blob_unref(before);
 }
 
 static struct blob *gone_object(const struct kept *k, uint64_t version) {
@@ -232,50 +276,86 @@ static struct blob *gone_object(const struct kept *k, uint64_t version) {
     return b;
 }
 
-static void gone_drop(struct follow *f) {
-    for (size_t i = 0; i < f->count; i++) {
-        struct kept *k = f->list[i];
-        if (k->seen)
-            continue;
-        uint64_t version = version_next();
-        if (k->object)
-            log_add(f, k->kind, gone_object(k, version), NULL, version);
-        map_remove(&f->objects, k->key);
-        kept_free(k);
-    }
+static void gone_drop(struct follow *f, struct kept *k) {
+    uint64_t version = version_next();
+    if (k->object)
+        log_add(f, k->kind, gone_object(k, version), NULL, version);
+    kept_free(k);
 }
 
-struct kept *follow_find(const struct follow *f, const char *kind, const char *name) {
-    char key[700];
-    snprintf(key, sizeof key, "%.60s/%.600s", kind, name);
-    return map_get(&f->objects, key);
+static size_t follow_bytes(const struct follow *f) {
+    size_t sum = f->log_bytes + f->log_room * sizeof *f->log;
+    for (size_t i = 0; i < f->count; i++)
+        sum += f->list[i]->object ? sizeof(struct blob) + f->list[i]->object->length + 1 : 0;
+    return sum + (f->live ? strlen(f->live) : 0) + (f->objects_text ? strlen(f->objects_text) : 0);
+}
+
+static void bytes_count(struct follow *f) {
+    size_t now = f->warm ? follow_bytes(f) : 0;
+    warm_bytes += now - f->bytes;
+    f->bytes = now;
+}
+
+/* As the new list has it: those that were, those that came; those that went are told of. */
+static void list_renew(struct follow *f, const struct composition *now, bool told) {
+    struct kept **list = calloc(now->count + 1, sizeof *list);
+    size_t count = 0;
+    if (!list)
+        abort();
+    for (size_t i = 0; i < f->count; i++)
+        f->list[i]->seen = false;
+    for (size_t i = 0; i < now->count; i++) {
+        const struct composed *c = &now->item[i];
+        char key[KEY_MAX];
+        if (composed_find(now, c->kind->kind, object_name(c->object)) != c->object)
+            continue; /* of two of one name the last one is it */
+        key_print(c->kind->kind, object_name(c->object), key);
+        struct kept *k = kept_find(f, key);
+        if (!k)
+            k = kept_new(c->kind, key);
+        kept_renew(f, k, c, told);
+        list[count++] = k;
+    }
+    for (size_t i = 0; i < f->count; i++)
+        if (!f->list[i]->seen)
+            gone_drop(f, f->list[i]);
+    free(f->list);
+    f->list = list;
+    f->count = count;
+    if (count)
+        qsort(list, count, sizeof *list, kept_order);
 }
 
 static void objects_renew(struct follow *f) {
     struct composition now;
-    bool first = !f->version;
+    bool first = !f->version; /* nobody can have missed how it began */
+    json_t *known = follow_known(f);
+    compose(known, f->uid, f->since, &now);
+    json_decref(known);
+    list_renew(f, &now, !first);
     if (first) { /* a watch may go on from here */
         f->version = version_next();
         f->log_from = f->version;
     }
-    json_t *known = follow_known(f);
-    compose(known, f->uid, f->since, &now);
-    json_decref(known);
-    for (size_t i = 0; i < f->count; i++)
-        f->list[i]->seen = false;
-    for (size_t i = 0; i < now.count; i++) {
-        struct composed *c = &now.item[i];
-        char key[700];
-        snprintf(key, sizeof key, "%.60s/%.600s", c->kind->kind, object_name(c->object));
-        struct kept *k = map_get(&f->objects, key);
-        kept_renew(f, k ? k : kept_new(f, c, key), c, !k);
-    }
-    gone_drop(f);
-    if (first) /* nobody can have missed how it began */
-        log_clear(f);
-    list_renew(f);
-    f->warm = true;
     composition_fini(&now);
+}
+
+/* ---- who was asked for when ---- */
+
+static struct queue *queue_of(const struct follow *f) {
+    return f->warm ? &warm : &resting;
+}
+
+static void queue_leave(struct queue *l, struct follow *f) {
+    *(f->previous ? &f->previous->next : &l->first) = f->next;
+    *(f->next ? &f->next->previous : &l->last) = f->previous;
+    f->next = f->previous = NULL;
+}
+
+static void queue_join(struct queue *l, struct follow *f) {
+    f->previous = l->last;
+    *(l->last ? &l->last->next : &l->first) = f;
+    l->last = f;
 }
 
 /* ---- fetching ---- */
@@ -358,10 +438,6 @@ static void tenant_renew(struct follow *f, const json_t *live) {
     snprintf(f->uid, sizeof f->uid, "%s", text_of(row, "uid"));
 }
 
-static uint64_t text_hash(const char *text) {
-    return text ? hash_bytes(text, strlen(text)) : 0;
-}
-
 /* True: something is not as it was. */
 static bool known_renew(struct follow *f, struct fetch *fetch) {
     json_t *live = fetch->live ? json_loads(fetch->live, 0, NULL) : NULL;
@@ -387,6 +463,14 @@ static bool known_renew(struct follow *f, struct fetch *fetch) {
     return !same;
 }
 
+static void warm_up(struct follow *f) {
+    queue_leave(queue_of(f), f);
+    f->warm = true;
+    queue_join(&warm, f);
+}
+
+static void warm_bound(const struct follow *but);
+
 static void fetch_done(struct job *j) {
     struct fetch *fetch = (struct fetch *)j;
     struct follow *f = map_get(&by_name, fetch->name);
@@ -394,10 +478,15 @@ static void fetch_done(struct job *j) {
         bool news = known_renew(f, fetch);
         int64_t begun = server_now_ms();
         f->fetching = false;
-        if (news)
+        if (news) {
             objects_renew(f);
+            warm_up(f);
+        }
+        bytes_count(f);
+        warm_bound(f);
         f->fetched_ms = server_now_ms();
-        f->fresh_ms = FOLLOW_FRESH_MS + (fetch->took_ms + f->fetched_ms - begun) * FRESH_FACTOR;
+        f->took_ms = fetch->took_ms + f->fetched_ms - begun;
+        f->fresh_ms = FOLLOW_FRESH_MS + f->took_ms * FRESH_FACTOR;
         struct asker *ready = f->waiting;
         f->waiting = f->later;
         f->later = NULL;
@@ -438,21 +527,31 @@ static struct follow *follow_new(const char *tenant) {
         free(f);
         return NULL;
     }
-    f->next = follows;
-    follows = f;
+    queue_join(&resting, f);
     atomic_fetch_add(&figure_tenants, 1);
     return f;
 }
 
 static void follow_free(struct follow *f) {
+    queue_leave(queue_of(f), f);
     desk_unfollow(f->name);
+    f->warm = false;
+    bytes_count(f);
     log_clear(f);
-    map_clear(&f->objects, kept_free);
+    for (size_t i = 0; i < f->count; i++)
+        kept_free(f->list[i]);
     free(f->list);
     free(f->live);
     free(f->objects_text);
     free(f);
     atomic_fetch_sub(&figure_tenants, 1);
+}
+
+/* It is the last of its queue to go. */
+static void follow_use(struct follow *f) {
+    f->used_ms = server_now_ms();
+    queue_leave(queue_of(f), f);
+    queue_join(queue_of(f), f);
 }
 
 void follow_ask(const char *tenant, struct asker *a, bool anew) {
@@ -462,7 +561,7 @@ void follow_ask(const char *tenant, struct asker *a, bool anew) {
         a->ready(a, NULL);
         return;
     }
-    f->used_ms = now;
+    follow_use(f);
     a->follow = NULL;
     if (!anew && f->warm && f->there && !f->touched && !f->fetching &&
         now - f->fetched_ms < f->fresh_ms) {
@@ -503,6 +602,10 @@ void follow_touched(const char *tenant) {
 
 /* ---- time ---- */
 
+static bool is_used(const struct follow *f) {
+    return f->watches || f->fetching || f->waiting;
+}
+
 static void follow_rest(struct follow *f) {
     for (size_t i = 0; i < f->count; i++) {
         blob_unref(f->list[i]->object);
@@ -511,41 +614,48 @@ static void follow_rest(struct follow *f) {
     free(f->live);
     free(f->objects_text);
     f->live = f->objects_text = NULL;
-    f->warm = false;
     log_clear(f);
+    queue_leave(&warm, f);
+    f->warm = false;
+    queue_join(&resting, f);
+    bytes_count(f);
 }
 
-/* False: nothing of it is left. */
-static bool follow_age(struct follow *f, int64_t now) {
-    bool used = f->watches || f->fetching || f->waiting;
-    if (used || now - f->used_ms < COLD_MS)
-        return true;
-    if (f->warm)
-        follow_rest(f);
-    return now - f->used_ms < FORGET_MS;
+/* Who is asked about again is composed again: that costs a millisecond, and what all of them keep is bounded. */
+static void warm_bound(const struct follow *but) {
+    for (struct follow *f = warm.first, *next; f && warm_bytes > WARM_MOST; f = next) {
+        next = f->next;
+        if (f != but && !is_used(f))
+            follow_rest(f);
+    }
 }
 
 void follow_beat(void) {
     int64_t now = server_now_ms();
     int looks = LIVE_PER_BEAT;
-    for (struct follow **at = &follows, *f; (f = *at);) {
+    for (struct follow *f = warm.first, *next; f; f = next) {
+        next = f->next;
         if (f->watches && !f->fetching && now - f->fetched_ms >= LIVE_MS && looks-- > 0)
             fetch_begin(f);
-        if (follow_age(f, now)) {
-            at = &f->next;
+        else if (!is_used(f) && now - f->used_ms >= COLD_MS)
+            follow_rest(f);
+    }
+    for (struct follow *f = resting.first, *next; f && now - f->used_ms >= FORGET_MS; f = next) {
+        next = f->next;
+        if (is_used(f))
             continue;
-        }
-        *at = f->next;
         map_remove(&by_name, f->name);
         follow_free(f);
     }
 }
 
+static void queue_free(struct queue *l) {
+    while (l->first)
+        follow_free(l->first);
+}
+
 void follow_fini(void) {
-    while (follows) {
-        struct follow *f = follows;
-        follows = f->next;
-        follow_free(f);
-    }
+    queue_free(&warm);
+    queue_free(&resting);
     map_fini(&by_name);
 }

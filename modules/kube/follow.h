@@ -3,30 +3,33 @@
  *
  *   a request --follow_ask--> fetched from the control thread, unless that was just done --> composed, compared --> log --> watches
  *
- * A tenant nobody has asked about costs nothing; one that is asked about no more is forgotten piece by piece. The API's thread alone.
+ * A tenant nobody has asked about costs nothing. One that is asked about no more rests: of each object a hash and a version stay, so that
+ * it is still of that version when it is composed again. So does whoever was asked about longest ago when all of them keep too much. The
+ * API's thread alone.
  */
 #pragma once
 #include "core/map.h"
 #include "modules/kube/compose.h"
 #include <stdint.h>
 
-enum { LOG_MOST = 1000, FOLLOW_FRESH_MS = 100, RV_TEXT = 24 };
+enum { LOG_MOST = 1000, FOLLOW_FRESH_MS = 100, RV_TEXT = 24, TIME_TEXT = 21 };
 
 struct blob { /* an object as text: a fifth of what a tree of it takes */
-    unsigned refs;
+    unsigned refs, length;
     char text[];
 };
 json_t *blob_json(const struct blob *); /* the caller's; NULL of NULL */
 
 struct kept { /* an object */
     const struct kube_kind *kind;
-    struct blob *object;             /* with its resourceVersion; NULL: of a tenant that rests */
-    char *key;                       /* "Kind/name" */
-    char uid[UID_TEXT], created[32]; /* as they were first seen: a file may be written anew */
-    char *file;                      /* as compose has it */
-    unsigned line;
+    struct blob *object; /* with its resourceVersion; NULL: of a tenant that rests */
     uint64_t hash, version;
+    uint64_t
+        uid; /* its hash, and since when it is there, as they were first seen: a file may be written anew */
+    char created[TIME_TEXT];
+    bool written; /* a file says it; else the edge made it */
     bool seen;
+    char key[]; /* "Kind/name" */
 };
 struct change {
     uint64_t version;
@@ -34,20 +37,23 @@ struct change {
     struct blob *before, *after; /* one of them may be NULL */
 };
 struct follow {
-    struct follow *next;
+    struct follow *next,
+        *previous; /* of those that are warm, or of those that rest: in the order they were asked for */
     char name[64], uid[64];
     bool there;         /* the tenant is */
-    struct map objects; /* key -> struct kept */
-    struct kept **list; /* by kind, then name */
+    struct kept **list; /* by key: kind, then name */
     size_t count;
-    uint64_t version;          /* of the newest change */
-    uint64_t log_from;         /* changes after this one are in the log */
-    struct change *log;        /* LOG_MOST slots, when there was any */
-    uint64_t first, end;       /* of serial numbers: slot = serial % LOG_MOST */
-    char *live, *objects_text; /* what compose was given, as text */
+    size_t bytes;               /* what rest would give back */
+    uint64_t version;           /* of the newest change */
+    uint64_t log_from;          /* changes after this one are in the log */
+    struct change *log;         /* log_room slots, a power of two */
+    uint64_t first, end;        /* of serial numbers: slot = serial % log_room */
+    size_t log_room, log_bytes; /* of its objects */
+    char *live, *objects_text;  /* what compose was given, as text */
     uint64_t live_hash, objects_hash;
     bool fetching, touched, warm;
     int64_t fetched_ms, fresh_ms, used_ms;
+    int64_t took_ms; /* of the control thread and of this one, the last look */
     int64_t since;
     struct asker *waiting, *later; /* for the fetch under way; for the one after it */
     struct watch *watches;
@@ -69,7 +75,7 @@ const char *follow_version(const struct follow *, char out[RV_TEXT]);
 /* The serial number of the first change after `version`; false: the log does not reach back so far (410). */
 bool follow_log_at(const struct follow *, uint64_t version, uint64_t *ret_serial);
 static inline const struct change *follow_log(const struct follow *f, uint64_t serial) {
-    return &f->log[serial % LOG_MOST];
+    return &f->log[serial & (f->log_room - 1)];
 }
 const char *version_text(uint64_t version, char out[RV_TEXT]);
 

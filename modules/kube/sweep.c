@@ -87,7 +87,7 @@ static void sweep_known(struct asker *a, struct follow *f) {
         return;
     }
     for (size_t i = 0; i < f->count; i++) {
-        bool written = f->list[i]->kind == kind && f->list[i]->file;
+        bool written = f->list[i]->kind == kind && f->list[i]->written;
         json_t *object = written ? blob_json(f->list[i]->object) : NULL;
         if (object_selected(kind, s->wish.labels, s->wish.fields, object))
             json_array_append(s->wanted, object);

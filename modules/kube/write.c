@@ -278,7 +278,7 @@ static void identity_keep(const struct kept *k, const json_t *live, json_t *obje
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         json_object_set(metadata, kept[i],
                         json_object_get(json_object_get(live, "metadata"), kept[i]));
-    if (!k->file)
+    if (!k->written)
         identity_make(object);
 }
 
@@ -436,7 +436,7 @@ static void update_try(struct writing *w, const struct follow *f, const struct k
     json_t *object = json_deep_copy(w->body);
     identity_keep(k, w->live, object);
     owners_track(w, w->live, shape, object);
-    shall_be(w, f, k->file ? w->live : NULL, object); /* what the edge made is new to its files */
+    shall_be(w, f, k->written ? w->live : NULL, object); /* what the edge made is new to its files */
 }
 
 static void patch_try(struct writing *w, const struct follow *f, const struct kept *k) {
@@ -455,7 +455,7 @@ static void patch_try(struct writing *w, const struct follow *f, const struct ke
         else
             identity_make(object);
         w->created = !live;
-        shall_be(w, f, k && k->file ? live : NULL, object);
+        shall_be(w, f, k && k->written ? live : NULL, object);
     } else {
         json_decref(object);
         finish_fault(w, &fault);
@@ -477,7 +477,7 @@ static void delete_try(struct writing *w, const struct follow *f) {
 /* What the edge made can be made one's own by writing it, not so what it made of containers and labels: that would stay without them.
  * Nobody can delete what nobody wrote. */
 static bool may_write(const struct writing *w, const struct kept *k) {
-    bool made = k && !k->file && w->wish.verb != VERB_CREATE;
+    bool made = k && !k->written && w->wish.verb != VERB_CREATE;
     return !made || (w->wish.verb != VERB_DELETE && !is_of_labels(w->live));
 }
 
