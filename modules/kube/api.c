@@ -64,11 +64,13 @@ static void reply_with(struct exchange *x, int code, const char *type, json_t *v
                                             .length = text ? strlen(text) : 0});
 }
 
+/* Lines that an answer of this kind always has; NULL: none. */
+static const char *headers_of(int code) {
+    return code == 429 ? "Retry-After: 1\r\n" : code == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL;
+}
+
 static void reply_json(struct exchange *x, int code, const char *type, json_t *value) {
-    reply_with(x, code, type, value,
-               code == 429   ? "Retry-After: 1\r\n"
-               : code == 401 ? "WWW-Authenticate: Bearer\r\n"
-                             : NULL);
+    reply_with(x, code, type, value, headers_of(code));
 }
 
 static void reply_status(struct exchange *x, json_t *status) {
@@ -388,7 +390,7 @@ static void read_begin(struct exchange *x) {
 /* ---- writing ---- */
 
 static void change_answer(void *user, int code, json_t *value, const char *warnings) {
-    reply_with(user, code, "application/json", value, warnings);
+    reply_with(user, code, "application/json", value, warnings ? warnings : headers_of(code));
 }
 
 static bool is_verb(const struct exchange *x, enum verb *ret) {

@@ -25,9 +25,10 @@ enum {
     ATTEMPTS_MOST = 10,
     WARNINGS_MOST = 8,
     WARNING_MAX = 300,
-    REST_FACTOR =
-        4, /* a tenant's writes rest for so many times what the control thread spent on the last one */
-    REST_FROM_MS = 20,
+    SHARE = 5,       /* a fifth of the control thread's time is for one tenant's writes, at most */
+    CREDIT_MS = 500, /* of that: who has not written for a while may spend 100 ms at once */
+    LINE_MOST = 100, /* that wait, of one tenant */
+    WAITING_MOST = 1000, /* and of all */
 };
 
 struct put {
@@ -44,9 +45,11 @@ struct put {
 /* The writes of one tenant, one after the other: they would only get in each other's way. */
 struct line {
     struct writing *first, **last;
+    unsigned count;
     bool going; /* the first one is */
     bool busy;  /* the control thread has one of them, whether anybody still wants to know or not */
-    int64_t not_before_ms;
+    int64_t
+        paid_ms; /* when what its writes have cost the control thread is its share of the time */
     char tenant[64];
 };
 
@@ -72,11 +75,12 @@ struct writing {
 /* ---- the end ---- */
 
 static struct map lines;
+static unsigned waiting; /* in all of them */
 
 static void live_ask(struct writing *w);
 
 static void line_go(struct line *l) {
-    if (!l->first || l->going || l->busy || server_now_ms() < l->not_before_ms)
+    if (!l->first || l->going || l->busy || server_now_ms() + CREDIT_MS < l->paid_ms)
         return;
     l->going = true;
     live_ask(l->first);
@@ -94,13 +98,15 @@ static void line_leave(struct writing *w) {
     if (l->last == &w->next)
         l->last = at;
     w->line = NULL;
+    l->count--;
+    waiting--;
     line_go(l);
 }
 
-/* The control thread is everybody's: who has much to be checked is checked less often. */
-static void line_rest(struct line *l, int64_t took_ms) {
-    if (took_ms >= REST_FROM_MS)
-        l->not_before_ms = server_now_ms() + took_ms * REST_FACTOR;
+/* The control thread is everybody's: who makes it do much, at once or bit by bit, waits. */
+static void line_pay(struct line *l, int64_t took_ms) {
+    int64_t now = server_now_ms();
+    l->paid_ms = (l->paid_ms > now - took_ms ? l->paid_ms : now - took_ms) + took_ms * SHARE;
 }
 
 void writes_beat(void) {
@@ -110,30 +116,32 @@ void writes_beat(void) {
         if (!l)
             continue;
         line_go(l);
-        if (l->first || l->busy || now < l->not_before_ms)
+        if (l->first || l->busy || now < l->paid_ms)
             continue;
         free(map_remove(&lines, l->tenant));
         return; /* slots have moved; the rest goes with the next beats */
     }
 }
 
-/* False: no memory. */
-static bool line_join(struct writing *w) {
-    struct line *l = map_get(&lines, w->wish.tenant);
-    if (!l && (l = calloc(1, sizeof *l))) {
-        snprintf(l->tenant, sizeof l->tenant, "%s", w->wish.tenant);
-        l->last = &l->first;
-        if (!map_put(&lines, l->tenant, l)) {
-            free(l);
-            l = NULL;
-        }
-    }
-    if (!l)
-        return false;
+/* NULL: no memory. */
+static struct line *line_need(const char *tenant) {
+    struct line *l = map_get(&lines, tenant);
+    if (l || !(l = calloc(1, sizeof *l)))
+        return l;
+    snprintf(l->tenant, sizeof l->tenant, "%s", tenant);
+    l->last = &l->first;
+    if (map_put(&lines, l->tenant, l))
+        return l;
+    free(l);
+    return NULL;
+}
+
+static void line_join(struct line *l, struct writing *w) {
     w->line = l;
     *l->last = w;
     l->last = &w->next;
-    return true;
+    l->count++;
+    waiting++;
 }
 
 static void writing_free(struct writing *w) {
@@ -436,7 +444,8 @@ static void update_try(struct writing *w, const struct follow *f, const struct k
     json_t *object = json_deep_copy(w->body);
     identity_keep(k, w->live, object);
     owners_track(w, w->live, shape, object);
-    shall_be(w, f, k->written ? w->live : NULL, object); /* what the edge made is new to its files */
+    shall_be(w, f, k->written ? w->live : NULL,
+             object); /* what the edge made is new to its files */
 }
 
 static void patch_try(struct writing *w, const struct follow *f, const struct kept *k) {
@@ -483,6 +492,7 @@ static bool may_write(const struct writing *w, const struct kept *k) {
 
 static void live_known(struct asker *a, struct follow *f) {
     struct writing *w = (struct writing *)a;
+    line_pay(w->line, f ? f->took_ms : 0); /* it was looked at for this */
     const struct kept *k = f ? follow_find(f, w->wish.kind->kind, w->name) : NULL;
     json_decref(w->live);
     w->live = k ? blob_json(k->object) : NULL;
@@ -515,6 +525,7 @@ static void live_ask(struct writing *w) {
 
 static void written_known(struct asker *a, struct follow *f) {
     struct writing *w = (struct writing *)a;
+    line_pay(w->line, f ? f->took_ms : 0);
     const struct kept *k = f ? follow_find(f, w->wish.kind->kind, w->name) : NULL;
     if (w->wish.verb == VERB_DELETE)
         finish(w, 200, status_success(w->wish.kind, w->name, w->uid));
@@ -637,7 +648,7 @@ static void put_done(struct job *j) {
     struct line *l = p->line;
     p->writing = NULL;
     l->busy = false;
-    line_rest(l, p->took_ms);
+    line_pay(l, p->took_ms);
     if (w) {
         w->put = NULL;
         put_answer(w, p->answer, p->told);
@@ -718,10 +729,17 @@ void write_begin(const struct write_wish *wish) {
         finish_fault(w, &fault);
         return;
     }
-    if (!line_join(w))
+    struct line *l = line_need(wish->tenant);
+    if (!l) {
         finish_status(w, status_failure(503, "ServiceUnavailable", NULL, NULL, "out of memory"));
-    else
-        line_go(w->line);
+    } else if (l->count >= LINE_MOST || waiting >= WAITING_MOST) {
+        finish_status(w, status_failure(429, "TooManyRequests", NULL, NULL,
+                                        "%s too many writes under way, please try again later",
+                                        l->count >= LINE_MOST ? "this tenant has" : "there are"));
+    } else {
+        line_join(l, w);
+        line_go(l);
+    }
 }
 
 void writes_fini(void) {

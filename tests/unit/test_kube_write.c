@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * test_kube_write.c - whose turn it is to write: one of a tenant at a time, with rests, also when nobody waits for the answer.
+ * test_kube_write.c - whose turn it is to write: one of a tenant at a time, with rests, also when nobody waits for the answer; and
+ * how many may wait.
  * link: modules/kube/write.c modules/kube/apply.c modules/kube/blame.c modules/kube/containers.c modules/kube/body.c modules/kube/compose.c modules/kube/endpoints.c
  * link: modules/kube/fault.c modules/kube/fieldset.c modules/kube/happenings.c modules/kube/kinds.c modules/kube/patch_json.c
  * link: modules/kube/patch_merge.c modules/kube/proto.c modules/kube/selector.c modules/kube/shape.c modules/kube/status.c
@@ -19,11 +20,10 @@
 
 /* ---- what is around it ---- */
 
-enum { PUT_MS = 100 };
-
+static int64_t put_ms; /* that one takes of the control thread */
 static struct follow tenant_now = {.name = "acme", .uid = "u", .there = true};
 static int64_t now_ms = 1000;
-static unsigned asked, written, answered;
+static unsigned asked, written, answered, refused;
 static struct job *posted;
 
 int64_t server_now_ms(void) {
@@ -73,7 +73,7 @@ enum control_put control_object_put(const struct control_object *o, char **ret_t
     (void)o;
     *ret_told = NULL;
     written++;
-    now_ms += PUT_MS;
+    now_ms += put_ms;
     return CONTROL_PUT_DONE;
 }
 
@@ -87,12 +87,15 @@ struct author_of { /* a client that creates an object */
 
 static void answer(void *user, int code, json_t *value, const char *warnings) {
     (void)user, (void)warnings;
-    assert_int_equal(code, 201);
+    assert_true(code == 201 || code == 429);
     json_decref(value);
-    answered++;
+    if (code == 201)
+        answered++;
+    else
+        refused++;
 }
 
-static void create(struct author_of *a) {
+static void create_of(const char *tenant, struct author_of *a) {
     static const char path[] = "/api/v1/namespaces/default/services";
     static char body[] = "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"ports\":[{\"port\":80}]}}";
     assert_true(target_parse(path, sizeof path - 1, &a->target));
@@ -104,11 +107,15 @@ static void create(struct author_of *a) {
                                      .kind = kind_of_resource("", "v1", "services"),
                                      .target = &a->target,
                                      .request = &a->request,
-                                     .tenant = "acme",
+                                     .tenant = tenant,
                                      .token = "t",
                                      .answer = answer,
                                      .user = a,
                                      .slot = &a->writing});
+}
+
+static void create(struct author_of *a) {
+    create_of("acme", a);
 }
 
 static void control_runs(void) {
@@ -121,7 +128,9 @@ static void control_runs(void) {
 
 static int begin(void **state) {
     (void)state;
-    asked = written = answered = 0;
+    asked = written = answered = refused = 0;
+    tenant_now.took_ms = 0;
+    put_ms = 1000;
     return 0;
 }
 
@@ -141,7 +150,10 @@ static void one_of_a_tenant_writes_at_a_time_and_then_its_others_rest(void **sta
     assert_int_equal(answered, 1);
     writes_beat();
     assert_null(posted);
-    now_ms += 4 * PUT_MS;
+    now_ms += 3 * put_ms;
+    writes_beat();
+    assert_null(posted);
+    now_ms += put_ms;
     writes_beat();
     control_runs();
     assert_int_equal(answered, 2);
@@ -163,11 +175,111 @@ static void it_is_the_same_when_who_wrote_does_not_wait_for_the_answer(void **st
     writes_beat();
     assert_int_equal(asked, 1);
     assert_null(posted);
-    now_ms += 4 * PUT_MS;
+    now_ms += 4 * put_ms;
     writes_beat();
     control_runs();
     assert_int_equal(answered, 1);
     assert_int_equal(written, 2);
+}
+
+static unsigned run_till_rest(void) {
+    unsigned before = written;
+    while (posted)
+        control_runs();
+    return written - before;
+}
+
+/* Many small ones are no less than one large one. */
+static void writes_that_take_little_rest_when_they_are_many(void **state) {
+    enum { MANY = 90 };
+    static struct author_of author[MANY];
+    (void)state;
+    put_ms = 10;
+    for (unsigned i = 0; i < MANY; i++)
+        create(&author[i]);
+    assert_in_range(run_till_rest(), 10, 20);
+    for (int i = 0; i < 4; i++) {
+        now_ms += 250;
+        writes_beat();
+        assert_in_range(run_till_rest(), 4, 8);
+    }
+    while (written < MANY) {
+        now_ms += 250;
+        writes_beat();
+        run_till_rest();
+    }
+    assert_int_equal(answered, MANY);
+}
+
+/* The control thread looked at all of the tenant for them. */
+static void what_was_looked_at_for_a_write_counts_as_well(void **state) {
+    struct author_of first = {.writing = NULL}, second = {.writing = NULL};
+    (void)state;
+    put_ms = 0;
+    tenant_now.took_ms = 1000;
+    create(&first);
+    create(&second);
+    control_runs();
+    assert_null(posted);
+    now_ms += 20000;
+    writes_beat();
+    control_runs();
+    assert_int_equal(answered, 2);
+}
+
+static void so_many_of_a_tenant_wait_and_more_are_asked_to_come_again(void **state) {
+    enum { MOST = 100 };
+    static struct author_of author[MOST + 2];
+    struct author_of other = {.writing = NULL};
+    (void)state;
+    for (unsigned i = 0; i < MOST; i++)
+        create(&author[i]);
+    assert_int_equal(refused, 0);
+    create(&author[MOST]);
+    assert_int_equal(refused, 1);
+    assert_null(author[MOST].writing);
+    write_forget(author[1].writing); /* one went */
+    author[1].writing = NULL;
+    create(&author[MOST + 1]);
+    assert_int_equal(refused, 1);
+    struct job *of_acme = posted;
+    posted = NULL;
+    create_of("globex", &other); /* is not in that line */
+    assert_int_equal(refused, 1);
+    control_runs();
+    posted = of_acme;
+    for (unsigned i = 0; i < MOST + 2; i++)
+        if (author[i].writing)
+            write_forget(author[i].writing);
+    control_runs();
+}
+
+static void so_many_wait_of_all_tenants_together(void **state) {
+    enum { MOST = 1000, EACH = 50 };
+    static struct author_of author[MOST + 1];
+    struct job *begun[MOST / EACH];
+    char tenant[16];
+    (void)state;
+    for (unsigned i = 0; i < MOST; i++) {
+        snprintf(tenant, sizeof tenant, "t%u", i / EACH);
+        create_of(tenant, &author[i]);
+        if (i % EACH == 0) {
+            begun[i / EACH] = posted;
+            posted = NULL;
+        }
+    }
+    assert_int_equal(refused, 0);
+    create_of("one-more", &author[MOST]);
+    assert_int_equal(refused, 1);
+    for (unsigned i = 0; i < MOST; i++)
+        write_forget(author[i].writing);
+    for (unsigned i = 0; i < MOST / EACH; i++) {
+        posted = begun[i];
+        control_runs();
+    }
+    create_of("one-more", &author[MOST]);
+    control_runs();
+    assert_int_equal(answered, 1);
 }
 
 int main(void) {
@@ -176,6 +288,12 @@ int main(void) {
                                         begin, end),
         cmocka_unit_test_setup_teardown(it_is_the_same_when_who_wrote_does_not_wait_for_the_answer,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(writes_that_take_little_rest_when_they_are_many, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(what_was_looked_at_for_a_write_counts_as_well, begin, end),
+        cmocka_unit_test_setup_teardown(so_many_of_a_tenant_wait_and_more_are_asked_to_come_again,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(so_many_wait_of_all_tenants_together, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
