@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * stash.c - a chain of growing blocks; a piece is cut from the newest, all of them go together.
  *   newest block -> older -> oldest
- * What is larger than a block gets a block of its own. Never gives a single piece back.
+ * What is larger than a block gets a block of its own. Never gives a single piece back. Many of them stay, each of a tenant's: blocks are as
+ * large as malloc has them, to the byte, and of what all of them hold a fifth is unused, at most.
  */
 #include "core/stash.h"
 #include <stdalign.h>
@@ -18,10 +19,10 @@ struct block {
 
 struct stash {
     struct block *newest;
-    size_t next_size;
+    size_t total; /* of all blocks */
 };
 
-enum { BLOCK_FIRST = 1024, BLOCK_LARGEST = 64 * 1024 };
+enum { BLOCK_LEAST = 1024, BLOCK_LARGEST = 64 * 1024, UNUSED_PART = 4 /* of what is there */ };
 
 static void *memory_or_die(size_t count, size_t size) {
     void *memory = calloc(count, size);
@@ -33,9 +34,7 @@ static void *memory_or_die(size_t count, size_t size) {
 }
 
 struct stash *stash_new(void) {
-    struct stash *stash = memory_or_die(1, sizeof *stash);
-    stash->next_size = BLOCK_FIRST;
-    return stash;
+    return memory_or_die(1, sizeof(struct stash));
 }
 
 void stash_free(struct stash *stash) {
@@ -50,13 +49,15 @@ void stash_free(struct stash *stash) {
 }
 
 static struct block *stash_grow(struct stash *stash, size_t size) {
-    size_t room = size > stash->next_size ? size : stash->next_size;
+    size_t whole = BLOCK_LEAST;
+    while (whole < BLOCK_LARGEST && whole * 2 * UNUSED_PART <= stash->total)
+        whole *= 2;
+    size_t room = whole - sizeof(struct block) > size ? whole - sizeof(struct block) : size;
     struct block *block = memory_or_die(1, sizeof *block + room);
     block->size = room;
     block->older = stash->newest;
     stash->newest = block;
-    if (stash->next_size < BLOCK_LARGEST)
-        stash->next_size *= 2;
+    stash->total += sizeof *block + room;
     return block;
 }
 

@@ -3,10 +3,8 @@
  *
  *   text -> libyaml -> event -> node_build (recursive, bounded by limits.depth) -> documents
  *
- * Every node knows its weight: the number of nodes it stands for with all aliases expanded, and
- * its height. An alias adds
- * both of its target, so nine lines that expand to a billion nodes are refused at the ninth line.
- * Nothing is copied.
+ * Of every node the weight is known while it is built: the number of nodes it stands for with all aliases expanded, and its height.
+ * An alias adds both of its target, so nine lines that expand to a billion nodes are refused at the ninth line. Nothing is copied.
  */
 #include "core/yaml.h"
 #include "core/stash.h"
@@ -15,15 +13,18 @@
 #include <string.h>
 #include <yaml.h>
 
-struct grown { /* a node under construction, and what it costs */
-    struct yaml_node node;
+struct grown {              /* a node, and what it costs */
+    struct yaml_node *node; /* NULL: an error was told */
     size_t weight, height;
-    bool open; /* its end has not been seen: an alias to it would be a loop */
 };
+static const struct grown nothing;
+
+_Static_assert(sizeof(struct yaml_node) == 24, "of a tenant's ten objects there are five hundred");
 
 struct anchor {
     const char *name;
-    struct grown *target;
+    struct grown target;
+    bool open; /* its end has not been seen: an alias to it would be a loop */
 };
 
 struct build {
@@ -37,11 +38,14 @@ struct build {
     struct anchor *anchor;
     size_t anchor_count;
     size_t weight; /* of everything so far */
+    /* what lists and maps hold whose end has not been seen, the outermost's first */
+    struct yaml_node **pending;
+    size_t pending_count, pending_room;
 };
 
 enum { ANCHORS_MAX = 1000 }; /* they are searched one by one */
 
-static struct grown *node_build(struct build *, yaml_event_t *, size_t depth);
+static struct grown node_build(struct build *, yaml_event_t *, size_t depth);
 
 #define build_error(b, mark, ...)                                           \
     diags_add((b)->diags, DIAG_ERROR, (b)->file, (unsigned)(mark).line + 1, \
@@ -94,59 +98,69 @@ static bool event_next(struct build *b, yaml_event_t *ret_event) {
     return false;
 }
 
-static struct grown *node_new(struct build *b, enum yaml_kind kind, yaml_mark_t mark) {
+/* With room for a text right behind it. */
+static struct grown node_new(struct build *b, enum yaml_kind kind, yaml_mark_t mark, size_t text) {
     if (++b->weight > b->limits.nodes) {
         build_error(b, mark, "more than %zu YAML nodes", b->limits.nodes);
-        return NULL;
+        return nothing;
     }
-    struct grown *grown = stash_alloc(b->stash, sizeof *grown);
-    grown->node.kind = kind;
-    grown->node.line = (unsigned)mark.line + 1;
-    grown->node.column = (unsigned)mark.column + 1;
-    grown->weight = grown->height = 1;
-    return grown;
+    struct yaml_node *node = stash_alloc(b->stash, sizeof *node + text);
+    node->kind = kind;
+    node->line = (unsigned)mark.line + 1;
+    node->column = (unsigned)mark.column + 1;
+    return (struct grown){node, 1, 1};
 }
 
-static bool anchor_keep(struct build *b, const yaml_char_t *name, struct grown *target) {
+/* *ret_at: where, for anchor_close. */
+static bool anchor_open(struct build *b, const yaml_char_t *name, struct grown target,
+                        size_t *ret_at) {
+    *ret_at = b->anchor_count;
     if (!name)
         return true;
     if (b->anchor_count == ANCHORS_MAX) {
-        diags_add(b->diags, DIAG_ERROR, b->file, target->node.line, target->node.column,
+        diags_add(b->diags, DIAG_ERROR, b->file, target.node->line, target.node->column,
                   "more than %d anchors", ANCHORS_MAX);
         return false;
     }
     b->anchor = stash_room(b->stash, b->anchor, b->anchor_count, sizeof *b->anchor);
     b->anchor[b->anchor_count++] =
-        (struct anchor){stash_text(b->stash, (const char *)name), target};
+        (struct anchor){stash_text(b->stash, (const char *)name), target, true};
     return true;
 }
 
-static struct grown *alias_find(const struct build *b, const char *name) {
+static void anchor_close(struct build *b, const yaml_char_t *name, size_t at, struct grown target) {
+    if (!name)
+        return;
+    b->anchor[at].target = target;
+    b->anchor[at].open = false;
+}
+
+static const struct anchor *anchor_find(const struct build *b, const char *name) {
     for (size_t i = b->anchor_count; i > 0; i--) /* the latest of a name counts */
         if (!strcmp(b->anchor[i - 1].name, name))
-            return b->anchor[i - 1].target;
+            return &b->anchor[i - 1];
     return NULL;
 }
 
-static struct grown *alias_build(struct build *b, const yaml_event_t *event, size_t depth) {
+static struct grown alias_build(struct build *b, const yaml_event_t *event, size_t depth) {
     const char *name = (const char *)event->data.alias.anchor;
-    struct grown *target = alias_find(b, name);
-    if (!target)
+    const struct anchor *anchor = anchor_find(b, name);
+    if (!anchor)
         build_error(b, event->start_mark,
                     "no anchor `&%s` before this alias; if the text `*%s` is meant, quote it", name,
                     name);
-    else if (target->open)
+    else if (anchor->open)
         build_error(b, event->start_mark, "the alias `*%s` stands inside its own anchor", name);
-    else if (b->weight + target->weight > b->limits.nodes)
+    else if (b->weight + anchor->target.weight > b->limits.nodes)
         build_error(b, event->start_mark, "aliases expand to more than %zu YAML nodes",
                     b->limits.nodes);
-    else if (depth + target->height > b->limits.depth)
+    else if (depth + anchor->target.height > b->limits.depth)
         build_error(b, event->start_mark, "nested deeper than %zu", b->limits.depth);
     else {
-        b->weight += target->weight;
-        return target;
+        b->weight += anchor->target.weight;
+        return anchor->target;
     }
-    return NULL;
+    return nothing;
 }
 
 static bool scalar_is_null(const yaml_event_t *event) {
@@ -159,20 +173,25 @@ static bool scalar_is_null(const yaml_event_t *event) {
     return false;
 }
 
-static struct grown *scalar_build(struct build *b, const yaml_event_t *event) {
+static struct grown scalar_build(struct build *b, const yaml_event_t *event) {
     const char *value = (const char *)event->data.scalar.value;
-    size_t length = event->data.scalar.length;
+    size_t length = event->data.scalar.length, at;
     if (memchr(value, 0, length)) {
         build_error(b, event->start_mark, "a NUL character inside text");
-        return NULL;
+        return nothing;
     }
-    struct grown *grown =
-        node_new(b, scalar_is_null(event) ? YAML_NULL : YAML_SCALAR, event->start_mark);
-    if (!grown)
-        return NULL;
-    grown->node.quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-    grown->node.text = stash_slice(b->stash, value, length);
-    return anchor_keep(b, event->data.scalar.anchor, grown) ? grown : NULL;
+    struct grown grown =
+        node_new(b, scalar_is_null(event) ? YAML_NULL : YAML_SCALAR, event->start_mark, length + 1);
+    if (!grown.node)
+        return nothing;
+    char *text = (char *)(grown.node + 1);
+    memcpy(text, value, length);
+    grown.node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    grown.node->text = text;
+    if (!anchor_open(b, event->data.scalar.anchor, grown, &at))
+        return nothing;
+    anchor_close(b, event->data.scalar.anchor, at, grown);
+    return grown;
 }
 
 static void grown_add(struct grown *parent, const struct grown *child) {
@@ -181,27 +200,46 @@ static void grown_add(struct grown *parent, const struct grown *child) {
         parent->height = child->height + 1;
 }
 
-static struct grown *list_build(struct build *b, const yaml_event_t *start, size_t depth) {
-    struct grown *list = node_new(b, YAML_LIST, start->start_mark);
-    if (!list || !anchor_keep(b, start->data.sequence_start.anchor, list))
-        return NULL;
-    list->open = true;
+static void pending_add(struct build *b, struct yaml_node *node) {
+    if (b->pending_count == b->pending_room) {
+        b->pending_room = b->pending_room ? b->pending_room * 2 : 64;
+        b->pending = reallocarray(b->pending, b->pending_room, sizeof(struct yaml_node *));
+        if (!b->pending)
+            abort(); /* as in core/stash.c */
+    }
+    b->pending[b->pending_count++] = node;
+}
+
+/* What came since `from` is all that the list holds. */
+static void list_fill(struct build *b, struct yaml_node *list, size_t from) {
+    list->count = (unsigned)(b->pending_count - from);
+    list->item = stash_array(b->stash, list->count, sizeof(struct yaml_node *));
+    if (list->count)
+        memcpy(list->item, b->pending + from, list->count * sizeof(struct yaml_node *));
+    b->pending_count = from;
+}
+
+static struct grown list_build(struct build *b, const yaml_event_t *start, size_t depth) {
+    const yaml_char_t *anchor = start->data.sequence_start.anchor;
+    size_t from = b->pending_count, at;
+    struct grown list = node_new(b, YAML_LIST, start->start_mark, 0);
+    if (!list.node || !anchor_open(b, anchor, list, &at))
+        return nothing;
     for (yaml_event_t event; event_next(b, &event);) {
         bool last = event.type == YAML_SEQUENCE_END_EVENT;
-        struct grown *item = last ? NULL : node_build(b, &event, depth + 1);
+        struct grown item = last ? nothing : node_build(b, &event, depth + 1);
         yaml_event_delete(&event);
         if (last) {
-            list->open = false;
+            list_fill(b, list.node, from);
+            anchor_close(b, anchor, at, list);
             return list;
         }
-        if (!item)
-            return NULL;
-        list->node.item =
-            stash_room(b->stash, list->node.item, list->node.count, sizeof *list->node.item);
-        list->node.item[list->node.count++] = &item->node;
-        grown_add(list, item);
+        if (!item.node)
+            return nothing;
+        pending_add(b, item.node);
+        grown_add(&list, &item);
     }
-    return NULL;
+    return nothing;
 }
 
 static int pair_order(const void *left, const void *right) {
@@ -232,47 +270,52 @@ static bool keys_differ(struct build *b, const struct yaml_node *map) {
     return differ;
 }
 
-static bool pair_add(struct build *b, struct grown *map, const struct grown *key,
-                     const struct grown *value) {
-    if (key->node.kind != YAML_SCALAR && key->node.kind != YAML_NULL) {
-        diags_add(b->diags, DIAG_ERROR, b->file, key->node.line, key->node.column,
-                  "a key must be plain text");
-        return false;
-    }
-    map->node.pair = stash_room(b->stash, map->node.pair, map->node.count, sizeof *map->node.pair);
-    map->node.pair[map->node.count++] = (struct yaml_pair){&key->node, &value->node};
-    grown_add(map, key);
-    grown_add(map, value);
-    return true;
+static bool is_key(struct build *b, const struct yaml_node *node) {
+    if (node->kind == YAML_SCALAR || node->kind == YAML_NULL)
+        return true;
+    diags_add(b->diags, DIAG_ERROR, b->file, node->line, node->column, "a key must be plain text");
+    return false;
 }
 
-static struct grown *map_build(struct build *b, const yaml_event_t *start, size_t depth) {
-    struct grown *map = node_new(b, YAML_MAP, start->start_mark), *key = NULL;
-    if (!map || !anchor_keep(b, start->data.mapping_start.anchor, map))
-        return NULL;
-    map->open = true;
+/* What came since `from` is keys and values by turns. */
+static void map_fill(struct build *b, struct yaml_node *map, size_t from) {
+    map->count = (unsigned)(b->pending_count - from) / 2;
+    map->pair = stash_array(b->stash, map->count, sizeof *map->pair);
+    for (size_t i = 0; i < map->count; i++)
+        map->pair[i] = (struct yaml_pair){b->pending[from + 2 * i], b->pending[from + 2 * i + 1]};
+    b->pending_count = from;
+}
+
+static struct grown map_build(struct build *b, const yaml_event_t *start, size_t depth) {
+    const yaml_char_t *anchor = start->data.mapping_start.anchor;
+    size_t from = b->pending_count, at;
+    struct grown map = node_new(b, YAML_MAP, start->start_mark, 0);
+    if (!map.node || !anchor_open(b, anchor, map, &at))
+        return nothing;
     for (yaml_event_t event; event_next(b, &event);) {
         bool last = event.type == YAML_MAPPING_END_EVENT;
-        struct grown *item = last ? NULL : node_build(b, &event, depth + 1);
+        bool is_value = (b->pending_count - from) % 2;
+        struct grown item = last ? nothing : node_build(b, &event, depth + 1);
         yaml_event_delete(&event);
         if (last) {
-            map->open = false;
-            keys_differ(
-                b,
-                &map->node); /* goes on: the rest may be wrong as well; the caller sees the error count */
+            map_fill(b, map.node, from);
+            anchor_close(b, anchor, at, map);
+            /* goes on: the rest may be wrong as well; the caller sees the error count */
+            keys_differ(b, map.node);
             return map;
         }
-        if (!item || (key && !pair_add(b, map, key, item)))
-            return NULL;
-        key = key ? NULL : item;
+        if (!item.node || (!is_value && !is_key(b, item.node)))
+            return nothing;
+        pending_add(b, item.node);
+        grown_add(&map, &item);
     }
-    return NULL;
+    return nothing;
 }
 
-static struct grown *node_build(struct build *b, yaml_event_t *event, size_t depth) {
+static struct grown node_build(struct build *b, yaml_event_t *event, size_t depth) {
     if (depth > b->limits.depth) {
         build_error(b, event->start_mark, "nested deeper than %zu", b->limits.depth);
-        return NULL;
+        return nothing;
     }
     switch (event->type) {
     case YAML_ALIAS_EVENT:
@@ -285,21 +328,21 @@ static struct grown *node_build(struct build *b, yaml_event_t *event, size_t dep
         return map_build(b, event, depth);
     default:
         build_error(b, event->start_mark, "not YAML");
-        return NULL;
+        return nothing;
     }
 }
 
-static void doc_add(struct build *b, struct yaml_docs *docs, struct grown *root) {
-    if (root->node.kind == YAML_NULL)
+static void doc_add(struct build *b, struct yaml_docs *docs, struct yaml_node *root) {
+    if (root->kind == YAML_NULL)
         return;
     docs->doc = stash_room(b->stash, docs->doc, docs->count, sizeof *docs->doc);
-    docs->doc[docs->count++] = &root->node;
+    docs->doc[docs->count++] = root;
 }
 
 /* Anchors end with their document, as YAML says; the count of nodes does not. */
 static bool stream_build(struct build *b, struct yaml_docs *docs) {
     for (yaml_event_t event; event_next(b, &event);) {
-        struct grown *root = NULL;
+        struct yaml_node *root = NULL;
         bool last = event.type == YAML_STREAM_END_EVENT;
         bool content = !last && event.type != YAML_STREAM_START_EVENT &&
                        event.type != YAML_DOCUMENT_START_EVENT &&
@@ -307,7 +350,7 @@ static bool stream_build(struct build *b, struct yaml_docs *docs) {
         if (event.type == YAML_DOCUMENT_START_EVENT)
             b->anchor_count = 0, b->anchor = NULL;
         if (content)
-            root = node_build(b, &event, 1);
+            root = node_build(b, &event, 1).node;
         yaml_event_delete(&event);
         if (last)
             return true;
@@ -344,6 +387,7 @@ bool yaml_parse(const char *file, const char *text, size_t length, const struct 
     yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, length);
     bool good = stream_build(&b, &docs) && diags->errors == errors;
     yaml_parser_delete(&b.parser);
+    free(b.pending);
     if (good)
         *ret_docs = docs;
     else

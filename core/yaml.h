@@ -11,15 +11,17 @@
 enum yaml_kind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml_pair;
-struct yaml_node {
-    enum yaml_kind kind;
+struct yaml_node { /* small: of every object of every tenant they are kept */
+    enum yaml_kind kind : 8;
+    bool quoted : 1; /* scalar written in quotes or as a block: never a number, bool or null */
     unsigned line, column; /* from 1 */
-    bool quoted; /* scalar written in quotes or as a block: never a number, bool or null */
-    const char
-        *text;    /* YAML_SCALAR: NUL-terminated; a NUL inside the text is refused when parsing */
-    size_t count; /* YAML_LIST, YAML_MAP */
-    struct yaml_node **item;
-    struct yaml_pair *pair;
+    unsigned count;        /* YAML_LIST, YAML_MAP; else 0 */
+    union {
+        /* YAML_SCALAR, YAML_NULL: NUL-terminated; a NUL inside the text is refused when parsing */
+        const char *text;
+        struct yaml_node **item; /* YAML_LIST */
+        struct yaml_pair *pair;  /* YAML_MAP */
+    };
 };
 struct yaml_pair {
     const struct yaml_node *key, *value; /* key: always a scalar; repeated keys were refused */
