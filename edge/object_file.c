@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TRIES = 100, LOCK_REST_NS = 2000000 };
+enum { LOCK_TRIES = 100, LOCK_REST_NS = 2000000, KEPT_MOST = 100 };
 
 static const char beside[] = ".ringress.tmp";
 
@@ -233,6 +233,7 @@ void object_plan_fini(struct object_plan *p) {
     drop_free(&p->before);
     drop_free(&p->after);
     free(p->file);
+    free(p->kept);
     *p = (struct object_plan){0};
 }
 
@@ -301,6 +302,30 @@ static mode_t mode_of(int dir, const char *name, bool secret) {
     return secret ? 0600 : 0644;
 }
 
+/* ---- what lies where we write ---- */
+
+/* The rest of a write that was cut off, or somebody's own: nobody can say, so it is not ours to remove. `folder`: of conf.d, "" for
+ * itself. */
+static bool aside_put(struct object_plan *p, int dir, const char *folder, const char *name,
+                      struct err *err) {
+    struct stat st;
+    char kept[320];
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+        return errno == ENOENT || said(err, name, "can't be looked at");
+    for (int i = 1; i <= KEPT_MOST; i++) {
+        snprintf(kept, sizeof kept, "%s.kept-%d", name, i);
+        if (!renameat2(dir, name, dir, kept, RENAME_NOREPLACE)) {
+            free(p->kept);
+            if (asprintf(&p->kept, "%s%s%s", folder, *folder ? "/" : "", kept) < 0)
+                p->kept = NULL;
+            return true;
+        }
+        if (errno != EEXIST)
+            break;
+    }
+    return said(err, name, "is in the way, and can't be put aside");
+}
+
 /* ---- a file of a folder ---- */
 
 static enum object_done put_back(int dir, const char *file, unsigned flags, struct err *err) {
@@ -348,10 +373,10 @@ static enum object_done folder_commit(struct object_plan *p, int root, struct er
     int dir = openat(root, p->before.tenant, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0)
         return errno == ENOENT ? OBJECT_CHANGED : failed(err, p->before.tenant, "can't be opened");
-    unlinkat(dir, beside,
-             0); /* of a write that was cut off: everything it replaced was in its place */
     enum object_done done = OBJECT_CHANGED; /* it came and went while the plan was made */
-    if (after)
+    if (!aside_put(p, dir, p->before.tenant, beside, err))
+        done = OBJECT_FAILED;
+    else if (after)
         done = file_exchange(dir, p->file, before, after, p->secret, err);
     else if (before)
         done = file_remove(dir, p->file, before, err);
@@ -386,13 +411,18 @@ static bool folder_fill(struct object_plan *p, int dir, mode_t mode, struct err 
 }
 
 /* The file that the folder stands for goes, if it still is that file. */
-static enum object_done file_retire(int root, const char *tenant, const struct source *old,
+static enum object_done file_retire(struct object_plan *p, int root, const struct source *old,
                                     struct err *err) {
     char aside[300], file[300], marker[300];
+    const char *tenant = p->before.tenant;
     snprintf(aside, sizeof aside, ".%s.old", tenant);
     snprintf(file, sizeof file, "%s.yaml", tenant);
     snprintf(marker, sizeof marker, "%s/" DROP_INSTEAD_OF, tenant);
-    bool gone = renameat2(root, file, root, aside, 0) != 0;
+    if (file_holds(root, aside, old)) /* that far it had come before it was cut off */
+        unlinkat(root, aside, 0);
+    if (!aside_put(p, root, "", aside, err))
+        return OBJECT_FAILED;
+    bool gone = renameat2(root, file, root, aside, RENAME_NOREPLACE) != 0;
     if (gone && errno != ENOENT)
         return failed(err, file, "can't be taken away");
     if (!gone && !file_holds(root, aside, old)) {
@@ -401,7 +431,8 @@ static enum object_done file_retire(int root, const char *tenant, const struct s
                 file, tenant);
         return OBJECT_FAILED;
     }
-    unlinkat(root, aside, 0);
+    if (!gone)
+        unlinkat(root, aside, 0);
     unlinkat(root, marker, 0);
     return fsync(root) ? failed(err, tenant, "can't be synced") : OBJECT_DONE;
 }
@@ -411,7 +442,8 @@ static enum object_done file_to_folder(struct object_plan *p, int root, struct e
     struct stat st;
     snprintf(made, sizeof made, ".%s.new", p->before.tenant);
     snprintf(file, sizeof file, "%s.yaml", p->before.tenant);
-    folder_remove(root, made); /* of a write that was cut off */
+    if (!aside_put(p, root, "", made, err))
+        return OBJECT_FAILED;
     if (fstatat(root, file, &st, AT_SYMLINK_NOFOLLOW) || !file_holds(root, file, p->before.source))
         return OBJECT_CHANGED;
     mode_t mode = st.st_mode & 0777;
@@ -422,7 +454,7 @@ static enum object_done file_to_folder(struct object_plan *p, int root, struct e
     if (dir >= 0)
         close(dir);
     if (good && !renameat2(root, made, root, p->before.tenant, RENAME_NOREPLACE))
-        return file_retire(root, p->before.tenant, p->before.source, err);
+        return file_retire(p, root, p->before.source, err);
     enum object_done done = !good             ? OBJECT_FAILED
                             : errno == EEXIST ? OBJECT_CHANGED
                                               : failed(err, p->before.tenant, "can't be made");
@@ -440,7 +472,7 @@ static void leftovers_finish(struct object_plan *p, int root) {
     char *was = p->before.drop.folder ? file_read(marker, DROP_FILE_MAX, &length, &err) : NULL;
     if (was) {
         const struct source old = {file, file, was, length};
-        (void)file_retire(root, p->before.tenant, &old, &err); /* else both stay, as they are */
+        (void)file_retire(p, root, &old, &err); /* else both stay, as they are */
     }
     free(was);
 }

@@ -10,7 +10,8 @@
  *
  * Nobody's work is lost: writers of the edge wait for each other (a lock on conf.d, but not for long), and a file that somebody else changed since
  * the plan is put back as it was: the answer is OBJECT_CHANGED, and the plan is to be made again. Not seen is only somebody who
- * still writes into the old file at that moment; watch_busy tells.
+ * still writes into the old file at that moment; watch_busy tells. What a write that was cut off has left may be all there is of
+ * somebody's text: it is put aside, and told of.
  */
 #pragma once
 #include "edge/drop.h"
@@ -27,6 +28,8 @@ struct object_plan {
     char *file;                      /* owned; the one that changes; NULL: none does */
     const char *conf_d;
     bool secret;
+    /* owned; in conf.d: what lay where object_commit writes, as a write that was cut off leaves it, and was put aside; NULL: nothing did */
+    char *kept;
 };
 
 enum object_done { OBJECT_DONE, OBJECT_CHANGED, OBJECT_FAILED };

@@ -80,6 +80,19 @@ static void take_over(struct edge *e, const char *tenant) {
     diags_fini(&r.diags);
 }
 
+/* Whoever lost it finds it. */
+static void kept_tell(struct edge *e, const char *tenant, const char *kept) {
+    char text[500];
+    if (!kept)
+        return;
+    snprintf(
+        text, sizeof text,
+        "a write was cut off, or somebody else's file lay in its way: that is %.300s of conf.d "
+        "now; it may be removed when nobody misses it",
+        kept);
+    events_add(&e->events, tenant, "Tenant", true, "WriteCutOff", text, time(NULL));
+}
+
 static enum control_put planned_put(struct edge *e, const struct control_object *o,
                                     struct object_plan *plan, char **ret_told) {
     struct diags diags = DIAGS_INIT;
@@ -92,6 +105,7 @@ static enum control_put planned_put(struct edge *e, const struct control_object 
     if (o->dry_run || !plan->file)
         return CONTROL_PUT_DONE;
     enum object_done done = object_commit(plan, &err);
+    kept_tell(e, o->tenant, plan->kept);
     if (done != OBJECT_DONE) {
         free(*ret_told);
         *ret_told = NULL;

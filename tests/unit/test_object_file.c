@@ -361,6 +361,57 @@ static void many_writers_lose_nothing(void **state) {
     assert_int_equal(names, WRITERS * WRITES);
 }
 
+static void kept_is(const char *name, const char *kept) {
+    struct object_plan p;
+    struct err err;
+    assert_int_equal(plan(name, SERVICE("web", ""), &p, &err), OBJECT_DONE);
+    assert_int_equal(object_commit(&p, &err), OBJECT_DONE);
+    if (kept)
+        assert_string_equal(p.kept, kept);
+    else
+        assert_null(p.kept);
+    object_plan_fini(&p);
+}
+
+/* Cut off between an exchange and the look at what came out of it, it is all that is left of what somebody wrote. */
+static void what_a_write_that_was_cut_off_has_left_is_put_aside_and_told_of(void **state) {
+    (void)state;
+    folder_lay();
+    lay("acme/.ringress.tmp", "# theirs\n");
+    kept_is("web", "acme/.ringress.tmp.kept-1");
+    holds("acme/.ringress.tmp.kept-1", "# theirs\n");
+    kept_is("web", NULL);
+    lay("acme/.ringress.tmp", "# theirs, too\n");
+    kept_is("web", "acme/.ringress.tmp.kept-2");
+    holds("acme/.ringress.tmp.kept-1", "# theirs\n");
+    holds("acme/.ringress.tmp.kept-2", "# theirs, too\n");
+    gone("acme/.ringress.tmp");
+}
+
+static void so_is_what_lies_where_a_file_becomes_a_folder(void **state) {
+    (void)state;
+    lay("acme.yaml", TENANT);
+    assert_int_equal(mkdir(path_of(".acme.new"), 0755), 0);
+    lay(".acme.new/notes", "# theirs\n");
+    kept_is("web", ".acme.new.kept-1");
+    holds(".acme.new.kept-1/notes", "# theirs\n");
+    gone(".acme.new");
+}
+
+static void so_is_another_old_file_but_not_a_copy_of_this_one(void **state) {
+    (void)state;
+    lay("acme.yaml", TENANT);
+    lay(".acme.old", "# theirs\n");
+    kept_is("web", ".acme.old.kept-1");
+    holds(".acme.old.kept-1", "# theirs\n");
+    gone(".acme.old");
+    assert_int_equal(rename(path_of("acme"), path_of(".was")), 0);
+    lay("acme.yaml", TENANT);
+    lay(".acme.old", TENANT);
+    kept_is("web", NULL);
+    gone(".acme.old");
+}
+
 static void what_is_the_operators_is_not_written(void **state) {
     (void)state;
     struct object_plan p;
@@ -425,6 +476,9 @@ int main(void) {
         STORY(what_somebody_wrote_meanwhile_is_not_lost),
         STORY(a_file_that_changed_becomes_no_folder),
         STORY(many_writers_lose_nothing),
+        STORY(what_a_write_that_was_cut_off_has_left_is_put_aside_and_told_of),
+        STORY(so_is_what_lies_where_a_file_becomes_a_folder),
+        STORY(so_is_another_old_file_but_not_a_copy_of_this_one),
         STORY(what_is_the_operators_is_not_written),
         STORY(links_are_not_followed),
         STORY(what_is_not_there_is_said_to_be),
