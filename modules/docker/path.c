@@ -114,3 +114,46 @@ bool path_names_one(const struct asked_path *asked) {
     /* within JSON a backslash could hide either */
     return strcasestr(query, "before") || strcasestr(query, "since") || strchr(query, '\\');
 }
+
+static bool number_read(const char *text, size_t *ret) {
+    size_t digits = strspn(text + (*text == '-'), "0123456789");
+    if (!digits || digits > 9 || text[(*text == '-') + digits])
+        return false;
+    *ret = *text == '-' ? 0 : (size_t)atol(text); /* less than none is all, as for the engine */
+    return true;
+}
+
+/* One parameter of the query; *ret_value: what it is, decoded. */
+static bool is_limit(const char *parameter, char *ret_value) {
+    char raw[sizeof((struct asked_path *)0)->ask], key[sizeof raw], *value = raw;
+    snprintf(raw, sizeof raw, "%s", parameter);
+    query_decode(strsep(&value, "="), key);
+    query_decode(value ? value : "", ret_value);
+    return !strcmp(key, "limit");
+}
+
+/* Of several limits the first counts, as for the engine. */
+bool path_limit_take(struct asked_path *asked) {
+    char query[sizeof asked->ask], value[sizeof asked->ask], rest[sizeof asked->ask] = "";
+    char *mark = strchr(asked->ask, '?'), *next = query;
+    bool limited = false;
+    size_t at = 0;
+    if (!mark)
+        return true;
+    snprintf(query, sizeof query, "%s", mark + 1);
+    if (strchr(query, ';')) /* parts parameters for some */
+        return false;
+    for (char *one; (one = strsep(&next, "&"));) {
+        if (!is_limit(one, value)) {
+            at += (size_t)snprintf(rest + at, sizeof rest - at, "&%s", one);
+            continue;
+        }
+        if (!limited && *value && !number_read(value, &asked->most))
+            return false;
+        limited = true;
+    }
+    /* an engine shows all where there is a limit: what is said first counts */
+    size_t room = sizeof asked->ask - (size_t)(mark - asked->ask);
+    return (size_t)snprintf(mark, room, "?%s%s", asked->most ? "all=1" : "",
+                            rest + !(asked->most || !*rest)) < room;
+}

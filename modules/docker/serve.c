@@ -175,11 +175,16 @@ static bool inspect_answer(struct client *c, const struct reply *r, const struct
     return good;
 }
 
-static bool shown_answer(struct client *c, enum question question, const struct reply *r) {
+static bool shown_answer(struct client *c, const struct asked_path *asked, const struct reply *r) {
     json_t *ports = rows_get(c, "ports"), *tenants = rows_get(c, "tenants");
-    const struct shown s = {&c->proxy->engine, c->proxy->call->tenant, ports, tenants,
-                            shown_by_address(c->agent)};
-    bool good = question == QUESTION_LIST ? list_answer(c, r, &s) : inspect_answer(c, r, &s);
+    const struct shown s = {.engine = &c->proxy->engine,
+                            .tenant = c->proxy->call->tenant,
+                            .ports = ports,
+                            .tenants = tenants,
+                            .by_address = shown_by_address(c->agent),
+                            .most = asked->most};
+    bool list = asked->question == QUESTION_LIST;
+    bool good = list ? list_answer(c, r, &s) : inspect_answer(c, r, &s);
     json_decref(ports);
     json_decref(tenants);
     return good;
@@ -196,7 +201,7 @@ static bool asked_answer(struct client *c, const struct asked_path *asked) {
     else if (r.status == 404 && asked->question == QUESTION_INSPECT)
         good = refuse(c, 404, "No such container");
     else if (shown && r.status == 200)
-        good = shown_answer(c, asked->question, &r);
+        good = shown_answer(c, asked, &r);
     else
         good = reply_send(c, &r);
     reply_fini(&r);
@@ -240,7 +245,7 @@ static void known_put(struct telling *t, const char *id, bool shown) {
 /* Asks the engine; of one that is gone what was known of it stands. */
 static bool container_look(struct telling *t, const char *id) {
     const struct proxy *p = t->c->proxy;
-    const struct shown s = {&p->engine, p->call->tenant, NULL, NULL, false};
+    const struct shown s = {.engine = &p->engine, .tenant = p->call->tenant};
     char path[100];
     struct reply r;
     struct err err;
@@ -383,6 +388,8 @@ static bool request_answer(struct client *c) {
         return refuse(c, 403, "this engine has more than one tenant");
     if (question == QUESTION_LIST && filtered && path_names_one(&asked))
         return refuse(c, 403, "no list before or since a container: it may be another tenant's");
+    if (question == QUESTION_LIST && filtered && !path_limit_take(&asked))
+        return refuse(c, 400, "the query of this list can not be read");
     if (question != QUESTION_EVENTS)
         return asked_answer(c, &asked);
     events_answer(c, &asked);

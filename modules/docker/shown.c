@@ -92,6 +92,16 @@ static void row_port_add(void *user, const char *host, int inside, int outside) 
                                           "PublicPort", outside, "Type", "tcp"));
 }
 
+/* Of equals the later one: engines list the newest first. */
+static size_t oldest_of(const json_t *list) {
+    size_t oldest = 0;
+    for (size_t i = 1; i < json_array_size(list); i++)
+        if (json_integer_value(json_object_get(json_array_get(list, i), "Created")) <=
+            json_integer_value(json_object_get(json_array_get(list, oldest), "Created")))
+            oldest = i;
+    return oldest;
+}
+
 json_t *shown_list(const struct shown *s, const json_t *rows) {
     json_t *list = json_is_array(rows) ? json_array() : NULL, *row;
     size_t i;
@@ -101,6 +111,8 @@ json_t *shown_list(const struct shown *s, const json_t *rows) {
         ports_each(s, row, row_port_add, row);
         json_array_append(list, row);
     }
+    while (s->most && json_array_size(list) > s->most)
+        json_array_remove(list, oldest_of(list));
     return list;
 }
 

@@ -11,6 +11,7 @@ struct shown {
     const json_t *ports;                /* as `ringress get ports -o json` says them */
     const json_t *tenants; /* as `ringress get tenants -o json` does: for the domains */
     bool by_address;       /* a name where Docker has an address would not be read */
+    size_t most;           /* of a list: so many of the newest; 0: all */
 };
 /* Docker's own clients read those fields as addresses from version 29 on, and fail at a name. `agent`: their User-Agent. */
 bool shown_by_address(const char *agent);

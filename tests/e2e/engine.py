@@ -51,7 +51,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.events(engine)
         elif path == "/containers/json":
             with engine.lock:
-                rows = [c.row() for c in engine.containers.values() if c.status != "exited" or "all=1" in query]
+                limit = int(urllib.parse.parse_qs(query).get("limit", ["0"])[0])
+                rows = [c.row() for c in engine.containers.values() if c.status != "exited" or "all=1" in query or limit]
+                rows = rows[-limit:] if limit else rows
             self.reply(200, json.dumps(rows).encode())
         elif path.startswith("/containers/") and path.endswith("/json"):
             with engine.lock:

@@ -341,6 +341,15 @@ def test_a_list_can_not_be_asked_for_by_somebody_elses_container(tmp_path):
             assert ask(path, f"GET /v1.41/containers/json?{query}")[0] == 200, query
 
 
+def test_how_many_containers_others_have_is_not_told_by_a_limit(tmp_path):
+    """An engine takes the newest of all."""
+    with docked(tmp_path, TWO, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
+        for name, net in (("own", "acme-net"), ("own-too", "acme-net"), ("theirs", "globex-net"), ("theirs-too", "globex-net")):
+            d.start(name, {}, {net: "10.11.0.2"})
+        assert [len(shows(path, f"GET /containers/json?limit={n}")) for n in range(6)] == [2, 1, 2, 2, 2, 2]
+        assert not any("limit" in asked for _, asked in d.asked)
+
+
 def test_the_proxy_lets_nothing_through_but_what_is_on_its_list(tmp_path):
     with docked(tmp_path, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
         assert ask(path, "HEAD /_ping")[0] == 200 and ask(path, "GET /v1.30/version")[0] == 200

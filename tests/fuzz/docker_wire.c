@@ -39,7 +39,7 @@ static void rows_try(json_t *json) {
     static char socket_name[] = "/s", net[] = "n", tenant[] = "t";
     static struct conf_pair home = {net, tenant};
     static const struct docker_engine engine = {.socket = socket_name, .networks = {1, &home}};
-    const struct shown shown = {&engine, "t", json, json, false};
+    const struct shown shown = {&engine, "t", json, json, false, 2};
     size_t i;
     json_t *row;
     json_array_foreach(json, i, row) {

@@ -331,6 +331,59 @@ static void only_what_is_on_the_list_is_a_question(void **state) {
     }
 }
 
+static void a_limit_is_not_for_the_engine_who_counts_what_is_others(void **state) {
+    static const struct {
+        const char *query, *asked;
+        size_t most;
+    } story[] = {
+        {"", "", 0},
+        {"?all=1&size=1", "?all=1&size=1", 0},
+        {"?limit=3", "?all=1", 3},
+        {"?size=1&limit=3&all=0", "?all=1&size=1&all=0", 3},
+        {"?l%69mit=3", "?all=1", 3},
+        {"?limit=%33", "?all=1", 3},
+        {"?limit=3&limit=5", "?all=1", 3},
+        {"?limit=0&all=1", "?all=1", 0},
+        {"?limit=-1", "?", 0},
+        {"?limit=", "?", 0},
+        {"?limit", "?", 0},
+        {"?limits=3", "?limits=3", 0},
+    };
+    static const char *const bad[] = {"?limit=x", "?limit=3x", "?limit=9999999999",
+                                      "?all=1;limit=1", "?limit=-"};
+    struct asked_path asked;
+    char target[100];
+    (void)state;
+    for (size_t i = 0; i < sizeof story / sizeof *story; i++) {
+        snprintf(target, sizeof target, "/containers/json%s", story[i].query);
+        assert_int_equal(path_read("GET", target, &asked), QUESTION_LIST);
+        assert_true(path_limit_take(&asked));
+        assert_string_equal(asked.ask + strlen("/containers/json"), story[i].asked);
+        assert_int_equal(asked.most, story[i].most);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(target, sizeof target, "/containers/json%s", bad[i]);
+        assert_int_equal(path_read("GET", target, &asked), QUESTION_LIST);
+        if (path_limit_take(&asked))
+            fail_msg("%s", bad[i]);
+    }
+}
+
+static void of_a_limited_list_the_newest_are_shown(void **state) {
+    json_t *rows =
+        json_pack("[{s:s s:i} {s:s s:i} {s:s s:i} {s:s s:i}]", "Id", "a", "Created", 30, "Id", "b",
+                  "Created", 40, "Id", "c", "Created", 20, "Id", "d", "Created", 30);
+    const struct docker_engine all = {.tenant = (char[]){"acme"}};
+    const struct shown s = {.engine = &all, .most = 2};
+    (void)state;
+    json_t *list = shown_list(&s, rows);
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "Id")), "a");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 1), "Id")), "b");
+    json_decref(list);
+    json_decref(rows);
+}
+
 /* ---- the proxy: what is shown ---- */
 
 static void a_list_shows_the_tenants_own_with_their_public_ports(void **state) {
@@ -341,9 +394,9 @@ static void a_list_shows_the_tenants_own_with_their_public_ports(void **state) {
                   "blithesome_paper", "containerPort", 3306, "publicPort", 28791, "tenant", "acme",
                   "service", "shop/web", "containerPort", 80, "publicPort");
     json_t *tenants = json_pack("[{s:s s:s}]", "tenant", "acme", "domain", "96jpgtx8.1d.pt");
-    const struct shown acme = {&shared, "acme", ports, tenants, false},
-                       globex = {&shared, "globex", ports, tenants, false},
-                       all = {&shared, NULL, ports, tenants, false};
+    const struct shown acme = {&shared, "acme", ports, tenants, false, 0},
+                       globex = {&shared, "globex", ports, tenants, false, 0},
+                       all = {&shared, NULL, ports, tenants, false, 0};
     json_t *list = shown_list(&acme, rows);
     assert_int_equal(json_array_size(list), 2);
     json_t *port = json_array_get(json_object_get(json_array_get(list, 1), "Ports"), 0);
@@ -383,6 +436,8 @@ int main(void) {
         cmocka_unit_test(a_section_needs_one_of_tenant_and_networks),
         cmocka_unit_test(rows_of_the_section_are_documented),
         cmocka_unit_test(only_what_is_on_the_list_is_a_question),
+        cmocka_unit_test(a_limit_is_not_for_the_engine_who_counts_what_is_others),
+        cmocka_unit_test(of_a_limited_list_the_newest_are_shown),
         cmocka_unit_test(a_list_shows_the_tenants_own_with_their_public_ports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
