@@ -242,7 +242,9 @@ void object_plan_fini(struct object_plan *p) {
 /* errno stays as it is. */
 static bool said(struct err *err, const char *path, const char *what) {
     int why = errno;
-    err_set(err, "%s: %s: %s", path, what, strerror(why));
+    bool barred = why == EACCES || why == EPERM || why == EROFS;
+    err_set(err, "%s: %s: %s%s", path, what, strerror(why),
+            barred ? " (conf.d and the tenant's folder must be writable by the edge's user)" : "");
     errno = why;
     return false;
 }

@@ -40,12 +40,12 @@ def analyze(*words):
 
 
 @systemd
-@pytest.mark.parametrize("netns", [False, True], ids=["plain", "with the drop-in for namespaces"])
-def test_systemd_accepts_the_unit_without_a_word(unit, netns):
-    if netns:
-        folder = unit.parent / "ringress.service.d"
-        folder.mkdir()
-        shutil.copy(PACKAGING / "ringress-netns.conf", folder)
+@pytest.mark.parametrize("more", [(), ("netns",), ("kube",)], ids=["plain", "with the drop-in for namespaces", "with that for kubectl's writes"])
+def test_systemd_accepts_the_unit_without_a_word(unit, more):
+    folder = unit.parent / "ringress.service.d"
+    folder.mkdir()
+    for name in more:
+        shutil.copy(PACKAGING / f"ringress-{name}.conf", folder)
     code, said = analyze("verify", "--man=no", unit)
     ours = [line for line in said.splitlines() if "ringress" in line]
     assert not ours and code == 0, said
