@@ -9,9 +9,11 @@
 #include "modules/kube/desk.h"
 #include "modules/kube/discovery.h"
 #include "modules/kube/follow.h"
+#include "modules/kube/heavy.h"
 #include "modules/kube/openapi.h"
 #include "modules/kube/page.h"
 #include "modules/kube/parts.h"
+#include "modules/kube/pay.h"
 #include "modules/kube/selector.h"
 #include "modules/kube/status.h"
 #include "modules/kube/sweep.h"
@@ -24,10 +26,8 @@
 #include <time.h>
 
 enum {
-    BURST = 4, /* times requests_per_second */
-    COST = 4,  /* times as much is paid for an answer as it took: a quarter of it all */
     WATCH_S_MOST = 366 * 86400,
-    DEBT_MOST = 4 /* bursts */
+    HEAVY_LISTS = 2, /* of one tenant at a time */
 };
 
 struct exchange { /* of a client, from its head to its end */
@@ -38,30 +38,29 @@ struct exchange { /* of a client, from its head to its end */
     enum form form;
     const struct kube_kind *kind;
     struct watch *watch;     /* it has become one */
-    struct writing *writing; /* or this is under way */
-    struct sweep *sweep;     /* or many of these */
+    struct listing *listing; /* or this is under way */
+    struct writing *writing;
+    struct sweep *sweep; /* or many of these */
     char tenant[TENANT_NAME_MAX], token[TOKEN_ID_LENGTH + 1];
 };
 
-struct bucket { /* what a tenant may still ask */
-    double left;
-    int64_t at_ms;
-};
-
-static const struct kube_conf *conf;
-static struct map buckets; /* tenant -> struct bucket */
-
 /* ---- answering ---- */
 
-static void reply_with(struct exchange *x, int code, const char *type, json_t *value,
+/* Takes the text. */
+static void reply_text(struct exchange *x, int code, const char *type, char *text,
                        const char *headers) {
-    char *text = json_dumps(value, JSON_COMPACT);
-    json_decref(value);
     client_reply(x->client, &(struct reply){.code = text ? code : 500,
                                             .type = type,
                                             .headers = headers,
                                             .body = text,
                                             .length = text ? strlen(text) : 0});
+}
+
+static void reply_with(struct exchange *x, int code, const char *type, json_t *value,
+                       const char *headers) {
+    char *text = json_dumps(value, JSON_COMPACT);
+    json_decref(value);
+    reply_text(x, code, type, text, headers);
 }
 
 /* Lines that an answer of this kind always has; NULL: none. */
@@ -117,51 +116,6 @@ static bool is_health(const struct http_request *r) {
            !strcmp(r->target, "/readyz");
 }
 
-static double burst(void) {
-    return (double)conf->requests_per_second * BURST;
-}
-
-static double earned(int64_t ms) {
-    return (double)ms * (double)conf->requests_per_second / 1000;
-}
-
-/* As it is now; NULL: no memory. */
-static struct bucket *bucket_need(const char *tenant) {
-    int64_t now = server_now_ms();
-    struct bucket *b = map_get(&buckets, tenant);
-    if (!b) {
-        b = malloc(sizeof *b);
-        if (!b || !map_put(&buckets, tenant, b)) {
-            free(b);
-            return NULL;
-        }
-        *b = (struct bucket){burst(), now};
-    }
-    b->left += earned(now - b->at_ms);
-    b->at_ms = now;
-    if (b->left > burst())
-        b->left = burst();
-    return b;
-}
-
-static bool takes_request(const char *tenant) {
-    struct bucket *b = bucket_need(tenant);
-    if (!b || b->left < 1)
-        return false;
-    b->left--;
-    return true;
-}
-
-/* All tenants are answered by one thread: who has much to be shown is shown it less often. */
-static void answer_pays(const char *tenant, int64_t ms) {
-    struct bucket *b = bucket_need(tenant);
-    if (!b)
-        return;
-    b->left -= COST * earned(ms);
-    if (b->left < -DEBT_MOST * burst())
-        b->left = -DEBT_MOST * burst();
-}
-
 static json_t *too_many(const char *of_what) {
     return status_failure(429, "TooManyRequests", NULL, NULL,
                           "this tenant has too many %s, please try again later", of_what);
@@ -183,7 +137,7 @@ static bool on_head(struct client *c, const struct http_request *r) {
         refusal = too_many("connections");
     else if (!client_may_hold(c))
         refusal = too_many("answers under way");
-    else if (!takes_request(x->tenant))
+    else if (!tenant_asks(x->tenant))
         refusal = too_many("requests");
     if (refusal)
         reply_status(x, refusal);
@@ -246,60 +200,145 @@ static void get_answer(struct exchange *x, struct follow *f) {
     json_decref(object);
 }
 
-static json_t *list_begin(const struct exchange *x, uint64_t at) {
+/* A list to be made: here, or of a large tenant on the thread for what is heavy. */
+struct listing {
+    struct job job;
+    struct exchange *exchange; /* NULL: whoever asked is gone */
+    const struct kube_kind *kind;
+    enum form form;
+    enum include_object include;
+    char *labels, *fields; /* owned */
+    struct page page;
+    char tenant[TENANT_NAME_MAX], *text;
+    int64_t took_ms;
+};
+
+static json_t *list_begin(const struct listing *l) {
     char version[RV_TEXT], api_version[API_VERSION_MAX];
-    version_text(at, version);
-    if (x->form == FORM_TABLE)
-        return table_new(x->kind, version, true);
-    if (x->form == FORM_PARTIAL)
+    version_text(l->page.version, version);
+    if (l->form == FORM_TABLE)
+        return table_new(l->kind, version, true);
+    if (l->form == FORM_PARTIAL)
         return json_pack("{s:s s:s s:{s:s} s:[]}", "kind", "PartialObjectMetadataList",
                          "apiVersion", "meta.k8s.io/v1", "metadata", "resourceVersion", version,
                          "items");
-    return json_pack("{s:o s:s s:{s:s} s:[]}", "kind", json_sprintf("%sList", x->kind->kind),
-                     "apiVersion", kind_api_version(x->kind, api_version), "metadata",
+    return json_pack("{s:o s:s s:{s:s} s:[]}", "kind", json_sprintf("%sList", l->kind->kind),
+                     "apiVersion", kind_api_version(l->kind, api_version), "metadata",
                      "resourceVersion", version, "items");
 }
 
-static void list_add(const struct exchange *x, json_t *list, json_t *object) {
-    if (x->form == FORM_TABLE)
-        table_add(list, x->kind, object, include_of(&x->target), time(NULL));
+static void list_add(const struct listing *l, json_t *list, json_t *object) {
+    if (l->form == FORM_TABLE)
+        table_add(list, l->kind, object, l->include, time(NULL));
     else
         json_array_append_new(json_object_get(list, "items"),
-                              object_shown(x->kind, object, x->form, INCLUDE_METADATA, true));
+                              object_shown(l->kind, object, l->form, INCLUDE_METADATA, true));
 }
 
 /* As many as asked for; that there are more is said when another one was seen. */
-static json_t *list_of(const struct exchange *x, const struct page *p) {
-    const char *labels = target_query(&x->target, "labelSelector");
-    const char *fields = target_query(&x->target, "fieldSelector"), *last = NULL;
-    json_t *list = list_begin(x, p->version);
+static json_t *list_of(const struct listing *l) {
+    const struct page *p = &l->page;
+    json_t *list = list_begin(l), *last = NULL;
     unsigned long shown = 0;
-    for (size_t i = 0; i < p->count; i++) {
+    bool more = false;
+    for (size_t i = 0; i < p->count && !more; i++) {
         json_t *object = blob_json(p->row[i].object);
-        bool selected = object_selected(x->kind, labels, fields, object);
-        bool more = selected && p->limit && shown == p->limit;
+        bool selected = object_selected(l->kind, l->labels, l->fields, object);
+        more = selected && p->limit && shown == p->limit;
         if (selected && !more) {
-            list_add(x, list, object);
-            last = p->row[i].name;
+            list_add(l, list, object);
+            json_decref(last);
+            last = json_incref(object);
             shown++;
         }
         json_decref(object);
-        if (!more)
-            continue;
-        json_object_set_new(json_object_get(list, "metadata"), "continue", page_continue(p, last));
-        break;
     }
+    if (more)
+        json_object_set_new(json_object_get(list, "metadata"), "continue",
+                            page_continue(p, object_name(last)));
+    json_decref(last);
     return list;
 }
 
+static void listing_free(struct job *j) {
+    struct listing *l = (struct listing *)j;
+    page_fini(&l->page);
+    free(l->labels);
+    free(l->fields);
+    free(l->text);
+    free(l);
+}
+
+static void listing_run(struct job *j) {
+    struct listing *l = (struct listing *)j;
+    int64_t begun = server_now_ms();
+    json_t *list = list_of(l);
+    l->text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    l->took_ms = server_now_ms() - begun;
+}
+
+static void listing_done(struct job *j) {
+    struct listing *l = (struct listing *)j;
+    struct exchange *x = l->exchange;
+    follow_heavy(l->tenant, -1);
+    tenant_pays(l->tenant, l->took_ms);
+    if (x) {
+        x->listing = NULL;
+        if (client_may_hold(x->client)) {
+            reply_text(x, 200, "application/json", l->text, NULL);
+            l->text = NULL;
+        } else {
+            reply_status(x, too_many("answers under way"));
+        }
+    }
+    listing_free(j);
+}
+
+static struct listing *listing_new(struct exchange *x) {
+    struct listing *l = calloc(1, sizeof *l);
+    const char *labels = target_query(&x->target, "labelSelector");
+    const char *fields = target_query(&x->target, "fieldSelector");
+    if (!l)
+        return NULL;
+    *l = (struct listing){.job = {.run = listing_run, .done = listing_done, .lost = listing_free},
+                          .kind = x->kind,
+                          .form = x->form,
+                          .include = include_of(&x->target),
+                          .labels = labels ? strdup(labels) : NULL,
+                          .fields = fields ? strdup(fields) : NULL};
+    snprintf(l->tenant, sizeof l->tenant, "%s", x->tenant);
+    if ((!labels || l->labels) && (!fields || l->fields))
+        return l;
+    listing_free(&l->job);
+    return NULL;
+}
+
+static void listing_heavy(struct exchange *x, struct listing *l) {
+    page_hold(&l->page);
+    l->exchange = x;
+    x->listing = l;
+    follow_heavy(x->tenant, 1);
+    heavy_run(&l->job);
+}
+
 static void list_answer(struct exchange *x, struct follow *f) {
-    struct page page;
-    json_t *status;
-    if (page_begin(f, x->kind, &x->target, &page, &status))
-        reply_json(x, 200, "application/json", list_of(x, &page));
-    else
+    struct listing *l = listing_new(x);
+    json_t *status = NULL;
+    if (!l)
+        reply_status(x, status_failure(503, "ServiceUnavailable", NULL, NULL, "out of memory"));
+    else if (!page_begin(f, x->kind, &x->target, &l->page, &status))
         reply_status(x, status);
-    page_fini(&page);
+    else if (page_bytes(&l->page) < HEAVY_BYTES)
+        reply_json(x, 200, "application/json", list_of(l));
+    else if (f->heavy_lists >= HEAVY_LISTS)
+        reply_status(x, too_many("large lists under way"));
+    else {
+        listing_heavy(x, l);
+        return;
+    }
+    if (l)
+        listing_free(&l->job);
 }
 
 /* "", "0": any state will do, and all of it comes first. */
@@ -361,7 +400,7 @@ static void read_answer(struct asker *a, struct follow *f) {
         watch_answer(x, f);
     else
         list_answer(x, f);
-    answer_pays(x->tenant, server_now_ms() - begun);
+    tenant_pays(x->tenant, server_now_ms() - begun);
 }
 
 static bool selectors_judge(struct exchange *x) {
@@ -546,6 +585,8 @@ static void on_gone(struct client *c) {
     follow_forget(&x->asker);
     if (x->watch)
         watch_free(x->watch);
+    if (x->listing)
+        x->listing->exchange = NULL;
     if (x->writing)
         write_forget(x->writing);
     if (x->sweep)
@@ -554,22 +595,11 @@ static void on_gone(struct client *c) {
     *client_slot(c) = NULL;
 }
 
-static void buckets_tidy(void) {
-    int64_t now = server_now_ms();
-    for (size_t i = 0; i < buckets.room; i++) {
-        const struct bucket *b = buckets.slot[i].key ? buckets.slot[i].value : NULL;
-        if (!b || now - b->at_ms < 60000)
-            continue;
-        free(map_remove(&buckets, buckets.slot[i].key));
-        return; /* slots have moved; the rest goes with the next beats */
-    }
-}
-
 static void on_beat(void) {
     follow_beat();
     watches_beat();
     writes_beat();
-    buckets_tidy();
+    pay_beat();
     upkeep_beat();
 }
 
@@ -585,11 +615,11 @@ const struct server_events api_events = {.head = on_head,
                                          .woken = on_woken};
 
 void api_open(const struct kube_conf *c) {
-    conf = c;
+    pay_open(c);
 }
 
 void api_close(void) {
     writes_fini();
     follow_fini();
-    map_clear(&buckets, free);
+    pay_close();
 }

@@ -31,6 +31,20 @@ static struct job *list_take(struct job **first, struct job ***end) {
     return list;
 }
 
+static void list_answer(struct job *list) {
+    pthread_mutex_lock(&lock);
+    *answered_end = list;
+    while (*answered_end)
+        answered_end = &(*answered_end)->next;
+    pthread_mutex_unlock(&lock);
+    server_wake();
+}
+
+void desk_answer(struct job *j) {
+    j->next = NULL;
+    list_answer(j);
+}
+
 /* Control thread. */
 static void asked_run(void *unused) {
     (void)unused;
@@ -42,12 +56,7 @@ static void asked_run(void *unused) {
     pthread_mutex_unlock(&lock);
     for (struct job *j = list; j; j = j->next)
         j->run(j);
-    pthread_mutex_lock(&lock);
-    *answered_end = list;
-    while (*answered_end)
-        answered_end = &(*answered_end)->next;
-    pthread_mutex_unlock(&lock);
-    server_wake();
+    list_answer(list);
 }
 
 void desk_ask(struct job *j) {

@@ -27,5 +27,9 @@ void desk_take(void (*touched)(const char *tenant));
 bool desk_follow(const char *tenant);
 void desk_unfollow(const char *tenant);
 
+/* ---- any thread ---- */
+/* Has been run elsewhere. */
+void desk_answer(struct job *);
+
 /* ---- control thread ---- */
 void desk_touch(const char *tenant);

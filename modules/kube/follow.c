@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * follow.c - see follow.h.
- *
- *   versions   one counter for all tenants, from the milliseconds of the clock at start: it rises over restarts, and a watch that goes
- *              on from before one is told 410 and lists again
  */
 #include "modules/kube/follow.h"
 #include "core/control_host.h"
 #include "modules/kube/desk.h"
-#include "modules/kube/parts.h"
+#include "modules/kube/heavy.h"
+#include "modules/kube/renew.h"
 #include "modules/kube/server.h"
 #include "modules/kube/watch.h"
 #include <stdatomic.h>
@@ -36,7 +34,6 @@ struct queue {
 static struct queue warm, resting;
 static size_t warm_bytes; /* of all of them */
 static struct map by_name;
-static uint64_t last_version;
 static _Atomic uint64_t figure_tenants, figure_objects, figure_changes;
 
 struct follow_figures follow_figures(void) {
@@ -44,51 +41,8 @@ struct follow_figures follow_figures(void) {
                                    atomic_load(&figure_changes)};
 }
 
-static uint64_t version_next(void) {
-    struct timespec t;
-    if (!last_version) {
-        clock_gettime(CLOCK_REALTIME, &t);
-        last_version = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-    }
-    return ++last_version;
-}
-
-/* ---- text ---- */
-
-static struct blob *blob_new(const json_t *object) {
-    size_t length = json_dumpb(object, NULL, 0, JSON_COMPACT);
-    struct blob *b = malloc(sizeof *b + length + 1);
-    if (!b)
-        abort();
-    b->refs = 1;
-    b->length = (unsigned)length;
-    json_dumpb(object, b->text, length, JSON_COMPACT);
-    b->text[length] = 0;
-    return b;
-}
-
-static struct blob *blob_ref(struct blob *b) {
-    if (b)
-        b->refs++;
-    return b;
-}
-
-static void blob_unref(struct blob *b) {
-    if (b && !--b->refs)
-        free(b);
-}
-
-json_t *blob_json(const struct blob *b) {
-    return b ? json_loads(b->text, 0, NULL) : NULL;
-}
-
 json_t *follow_known(const struct follow *f) {
-    json_t *known = f->live ? json_loads(f->live, 0, NULL) : NULL;
-    json_t *objects = f->objects_text ? json_loads(f->objects_text, 0, NULL) : NULL;
-    if (!known)
-        known = json_object();
-    json_object_set_new(known, "objects", objects ? objects : json_array());
-    return known;
+    return known_json(f->live, f->objects_text);
 }
 
 /* ---- the log ---- */
@@ -148,7 +102,7 @@ static void log_add(struct follow *f, const struct kube_kind *kind, struct blob 
 
 bool follow_log_at(const struct follow *f, uint64_t version, uint64_t *ret) {
     uint64_t low = f->first, high = f->end;
-    if (version < f->log_from || version > last_version)
+    if (version < f->log_from || version > version_last())
         return false;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
@@ -170,176 +124,6 @@ const char *follow_version(const struct follow *f, char out[RV_TEXT]) {
     return version_text(f->version, out);
 }
 
-/* ---- objects ---- */
-
-enum { KEY_MAX = 700 };
-
-static const char *key_print(const char *kind, const char *name, char out[KEY_MAX]) {
-    snprintf(out, KEY_MAX, "%.60s/%.600s", kind, name);
-    return out;
-}
-
-static void kept_free(struct kept *k) {
-    blob_unref(k->object);
-    free(k);
-    atomic_fetch_sub(&figure_objects, 1);
-}
-
-static struct kept *kept_new(const struct kube_kind *kind, const char *key) {
-    size_t length = strlen(key) + 1;
-    struct kept *k = calloc(1, sizeof *k + length);
-    if (!k)
-        abort();
-    memcpy(k->key, key, length);
-    k->kind = kind;
-    atomic_fetch_add(&figure_objects, 1);
-    return k;
-}
-
-static int kept_order(const void *left, const void *right) {
-    const struct kept *a = *(struct kept *const *)left, *b = *(struct kept *const *)right;
-    return strcmp(a->key, b->key);
-}
-
-static int key_order(const void *key, const void *kept) {
-    return strcmp(key, (*(struct kept *const *)kept)->key);
-}
-
-static struct kept *kept_find(const struct follow *f, const char *key) {
-    struct kept **found =
-        f->count ? bsearch(key, f->list, f->count, sizeof(struct kept *), key_order) : NULL;
-    return found ? *found : NULL;
-}
-
-struct kept *follow_find(const struct follow *f, const char *kind, const char *name) {
-    char key[KEY_MAX];
-    return kept_find(f, key_print(kind, name, key));
-}
-
-static void version_set(json_t *object, uint64_t version) {
-    char text[RV_TEXT];
-    json_object_set_new(json_object_get(object, "metadata"), "resourceVersion",
-                        json_string(version_text(version, text)));
-}
-
-static uint64_t text_hash(const char *text) {
-    return text ? hash_bytes(text, strlen(text)) : 0;
-}
-
-static uint64_t object_hash(const json_t *object) {
-    char *text = json_dumps(object, JSON_COMPACT);
-    uint64_t hash = text_hash(text);
-    free(text);
-    return hash;
-}
-
-/* An object that does not say since when it is there is as old as its file was when it was first seen. What is longer than a time of
- * ours was written, and stays as it is written. */
-static void created_keep(struct kept *k, json_t *object) {
-    json_t *metadata = json_object_get(object, "metadata");
-    const char *created = text_of(metadata, "creationTimestamp");
-    uint64_t uid = text_hash(text_of(metadata, "uid"));
-    if (k->uid == uid && *k->created) {
-        json_object_set_new(metadata, "creationTimestamp", json_string(k->created));
-        return;
-    }
-    k->uid = uid;
-    snprintf(k->created, sizeof k->created, "%s", strlen(created) < TIME_TEXT ? created : "");
-}
-
-/* What is as it was keeps its version, also over a rest. `told`: watches may have missed it. */
-static void kept_renew(struct follow *f, struct kept *k, const struct composed *c, bool told) {
-    created_keep(k, c->object);
-    uint64_t hash = object_hash(c->object);
-    bool same = k->version && k->hash == hash;
-    struct blob *before = k->object;
-    k->seen = true;
-    k->written = c->written;
-    k->hash = hash;
-    if (same && before)
-        return;
-    if (!same)
-        k->version = version_next();
-    version_set(c->object, k->version);
-    k->object = blob_new(c->object);
-    if (!same && told)
-        log_add(f, k->kind, before, blob_ref(k->object), k->version);
-    else
-        blob_unref(before);
-}
-
-static struct blob *gone_object(const struct kept *k, uint64_t version) {
-    json_t *object = blob_json(k->object);
-    version_set(object, version);
-    struct blob *b = blob_new(object);
-    json_decref(object);
-    return b;
-}
-
-static void gone_drop(struct follow *f, struct kept *k) {
-    uint64_t version = version_next();
-    if (k->object)
-        log_add(f, k->kind, gone_object(k, version), NULL, version);
-    kept_free(k);
-}
-
-static size_t follow_bytes(const struct follow *f) {
-    size_t sum = f->log_bytes + f->log_room * sizeof *f->log;
-    for (size_t i = 0; i < f->count; i++)
-        sum += f->list[i]->object ? sizeof(struct blob) + f->list[i]->object->length + 1 : 0;
-    return sum + (f->live ? strlen(f->live) : 0) + (f->objects_text ? strlen(f->objects_text) : 0);
-}
-
-static void bytes_count(struct follow *f) {
-    size_t now = f->warm ? follow_bytes(f) : 0;
-    warm_bytes += now - f->bytes;
-    f->bytes = now;
-}
-
-/* As the new list has it: those that were, those that came; those that went are told of. */
-static void list_renew(struct follow *f, const struct composition *now, bool told) {
-    struct kept **list = calloc(now->count + 1, sizeof *list);
-    size_t count = 0;
-    if (!list)
-        abort();
-    for (size_t i = 0; i < f->count; i++)
-        f->list[i]->seen = false;
-    for (size_t i = 0; i < now->count; i++) {
-        const struct composed *c = &now->item[i];
-        char key[KEY_MAX];
-        if (composed_find(now, c->kind->kind, object_name(c->object)) != c->object)
-            continue; /* of two of one name the last one is it */
-        key_print(c->kind->kind, object_name(c->object), key);
-        struct kept *k = kept_find(f, key);
-        if (!k)
-            k = kept_new(c->kind, key);
-        kept_renew(f, k, c, told);
-        list[count++] = k;
-    }
-    for (size_t i = 0; i < f->count; i++)
-        if (!f->list[i]->seen)
-            gone_drop(f, f->list[i]);
-    free(f->list);
-    f->list = list;
-    f->count = count;
-    if (count)
-        qsort(list, count, sizeof *list, kept_order);
-}
-
-static void objects_renew(struct follow *f) {
-    struct composition now;
-    bool first = !f->version; /* nobody can have missed how it began */
-    json_t *known = follow_known(f);
-    compose(known, f->uid, f->since, &now);
-    json_decref(known);
-    list_renew(f, &now, !first);
-    if (first) { /* a watch may go on from here */
-        f->version = version_next();
-        f->log_from = f->version;
-    }
-    composition_fini(&now);
-}
-
 /* ---- who was asked for when ---- */
 
 static struct queue *queue_of(const struct follow *f) {
@@ -358,20 +142,129 @@ static void queue_join(struct queue *l, struct follow *f) {
     l->last = f;
 }
 
+static void warm_up(struct follow *f) {
+    queue_leave(queue_of(f), f);
+    f->warm = true;
+    queue_join(&warm, f);
+}
+
+/* ---- objects ---- */
+
+struct kept *follow_find(const struct follow *f, const char *kind, const char *name) {
+    char key[KEY_MAX];
+    struct kept **found = kept_find(f, key_print(kind, name, key));
+    return found ? *found : NULL;
+}
+
+static void kept_free(struct kept *k) {
+    blob_unref(k->object);
+    free(k);
+    atomic_fetch_sub(&figure_objects, 1);
+}
+
+static size_t text_length(const char *text) {
+    return text ? strlen(text) : 0;
+}
+
+static size_t follow_bytes(const struct follow *f) {
+    size_t sum = f->log_bytes + f->log_room * sizeof *f->log;
+    for (size_t i = 0; i < f->count; i++)
+        sum += f->list[i]->object ? sizeof(struct blob) + f->list[i]->object->length + 1 : 0;
+    return sum + text_length(f->live) + text_length(f->objects_text);
+}
+
+static void bytes_count(struct follow *f) {
+    size_t now = f->warm ? follow_bytes(f) : 0;
+    warm_bytes += now - f->bytes;
+    f->bytes = now;
+}
+
+/* `told`: the log goes on, and says what it was. */
+static void renewed_take(struct follow *f, struct renewed *now, bool told) {
+    struct kept *k = now->of;
+    struct blob *before = k->object;
+    atomic_fetch_add(&figure_objects, now->is_new);
+    now->is_new = false; /* it is the tenant's now */
+    k->hash = now->hash;
+    k->version = now->version;
+    k->uid = now->uid;
+    k->written = now->written;
+    memcpy(k->created, now->created, sizeof k->created);
+    if (!now->object)
+        return;
+    k->object = now->object;
+    now->object = NULL;
+    if (now->changed && told)
+        log_add(f, k->kind, before, blob_ref(k->object), k->version);
+    else
+        blob_unref(before);
+}
+
+static void gone_take(struct follow *f, struct gone *g, bool told) {
+    if (told && g->object) {
+        log_add(f, g->of->kind, g->object, NULL, g->version);
+        g->object = NULL;
+    }
+    kept_free(g->of);
+}
+
+static void objects_take(struct follow *f, struct renewal *r) {
+    struct kept **list = calloc(r->count + 1, sizeof *list);
+    bool told = f->warm, changed = r->gone_count;
+    if (!list)
+        abort();
+    for (size_t i = 0; i < r->count; i++) {
+        changed |= r->item[i].changed;
+        renewed_take(f, &r->item[i], told);
+        list[i] = r->item[i].of;
+    }
+    for (size_t i = 0; i < r->gone_count; i++)
+        gone_take(f, &r->gone[i], told);
+    free(f->list);
+    f->list = list;
+    f->count = r->count;
+    if (told || !changed)
+        return;
+    f->version =
+        version_next(); /* what came before a rest is not known: from here on a watch may go on */
+    log_clear(f);
+}
+
+static void text_take(char **to, char **from) {
+    free(*to);
+    *to = *from;
+    *from = NULL;
+}
+
+static void renewal_take(struct follow *f, struct renewal *r) {
+    if (!r->read)
+        return;
+    f->there = r->there;
+    snprintf(f->uid, sizeof f->uid, "%s", r->uid);
+    text_take(&f->live, &r->live);
+    f->live_hash = r->live_hash;
+    if (r->fetched_objects)
+        text_take(&f->objects_text, &r->fetched_objects);
+    f->objects_hash = r->objects_hash;
+    if (!r->news)
+        return;
+    objects_take(f, r);
+    warm_up(f);
+}
+
 /* ---- fetching ---- */
 
 struct fetch {
     struct job job;
-    char name[64], uid[64];
-    bool with_objects, there;
+    char name[64];
+    bool with_objects;
     int64_t took_ms;
-    char *live, *objects;
+    struct renewal renewal;
 };
 
 static void fetch_free(struct job *j) {
     struct fetch *f = (struct fetch *)j;
-    free(f->live);
-    free(f->objects);
+    renewal_fini(&f->renewal);
     free(f);
 }
 
@@ -397,10 +290,18 @@ static char *live_text(const char *tenant) {
 static void fetch_run(struct job *j) {
     struct fetch *f = (struct fetch *)j;
     int64_t begun = server_now_ms();
-    f->live = live_text(f->name);
+    f->renewal.fetched_live = live_text(f->name);
     if (f->with_objects)
-        f->objects = control_get("objects", f->name);
+        f->renewal.fetched_objects = control_get("objects", f->name);
     f->took_ms = server_now_ms() - begun;
+}
+
+/* This thread, or of a large tenant the one for what is heavy. */
+static void renew_run(struct job *j) {
+    struct fetch *f = (struct fetch *)j;
+    int64_t begun = server_now_ms();
+    renewal_make(&f->renewal);
+    f->took_ms += server_now_ms() - begun;
 }
 
 static void askers_tell(struct asker *list, struct follow *f) {
@@ -413,89 +314,44 @@ static void askers_tell(struct asker *list, struct follow *f) {
 
 static void fetch_begin(struct follow *f);
 
-/* Connections and bytes count on with each request: they are no reason to look at the objects again. */
-static void live_prune(json_t *live) {
-    static const char *const kinds[] = {"tenants", "ports", "backends"};
-    static const char *const kept[] = {"tenant",  "uid",    "domain",     "state",        "error",
-                                       "service", "port",   "pod",        "address",      "reason",
-                                       "until",   "object", "publicPort", "containerPort"};
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        json_t *rows = json_object_get(live, kinds[i]), *row;
-        size_t r;
-        json_array_foreach(rows, r, row) {
-            json_t *small = json_object();
-            for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
-                if (json_object_get(row, kept[k]))
-                    json_object_set(small, kept[k], json_object_get(row, kept[k]));
-            json_array_set_new(rows, r, small);
-        }
-    }
-}
-
-static void tenant_renew(struct follow *f, const json_t *live) {
-    const json_t *row = json_array_get(json_object_get(live, "tenants"), 0);
-    f->there = row != NULL;
-    snprintf(f->uid, sizeof f->uid, "%s", text_of(row, "uid"));
-}
-
-/* True: something is not as it was. */
-static bool known_renew(struct follow *f, struct fetch *fetch) {
-    json_t *live = fetch->live ? json_loads(fetch->live, 0, NULL) : NULL;
-    if (!live)
-        return false;
-    tenant_renew(f, live);
-    live_prune(live);
-    char *pruned = json_dumps(live, JSON_COMPACT);
-    json_decref(live);
-    uint64_t live_hash = text_hash(pruned);
-    bool same = f->warm && live_hash == f->live_hash;
-    free(f->live);
-    f->live = pruned;
-    f->live_hash = live_hash;
-    if (!fetch->objects)
-        return !same;
-    uint64_t objects_hash = text_hash(fetch->objects);
-    same &= objects_hash == f->objects_hash;
-    free(f->objects_text);
-    f->objects_text = fetch->objects;
-    fetch->objects = NULL;
-    f->objects_hash = objects_hash;
-    return !same;
-}
-
-static void warm_up(struct follow *f) {
-    queue_leave(queue_of(f), f);
-    f->warm = true;
-    queue_join(&warm, f);
-}
-
 static void warm_bound(const struct follow *but);
 
-static void fetch_done(struct job *j) {
+static void renew_done(struct job *j) {
     struct fetch *fetch = (struct fetch *)j;
     struct follow *f = map_get(&by_name, fetch->name);
-    if (f) {
-        bool news = known_renew(f, fetch);
-        int64_t begun = server_now_ms();
-        f->fetching = false;
-        if (news) {
-            objects_renew(f);
-            warm_up(f);
-        }
-        bytes_count(f);
-        warm_bound(f);
-        f->fetched_ms = server_now_ms();
-        f->took_ms = fetch->took_ms + f->fetched_ms - begun;
-        f->fresh_ms = FOLLOW_FRESH_MS + f->took_ms * FRESH_FACTOR;
-        struct asker *ready = f->waiting;
-        f->waiting = f->later;
-        f->later = NULL;
-        if (f->waiting || f->touched)
-            fetch_begin(f);
-        askers_tell(ready, f->there ? f : NULL);
-        watches_pump(f);
-    }
+    int64_t begun = server_now_ms();
+    renewal_take(f, &fetch->renewal);
+    bytes_count(f);
+    warm_bound(f);
+    f->fetching = false;
+    f->fetched_ms = server_now_ms();
+    f->took_ms = fetch->took_ms + f->fetched_ms - begun;
+    f->fresh_ms = FOLLOW_FRESH_MS + f->took_ms * FRESH_FACTOR;
+    struct asker *ready = f->waiting;
+    f->waiting = f->later;
+    f->later = NULL;
+    if (f->waiting || f->touched)
+        fetch_begin(f);
+    askers_tell(ready, f->there ? f : NULL);
+    watches_pump(f);
     fetch_free(j);
+}
+
+/* Nobody lets go of a tenant that is looked at: it is there, as it was. */
+static void fetch_done(struct job *j) {
+    struct fetch *fetch = (struct fetch *)j;
+    struct renewal *r = &fetch->renewal;
+    r->of = map_get(&by_name, fetch->name);
+    j->run = renew_run;
+    j->done = renew_done;
+    if (text_length(r->fetched_live) +
+            text_length(r->fetched_objects ? r->fetched_objects : r->of->objects_text) >=
+        HEAVY_BYTES) {
+        heavy_run(j);
+        return;
+    }
+    renew_run(j);
+    renew_done(j);
 }
 
 static void fetch_begin(struct follow *f) {
@@ -591,6 +447,12 @@ void follow_forget(struct asker *a) {
     a->follow = NULL;
 }
 
+void follow_heavy(const char *tenant, int more) {
+    struct follow *f = map_get(&by_name, tenant);
+    if (f)
+        f->heavy_lists += (unsigned)more;
+}
+
 void follow_touched(const char *tenant) {
     struct follow *f = map_get(&by_name, tenant);
     if (!f)
@@ -603,7 +465,7 @@ void follow_touched(const char *tenant) {
 /* ---- time ---- */
 
 static bool is_used(const struct follow *f) {
-    return f->watches || f->fetching || f->waiting;
+    return f->watches || f->fetching || f->waiting || f->heavy_lists;
 }
 
 static void follow_rest(struct follow *f) {

@@ -9,16 +9,11 @@
  */
 #pragma once
 #include "core/map.h"
+#include "modules/kube/blob.h"
 #include "modules/kube/compose.h"
 #include <stdint.h>
 
 enum { LOG_MOST = 1000, FOLLOW_FRESH_MS = 100, RV_TEXT = 24, TIME_TEXT = 21 };
-
-struct blob { /* an object as text: a fifth of what a tree of it takes */
-    unsigned refs, length;
-    char text[];
-};
-json_t *blob_json(const struct blob *); /* the caller's; NULL of NULL */
 
 struct kept { /* an object */
     const struct kube_kind *kind;
@@ -28,8 +23,7 @@ struct kept { /* an object */
         uid; /* its hash, and since when it is there, as they were first seen: a file may be written anew */
     char created[TIME_TEXT];
     bool written; /* a file says it; else the edge made it */
-    bool seen;
-    char key[]; /* "Kind/name" */
+    char key[];   /* "Kind/name" */
 };
 struct change {
     uint64_t version;
@@ -57,6 +51,7 @@ struct follow {
     int64_t since;
     struct asker *waiting, *later; /* for the fetch under way; for the one after it */
     struct watch *watches;
+    unsigned heavy_lists; /* of it, under way */
 };
 
 struct asker { /* in whoever asks */
@@ -79,7 +74,8 @@ static inline const struct change *follow_log(const struct follow *f, uint64_t s
 }
 const char *version_text(uint64_t version, char out[RV_TEXT]);
 
-void follow_touched(const char *tenant); /* it was published anew */
+void follow_heavy(const char *tenant, int more); /* counts heavy_lists */
+void follow_touched(const char *tenant);         /* it was published anew */
 void follow_beat(void);
 void follow_fini(void);
 struct follow_figures { /* any thread */

@@ -10,6 +10,7 @@
 #include "modules/kube/commands.h"
 #include "modules/kube/desk.h"
 #include "modules/kube/follow.h"
+#include "modules/kube/heavy.h"
 #include "modules/kube/paper.h"
 #include "modules/kube/server.h"
 #include "modules/kube/tokens.h"
@@ -28,13 +29,14 @@ static bool kube_up(const void *conf, struct err *err) {
     desk_open();
     api_open(c);
     upkeep_open(c, &paper);
-    bool good = server_start(c, &paper, &api_events, err);
+    bool good = heavy_open(err) && server_start(c, &paper, &api_events, err);
     commands_open(c, &paper);
     return good;
 }
 
 static void kube_down(void) {
     server_stop();
+    heavy_close();
     desk_close();
     api_close();
     tokens_close();

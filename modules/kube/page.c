@@ -53,8 +53,7 @@ static bool changes_note(struct page *p, const struct follow *f, const struct ku
     return true;
 }
 
-static void row_add(struct page *p, const char *after, const char *name,
-                    const struct blob *object) {
+static void row_add(struct page *p, const char *after, const char *name, struct blob *object) {
     if (object && (!after || strcmp(name, after) > 0))
         p->row[p->count++] = (struct page_row){name, object};
 }
@@ -113,7 +112,23 @@ bool page_begin(const struct follow *f, const struct kube_kind *kind, const stru
     return true;
 }
 
+void page_hold(struct page *p) {
+    for (size_t i = 0; i < p->count; i++)
+        p->row[i] = (struct page_row){NULL, blob_ref(p->row[i].object)};
+    p->held = true;
+    map_fini(&p->changed);
+}
+
+size_t page_bytes(const struct page *p) {
+    size_t sum = 0;
+    for (size_t i = 0; i < p->count; i++)
+        sum += p->row[i].object->length;
+    return sum;
+}
+
 void page_fini(struct page *p) {
+    for (size_t i = 0; p->held && i < p->count; i++)
+        blob_unref(p->row[i].object);
     map_fini(&p->changed);
     free(p->row);
     *p = (struct page){0};

@@ -2,6 +2,7 @@
  * watch.c - see watch.h. What is not sent yet lies in the log, not with the watch: a thousand slow ones keep nothing.
  */
 #include "modules/kube/watch.h"
+#include "modules/kube/pay.h"
 #include "modules/kube/selector.h"
 #include "modules/kube/status.h"
 #include <stdatomic.h>
@@ -23,7 +24,10 @@ struct watch {
     struct follow *follow;
     struct watch_wish wish;
     char *labels, *fields, token[TOKEN_ID_LENGTH + 1];
-    char uid[64];    /* of the tenant it began with: a name may be used again */
+    char uid[64]; /* of the tenant it began with: a name may be used again */
+    struct blob *
+        *initial; /* what there was when it began, and is still to be sent; NULL: nothing */
+    size_t initial_at, initial_count;
     uint64_t serial; /* the next change to look at */
     int64_t until_ms, bookmark_ms;
     bool columns_sent, over;
@@ -126,11 +130,49 @@ static void watch_end(struct watch *w) {
     client_stream_end(w->client);
 }
 
+static bool may_send(const struct watch *w) {
+    return client_queued(w->client) < QUEUE_HIGH && client_may_hold(w->client);
+}
+
+static void initial_end(struct watch *w) {
+    while (w->initial_at < w->initial_count)
+        blob_unref(w->initial[w->initial_at++]);
+    free(w->initial);
+    w->initial = NULL;
+}
+
+/* A part of it, which is paid for as a list is. */
+static void initial_part_send(struct watch *w) {
+    int64_t begun = server_now_ms();
+
+    while (w->initial_at < w->initial_count && may_send(w)) {
+        struct blob *b = w->initial[w->initial_at++];
+        json_t *object = blob_json(b);
+        if (object_selected(w->wish.kind, w->labels, w->fields, object))
+            object_send(w, "ADDED", object);
+        json_decref(object);
+        blob_unref(b);
+    }
+    tenant_pays(w->follow->name, server_now_ms() - begun);
+}
+
+/* True: all of it was sent. */
+static bool initial_send(struct watch *w) {
+    if (!w->initial)
+        return true;
+    initial_part_send(w);
+    if (w->initial_at < w->initial_count)
+        return false;
+    initial_end(w);
+    if (w->wish.initial_ends)
+        bookmark_send(w, true);
+    return true;
+}
+
 /* True: all that is in the log was sent. */
 static bool log_send(struct watch *w) {
     const struct follow *f = w->follow;
-    while (w->serial < f->end && client_queued(w->client) < QUEUE_HIGH &&
-           client_may_hold(w->client)) {
+    while (w->serial < f->end && may_send(w)) {
         if (w->serial < f->first) {
             gone_send(w);
             w->over = true;
@@ -148,7 +190,7 @@ static void watch_pump(struct watch *w) {
         watch_end(w);
         return;
     }
-    bool all_sent = log_send(w);
+    bool all_sent = initial_send(w) && log_send(w);
     if (w->over)
         watch_end(w);
     else if (all_sent && w->wish.bookmarks && server_now_ms() >= w->bookmark_ms)
@@ -181,21 +223,19 @@ void watch_free(struct watch *w) {
         w->next_of_all->previous_of_all = w->previous_of_all;
     w->follow->used_ms = server_now_ms();
     atomic_fetch_sub(&count, 1);
+    initial_end(w);
     free(w->labels);
     free(w->fields);
     free(w);
 }
 
-static void initial_send(struct watch *w) {
-    for (size_t i = 0; i < w->follow->count; i++) {
-        struct kept *k = w->follow->list[i];
-        json_t *object = k->kind == w->wish.kind ? blob_json(k->object) : NULL;
-        if (object_selected(k->kind, w->labels, w->fields, object))
-            object_send(w, "ADDED", object);
-        json_decref(object);
-    }
-    if (w->wish.initial_ends)
-        bookmark_send(w, true);
+/* False: no memory. */
+static bool initial_take(struct watch *w) {
+    w->initial = calloc(w->follow->count + 1, sizeof(struct blob *));
+    for (size_t i = 0; w->initial && i < w->follow->count; i++)
+        if (w->follow->list[i]->kind == w->wish.kind)
+            w->initial[w->initial_count++] = blob_ref(w->follow->list[i]->object);
+    return w->initial;
 }
 
 static int64_t life_of(const struct watch_wish *wish) {
@@ -223,7 +263,8 @@ struct watch *watch_begin(struct client *client, struct follow *f, const struct 
                         .bookmark_ms = server_now_ms() + BOOKMARK_MS};
     snprintf(w->token, sizeof w->token, "%s", wish->token);
     snprintf(w->uid, sizeof w->uid, "%s", f->uid);
-    if ((wish->labels && !w->labels) || (wish->fields && !w->fields)) {
+    if ((wish->labels && !w->labels) || (wish->fields && !w->fields) ||
+        (wish->initial && !initial_take(w))) {
         free(w->labels);
         free(w->fields);
         free(w);
@@ -231,8 +272,6 @@ struct watch *watch_begin(struct client *client, struct follow *f, const struct 
     }
     watch_link(w);
     client_stream(client, "application/json");
-    if (wish->initial)
-        initial_send(w);
     watch_pump(w);
     return w;
 }
@@ -256,7 +295,8 @@ void watches_beat(void) {
         next = w->next_of_all;
         if (!w->over && watch_is_over(w, now, look))
             watch_end(w);
-        else if (!w->over && (w->serial < w->follow->end || /* others of its tenant held too much */
+        else if (!w->over && (w->initial ||
+                              w->serial < w->follow->end || /* others of its tenant held too much */
                               (w->wish.bookmarks && now >= w->bookmark_ms)))
             watch_pump(w);
     }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * test_kube_follow.c - what is kept of tenants that are asked about: how much of all of them, of one's log, and over a rest.
  * link: modules/kube/follow.c modules/kube/compose.c modules/kube/containers.c modules/kube/endpoints.c modules/kube/happenings.c
- * link: modules/kube/kinds.c
+ * link: modules/kube/kinds.c modules/kube/renew.c modules/kube/blob.c
  */
 #include "core/control_host.h"
 #include "modules/kube/desk.h"
 #include "modules/kube/follow.h"
+#include "modules/kube/heavy.h"
 #include "modules/kube/server.h"
 #include "modules/kube/watch.h"
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 
 static int64_t now_ms = 1000;
 static size_t object_size = 1000; /* of the one ConfigMap that every tenant has */
+static bool there_are_objects = true;
 static unsigned revision, looked; /* what it says; how often somebody wanted to know */
 static struct job *posted, **posted_end = &posted;
 
@@ -46,6 +48,23 @@ void desk_ask(struct job *j) {
     posted_end = &j->next;
 }
 
+/* As if the thread for it were slow: not before heavy_runs. */
+static struct job *heavy;
+
+void heavy_run(struct job *j) {
+    assert_null(heavy);
+    heavy = j;
+}
+
+static void heavy_runs(void) {
+    struct job *j = heavy;
+    heavy = NULL;
+    if (!j)
+        return;
+    j->run(j);
+    j->done(j);
+}
+
 static char *objects_of(void) {
     char *filler = malloc(object_size + 1), *text = NULL;
     memset(filler, 'x', object_size);
@@ -64,7 +83,7 @@ char *control_get(const char *kind, const char *tenant) {
     char *text = NULL;
     if (!strcmp(kind, "objects")) {
         looked++;
-        return objects_of();
+        return there_are_objects ? objects_of() : strdup("[]");
     }
     if (strcmp(kind, "tenants"))
         return strdup("[]");
@@ -94,11 +113,21 @@ static void ready(struct asker *a, struct follow *f) {
     seen = f;
 }
 
+static struct follow *ask_small(const char *tenant) {
+    struct asker a = {.ready = ready};
+    seen = NULL;
+    follow_ask(tenant, &a, true);
+    control_runs();
+    assert_non_null(seen);
+    return seen;
+}
+
 static struct follow *ask(const char *tenant) {
     struct asker a = {.ready = ready};
     seen = NULL;
     follow_ask(tenant, &a, true);
     control_runs();
+    heavy_runs();
     assert_non_null(seen);
     return seen;
 }
@@ -232,6 +261,44 @@ static void a_log_of_large_objects_holds_fewer(void **state) {
     assert_in_range(f->bytes, 1 << 20, 12 << 20);
 }
 
+static void a_large_tenant_is_composed_while_others_are_answered(void **state) {
+    struct asker a = {.ready = ready};
+    (void)state;
+    object_size = 1 << 20;
+    seen = NULL;
+    follow_ask("large", &a, true);
+    control_runs();
+    assert_null(seen);
+    assert_non_null(heavy);
+    object_size = 100;
+    assert_string_equal(ask_small("acme")->name, "acme");
+    now_ms += 60000;
+    follow_beat(); /* nobody lets go of it meanwhile */
+    seen = NULL;
+    heavy_runs();
+    assert_non_null(seen);
+    assert_string_equal(seen->name, "large");
+    assert_true(settings(seen)->object->length > 1 << 20);
+}
+
+/* What came before a rest is not known: whoever goes on from there must not think that he missed nothing. */
+static void who_slept_over_a_rest_lists_anew_if_something_has_changed(void **state) {
+    (void)state;
+    const struct follow *f = ask("acme");
+    uint64_t start = f->version, serial;
+    now_ms += 60000;
+    follow_beat();
+    ask("acme");
+    assert_true(follow_log_at(f, start, &serial)); /* nothing has */
+    now_ms += 60000;
+    follow_beat();
+    there_are_objects = false;
+    ask("acme");
+    assert_null(follow_find(f, "ConfigMap", "settings"));
+    assert_false(follow_log_at(f, start, &serial));
+    there_are_objects = true;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
@@ -243,6 +310,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(it_is_as_old_as_it_was_first_seen, begin, end),
         cmocka_unit_test_setup_teardown(a_log_holds_so_many_changes, begin, end),
         cmocka_unit_test_setup_teardown(a_log_of_large_objects_holds_fewer, begin, end),
+        cmocka_unit_test_setup_teardown(a_large_tenant_is_composed_while_others_are_answered, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(who_slept_over_a_rest_lists_anew_if_something_has_changed,
+                                        begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
