@@ -70,6 +70,12 @@ static char *kube_metrics(void) {
     figure(out, "refused_total", "counter",
            "Connections and requests that were turned away: too many, too large, not HTTP.",
            s.refused);
+    fprintf(
+        out,
+        "# HELP ringress_kube_answer_max_seconds The longest that a read waited for its answer "
+        "since the last look.\n"
+        "# TYPE ringress_kube_answer_max_seconds gauge\nringress_kube_answer_max_seconds %.6f\n",
+        (double)s.answer_max_us / 1e6);
     figure(out, "watches", "gauge", "Watches that are under way.", watches_count());
     figure(out, "tokens", "gauge", "Tokens that are kept, expired ones among them.",
            tokens_count());

@@ -57,6 +57,7 @@ struct client {
     struct outgoing out;
     size_t held;      /* as its crowd has it */
     int64_t until_ms; /* 0: no limit */
+    int64_t asked_us; /* when its request was here, if that is to read; 0: none is under way */
     struct client *next_ready;
     bool keep_alive, wants_write, dead;
     bool ready;          /* in the list of those to be run */
@@ -80,13 +81,17 @@ static struct {
     int64_t accept_again_ms; /* 0: listening */
     pthread_mutex_t lock;    /* over `paper` */
     struct paper paper;      /* to be used from now on; .chain NULL: none */
-    _Atomic uint64_t accepted, requests, refused, connections;
+    _Atomic uint64_t accepted, requests, refused, connections, answer_max_us;
 } server = {.epoll = -1, .wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
-int64_t server_now_ms(void) {
+static int64_t now_us(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t server_now_ms(void) {
+    return now_us() / 1000;
 }
 
 /* ---- clients ---- */
@@ -262,9 +267,18 @@ static void head_append(struct client *c, int code, const char *type, const char
     free(head);
 }
 
+/* This thread alone writes it; whoever looks takes it away. */
+static void answer_time(struct client *c) {
+    uint64_t took = c->asked_us ? (uint64_t)(now_us() - c->asked_us) : 0;
+    c->asked_us = 0;
+    if (took > atomic_load_explicit(&server.answer_max_us, memory_order_relaxed))
+        atomic_store_explicit(&server.answer_max_us, took, memory_order_relaxed);
+}
+
 void client_reply(struct client *c, const struct reply *r) {
     char framing[64];
     bool head_only = !strcmp(c->http.request.method, "HEAD");
+    answer_time(c);
     snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", r->length);
     head_append(c, r->code, r->type, r->headers, framing);
     if (!c->dead && r->length && !head_only)
@@ -277,6 +291,7 @@ void client_reply(struct client *c, const struct reply *r) {
 }
 
 void client_stream(struct client *c, const char *type) {
+    answer_time(c);
     head_append(c, 200, type, NULL, "Transfer-Encoding: chunked\r\n");
     c->phase = PHASE_STREAM;
     out_begun(c);
@@ -342,6 +357,8 @@ static void request_hand(struct client *c) {
     c->phase = PHASE_ANSWER;
     c->keep_alive = c->http.request.keep_alive && !server.ending;
     c->until_ms = 0;
+    bool reads = !strcmp(c->http.request.method, "GET") || !strcmp(c->http.request.method, "HEAD");
+    c->asked_us = reads ? now_us() : 0;
     atomic_fetch_add_explicit(&server.requests, 1, memory_order_relaxed);
     server.events->request(c, &c->http.request);
 }
@@ -721,5 +738,6 @@ struct server_figures server_figures(void) {
     return (struct server_figures){atomic_load_explicit(&server.connections, memory_order_relaxed),
                                    atomic_load_explicit(&server.accepted, memory_order_relaxed),
                                    atomic_load_explicit(&server.requests, memory_order_relaxed),
-                                   atomic_load_explicit(&server.refused, memory_order_relaxed)};
+                                   atomic_load_explicit(&server.refused, memory_order_relaxed),
+                                   atomic_exchange(&server.answer_max_us, 0)};
 }

@@ -55,5 +55,7 @@ int64_t server_now_ms(void); /* monotonic */
 
 struct server_figures { /* any thread */
     uint64_t connections, accepted, requests, refused;
+    uint64_t
+        answer_max_us; /* the longest that anybody waited for what he wanted to read, since this was last called */
 };
 struct server_figures server_figures(void);
