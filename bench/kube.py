@@ -263,7 +263,7 @@ class Kube:
     # ---- written to live ----
     def live(self, bench, proxy):
         rounds, kubectl = [], []
-        with placed(LOAD_CPU):
+        with placed(LOAD_CPU), before_others(proxy, ''):
             client = Client(proxy)
             client.ask(1, 'GET', '/version')
             for k in range(5 if bench.quick else FRESH_ROUTES):
