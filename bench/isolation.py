@@ -11,7 +11,6 @@ import contextlib
 import http.client
 import json
 import os
-import pathlib
 import signal
 import socket
 import statistics
@@ -20,7 +19,7 @@ import time
 from dataclasses import dataclass
 
 import measure
-from measure import LOAD_CPU, PROXY_CPU, FOREIGN_MAX, STEAL_MAX, TICKS, cpu_seconds, cpu_times, pinned
+from measure import LOAD_CPU, PROXY_CPU, FOREIGN_MAX, STEAL_MAX, TICKS, cpu_seconds, cpu_times, pinned, session_nice
 from neighbours import neighbours
 from proxies import accepts
 from victims import PRIORITY_POD, TENANTS, Child, Victims, summary
@@ -325,12 +324,6 @@ def before_others():
     finally:
         session_nice('self', was)
         os.setpriority(os.PRIO_PROCESS, 0, was)
-
-
-def session_nice(pid, nice):
-    """Where the kernel shares a CPU by session (autogroup), a process' own nice counts only against those of its session."""
-    with contextlib.suppress(FileNotFoundError):
-        pathlib.Path(f'/proc/{pid}/autogroup').write_text(str(nice))
 
 
 @contextlib.contextmanager

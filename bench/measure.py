@@ -97,6 +97,12 @@ def wait_quiet(limit=20):
         time.sleep(0.3)
 
 
+def session_nice(pid, nice):
+    """Where the kernel shares a CPU by session (autogroup), a process' own nice counts only against those of its session."""
+    with contextlib.suppress(FileNotFoundError):
+        pathlib.Path(f'/proc/{pid}/autogroup').write_text(str(nice))
+
+
 # ---- load ----
 def pinned(command, cpu=LOAD_CPU):
     return ['taskset', '-c', str(cpu), *map(str, command)]

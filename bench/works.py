@@ -13,6 +13,7 @@ import measure
 from accounting import Accounting, Jail
 from acme import Acme
 from domains import Domains
+from kube import Kube
 from measure import rss_kib, run_load
 from reuse import Reuse
 
@@ -242,6 +243,7 @@ ALL = [
     Reuse(),
     Domains(),
     Acme(),
+    Kube(),
     Accounting(),
     Jail(),
 ]
