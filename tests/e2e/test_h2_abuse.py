@@ -93,7 +93,7 @@ def client(e, host):
 def test_a_hundred_connections_that_waste_are_met_and_nobody_else_notices(two, name):
     drop, workers = two
     piece, count, times = ABUSES[name]
-    with Edge(drop, workers) as e, client(e, HOST) as same, client(e, OTHER) as neighbour:
+    with Edge(drop, workers).hold_nobody() as e, client(e, HOST) as same, client(e, OTHER) as neighbour:
         attackers = [Attacker(e) for _ in range(CONNECTIONS)]
         for a in attackers:
             a.read(PATIENCE)
