@@ -179,7 +179,7 @@ def test_each_kind_of_work_by_itself_is_charged_to_its_tenant(loaded):
         work()
         charged = settled(e, lambda e: sum(t["loopSeconds"] for t in e.get("tenants"))) - tenants
         spent = sum(thread_seconds(e).values()) - before
-        assert 0.85 * spent - 0.002 <= charged <= 1.05 * spent + 0.002, (work, charged, spent)
+        assert 0.7 * spent - 0.002 <= charged <= 1.05 * spent + 0.002, (work, charged, spent)
 
 
 def test_who_asks_far_more_is_charged_far_more(workers):
