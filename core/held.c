@@ -165,12 +165,13 @@ static bool watch_one(struct sweep *s, struct conn *c) {
     return false;
 }
 
-/* Of names: what is idle ends, what runs is finished, as when the edge drains. */
+/* Of names: what is idle ends, what runs is finished, as when the edge drains; what is passed through is joined to its pod, as at a raw
+ * port. */
 static bool shed_one(struct sweep *s, struct conn *c) {
     const struct door_sweep *d = of_door(s);
     if (!is_there(c, &d->door))
         return false;
-    if (!d->door.port)
+    if (!d->door.port && c->state != CONN_RELAY)
         conn_drain(c);
     else if (!c->sock.heard || quiet_ms(c) >= d->idle_ms)
         conn_close(c, true);

@@ -185,11 +185,12 @@ static struct door_rule rule_of(const struct guard *g, const struct shutoff_unit
     };
 }
 
-static void names_apply(const struct shutoff_unit *u, const struct door_at *at) {
+static void names_apply(const struct guard *g, const struct shutoff_unit *u,
+                        const struct door_at *at) {
     if (u->state == SHUTOFF_SHUT)
         door_reset(at);
     else if (u->step == STEP_SHED)
-        door_shed(at, 0);
+        door_shed(at, g->edge->conf->raw_tcp.door.idle_ms);
 }
 
 /* Also what would be answered with resets is not heard any more; opened when the first port is shut. */
@@ -233,7 +234,7 @@ static void apply(struct guard *g, const struct shutoff_unit *u) {
     if (u->port)
         port_apply(g, u, &at);
     else
-        names_apply(u, &at);
+        names_apply(g, u, &at);
 }
 
 static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state from,
