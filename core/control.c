@@ -106,7 +106,7 @@ static struct worker *worker_begin(struct start *s) {
 }
 
 /* A request on another worker may still be asking this one for a connection. */
-static bool somebody_waits(void) {
+bool workers_wait(void) {
     for (unsigned i = 0; i < process.workers; i++)
         if (__atomic_load_n(&process.worker[i]->wait_count, __ATOMIC_RELAXED))
             return true;
@@ -118,7 +118,7 @@ static void worker_wind_down(struct worker *w) {
     int64_t until = sys_now_ns() + STOP_MS * 1000000LL;
     conns_reset(w);
     upstreams_close_idle(w);
-    while ((w->conn_count || w->upstream_count || w->dead || somebody_waits()) &&
+    while ((w->conn_count || w->upstream_count || w->dead || workers_wait()) &&
            sys_now_ns() < until)
         if (worker_turn(w, 1000000))
             break;
