@@ -669,36 +669,54 @@ static bool is_to_blame(const struct shutoff *s, const struct shutoff_unit *u, i
 }
 
 /* What the others suffer of this resource, this unit's tenant left out. */
-static struct strain others_strain(struct shutoff *s, const struct shutoff_unit *u,
-                                   const struct others *o, int r) {
+static struct strain others_strain(const struct shutoff *s, const struct shutoff_unit *u, int r) {
     struct strain one = s->strain[r];
+    struct others o = {s->all, s->fresh, s->usual};
+    if (s->quiet)
+        return one;
+    others_less(s, &o, u->of);
     if (r == CPU) {
-        lanes_judge(s, o, &one);
+        lanes_judge(s, &o, &one);
         turns_judge(s, u, &one);
     }
     if (r == CPU && (one.harm >= HALF || edge_is_strained(s)))
-        p99_judge(s, u->of, o, &one);
+        p99_judge(s, u->of, &o, &one);
     if (r != CPU)
-        fare_judge(s, o, r, &one);
-    s->any_harm |= one.harm >= 1;
+        fare_judge(s, &o, r, &one);
     return one;
 }
 
-/* The harm that others suffer by this unit, its gravest cause first; none when there are no others. */
+/* Somebody is harmed, whoever it may be by: then nothing is usual. */
+static bool all_are_harmed(const struct shutoff *s) {
+    struct others o = {s->all, s->fresh, s->usual};
+    for (int r = 0; r < RESOURCES; r++) {
+        struct strain one = s->strain[r];
+        if (r == CPU)
+            lanes_judge(s, &o, &one);
+        else
+            fare_judge(s, &o, r, &one);
+        if (one.harm >= 1)
+            return true;
+    }
+    return false;
+}
+
+/* The harm that others suffer by this unit, its gravest cause first; none when there are no others. Asked of those few only who may be to
+ * blame. */
 static struct strain unit_harm(struct shutoff *s, struct shutoff_unit *u) {
     const struct fared *own = u->of;
-    struct others o = {s->all, s->fresh, s->usual};
     struct strain worst = {0};
     bool own_active = s->edge.now_ms - own->seen_ms < ACTIVE_MS;
     u->share = share_of(s, u->smooth[CPU], CPU);
     u->tenant_share = share_of(s, own->use[CPU], CPU);
     if (s->active <= own_active)
         return worst;
-    if (!s->quiet)
-        others_less(s, &o, own);
     for (int r = 0; r < RESOURCES; r++) {
-        struct strain one = s->quiet ? s->strain[r] : others_strain(s, u, &o, r);
-        if (!is_to_blame(s, u, r) || one.harm <= worst.harm)
+        if (!is_to_blame(s, u, r))
+            continue;
+        struct strain one = others_strain(s, u, r);
+        s->any_harm |= one.harm >= 1;
+        if (one.harm <= worst.harm)
             continue;
         worst = one;
         u->share = share_of(s, u->smooth[r], r);
@@ -975,11 +993,11 @@ static void units_judge(struct shutoff *s, bool skip) {
 void shutoff_judge(struct shutoff *s, shutoff_moved_fn *moved, void *user) {
     s->moved = moved;
     s->user = user;
-    s->any_harm = false;
     strains_take(&s->conf, &s->edge, s->strain);
     s->quiet = is_quiet(s);
     if (!s->quiet)
         fares_take(s);
+    s->any_harm = !s->quiet && all_are_harmed(s);
     uses_take(s);
     bool skip = window_is_late(s);
     units_judge(s, skip);
