@@ -267,7 +267,10 @@ static void the_edge_itself_adds_up_workers_and_descriptors(void **state) {
                                          .buffers_most = 100};
     t.own->w[1].waits = 4;
     t.own->w[1].waited_us = 1000;
+    t.ann->w[1].descriptors = 9;
+    t.ann->w[1].kept = 4; /* as good as free */
     window(0, 0);
+    assert_int_equal(use_of("ann", 0).descriptors, 5);
     const struct ledger_all *all = ledger_all();
     assert_int_equal(all->descriptors, 7);
     assert_int_equal(all->descriptors_most, 1000);
