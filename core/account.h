@@ -88,6 +88,7 @@ static inline void account_list(struct account_worker **list, struct account_wor
 }
 
 struct limiter; /* core/limit.h */
+struct fared;   /* core/shutoff.h */
 
 /* A request is over. `status` 0: nothing was answered. */
 static inline void account_answered(struct account_worker *w, unsigned status, uint64_t us) {
@@ -118,6 +119,8 @@ struct account {
     char *uid;                       /* what `ended` knows it by, or NULL */
     struct account *next, **link;    /* of all accounts */
     struct account_fold *fold;       /* core/ledger.c */
+    struct fared *judged;            /* what edge/guard_feed.c knows it by */
+    uint64_t judged_as;              /* while that number is the machine's */
     struct account_worker gone;      /* what accounts of ports that are no more had counted */
     struct account_worker w[];       /* one each */
 };

@@ -110,6 +110,8 @@ bool conn_new(struct worker *w, int fd, enum listener_kind kind, uint16_t local_
     ACCOUNT_ADD(w->nobody->w[w->id].connections, 1);
     ACCOUNT_ADD(w->nobody->w[w->id].connections_total, 1);
     conn_link(c, w);
+    if (kind != LISTENER_RAW)
+        ACCOUNT_ADD(w->accepted_shared, 1);
     stream_consume(c->stream, &ask_events, c);
     timer_init(&c->sock.timer, ask_late);
     timer_set(w, &c->sock.timer, process.conf.timeouts.header);

@@ -106,7 +106,7 @@ static struct worker *worker_begin(struct start *s) {
 }
 
 /* A request on another worker may still be asking this one for a connection. */
-static bool somebody_waits(void) {
+bool workers_wait(void) {
     for (unsigned i = 0; i < process.workers; i++)
         if (__atomic_load_n(&process.worker[i]->wait_count, __ATOMIC_RELAXED))
             return true;
@@ -118,7 +118,7 @@ static void worker_wind_down(struct worker *w) {
     int64_t until = sys_now_ns() + STOP_MS * 1000000LL;
     conns_reset(w);
     upstreams_close_idle(w);
-    while ((w->conn_count || w->upstream_count || w->dead || somebody_waits()) &&
+    while ((w->conn_count || w->upstream_count || w->dead || workers_wait()) &&
            sys_now_ns() < until)
         if (worker_turn(w, 1000000))
             break;
@@ -254,6 +254,7 @@ bool core_start(const struct core_conf *conf, struct err *err) {
     features_note();
     if (accounting_off())
         log_write(1, "RINGRESS_ACCOUNTING=off: nobody is charged for processor time");
+    ledger_look(sys_now_ns());
     ledger_fold(sys_now_ns());
     return true;
 }
@@ -443,6 +444,18 @@ struct worker_memory core_worker_memory(unsigned id) {
     };
 }
 
+static struct ledger_waits lanes_of(const struct worker *w) {
+    return (struct ledger_waits){__atomic_load_n(&w->turn.waits, __ATOMIC_RELAXED),
+                                 __atomic_load_n(&w->turn.waited_us, __ATOMIC_RELAXED)};
+}
+
+/* Those kept for whoever asks next are as good as free. */
+static int64_t descriptors_of(const struct worker *w) {
+    return (int64_t)__atomic_load_n(&w->client_fds, __ATOMIC_RELAXED) +
+           __atomic_load_n(&w->pod_fds, __ATOMIC_RELAXED) -
+           (int64_t)__atomic_load_n(&w->kept, __ATOMIC_RELAXED);
+}
+
 static void worker_look(unsigned id, struct ledger_worker *ret) {
     struct worker *w = process.worker[id];
     *ret = (struct ledger_worker){
@@ -450,14 +463,27 @@ static void worker_look(unsigned id, struct ledger_worker *ret) {
         .lag_ns_max = __atomic_exchange_n(&w->window_lag_ns, 0, __ATOMIC_RELAXED),
         .turns = __atomic_load_n(&w->turns, __ATOMIC_RELAXED),
         .kernel_ns_max = __atomic_exchange_n(&w->window_kernel_ns, 0, __ATOMIC_RELAXED),
+        .lanes_us_max = __atomic_exchange_n(&w->turn.waited_us_max, 0, __ATOMIC_RELAXED),
+        .lanes = lanes_of(w),
         .buffers_short = __atomic_load_n(&w->buffers_short, __ATOMIC_RELAXED),
+        .memory_short = __atomic_load_n(&w->strain_failed, __ATOMIC_RELAXED),
+        .accepted = __atomic_load_n(&w->accepted_shared, __ATOMIC_RELAXED),
+        .descriptors = descriptors_of(w),
         .buffers = __atomic_load_n(&w->in_use, __ATOMIC_RELAXED),
         .buffers_most = w->most,
-        .listed = __atomic_exchange_n(&w->listed, NULL, __ATOMIC_ACQUIRE),
     };
 }
 
-void ledger_fold(int64_t now_ns) {
+/* What is to be charged, and in whose rows that is said. */
+static void worker_charge(unsigned id, struct ledger_worker *ret) {
+    *ret = (struct ledger_worker){
+        .cpu_ns = cpu_ns_of(id),
+        .listed = __atomic_exchange_n(&process.worker[id]->listed, NULL, __ATOMIC_ACQUIRE),
+    };
+}
+
+static struct ledger_moment moment(int64_t now_ns,
+                                   void (*gather)(unsigned, struct ledger_worker *)) {
     struct ledger_moment m = {
         .now_ns = now_ns,
         .cycles = sys_cycles(),
@@ -466,8 +492,26 @@ void ledger_fold(int64_t now_ns) {
         .worker = looked,
     };
     for (unsigned i = 0; i < process.workers; i++)
-        worker_look(i, &looked[i]);
+        gather(i, &looked[i]);
+    return m;
+}
+
+void ledger_look(int64_t now_ns) {
+    struct ledger_moment m = moment(now_ns, worker_look);
+    ledger_look_at(&m);
+}
+
+void ledger_fold(int64_t now_ns) {
+    struct ledger_moment m = moment(now_ns, worker_charge);
     ledger_close_window(&m);
+}
+
+void ledger_charge(void) {
+    int64_t now = sys_now_ns();
+    if (now - ledger_charged_ns() < LEDGER_FRESH_MS * 1000000ll)
+        return;
+    struct ledger_moment m = moment(now, worker_charge);
+    ledger_charge_at(&m);
 }
 
 const struct timeouts *edge_timeouts(void) {

@@ -6,8 +6,8 @@
  *   the rest goes to who had the kernel work, in proportion to the weight of that work (`kernel`); to nobody when there was none.
  *   When callbacks alone come to more than the thread had - it was not running all the time - they share what it had.
  *
- * A window costs what was active in it, whatever the number of tenants: workers list the rows they count in, and what is listed is
- * looked at here, now and once more a window later. A row that was counted in while its mark was being taken off is seen then.
+ * A window costs what was active in it, whatever the number of tenants and its length: workers list the rows they count in, and what is
+ * listed is looked at here, now and once more a window later. A row that was counted in while its mark was being taken off is seen then.
  */
 #include "core/ledger.h"
 #include <stdlib.h>
@@ -27,13 +27,14 @@ struct fold_worker {
 
 /* What is known of one account. */
 struct account_fold {
-    int64_t among; /* its place in ledger.active */
-    int looks;     /* so often it is still to be looked at */
-    struct sum loop;
-    uint64_t window_ns; /* the same in the last window; both without ports */
+    int64_t among;      /* its place in ledger.active */
+    int looks;          /* so often it is still to be looked at */
+    struct sum loop;    /* without ports */
     uint64_t gone_ns;   /* of ports that are no more */
+    uint64_t before_ns; /* with both, when the last window ended */
     struct ledger_use use;
-    struct account_worker before; /* of the whole tree */
+    uint64_t duration[ACCOUNT_BUCKETS]; /* as `use` */
+    struct account_worker before;       /* of the whole tree */
     struct fold_worker w[];
 };
 
@@ -41,17 +42,18 @@ struct worker_window {
     double cpu_ns, measured_ns, kernel; /* the thread's, in callbacks, sum of weights */
 };
 
-struct ledger_known { /* of one worker */
-    int64_t cpu_ns;
-    uint64_t turns, buffers_short;
+struct ledger_known {            /* of one worker */
+    int64_t cpu_ns;              /* that was charged */
+    struct ledger_worker looked; /* at the last look */
     struct sum tenants, own;
 };
 
 static struct ledger {
     struct ledger_all all;
-    int64_t descriptors; /* of all accounts */
+    struct ledger_use no_use;
+    struct ledger_waits strangers; /* at the last look */
     bool begun;
-    int64_t first_ns, now_ns;
+    int64_t first_ns, charged_ns, looked_ns;
     uint64_t first_cycles;
     unsigned workers;
     struct ledger_known *known;
@@ -183,15 +185,14 @@ static double share_ns(const struct fold_worker *f, const struct worker_window *
 }
 
 /* What nobody was charged for and turned out to be a tenant's is taken back from nobody: that may be more than nobody has in this
- * window. Returns by how much the sum grew. */
-static uint64_t sum_add(struct sum *s, double ns) {
+ * window. */
+static void sum_add(struct sum *s, double ns) {
     s->owed += ns;
     if (s->owed < 1)
-        return 0;
+        return;
     uint64_t whole = (uint64_t)s->owed;
     s->owed -= (double)whole;
     s->ns += whole;
-    return whole;
 }
 
 static void account_charge(struct account *a, double ns_per_cycle) {
@@ -204,7 +205,7 @@ static void account_charge(struct account *a, double ns_per_cycle) {
         sum_add(is_own(a) ? &ledger.known[i].own : &ledger.known[i].tenants, ns);
         sum += ns;
     }
-    a->fold->window_ns = sum_add(&a->fold->loop, sum);
+    sum_add(&a->fold->loop, sum);
 }
 
 /* ---- everything else ---- */
@@ -238,13 +239,12 @@ static struct ledger_use use_since(const struct account_worker *sum,
 static void account_use(struct account *a) {
     struct account_fold *f = a->fold;
     struct account_worker sum = account_tree_sum(a);
-    int64_t descriptors = f->use.descriptors;
+    uint64_t loop_ns = ledger_loop_ns(a);
     f->use = use_since(&sum, &f->before);
-    if (!a->tenant)
-        ledger.descriptors += f->use.descriptors - descriptors;
-    f->use.loop_ns = f->window_ns;
-    for (const struct account *p = a->ports; p; p = p->next_port)
-        f->use.loop_ns += p->fold->window_ns;
+    f->use.loop_ns = loop_ns - f->before_ns;
+    f->before_ns = loop_ns;
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
+        f->duration[i] = sum.duration[i] - f->before.duration[i];
     f->before = sum;
 }
 
@@ -255,7 +255,7 @@ static bool holds(const struct ledger_use *use) {
 /* A window in which nothing was counted: what is held is held still. */
 static void account_rest(struct account *a) {
     struct account_fold *f = a->fold;
-    f->window_ns = 0;
+    memset(f->duration, 0, sizeof f->duration);
     f->use = (struct ledger_use){.connections = f->use.connections,
                                  .silent = f->use.silent,
                                  .descriptors = f->use.descriptors,
@@ -264,22 +264,29 @@ static void account_rest(struct account *a) {
         active_remove(a);
 }
 
-/* From the last to the first: whoever leaves gives his place to the last, who has been looked at. */
-static void accounts_close(double ns_per_cycle) {
-    for (size_t i = ledger.count; i-- > 0;)
+static void accounts_charge(double ns_per_cycle) {
+    for (size_t i = 0; i < ledger.count; i++)
         if (ledger.active[i]->fold->looks)
             account_read(ledger.active[i], ns_per_cycle);
-    for (size_t i = ledger.count; i-- > 0;)
+    for (size_t i = 0; i < ledger.count; i++)
         if (ledger.active[i]->fold->looks)
             account_charge(ledger.active[i], ns_per_cycle);
-        else
-            account_rest(ledger.active[i]);
-    for (size_t i = ledger.count; i-- > 0;)
-        if (ledger.active[i]->fold->looks) {
-            account_use(ledger.active[i]);
-            ledger.active[i]->fold->looks--;
-        }
 }
+
+/* From the last to the first: whoever leaves gives his place to the last, who has been looked at. */
+static void accounts_close(void) {
+    for (size_t i = ledger.count; i-- > 0;) {
+        struct account *a = ledger.active[i];
+        if (!a->fold->looks) {
+            account_rest(a);
+            continue;
+        }
+        account_use(a);
+        a->fold->looks--;
+    }
+}
+
+/* ---- the edge as a whole ---- */
 
 static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
@@ -287,37 +294,37 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 
 /* A worker that is busy for a part of the time is in a turn when somebody comes with that chance, and the turn takes what turns take:
  * its processor time by their number, with what the kernel does for them. */
-static uint64_t turn_wait_ns(const struct ledger_worker *w, const struct ledger_known *k,
+static uint64_t turn_wait_ns(const struct ledger_worker *w, const struct ledger_worker *before,
                              int64_t window_ns) {
-    double busy = (double)(w->cpu_ns - k->cpu_ns), turns = (double)(w->turns - k->turns);
+    double busy = (double)(w->cpu_ns - before->cpu_ns), turns = (double)(w->turns - before->turns);
     return turns > 0 && window_ns > 0 ? (uint64_t)(busy / turns * busy / (double)window_ns) : 0;
 }
 
-static void worker_close(const struct ledger_worker *w, struct ledger_known *k,
-                         struct ledger_all *all) {
-    all->turn_wait_ns = larger(turn_wait_ns(w, k, all->window_ns), all->turn_wait_ns);
-    all->loop_ns += (uint64_t)(w->cpu_ns - k->cpu_ns);
+static void worker_look(const struct ledger_worker *w, struct ledger_worker *before,
+                        struct ledger_all *all) {
+    all->turn_wait_ns = larger(turn_wait_ns(w, before, all->window_ns), all->turn_wait_ns);
+    all->loop_ns += (uint64_t)(w->cpu_ns - before->cpu_ns);
     all->lag_ns_max = larger(w->lag_ns_max, all->lag_ns_max);
     all->kernel_ns_max = larger(w->kernel_ns_max, all->kernel_ns_max);
-    all->buffers_short += w->buffers_short - k->buffers_short;
+    all->lanes_us_max = larger(w->lanes_us_max, all->lanes_us_max);
+    all->lanes.count += w->lanes.count - before->lanes.count;
+    all->lanes.us += w->lanes.us - before->lanes.us;
+    all->buffers_short += w->buffers_short - before->buffers_short;
+    all->memory_short += w->memory_short - before->memory_short;
+    all->accepted += w->accepted - before->accepted;
+    all->descriptors += w->descriptors;
     all->buffers += (int64_t)w->buffers;
     all->buffers_most += (int64_t)w->buffers_most;
-    k->cpu_ns = w->cpu_ns;
-    k->turns = w->turns;
-    k->buffers_short = w->buffers_short;
+    *before = *w;
 }
 
-static void all_close(const struct ledger_moment *m, int64_t before_ns) {
-    struct ledger_all all = {
-        .window_ns = m->now_ns - before_ns,
-        .capacity_ns = (uint64_t)(m->now_ns - before_ns) * m->workers,
-        .descriptors = ledger.descriptors,
-        .descriptors_most = m->descriptors_most,
-        .own = ledger.own ? ledger.own->fold->use : (struct ledger_use){0},
-    };
-    for (unsigned i = 0; i < m->workers; i++)
-        worker_close(&m->worker[i], &ledger.known[i], &all);
-    ledger.all = all;
+static struct ledger_waits strangers_now(void) {
+    struct ledger_waits sum = {0};
+    for (unsigned i = 0; ledger.own && i < ledger.workers; i++) {
+        sum.count += word(&ledger.own->w[i].waits);
+        sum.us += word(&ledger.own->w[i].waited_us);
+    }
+    return sum;
 }
 
 /* ---- a window ---- */
@@ -331,7 +338,7 @@ static bool ledger_begin(const struct ledger_moment *m) {
     }
     ledger.begun = true;
     ledger.workers = m->workers;
-    ledger.first_ns = ledger.now_ns = m->now_ns;
+    ledger.first_ns = ledger.looked_ns = m->now_ns;
     ledger.first_cycles = m->cycles;
     return true;
 }
@@ -342,27 +349,54 @@ static double cycle_ns(const struct ledger_moment *m) {
     return cycles > 0 ? (double)(m->now_ns - ledger.first_ns) / cycles : 0;
 }
 
-void ledger_close_window(const struct ledger_moment *m) {
+static bool ledger_is_begun(const struct ledger_moment *m) {
+    return ledger.begun || ledger_begin(m); /* without memory the next time tries again */
+}
+
+void ledger_look_at(const struct ledger_moment *m) {
+    if (!ledger_is_begun(m))
+        return;
+    struct ledger_waits strangers = strangers_now();
+    int64_t window_ns = m->now_ns - ledger.looked_ns;
+    ledger.all = (struct ledger_all){
+        .window_ns = window_ns,
+        .capacity_ns = (uint64_t)window_ns * m->workers,
+        .strangers = {strangers.count - ledger.strangers.count, strangers.us - ledger.strangers.us},
+        .descriptors_most = m->descriptors_most,
+    };
+    for (unsigned i = 0; i < m->workers; i++)
+        worker_look(&m->worker[i], &ledger.known[i].looked, &ledger.all);
+    ledger.looked_ns = m->now_ns;
+    ledger.strangers = strangers;
+}
+
+void ledger_charge_at(const struct ledger_moment *m) {
     for (unsigned i = 0; i < m->workers; i++)
         listed_take(m->worker[i].listed);
-    if (!ledger.begun && !ledger_begin(m))
-        return; /* the next window tries again */
-    int64_t before_ns = ledger.now_ns;
-    ledger.now_ns = m->now_ns;
+    if (!ledger_is_begun(m))
+        return;
     for (unsigned i = 0; i < m->workers; i++)
         ledger.window[i] = (struct worker_window){
             .cpu_ns = (double)(m->worker[i].cpu_ns - ledger.known[i].cpu_ns)};
     if (ledger.own)
         account_wake(ledger.own); /* it has what nobody else has */
-    accounts_close(cycle_ns(m));
-    all_close(m, before_ns);
+    accounts_charge(cycle_ns(m));
+    for (unsigned i = 0; i < m->workers; i++)
+        ledger.known[i].cpu_ns = m->worker[i].cpu_ns;
+    ledger.charged_ns = m->now_ns;
+}
+
+void ledger_close_window(const struct ledger_moment *m) {
+    ledger_charge_at(m);
+    if (ledger.begun)
+        accounts_close();
 }
 
 /* ---- what it says ---- */
 
 void ledger_rows(void (*row)(void *, const struct ledger_row *), void *user) {
     for (size_t i = 0; i < ledger.count; i++) {
-        const struct account *a = ledger.active[i];
+        struct account *a = ledger.active[i];
         if (!is_own(a))
             row(user, &(struct ledger_row){a, a->name, a->port, a->fold->use});
     }
@@ -370,6 +404,22 @@ void ledger_rows(void (*row)(void *, const struct ledger_row *), void *user) {
 
 const struct ledger_all *ledger_all(void) {
     return &ledger.all;
+}
+
+const struct ledger_use *ledger_use(const struct account *a) {
+    return &a->fold->use;
+}
+
+const uint64_t *ledger_durations(const struct account *a) {
+    return a->fold->duration;
+}
+
+const struct ledger_use *ledger_own(void) {
+    return ledger.own ? &ledger.own->fold->use : &ledger.no_use;
+}
+
+int64_t ledger_charged_ns(void) {
+    return ledger.charged_ns;
 }
 
 uint64_t ledger_loop_ns(const struct account *a) {

@@ -31,6 +31,7 @@ const struct chain *chain_of(enum listener_kind);
 const struct ringress_module *module_at(unsigned index);
 /* Run `call` on every worker and wait until all have. */
 void workers_call(void (*call)(struct worker *, void *), void *user);
+bool workers_wait(void); /* has one of them requests that wait for a connection to a pod? */
 void upstreams_close_idle(struct worker *);
 int modules_worker_up(struct worker *);
 void modules_worker_down(struct worker *);

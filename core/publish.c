@@ -486,6 +486,8 @@ static void sharers_ask(const struct pool *pool) {
 /* A grant can be missed where a pod comes back from ejection or passes its checks: nothing else happens there. */
 static void lines_serve(void) {
     bool any = false;
+    if (!workers_wait())
+        return;
     for (size_t i = 0; i < pools.room; i++) {
         struct pool *pool = pools.slot[i].key ? pools.slot[i].value : NULL;
         if (!pool || !queue_waits(&pool->line))

@@ -46,7 +46,8 @@ enum {
     FARE_LEAST = 30,        /* requests that a rate or a p99 is believed of */
     ERRORS_LEAST = 3,
     OFFENCES_MOST = 64,
-    CALM_LEAST = 200, /* the same of what is usual */
+    CALM_LEAST = 200,        /* the same of what is usual */
+    FORGET_EVERY_MS = 10000, /* those of long ago are looked for */
 };
 static const double ABOVE = 1.05;      /* fair shares, to be above one */
 static const double LEVEL = 0.8;       /* so much of the top contributor's share is as much */
@@ -61,12 +62,12 @@ struct fare { /* sums; those of what is usual fade */
 
 struct fared { /* a tenant */
     char tenant[SHUTOFF_TENANT];
-    struct fare now, calm; /* of the recent windows; what is usual */
-    struct shutoff_fare recent[RECENT];
+    struct shutoff_unit *units;
+    unsigned window; /* the latest that it did something in, which recent[window % RECENT] is of */
     int64_t seen_ms;
-    unsigned rests;                         /* windows in a row in which it did nothing */
     double use[RESOURCES], most[RESOURCES]; /* of its units together; of the one that uses most */
     double late; /* requests that took too long, beyond those one expects */
+    struct fare recent[RECENT], calm, now; /* what is usual; of the recent windows */
 };
 
 struct strain { /* of one resource: 1 is the limit */
@@ -78,20 +79,29 @@ struct strain { /* of one resource: 1 is the limit */
 
 struct shutoff {
     struct shutoff_conf conf;
-    uint64_t random;
-    struct map units, tenants; /* the same ones by key */
-    struct shutoff_unit **unit;
-    size_t unit_count, unit_room;
+    uint64_t random, forgotten;
+    struct map tenants; /* the same ones by name */
     struct fared **fared;
     size_t fared_count, fared_room;
+    int64_t tidied_ms;
+    unsigned held; /* units that are not open */
+    bool uneasy;   /* one of those that may be, or that was to blame lately */
+
+    struct shutoff_edge past; /* looks since the last window, all calm */
+    unsigned calm_looks;
 
     /* of the window that is judged */
     unsigned windows;
     struct shutoff_edge edge;
+    double beats; /* so many times as long as what it tells of the edge */
+    bool calm;    /* all of them were */
     struct strain strain[RESOURCES];
-    struct fare all, fresh, calm; /* of the recent windows, of this one, and what is usual */
+    struct fare all, fresh, usual; /* of the recent windows, of this one, and what is usual */
     const struct fared *loudest[2];
     double nobody[RESOURCES], total[RESOURCES], top[RESOURCES];
+    double lane_ms;  /* the longest average wait of a tenant */
+    bool quiet;      /* it tells of no harm to anybody, not even by half */
+    bool lacked;     /* somebody failed for what the edge lacked */
     unsigned active; /* tenants */
     bool any_harm, late;
     shutoff_moved_fn *moved;
@@ -109,25 +119,22 @@ struct shutoff *shutoff_new(const struct shutoff_conf *conf, uint64_t seed) {
     return s;
 }
 
+static void fared_free(struct fared *f) {
+    for (struct shutoff_unit *u = f->units, *next; u; u = next) {
+        next = u->next;
+        free(u);
+    }
+    free(f);
+}
+
 void shutoff_free(struct shutoff *s) {
-    for (size_t i = 0; s && i < s->unit_count; i++)
-        free(s->unit[i]);
     for (size_t i = 0; s && i < s->fared_count; i++)
-        free(s->fared[i]);
+        fared_free(s->fared[i]);
     if (s) {
-        map_fini(&s->units);
         map_fini(&s->tenants);
-        free(s->unit);
         free(s->fared);
     }
     free(s);
-}
-
-enum { KEY = SHUTOFF_TENANT + 8 };
-
-static const char *key_of(const char *tenant, uint16_t port, char out[KEY]) {
-    snprintf(out, KEY, "%.*s#%u", SHUTOFF_TENANT - 1, tenant, port);
-    return out;
 }
 
 /* Room for one more pointer; false: no memory. */
@@ -144,24 +151,7 @@ static bool room_make(void *array, size_t count, size_t *room) {
     return true;
 }
 
-static struct shutoff_unit *unit_get(struct shutoff *s, const char *tenant, uint16_t port) {
-    char key[KEY];
-    struct shutoff_unit *u = map_get(&s->units, key_of(tenant, port, key));
-    if (u)
-        return u;
-    u = room_make(&s->unit, s->unit_count, &s->unit_room) ? calloc(1, sizeof *u) : NULL;
-    if (!u || !map_put(&s->units, key, u)) {
-        free(u);
-        return NULL;
-    }
-    snprintf(u->tenant, sizeof u->tenant, "%s", tenant);
-    u->port = port;
-    u->relax_ms = s->conf.relax_ms;
-    s->unit[s->unit_count++] = u;
-    return u;
-}
-
-static struct fared *fared_get(struct shutoff *s, const char *tenant) {
+struct fared *shutoff_tenant(struct shutoff *s, const char *tenant) {
     struct fared *f = map_get(&s->tenants, tenant);
     if (f)
         return f;
@@ -171,73 +161,188 @@ static struct fared *fared_get(struct shutoff *s, const char *tenant) {
         return NULL;
     }
     snprintf(f->tenant, sizeof f->tenant, "%s", tenant);
+    f->window = s->windows - RECENT;
+    f->seen_ms = s->edge.now_ms - ACTIVE_MS;
     s->fared[s->fared_count++] = f;
     return f;
 }
 
-static void unit_drop(struct shutoff *s, size_t i) {
-    char key[KEY];
-    map_remove(&s->units, key_of(s->unit[i]->tenant, s->unit[i]->port, key));
-    free(s->unit[i]);
-    s->unit[i] = s->unit[--s->unit_count];
+uint64_t shutoff_forgotten(const struct shutoff *s) {
+    return s->forgotten;
+}
+
+/* A tenant has a few. */
+static struct shutoff_unit *unit_find(const struct fared *f, uint16_t port) {
+    struct shutoff_unit *u = f ? f->units : NULL;
+    while (u && u->port != port)
+        u = u->next;
+    return u;
+}
+
+static struct shutoff_unit *unit_get(struct shutoff *s, struct fared *f, uint16_t port) {
+    struct shutoff_unit *u = unit_find(f, port);
+    if (u || !f || !(u = calloc(1, sizeof *u)))
+        return u;
+    memcpy(u->tenant, f->tenant, sizeof u->tenant);
+    u->port = port;
+    u->relax_ms = s->conf.relax_ms;
+    u->of = f;
+    u->next = f->units;
+    f->units = u;
+    return u;
+}
+
+static void unit_drop(struct shutoff *s, struct shutoff_unit *u) {
+    struct shutoff_unit **link = &u->of->units;
+    while (*link != u)
+        link = &(*link)->next;
+    *link = u->next;
+    s->held -= u->state != SHUTOFF_OPEN;
+    free(u);
 }
 
 static void fared_drop(struct shutoff *s, size_t i) {
-    map_remove(&s->tenants, s->fared[i]->tenant);
-    free(s->fared[i]);
+    struct fared *f = s->fared[i];
+    for (const struct shutoff_unit *u = f->units; u; u = u->next)
+        s->held -= u->state != SHUTOFF_OPEN;
+    map_remove(&s->tenants, f->tenant);
+    fared_free(f);
     s->fared[i] = s->fared[--s->fared_count];
+    s->forgotten++;
 }
 
 void shutoff_forget(struct shutoff *s, const char *tenant, uint16_t port) {
-    for (size_t i = s->unit_count; i-- > 0;)
-        if (!strcmp(s->unit[i]->tenant, tenant) && (!port || s->unit[i]->port == port))
-            unit_drop(s, i);
-    for (size_t i = s->fared_count; !port && i-- > 0;)
-        if (!strcmp(s->fared[i]->tenant, tenant))
+    const struct fared *f = map_get(&s->tenants, tenant);
+    struct shutoff_unit *u = port ? unit_find(f, port) : NULL;
+    if (u)
+        unit_drop(s, u);
+    for (size_t i = s->fared_count; f && !port && i-- > 0;)
+        if (s->fared[i] == f) {
             fared_drop(s, i);
+            return;
+        }
 }
 
 /* Who did nothing for long, and was never held, leaves nothing behind. */
 static void forget_old(struct shutoff *s) {
     int64_t before = s->edge.now_ms - GONE_MS;
-    for (size_t i = s->unit_count; i-- > 0;) {
-        const struct shutoff_unit *u = s->unit[i];
-        if (!u->moves && !u->offences && u->seen_ms < before)
-            unit_drop(s, i);
-    }
-    for (size_t i = s->fared_count; i-- > 0;)
-        if (s->fared[i]->seen_ms < before)
+    if (s->edge.now_ms - s->tidied_ms < FORGET_EVERY_MS)
+        return;
+    s->tidied_ms = s->edge.now_ms;
+    for (size_t i = s->fared_count; i-- > 0;) {
+        for (struct shutoff_unit *u = s->fared[i]->units, *next; u; u = next) {
+            next = u->next;
+            if (!u->moves && !u->offences && u->seen_ms < before)
+                unit_drop(s, u);
+        }
+        if (s->fared[i]->seen_ms < before && !s->fared[i]->units)
             fared_drop(s, i);
+    }
 }
 
 /* ---- a window comes in ---- */
 
-void shutoff_window(struct shutoff *s, const struct shutoff_edge *edge) {
-    s->edge = *edge;
-    s->windows++;
-    for (size_t i = 0; i < s->unit_count; i++)
-        s->unit[i]->use = (struct ledger_use){0};
-    for (size_t i = 0; i < s->fared_count; i++)
-        if (s->fared[i]->rests++ < RECENT)
-            s->fared[i]->recent[s->windows % RECENT] = (struct shutoff_fare){0};
+static bool is_calm(const struct shutoff *, const struct shutoff_edge *);
+
+bool shutoff_look(struct shutoff *s, struct shutoff_edge *edge) {
+    struct shutoff_edge *past = &s->past;
+    bool calm = is_calm(s, edge);
+    edge->calm_ms = past->window_ms;
+    edge->calm_lanes = past->lanes;
+    edge->window_ms += past->window_ms;
+    edge->loop_ns += past->loop_ns;
+    edge->capacity_ns += past->capacity_ns;
+    *past = (struct shutoff_edge){
+        .window_ms = edge->window_ms,
+        .loop_ns = edge->loop_ns,
+        .capacity_ns = edge->capacity_ns,
+        .lanes = {past->lanes.count + edge->lanes.count, past->lanes.us + edge->lanes.us}};
+    if (calm && ++s->calm_looks < SHUTOFF_CALM_LOOKS)
+        return false;
+    s->calm_looks = 0;
+    *past = (struct shutoff_edge){0};
+    return true;
 }
 
-void shutoff_fared(struct shutoff *s, const char *tenant, const struct shutoff_fare *fare) {
-    struct fared *f = fared_get(s, tenant);
+void shutoff_window(struct shutoff *s, const struct shutoff_edge *edge) {
+    int64_t judged_ms = edge->window_ms - edge->calm_ms;
+    s->edge = *edge;
+    s->beats = edge->calm_ms && judged_ms > 0 ? (double)edge->window_ms / (double)judged_ms : 1;
+    s->calm = edge->calm_ms && is_calm(s, edge);
+    s->windows++;
+    s->lane_ms = 0;
+    s->lacked = false;
+}
+
+static void fare_add(struct fare *sum, const struct fare *f, double sign) {
+    sum->tries += sign * f->tries;
+    sum->waited_ms += sign * f->waited_ms;
+    sum->waits += sign * f->waits;
+    for (int r = 0; r < RESOURCES; r++)
+        sum->lacked[r] += sign * f->lacked[r];
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
+        sum->duration[i] += sign * f->duration[i];
+}
+
+static struct fare fare_of(const struct shutoff_fare *window) {
+    struct fare f = {
+        .tries = (double)window->tries,
+        .lacked =
+            {[DESCRIPTORS] = (double)window->no_descriptor, [BUFFERS] = (double)window->no_memory},
+        .waited_ms = (double)window->waited_us / 1000,
+        .waits = (double)window->waits,
+    };
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
+        f.duration[i] = (double)window->duration[i];
+    return f;
+}
+
+static double wait_ms(const struct fare *f, double least) { /* 0: too few to say */
+    return f->waits >= least && f->waits > 0 ? f->waited_ms / f->waits : 0;
+}
+
+/* What was before the latest windows is nothing now. */
+static void recent_clear(const struct shutoff *s, struct fared *f) {
+    unsigned since = s->windows - f->window;
+    for (unsigned k = 1; k <= since && k <= RECENT; k++)
+        f->recent[(f->window + k) % RECENT] = (struct fare){0};
+}
+
+/* Of what somebody waited in the whole window what is not of its calm looks: as much of it as of what all waited. */
+static double not_calm(double whole, uint64_t calm, uint64_t now) {
+    return calm ? whole * (double)now / (double)(calm + now) : whole;
+}
+
+void shutoff_fared(struct shutoff *s, struct fared *f, const struct shutoff_fare *fare) {
     if (!f)
         return;
-    f->recent[s->windows % RECENT] = *fare;
-    f->rests = 0;
+    const struct shutoff_edge *e = &s->edge;
+    struct fare whole = fare_of(fare);
+    if (!s->calm) {
+        whole.waits = not_calm(whole.waits, e->calm_lanes.count, e->lanes.count);
+        whole.waited_ms = not_calm(whole.waited_ms, e->calm_lanes.us, e->lanes.us);
+    }
+    recent_clear(s, f);
+    struct fare *now = &f->recent[s->windows % RECENT];
+    *now = (struct fare){0};
+    fare_add(now, &whole, s->calm ? 1 / s->beats : 1);
+    if (s->calm) /* it is not to make an average of what comes then */
+        now->waits = now->waited_ms = 0;
+    f->window = s->windows;
     if (fare->tries || fare->connections > 0)
         f->seen_ms = s->edge.now_ms;
+    double wait = wait_ms(&whole, 1);
+    s->lane_ms = wait > s->lane_ms ? wait : s->lane_ms;
+    s->lacked |= fare->no_descriptor || fare->no_memory;
 }
 
-void shutoff_used(struct shutoff *s, const char *tenant, uint16_t port,
-                  const struct ledger_use *use, uint64_t sources) {
-    struct shutoff_unit *u = unit_get(s, tenant, port);
+void shutoff_used(struct shutoff *s, struct fared *f, uint16_t port, const struct ledger_use *use,
+                  uint64_t sources) {
+    struct shutoff_unit *u = unit_get(s, f, port);
     if (!u)
         return;
     u->use = *use;
+    u->window = s->windows;
     u->sources = sources;
     u->seen_ms = s->edge.now_ms;
 }
@@ -271,12 +376,11 @@ static double scarcity(int64_t used, int64_t most, int64_t headroom) {
     return HALF * 0.99 * (100 - left) / (100 - over);
 }
 
-static void strains_take(struct shutoff *s) {
-    const struct shutoff_edge *e = &s->edge;
-    const struct shutoff_conf *c = &s->conf;
-    struct strain *cpu = &s->strain[CPU];
+static void strains_take(const struct shutoff_conf *c, const struct shutoff_edge *e,
+                         struct strain ret[RESOURCES]) {
+    struct strain *cpu = &ret[CPU];
     double lag = (double)e->lag_ns / 1e6, wait = (double)e->wait_ns / 1e6;
-    memset(s->strain, 0, sizeof s->strain);
+    memset(ret, 0, RESOURCES * sizeof *ret);
     strain_raise(cpu, lag / (double)c->lag_ms, CAUSE_LAG, lag, lag > (double)c->severe_ms);
     strain_raise(cpu, wait / (double)c->wait_ms, CAUSE_WAIT, wait, false);
     double strangers = (double)e->strangers_ns / 1e6;
@@ -285,51 +389,54 @@ static void strains_take(struct shutoff *s) {
     if (e->dropped && !e->descriptors_short) /* else nobody was let in for want of those */
         strain_raise(cpu, 2, CAUSE_DROPS, (double)e->dropped, true);
     if (e->descriptors_short)
-        strain_raise(&s->strain[DESCRIPTORS], 2, CAUSE_REFUSED, (double)e->descriptors_short,
-                     false);
-    strain_raise(&s->strain[DESCRIPTORS],
-                 scarcity(e->descriptors, e->descriptors_most, c->headroom), CAUSE_DESCRIPTORS,
-                 percent_left(e->descriptors, e->descriptors_most), false);
-    strain_raise(&s->strain[BUFFERS], scarcity(e->buffers, e->buffers_most, c->headroom),
-                 CAUSE_BUFFERS, percent_left(e->buffers, e->buffers_most), false);
+        strain_raise(&ret[DESCRIPTORS], 2, CAUSE_REFUSED, (double)e->descriptors_short, false);
+    strain_raise(&ret[DESCRIPTORS], scarcity(e->descriptors, e->descriptors_most, c->headroom),
+                 CAUSE_DESCRIPTORS, percent_left(e->descriptors, e->descriptors_most), false);
+    strain_raise(&ret[BUFFERS], scarcity(e->buffers, e->buffers_most, c->headroom), CAUSE_BUFFERS,
+                 percent_left(e->buffers, e->buffers_most), false);
     if (e->buffers_short)
-        strain_raise(&s->strain[BUFFERS], 2, CAUSE_BUFFERS, 0, false);
+        strain_raise(&ret[BUFFERS], 2, CAUSE_BUFFERS, 0, false);
 }
 
-static bool edge_is_strained(const struct shutoff *s) {
+static bool is_strained(const struct strain strain[RESOURCES]) {
     for (int r = 0; r < RESOURCES; r++)
-        if (s->strain[r].harm >= HALF)
+        if (strain[r].harm >= HALF)
             return true;
     return false;
 }
 
+static bool edge_is_strained(const struct shutoff *s) {
+    return is_strained(s->strain);
+}
+
+/* What an average of waits, or a worker without rest, could come to. */
+static bool waits_matter(const struct shutoff_conf *c, double lane_ms, uint64_t turn_wait_ns) {
+    return lane_ms >= HALF * (double)c->lane_ms ||
+           (double)turn_wait_ns / 1e3 >= HALF * (double)c->turn_us;
+}
+
+/* No tenant can be harmed in this window, not even by half: how the others fare need not be asked for each. */
+static bool is_quiet(const struct shutoff *s) {
+    return !edge_is_strained(s) && !s->lacked &&
+           !waits_matter(&s->conf, s->lane_ms, s->edge.turn_wait_ns);
+}
+
+static bool is_calm(const struct shutoff *s, const struct shutoff_edge *e) {
+    struct strain strain[RESOURCES];
+    strains_take(&s->conf, e, strain);
+    return !s->uneasy && !s->late && e->window_ms - e->calm_ms <= LATE_MS && !e->memory_short &&
+           !is_strained(strain) &&
+           !waits_matter(&s->conf, (double)e->lane_us / 1e3, e->turn_wait_ns);
+}
+
 /* ---- how the others fare ---- */
 
-static void fare_add(struct fare *sum, const struct fare *f, double sign) {
-    sum->tries += sign * f->tries;
-    sum->waited_ms += sign * f->waited_ms;
-    sum->waits += sign * f->waits;
-    for (int r = 0; r < RESOURCES; r++)
-        sum->lacked[r] += sign * f->lacked[r];
-    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
-        sum->duration[i] += sign * f->duration[i];
-}
-
-static struct fare fare_of(const struct shutoff_fare *window) {
-    struct fare f = {
-        .tries = (double)window->tries,
-        .lacked =
-            {[DESCRIPTORS] = (double)window->no_descriptor, [BUFFERS] = (double)window->no_memory},
-        .waited_ms = (double)window->waited_us / 1000,
-        .waits = (double)window->waits,
-    };
-    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
-        f.duration[i] = (double)window->duration[i];
-    return f;
-}
-
 static struct fare fare_fresh(const struct shutoff *s, const struct fared *f) {
-    return fare_of(&f->recent[s->windows % RECENT]);
+    return f->window == s->windows ? f->recent[s->windows % RECENT] : (struct fare){0};
+}
+
+static bool did_lately(const struct shutoff *s, const struct fared *f) {
+    return s->windows - f->window < RECENT;
 }
 
 static double p99_ms(const struct fare *, double least);
@@ -357,47 +464,49 @@ static void loudest_see(struct shutoff *s, struct fared *f, double limit_ms) {
 
 static void fare_take(struct shutoff *s, struct fared *f) {
     struct fare fresh = fare_fresh(s, f);
-    for (int k = 0; k < RECENT; k++) {
-        struct fare one = fare_of(&f->recent[k]);
-        fare_add(&f->now, &one, 1);
-    }
+    recent_clear(s, f);
+    f->now = (struct fare){0};
+    for (int k = 0; k < RECENT; k++)
+        fare_add(&f->now, &f->recent[k], 1);
     fare_add(&s->all, &f->now, 1);
     fare_add(&s->fresh, &fresh, 1);
 }
 
 static void fares_take(struct shutoff *s) {
-    s->all = s->fresh = s->calm = (struct fare){0};
+    s->all = s->fresh = s->usual = (struct fare){0};
     s->loudest[0] = s->loudest[1] = NULL;
-    s->active = 0;
     for (size_t i = 0; i < s->fared_count; i++) {
         struct fared *f = s->fared[i];
-        fare_add(&s->calm, &f->calm, 1);
-        s->active += s->edge.now_ms - f->seen_ms < ACTIVE_MS;
-        f->now = (struct fare){0};
-        if (f->rests <= RECENT)
+        fare_add(&s->usual, &f->calm, 1);
+        if (did_lately(s, f))
             fare_take(s, f);
+        else
+            f->now = (struct fare){0};
     }
-    double limit = p99_limit_ms(s, &s->calm);
+    double limit = p99_limit_ms(s, &s->usual);
     for (size_t i = 0; i < s->fared_count; i++)
-        if (s->fared[i]->rests <= RECENT)
+        if (did_lately(s, s->fared[i]))
             loudest_see(s, s->fared[i], limit);
 }
 
-static void fare_fade(struct fare *f, double fade, const struct fare *window) {
+static void fare_fade(struct fare *f, double fade, const struct fare *window, double times) {
     struct fare was = *f;
-    *f = *window;
+    *f = (struct fare){0};
+    fare_add(f, window, times);
     fare_add(f, &was, fade);
 }
 
 /* What is usual is learned while nothing is short, there is time, and nobody is held. */
 static void calm_learn(struct shutoff *s) {
     bool busy = (double)s->edge.loop_ns >= BUSY * (double)s->edge.capacity_ns;
-    bool held = s->any_harm || busy || edge_is_strained(s);
-    for (size_t i = 0; !held && i < s->unit_count; i++)
-        held = s->unit[i]->state != SHUTOFF_OPEN;
-    for (size_t i = 0; !held && i < s->fared_count; i++) {
+    double fade = 1;
+    if (s->any_harm || busy || edge_is_strained(s) || s->held)
+        return;
+    for (double n = s->beats; n >= HALF; n--)
+        fade *= CALM_FADE;
+    for (size_t i = 0; i < s->fared_count; i++) {
         struct fare fresh = fare_fresh(s, s->fared[i]);
-        fare_fade(&s->fared[i]->calm, CALM_FADE, &fresh);
+        fare_fade(&s->fared[i]->calm, fade, &fresh, s->calm ? s->beats : 1);
     }
 }
 
@@ -436,10 +545,6 @@ static double late_count(const struct fare *f, double limit_ms) {
 
 static double error_rate(const struct fare *f, int r) { /* of 1,000 */
     return f->tries > 0 ? 1000 * f->lacked[r] / f->tries : 0;
-}
-
-static double wait_ms(const struct fare *f, double least) { /* 0: too few to say */
-    return f->waits >= least && f->waits > 0 ? f->waited_ms / f->waits : 0;
 }
 
 struct others { /* all but one tenant */
@@ -510,12 +615,21 @@ static void contributor_see(struct shutoff *s, const double use[RESOURCES]) {
     }
 }
 
-static void unit_take(struct shutoff *s, struct shutoff_unit *u) {
-    struct fared *f = u->of = map_get(&s->tenants, u->tenant);
-    u->smooth[CPU] = HALF * u->smooth[CPU] + cpu_of(&u->use);
+/* Of a window that was calm at first: what is more than usual began when that was over. What is usual is one window's and half of one, and
+ * so on: half of the sum. */
+static double use_now(const struct shutoff *s, double use, double sum) {
+    double even = use / s->beats, more = use - HALF * sum * (s->beats - 1);
+    return s->calm || more < even ? even : more;
+}
+
+static void unit_take(const struct shutoff *s, struct shutoff_unit *u) {
+    struct fared *f = u->of;
+    if (u->window != s->windows)
+        u->use = (struct ledger_use){0};
+    u->smooth[CPU] = HALF * u->smooth[CPU] + use_now(s, cpu_of(&u->use), u->smooth[CPU]);
     u->smooth[DESCRIPTORS] = (double)u->use.descriptors;
     u->smooth[BUFFERS] = (double)u->use.buffers;
-    for (int r = 0; f && r < RESOURCES; r++) {
+    for (int r = 0; r < RESOURCES; r++) {
         f->use[r] += u->smooth[r];
         f->most[r] = u->smooth[r] > f->most[r] ? u->smooth[r] : f->most[r];
     }
@@ -527,16 +641,18 @@ static void uses_take(struct shutoff *s) {
     const struct ledger_use *nobody = &s->edge.nobody;
     memset(s->total, 0, sizeof s->total);
     memset(s->top, 0, sizeof s->top);
+    s->active = 0;
     for (size_t i = 0; i < s->fared_count; i++) {
-        memset(s->fared[i]->use, 0, sizeof s->fared[i]->use);
-        memset(s->fared[i]->most, 0, sizeof s->fared[i]->most);
+        struct fared *f = s->fared[i];
+        s->active += s->edge.now_ms - f->seen_ms < ACTIVE_MS;
+        memset(f->use, 0, sizeof f->use);
+        memset(f->most, 0, sizeof f->most);
+        for (struct shutoff_unit *u = f->units; u; u = u->next)
+            unit_take(s, u);
+        contributor_see(s, f->use);
     }
-    for (size_t i = 0; i < s->unit_count; i++)
-        unit_take(s, s->unit[i]);
-    for (size_t i = 0; i < s->fared_count; i++)
-        contributor_see(s, s->fared[i]->use);
     /* Not what was accepted: that count falls when it turns out whose they are. */
-    s->nobody[CPU] = HALF * s->nobody[CPU] + (double)nobody->loop_ns;
+    s->nobody[CPU] = HALF * s->nobody[CPU] + use_now(s, (double)nobody->loop_ns, s->nobody[CPU]);
     s->nobody[DESCRIPTORS] = (double)nobody->descriptors;
     s->nobody[BUFFERS] = (double)nobody->buffers;
     contributor_see(s, s->nobody);
@@ -552,29 +668,55 @@ static bool is_to_blame(const struct shutoff *s, const struct shutoff_unit *u, i
            f->use[r] >= LEVEL * s->top[r] && share_of(s, f->use[r], r) * s->active > ABOVE;
 }
 
-/* The harm that others suffer by this unit, its gravest cause first; none when there are no others. */
-static struct strain unit_harm(struct shutoff *s, struct shutoff_unit *u) {
-    const struct fared *own = u->of;
-    struct others o = {s->all, s->fresh, s->calm};
-    struct strain worst = {0};
-    bool own_active = own && s->edge.now_ms - own->seen_ms < ACTIVE_MS;
-    u->share = share_of(s, u->smooth[CPU], CPU);
-    u->tenant_share = own ? share_of(s, own->use[CPU], CPU) : u->share;
-    if (!own || s->active <= own_active)
-        return worst;
-    others_less(s, &o, own);
+/* What the others suffer of this resource, this unit's tenant left out. */
+static struct strain others_strain(const struct shutoff *s, const struct shutoff_unit *u, int r) {
+    struct strain one = s->strain[r];
+    struct others o = {s->all, s->fresh, s->usual};
+    if (s->quiet)
+        return one;
+    others_less(s, &o, u->of);
+    if (r == CPU) {
+        lanes_judge(s, &o, &one);
+        turns_judge(s, u, &one);
+    }
+    if (r == CPU && (one.harm >= HALF || edge_is_strained(s)))
+        p99_judge(s, u->of, &o, &one);
+    if (r != CPU)
+        fare_judge(s, &o, r, &one);
+    return one;
+}
+
+/* Somebody is harmed, whoever it may be by: then nothing is usual. */
+static bool all_are_harmed(const struct shutoff *s) {
+    struct others o = {s->all, s->fresh, s->usual};
     for (int r = 0; r < RESOURCES; r++) {
         struct strain one = s->strain[r];
-        if (r == CPU) {
+        if (r == CPU)
             lanes_judge(s, &o, &one);
-            turns_judge(s, u, &one);
-        }
-        if (r == CPU && (one.harm >= HALF || edge_is_strained(s)))
-            p99_judge(s, own, &o, &one);
-        if (r != CPU)
+        else
             fare_judge(s, &o, r, &one);
+        if (one.harm >= 1)
+            return true;
+    }
+    return false;
+}
+
+/* The harm that others suffer by this unit, its gravest cause first; none when there are no others. Asked of those few only who may be to
+ * blame. */
+static struct strain unit_harm(struct shutoff *s, struct shutoff_unit *u) {
+    const struct fared *own = u->of;
+    struct strain worst = {0};
+    bool own_active = s->edge.now_ms - own->seen_ms < ACTIVE_MS;
+    u->share = share_of(s, u->smooth[CPU], CPU);
+    u->tenant_share = share_of(s, own->use[CPU], CPU);
+    if (s->active <= own_active)
+        return worst;
+    for (int r = 0; r < RESOURCES; r++) {
+        if (!is_to_blame(s, u, r))
+            continue;
+        struct strain one = others_strain(s, u, r);
         s->any_harm |= one.harm >= 1;
-        if (!is_to_blame(s, u, r) || one.harm <= worst.harm)
+        if (one.harm <= worst.harm)
             continue;
         worst = one;
         u->share = share_of(s, u->smooth[r], r);
@@ -671,6 +813,7 @@ static void unit_move(struct shutoff *s, struct shutoff_unit *u, enum shutoff_st
     enum shutoff_state from = u->state;
     enum shutoff_step from_step = u->step;
     u->moves++;
+    s->held += (state != SHUTOFF_OPEN) - (from != SHUTOFF_OPEN);
     u->state = (uint8_t)state;
     u->step = (uint8_t)step;
     u->stepped_ms = now;
@@ -777,7 +920,7 @@ static void open_judge(struct shutoff *s, struct shutoff_unit *u, const struct s
         u->quiet_since_ms += s->conf.quiet_ms;
     }
     if (!h->harm) /* what is usual for its budget, over half a minute */
-        u->calm_accepts += (rate_of(s, u->use.accepted) - u->calm_accepts) / 300;
+        u->calm_accepts += (rate_of(s, u->use.accepted) - u->calm_accepts) * s->beats / 300;
 }
 
 static void shut_judge(struct shutoff *s, struct shutoff_unit *u) {
@@ -827,23 +970,37 @@ static void unit_judge(struct shutoff *s, struct shutoff_unit *u) {
 /* Who judges was held up: what this window tells of may be long over. When he is late time after time there is nothing better. */
 static bool window_is_late(struct shutoff *s) {
     bool was = s->late;
-    s->late = s->edge.window_ms > LATE_MS;
+    s->late = s->edge.window_ms - s->edge.calm_ms > LATE_MS;
     return s->late && !was;
+}
+
+static bool is_uneasy(const struct shutoff_unit *u) {
+    return !u->hand && (u->state != SHUTOFF_OPEN || (u->blamed | u->cooled) & 7);
+}
+
+static void units_judge(struct shutoff *s, bool skip) {
+    s->uneasy = false;
+    for (size_t i = 0; i < s->fared_count; i++)
+        for (struct shutoff_unit *u = s->fared[i]->units; u; u = u->next) {
+            if (skip)
+                unit_skip(s, u);
+            else
+                unit_judge(s, u);
+            s->uneasy |= is_uneasy(u);
+        }
 }
 
 void shutoff_judge(struct shutoff *s, shutoff_moved_fn *moved, void *user) {
     s->moved = moved;
     s->user = user;
-    s->any_harm = false;
-    strains_take(s);
-    fares_take(s);
+    strains_take(&s->conf, &s->edge, s->strain);
+    s->quiet = is_quiet(s);
+    if (!s->quiet)
+        fares_take(s);
+    s->any_harm = !s->quiet && all_are_harmed(s);
     uses_take(s);
     bool skip = window_is_late(s);
-    for (size_t i = 0; i < s->unit_count; i++)
-        if (skip)
-            unit_skip(s, s->unit[i]);
-        else
-            unit_judge(s, s->unit[i]);
+    units_judge(s, skip);
     if (!skip)
         calm_learn(s);
     forget_old(s);
@@ -854,7 +1011,7 @@ void shutoff_judge(struct shutoff *s, shutoff_moved_fn *moved, void *user) {
 
 bool shutoff_hand(struct shutoff *s, const char *tenant, uint16_t port, bool shut, int64_t now,
                   shutoff_moved_fn *moved, void *user) {
-    struct shutoff_unit *u = unit_get(s, tenant, port);
+    struct shutoff_unit *u = unit_get(s, shutoff_tenant(s, tenant), port);
     if (!u)
         return false;
     s->moved = moved;
@@ -873,7 +1030,7 @@ bool shutoff_hand(struct shutoff *s, const char *tenant, uint16_t port, bool shu
 void shutoff_remember(struct shutoff *s, const char *tenant, uint16_t port,
                       const struct shutoff_past *past, int64_t now, shutoff_moved_fn *moved,
                       void *user) {
-    struct shutoff_unit *u = unit_get(s, tenant, port);
+    struct shutoff_unit *u = unit_get(s, shutoff_tenant(s, tenant), port);
     if (!u)
         return;
     u->offences = past->offences < OFFENCES_MOST ? past->offences : OFFENCES_MOST;
@@ -892,14 +1049,14 @@ void shutoff_remember(struct shutoff *s, const char *tenant, uint16_t port,
 
 const struct shutoff_unit *shutoff_find(const struct shutoff *s, const char *tenant,
                                         uint16_t port) {
-    char key[KEY];
-    return map_get(&s->units, key_of(tenant, port, key));
+    return unit_find(map_get(&s->tenants, tenant), port);
 }
 
 void shutoff_each(const struct shutoff *s, void (*each)(void *, const struct shutoff_unit *),
                   void *user) {
-    for (size_t i = 0; i < s->unit_count; i++)
-        each(user, s->unit[i]);
+    for (size_t i = 0; i < s->fared_count; i++)
+        for (const struct shutoff_unit *u = s->fared[i]->units; u; u = u->next)
+            each(user, u);
 }
 
 int64_t shutoff_shut_ms(const struct shutoff_unit *u, int64_t now) {

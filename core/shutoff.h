@@ -71,8 +71,10 @@ struct shutoff_fare {
 };
 /* The edge as a whole in one window. */
 struct shutoff_edge {
-    int64_t now_ms;                /* any clock that never goes back */
-    int64_t window_ms;             /* since the window before */
+    int64_t now_ms;    /* any clock that never goes back */
+    int64_t window_ms; /* since the window before */
+    int64_t
+        calm_ms; /* of these, at first: see shutoff_look. Only times and `nobody` are of them, too */
     uint64_t loop_ns, capacity_ns; /* of all workers */
     uint64_t lag_ns;               /* the longest turn that was work, not waiting for a CPU */
     uint64_t turn_wait_ns;         /* who comes to a worker waits so long for its next turn */
@@ -80,11 +82,15 @@ struct shutoff_edge {
     uint64_t strangers_ns;         /* and in the lane of those of whom no tenant is known yet */
     uint64_t dropped;              /* connections that those had no room for */
     uint64_t buffers_short, descriptors_short; /* how often there was none */
-    struct ledger_use nobody;                  /* what no tenant is charged for */
+    uint64_t memory_short;                     /* the same of any other memory */
+    uint64_t lane_us; /* the longest that others were in the way of anybody's work */
+    struct ledger_waits lanes,
+        calm_lanes;           /* how often, and how long together; and while all was calm */
+    struct ledger_use nobody; /* what no tenant is charged for, in all of the window */
     int64_t descriptors, descriptors_most, buffers, buffers_most;
 };
 
-enum { SHUTOFF_WHY = 320, SHUTOFF_TENANT = 64, SHUTOFF_RESOURCES = 3 };
+enum { SHUTOFF_CALM_LOOKS = 5, SHUTOFF_WHY = 320, SHUTOFF_TENANT = 64, SHUTOFF_RESOURCES = 3 };
 
 struct fared;
 struct shutoff_unit {
@@ -97,17 +103,19 @@ struct shutoff_unit {
     int64_t until_ms;      /* SHUT, PROBATION: it ends; 0: not known */
     int64_t shut_total_ms; /* of ended times; see shutoff_shut_ms */
     uint64_t moves;        /* transitions so far */
-    char why[SHUTOFF_WHY]; /* the evidence of the latest transition */
     double calm_accepts;   /* accepts a second when all is calm, for its budget */
 
     /* its own */
+    struct fared *of;          /* its tenant */
+    struct shutoff_unit *next; /* of the same tenant */
+    unsigned window;           /* that `use` is of */
     struct ledger_use use;
-    uint64_t sources; /* distinct ones; 0: not known */
-    struct fared *of; /* its tenant, while a window is judged; NULL: it did nothing lately */
+    uint64_t sources;                 /* distinct ones; 0: not known */
     double smooth[SHUTOFF_RESOURCES]; /* of each resource, over the latest windows */
     uint8_t blamed, cooled; /* latest windows as bits: harm by it; harm at half the limit by it */
     double share, tenant_share, fair, harm, harm_at_step;
     int64_t stepped_ms, calm_since_ms, relax_ms, quiet_since_ms, seen_ms, relaxed_ms;
+    char why[SHUTOFF_WHY]; /* the evidence of the latest transition */
 };
 
 struct shutoff;
@@ -115,11 +123,19 @@ struct shutoff;
 struct shutoff *shutoff_new(const struct shutoff_conf *, uint64_t seed);
 void shutoff_free(struct shutoff *);
 
+/* A look at the edge, every 100 ms. False: nothing of it is short, not even by half, and nobody is held or was to blame lately: whatever
+ * tenants do in such a time leads to nothing, and they need not be looked at. Otherwise, and every SHUTOFF_CALM_LOOKS looks, a window is over, which
+ * has been as long as nobody asked for it: `edge` tells of all of it then. */
+bool shutoff_look(struct shutoff *, struct shutoff_edge *edge);
+/* A tenant as it is known here from now on. What was got is good for as long as shutoff_forgotten says the same. NULL: no memory. */
+struct fared *shutoff_tenant(struct shutoff *, const char *tenant);
+uint64_t shutoff_forgotten(const struct shutoff *); /* tenants so far */
+
 /* One window: the edge, then how each tenant fared and what each unit did, in any order, then the judgement, which calls `moved` for each unit whose
  * state or step is another now (`from_state`, `from_step` before). Who is not named did nothing. */
 void shutoff_window(struct shutoff *, const struct shutoff_edge *);
-void shutoff_fared(struct shutoff *, const char *tenant, const struct shutoff_fare *);
-void shutoff_used(struct shutoff *, const char *tenant, uint16_t port, const struct ledger_use *,
+void shutoff_fared(struct shutoff *, struct fared *, const struct shutoff_fare *);
+void shutoff_used(struct shutoff *, struct fared *, uint16_t port, const struct ledger_use *,
                   uint64_t sources);
 typedef void shutoff_moved_fn(void *user, const struct shutoff_unit *,
                               enum shutoff_state from_state, enum shutoff_step from_step);

@@ -166,14 +166,21 @@ static void lane_brake(const struct worker *w, const struct lane *l, struct op *
 }
 
 /* A lane that is served several times in a row has waited once. */
-static void wait_note(const struct worker *w, const struct lane *l, const struct waiting *i) {
-    const struct turn *t = &w->turn;
+static void wait_note(struct worker *w, const struct lane *l, const struct waiting *i) {
+    struct turn *t = &w->turn;
     uint64_t waited = l->account != w->nobody ? l->drr.waited : t->mark - i->since;
     if (!waited || !l->account)
         return;
     struct account_worker *row = &l->account->w[w->id];
-    ACCOUNT_ADD(row->waited_us, waited / t->cycles_us);
+    uint64_t us = waited / t->cycles_us;
+    ACCOUNT_ADD(row->waited_us, us);
     ACCOUNT_ADD(row->waits, 1);
+    if (l->account == w->nobody)
+        return;
+    ACCOUNT_ADD(t->waited_us, us);
+    ACCOUNT_ADD(t->waits, 1);
+    if (us > __atomic_load_n(&t->waited_us_max, __ATOMIC_RELAXED))
+        __atomic_store_n(&t->waited_us_max, us, __ATOMIC_RELAXED);
 }
 
 static void mark_set(struct turn *t, uint64_t now) {

@@ -72,6 +72,8 @@ struct turn { /* of one worker */
     uint64_t cycles_us;            /* in a microsecond, as far as is known */
     uint64_t first_cycles, crowds; /* when it was made; turns that were crowded, read by anyone */
     int64_t first_ns;
+    uint64_t waits, waited_us; /* of tenants' work, for others' */
+    uint64_t waited_us_max;    /* since the ledger looked (ledger.h) */
 };
 
 void turn_init(struct worker *);
@@ -94,7 +96,8 @@ static inline bool turn_is_long(struct turn *t, unsigned count, int32_t res) {
 }
 /* For what can go on in the next turn as well. */
 static inline bool turn_is_over(const struct turn *t) {
-    return sys_cycles() + turn_kernel_cycles(t, t->kernel) >= t->began + TURN_MOST_US * t->cycles_us;
+    return sys_cycles() + turn_kernel_cycles(t, t->kernel) >=
+           t->began + TURN_MOST_US * t->cycles_us;
 }
 /* Who would be given the time: equal for all completions of one lane. */
 const void *turn_payer(const struct op *);

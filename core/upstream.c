@@ -60,7 +60,7 @@ static void worker_idle_remove(struct worker *w, struct idle_link *l) {
 
 static void kept_count(struct upstream_conn *c, int more) {
     struct worker *w = c->sock.owner.worker;
-    w->kept += more;
+    ACCOUNT_ADD(w->kept, more);
     ACCOUNT_ADD(c->sock.owner.account->w[w->id].kept, more);
 }
 

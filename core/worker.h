@@ -109,9 +109,9 @@ struct worker {
     int64_t strain_felt_ns;  /* when that last was; 0: never */
     int64_t strain_tried_ns; /* the turn in which room was last made for a newcomer */
     uint64_t strain_failed, strain_shed;
-    uint64_t accepted;
-    unsigned completions; /* of the last turn */
-    uint64_t turns;       /* released at each quiescent point */
+    uint64_t accepted, accepted_shared; /* the second: not at raw ports */
+    unsigned completions;               /* of the last turn */
+    uint64_t turns;                     /* released at each quiescent point */
     bool draining, stopping;
     bool gone; /* its thread has ended: nothing that is posted to it would be read */
 

@@ -349,7 +349,7 @@ void control_beat(struct edge *e) {
     struct change change = {0};
     struct err err;
     publish_reap();
-    ledger_fold(loop_now_ns());
+    ledger_look(loop_now_ns());
     if (own_watch_due(&e->own))
         own_renew(e);
     exhausted_beat(e);

@@ -250,8 +250,8 @@ static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state f
 /* --- the beat --------------------------------------------------------------------------------*/
 
 void guard_beat(struct guard *g) {
-    feed_window(g->feed, g->shutoff, now_ms());
-    shutoff_judge(g->shutoff, moved, g);
+    if (feed_window(g->feed, g->shutoff, now_ms()))
+        shutoff_judge(g->shutoff, moved, g);
 }
 
 /* --- tenants come and go ---------------------------------------------------------------------*/
@@ -307,7 +307,6 @@ void guard_follow(struct guard *g, const char *name, const struct tenant *t) {
     if (before && (!t || published(name)->account != before->account)) {
         door_remove(&(struct door_at){.names = before->account});
         shutoff_forget(g->shutoff, name, 0);
-        feed_forget(g->feed, name);
     }
     served_keep(g, name, t);
     if (t && !shutoff_find(g->shutoff, name, 0))

@@ -2,7 +2,9 @@
  * guard_feed.c - the ledger's window as the machine wants it, with what the ledger does not know: how long new connections wait at the
  * shared listeners, how requests of each tenant fared, how many sources a held port has.
  *
- *   row of a tenant (ports included) ──▶ fare; minus its ports' rows ──▶ use of its names        row of a port ──▶ use of the port
+ *   row of a tenant (ports included) ──▶ fare; minus its ports' uses ──▶ use of its names        each of these ──▶ use of the port
+ *
+ * The edge as a whole is looked at each time; its tenants only when the machine wants them: while all is calm that is not often.
  */
 #include "edge/guard_feed.h"
 #include "core/door.h"
@@ -23,17 +25,9 @@ struct worker_wait { /* how long a worker's thread was ready to run and had no C
 struct feed {
     struct edge *edge;
     struct worker_wait *waits; /* of each worker */
-    struct map before;         /* tenant -> struct seen * */
-    uint64_t no_cpu_ns; /* the longest that a worker was ready and had none, in this window */
+    uint64_t no_cpu_ns; /* the longest that a worker was ready and had none, since the last look */
     uint64_t dropped, refused;
-    unsigned windows;
-};
-
-struct seen { /* of a tenant, at the end of the last window that it did something in */
-    const struct account *account;
-    uint64_t duration[ACCOUNT_BUCKETS];
-    struct ledger_use ports; /* of this window: what its ports' rows said */
-    unsigned window;
+    bool begun;
 };
 
 /* --- what a worker waited for a CPU ----------------------------------------------------------*/
@@ -104,24 +98,8 @@ void feed_free(struct feed *f) {
     for (unsigned i = 0; i < core_workers(); i++)
         if (f->waits[i].fd >= 0)
             close(f->waits[i].fd);
-    map_clear(&f->before, free);
     free(f->waits);
     free(f);
-}
-
-void feed_forget(struct feed *f, const char *tenant) {
-    free(map_remove(&f->before, tenant));
-}
-
-static struct seen *seen_get(struct feed *f, const char *tenant) {
-    struct seen *s = map_get(&f->before, tenant);
-    if (s)
-        return s;
-    s = calloc(1, sizeof *s);
-    if (s && map_put(&f->before, tenant, s))
-        return s;
-    free(s);
-    return NULL;
 }
 
 /* --- the edge as a whole ---------------------------------------------------------------------*/
@@ -138,14 +116,14 @@ static uint64_t wait_ns(uint64_t waiting, uint64_t accepted, const struct ledger
 }
 
 /* In lanes, all waits together: without what a worker had no CPU for, which may lie in each of them. */
-static uint64_t lanes_us(const struct feed *f, const struct ledger_use *use) {
-    uint64_t machine = use->waits * f->no_cpu_ns / 1000;
-    return use->waited_us > machine ? use->waited_us - machine : 0;
+static uint64_t lanes_us(const struct feed *f, const struct ledger_waits *waits) {
+    uint64_t machine = waits->count * f->no_cpu_ns / 1000;
+    return waits->us > machine ? waits->us - machine : 0;
 }
 
 /* Those of whom nobody knows yet whose they are. */
-static uint64_t strangers_ns(const struct feed *f, const struct ledger_use *nobody) {
-    return nobody->waits ? lanes_us(f, nobody) * 1000 / nobody->waits : 0;
+static uint64_t strangers_ns(const struct feed *f, const struct ledger_waits *waits) {
+    return waits->count ? lanes_us(f, waits) * 1000 / waits->count : 0;
 }
 
 static void queues_take(struct feed *f, struct shutoff_edge *ret) {
@@ -155,7 +133,7 @@ static void queues_take(struct feed *f, struct shutoff_edge *ret) {
         sum.waiting += q.waiting;
         sum.dropped += q.dropped;
     }
-    ret->dropped = f->windows > 1 && sum.dropped > f->dropped ? sum.dropped - f->dropped : 0;
+    ret->dropped = f->begun && sum.dropped > f->dropped ? sum.dropped - f->dropped : 0;
     f->dropped = sum.dropped;
     ret->wait_ns = sum.waiting;
 }
@@ -172,18 +150,10 @@ static int64_t descriptors_taken(const struct ledger_all *all) {
     return clients > all->descriptors ? clients : all->descriptors;
 }
 
-static void accepted_add(void *user, const struct ledger_row *row) {
-    uint64_t *sum = user;
-    if (!row->port)
-        *sum += row->now.accepted;
-    else
-        *sum -= row->now.accepted < *sum ? row->now.accepted : *sum;
-}
-
 static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) {
     const struct ledger_all *all = ledger_all();
     f->no_cpu_ns = waits_most_ns(f);
-    uint64_t lag = lag_of_work(all, f->no_cpu_ns), accepted = 0;
+    uint64_t lag = lag_of_work(all, f->no_cpu_ns);
     *ret = (struct shutoff_edge){
         .now_ms = now_ms,
         .window_ms = all->window_ns / 1000000,
@@ -192,7 +162,9 @@ static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) 
         .lag_ns = lag > all->kernel_ns_max ? lag : all->kernel_ns_max,
         .turn_wait_ns = all->turn_wait_ns,
         .buffers_short = all->buffers_short,
-        .nobody = all->own,
+        .memory_short = all->memory_short,
+        .lane_us = lanes_us(f, &(struct ledger_waits){1, all->lanes_us_max}),
+        .lanes = all->lanes,
         .descriptors = descriptors_taken(all),
         .descriptors_most = all->descriptors_most,
         .buffers = all->buffers,
@@ -200,9 +172,9 @@ static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) 
     };
     queues_take(f, ret);
     room_take(f, ret);
-    ledger_rows(accepted_add, &accepted);
-    ret->wait_ns = wait_ns(ret->wait_ns, accepted, all);
-    ret->strangers_ns = strangers_ns(f, &all->own);
+    ret->wait_ns = wait_ns(ret->wait_ns, all->accepted, all);
+    ret->strangers_ns = strangers_ns(f, &all->strangers);
+    f->begun = true;
 }
 
 /* --- rows ------------------------------------------------------------------------------------*/
@@ -227,30 +199,34 @@ struct feeding {
     struct shutoff *shutoff;
 };
 
-/* Rows of an account that its name no longer stands for say nothing of who has the name now. */
-static const struct account *account_now(const char *tenant) {
-    const struct version *v = published(tenant);
-    return v ? v->account : NULL;
+static struct fared *judged(struct shutoff *s, struct account *tenant) {
+    if (tenant->judged && tenant->judged_as == shutoff_forgotten(s))
+        return tenant->judged;
+    tenant->judged = shutoff_tenant(s, tenant->name);
+    tenant->judged_as = shutoff_forgotten(s);
+    return tenant->judged;
 }
 
-static bool is_current(const struct ledger_row *row) {
-    return *row->tenant && account_tenant(row->account) == account_now(row->tenant);
+static bool use_is_any(const struct ledger_use *use) {
+    static const struct ledger_use none;
+    return memcmp(use, &none, sizeof none) != 0;
 }
 
-/* Ports first, so that they can be taken from their tenant's. */
-static void port_take(void *user, const struct ledger_row *row) {
-    struct feeding *x = user;
-    struct seen *s = row->port && is_current(row) ? seen_get(x->feed, row->tenant) : NULL;
-    if (!s)
-        return;
-    if (s->window != x->feed->windows)
-        s->ports = (struct ledger_use){0};
-    s->window = x->feed->windows;
-#define X(member) s->ports.member += row->now.member;
-    USE(X)
+/* Of each of its ports; the sum. */
+static struct ledger_use ports_take(const struct feeding *x, struct fared *of,
+                                    const struct account *tenant) {
+    struct ledger_use sum = {0};
+    for (const struct account *p = tenant->ports; p; p = p->next_port) {
+        const struct ledger_use *use = ledger_use(p);
+        if (!use_is_any(use))
+            continue;
+#define X(member) sum.member += use->member;
+        USE(X)
 #undef X
-    shutoff_used(x->shutoff, row->tenant, row->port, &row->now,
-                 door_figures(&(struct door_at){.port = row->port}).sources);
+        shutoff_used(x->shutoff, of, p->port, use,
+                     door_figures(&(struct door_at){.port = p->port}).sources);
+    }
+    return sum;
 }
 
 /* What its ports did in this window; what one moved within it may be folded a moment later than its tenant: never below nothing. */
@@ -262,45 +238,38 @@ static struct ledger_use names_use(const struct ledger_use *ports, const struct 
     return use;
 }
 
-/* The histogram is asked for only where requests were. */
-static void durations_take(struct seen *s, const struct ledger_row *row, struct shutoff_fare *ret) {
-    if (!row->now.requests && s->account == row->account)
-        return;
-    struct account_worker sum = account_sum(row->account);
-    for (int i = 0; i < ACCOUNT_BUCKETS; i++) {
-        if (s->account == row->account)
-            ret->duration[i] = sum.duration[i] - s->duration[i];
-        s->duration[i] = sum.duration[i];
-    }
-    s->account = row->account;
-}
-
+/* Whoever has the name no more says nothing of who has it now. */
 static void tenant_take(void *user, const struct ledger_row *row) {
-    struct feeding *x = user;
-    struct seen *s = !row->port && is_current(row) ? seen_get(x->feed, row->tenant) : NULL;
+    const struct feeding *x = user;
     const struct ledger_use *now = &row->now;
-    if (!s)
+    struct fared *of =
+        !row->port && row->account->published ? judged(x->shutoff, row->account) : NULL;
+    if (!of)
         return;
-    struct ledger_use ports = s->window == x->feed->windows ? s->ports : (struct ledger_use){0};
+    struct ledger_use ports = ports_take(x, of, row->account);
     struct ledger_use names = names_use(&ports, row);
+    struct ledger_waits waits = {now->waits, now->waited_us};
     struct shutoff_fare fare = {.tries = now->requests + ports.accepted,
                                 .no_descriptor = now->no_descriptor,
                                 .no_memory = now->no_memory,
-                                .waited_us = lanes_us(x->feed, now),
-                                .waits = now->waits,
+                                .waited_us = lanes_us(x->feed, &waits),
+                                .waits = waits.count,
                                 .connections = now->connections};
-    durations_take(s, row, &fare);
-    shutoff_fared(x->shutoff, row->tenant, &fare);
-    shutoff_used(x->shutoff, row->tenant, 0, &names,
+    memcpy(fare.duration, ledger_durations(row->account), sizeof fare.duration);
+    shutoff_fared(x->shutoff, of, &fare);
+    shutoff_used(x->shutoff, of, 0, &names,
                  door_figures(&(struct door_at){.names = row->account}).sources);
 }
 
-void feed_window(struct feed *f, struct shutoff *shutoff, int64_t now_ms) {
+bool feed_window(struct feed *f, struct shutoff *shutoff, int64_t now_ms) {
     struct feeding x = {f, shutoff};
-    struct shutoff_edge all;
-    f->windows++;
-    edge_take(f, now_ms, &all);
-    shutoff_window(shutoff, &all);
-    ledger_rows(port_take, &x);
+    struct shutoff_edge look;
+    edge_take(f, now_ms, &look);
+    if (!shutoff_look(shutoff, &look))
+        return false;
+    ledger_fold(loop_now_ns());
+    look.nobody = *ledger_own();
+    shutoff_window(shutoff, &look);
     ledger_rows(tenant_take, &x);
+    return true;
 }

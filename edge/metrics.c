@@ -4,6 +4,7 @@
  */
 #include "core/access_log.h"
 #include "core/certificates.h"
+#include "core/ledger.h"
 #include "edge/admin.h"
 #include "edge/host.h"
 #include <stdio_ext.h>
@@ -215,6 +216,7 @@ void metrics_print(struct edge *e, FILE *out) {
     states_print(out, tenants);
     traffic_print(out, tenants);
     popular_print(out, (size_t)e->conf->metrics.hosts);
+    ledger_charge();
     workers_print(out);
     access_print(out);
     certificates_print(out);

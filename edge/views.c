@@ -105,6 +105,7 @@ static void tenant_enliven(json_t *row) {
 }
 
 static json_t *tenants_view(struct edge *e, const char *tenant) {
+    ledger_charge();
     json_t *rows = view_tenants(e->registry, tenant), *row;
     size_t i;
     json_array_foreach(rows, i, row) {
@@ -221,6 +222,7 @@ static void port_enliven(json_t *row) {
 }
 
 static json_t *ports_view(struct edge *e, const char *tenant) {
+    ledger_charge();
     json_t *rows = view_ports(e->registry, tenant), *row;
     size_t i;
     json_array_foreach(rows, i, row) {

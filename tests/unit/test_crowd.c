@@ -222,8 +222,9 @@ static void tenant_judge(unsigned line) {
                              .descriptors = crowd ? 2 * w.open : 6};
     snprintf(name, sizeof name, crowd ? "crowd" : "t%u", line);
     w.fare[line].connections = use.connections;
-    shutoff_fared(w.shutoff, name, &w.fare[line]);
-    shutoff_used(w.shutoff, name, crowd && w.crowd.port ? PORT : 0, &use, 0);
+    shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, name), &w.fare[line]);
+    shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, name), crowd && w.crowd.port ? PORT : 0, &use,
+                 0);
 }
 
 static void window(void) {

@@ -32,6 +32,7 @@ static void window_as_listed(int64_t cpu_ns_0, int64_t cpu_ns_1) {
     t.moment.cycles += 200 * MS;
     t.worker[0].cpu_ns += cpu_ns_0;
     t.worker[1].cpu_ns += cpu_ns_1;
+    ledger_look_at(&t.moment);
     ledger_close_window(&t.moment);
     t.worker[0].listed = t.worker[1].listed = NULL;
 }
@@ -112,7 +113,7 @@ what_was_measured_is_charged_and_the_rest_goes_by_the_weight_of_the_kernels_work
     window(56 * MS, 0); /* 40 ms more than the callbacks took */
     about(use_of("ann", 0).loop_ns, 20 * MS);
     about(use_of("bob", 0).loop_ns, 35 * MS);
-    about(ledger_all()->own.loop_ns, 1 * MS);
+    about(ledger_own()->loop_ns, 1 * MS);
     about(ledger_all()->loop_ns, 56 * MS);
     about(ledger_worker_tenants_ns(0), 55 * MS);
     about(ledger_worker_own_ns(0), 1 * MS);
@@ -136,13 +137,13 @@ static void a_thread_that_was_not_running_all_the_time_charges_no_more_than_it_h
     window(40 * MS, 0); /* others had the processor half of the time */
     about(use_of("ann", 0).loop_ns, 30 * MS);
     about(use_of("bob", 0).loop_ns, 10 * MS);
-    about(ledger_all()->own.loop_ns, 0);
+    about(ledger_own()->loop_ns, 0);
 }
 
 static void time_without_any_work_is_nobodys(void **state) {
     (void)state;
     window_as_listed(3 * MS, 4 * MS);
-    about(ledger_all()->own.loop_ns, 7 * MS);
+    about(ledger_own()->loop_ns, 7 * MS);
     assert_int_equal(rows_of("ann", 0), 0);
 }
 
@@ -151,15 +152,15 @@ static void what_turns_out_to_be_a_tenants_moves_and_is_counted_once(void **stat
     (void)state;
     t.own->w[0].loop_cycles += 2 * 8 * MS;
     window(8 * MS, 0);
-    about(ledger_all()->own.loop_ns, 8 * MS);
+    about(ledger_own()->loop_ns, 8 * MS);
     t.own->w[0].loop_cycles -= 2 * 6 * MS;
     t.ann->w[0].loop_cycles += 2 * 6 * MS;
     window(0, 0);
     about(ledger_loop_ns(t.ann), 6 * MS);
-    about(ledger_all()->own.loop_ns, 0); /* it owes 6 */
+    about(ledger_own()->loop_ns, 0); /* it owes 6 */
     t.own->w[0].loop_cycles += 2 * 10 * MS;
     window(10 * MS, 0);
-    about(ledger_all()->own.loop_ns, 4 * MS);
+    about(ledger_own()->loop_ns, 4 * MS);
     about(ledger_loop_ns(t.own), 12 * MS);
     about(ledger_loop_ns(t.ann) + ledger_loop_ns(t.own), 18 * MS);
 }
@@ -248,14 +249,28 @@ static void a_listed_account_is_not_freed_under_the_list(void **state) {
 
 static void the_edge_itself_adds_up_workers_and_descriptors(void **state) {
     (void)state;
-    t.own->w[0].descriptors = 2;
+    t.worker[0] = (struct ledger_worker){.lag_ns_max = 5,
+                                         .lanes = {3, 600},
+                                         .lanes_us_max = 400,
+                                         .buffers_short = 3,
+                                         .descriptors = 2,
+                                         .buffers = 10,
+                                         .buffers_most = 100};
+    t.worker[1] = (struct ledger_worker){.lag_ns_max = 9,
+                                         .lanes = {1, 50},
+                                         .lanes_us_max = 50,
+                                         .memory_short = 2,
+                                         .accepted = 8,
+                                         .buffers_short = 1,
+                                         .descriptors = 5,
+                                         .buffers = 1,
+                                         .buffers_most = 100};
+    t.own->w[1].waits = 4;
+    t.own->w[1].waited_us = 1000;
     t.ann->w[1].descriptors = 9;
     t.ann->w[1].kept = 4; /* as good as free */
-    t.worker[0] = (struct ledger_worker){
-        .lag_ns_max = 5, .buffers_short = 3, .buffers = 10, .buffers_most = 100};
-    t.worker[1] = (struct ledger_worker){
-        .lag_ns_max = 9, .buffers_short = 1, .buffers = 1, .buffers_most = 100};
     window(0, 0);
+    assert_int_equal(use_of("ann", 0).descriptors, 5);
     const struct ledger_all *all = ledger_all();
     assert_int_equal(all->descriptors, 7);
     assert_int_equal(all->descriptors_most, 1000);
@@ -264,8 +279,64 @@ static void the_edge_itself_adds_up_workers_and_descriptors(void **state) {
     assert_int_equal(all->buffers_short, 4);
     assert_int_equal(all->lag_ns_max, 9);
     assert_int_equal(all->capacity_ns, 200 * MS);
+    assert_int_equal(all->lanes.count, 4);
+    assert_int_equal(all->lanes.us, 650);
+    assert_int_equal(all->lanes_us_max, 400);
+    assert_int_equal(all->strangers.count, 4);
+    assert_int_equal(all->strangers.us, 1000);
+    assert_int_equal(all->memory_short, 2);
+    assert_int_equal(all->accepted, 8);
     window(0, 0);
     assert_int_equal(ledger_all()->buffers_short, 0);
+    assert_int_equal(ledger_all()->lanes.count, 0);
+    assert_int_equal(ledger_all()->strangers.us, 0);
+}
+
+static void look(void) {
+    t.moment.now_ns += 100 * MS;
+    t.moment.cycles += 200 * MS;
+    ledger_look_at(&t.moment);
+}
+
+/* Looks at the edge leave tenants alone: a window is what was since the window before, however many looks that is. */
+static void a_window_is_as_long_as_nobody_ends_it(void **state) {
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        t.ann->w[0].requests += 2;
+        t.ann->w[0].kernel += 1;
+        account_list(&t.worker[0].listed, &t.ann->w[0]);
+        t.worker[0].cpu_ns += 3 * MS;
+        look();
+        assert_int_equal(rows_of("ann", 0), 0);
+        about(ledger_all()->loop_ns, 3 * MS);
+        assert_int_equal(ledger_all()->window_ns, 100 * MS);
+    }
+    ledger_close_window(&t.moment);
+    assert_int_equal(use_of("ann", 0).requests, 10);
+    about(use_of("ann", 0).loop_ns, 15 * MS);
+}
+
+static void who_asks_for_the_time_in_between_does_not_end_the_window(void **state) {
+    (void)state;
+    t.ann->w[0].requests += 2;
+    t.ann->w[0].duration[1] += 2;
+    t.ann->w[0].kernel += 1;
+    t.worker[0].cpu_ns += 3 * MS;
+    account_list(&t.worker[0].listed, &t.ann->w[0]);
+    ledger_charge_at(&t.moment);
+    t.worker[0].listed = NULL;
+    about(ledger_loop_ns(t.ann), 3 * MS);
+    assert_int_equal(rows_of("ann", 0), 1);
+    assert_int_equal(use_of("ann", 0).requests, 0);
+    t.ann->w[0].requests += 1;
+    t.ann->w[0].kernel += 1;
+    window(2 * MS, 0);
+    assert_int_equal(use_of("ann", 0).requests, 3);
+    about(use_of("ann", 0).loop_ns, 5 * MS);
+    assert_int_equal(ledger_durations(t.ann)[1], 2);
+    window_as_listed(0, 0);
+    window_as_listed(0, 0);
+    assert_int_equal(ledger_durations(t.ann)[1], 0);
 }
 
 /* ---- raw ports ---- */
@@ -399,6 +470,8 @@ int main(void) {
         STORY(a_port_wakes_its_tenant),
         STORY(a_listed_account_is_not_freed_under_the_list),
         STORY(the_edge_itself_adds_up_workers_and_descriptors),
+        STORY(a_window_is_as_long_as_nobody_ends_it),
+        STORY(who_asks_for_the_time_in_between_does_not_end_the_window),
         STORY(a_tenants_figures_are_its_own_and_its_ports),
         STORY(a_port_that_ends_leaves_what_it_counted_to_its_tenant),
         STORY(what_a_port_counts_and_ends_with_within_one_window_is_still_its_tenants),

@@ -65,12 +65,12 @@ static void window(struct world *w) {
     shutoff_window(w->shutoff, &w->edge);
     for (unsigned i = 0; i < w->victim_count; i++) {
         snprintf(name, sizeof name, "victim%u", i);
-        shutoff_fared(w->shutoff, name, &w->fare);
-        shutoff_used(w->shutoff, name, 0, &w->victims, 0);
+        shutoff_fared(w->shutoff, shutoff_tenant(w->shutoff, name), &w->fare);
+        shutoff_used(w->shutoff, shutoff_tenant(w->shutoff, name), 0, &w->victims, 0);
     }
     if (w->attacked.connections || w->attacked.accepted) {
-        shutoff_fared(w->shutoff, "evil", &own);
-        shutoff_used(w->shutoff, "evil", PORT, &w->attacked, 0);
+        shutoff_fared(w->shutoff, shutoff_tenant(w->shutoff, "evil"), &own);
+        shutoff_used(w->shutoff, shutoff_tenant(w->shutoff, "evil"), PORT, &w->attacked, 0);
     }
     shutoff_judge(w->shutoff, moved, w);
 }
@@ -191,13 +191,13 @@ static void only_the_top_contributor_is_held(void **unused) {
     for (int i = 0; i < 3; i++) {
         w.edge.now_ms = w.now += WINDOW;
         shutoff_window(w.shutoff, &w.edge);
-        shutoff_fared(w.shutoff, "evil", &w.fare);
-        shutoff_fared(w.shutoff, "big", &w.fare);
-        shutoff_fared(w.shutoff, "victim0", &w.fare);
-        shutoff_used(w.shutoff, "evil", PORT, &w.attacked, 0);
-        shutoff_used(w.shutoff, "victim0", 0, &w.victims, 0);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "evil"), &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "big"), &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), &w.fare);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "evil"), PORT, &w.attacked, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), 0, &w.victims, 0);
         struct ledger_use big = {.loop_ns = 90000000, .requests = 900, .connections = 100};
-        shutoff_used(w.shutoff, "big", 0, &big, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "big"), 0, &big, 0);
         shutoff_judge(w.shutoff, moved, &w);
     }
     assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
@@ -212,15 +212,15 @@ static void two_attackers_at_once_are_both_held(void **unused) {
     for (int i = 0; i < 10; i++) {
         w.edge.now_ms = w.now += WINDOW;
         shutoff_window(w.shutoff, &w.edge);
-        shutoff_fared(w.shutoff, "evil", &w.fare);
-        shutoff_fared(w.shutoff, "worse", &w.fare);
-        shutoff_fared(w.shutoff, "victim0", &w.fare);
-        shutoff_fared(w.shutoff, "victim1", &w.fare);
-        shutoff_used(w.shutoff, "evil", PORT, &w.attacked, 0);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "evil"), &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "worse"), &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "victim1"), &w.fare);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "evil"), PORT, &w.attacked, 0);
         struct ledger_use other = w.attacked;
         other.loop_ns = other.loop_ns * 11 / 10;
-        shutoff_used(w.shutoff, "worse", 28002, &other, 0);
-        shutoff_used(w.shutoff, "victim0", 0, &w.victims, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "worse"), 28002, &other, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), 0, &w.victims, 0);
         shutoff_judge(w.shutoff, moved, &w);
     }
     assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
@@ -396,10 +396,10 @@ static void who_waits_is_not_who_harms(void **unused) {
         shutoff_window(w.shutoff, &w.edge);
         struct shutoff_fare slow = {
             .tries = 3, .connections = 4, .waits = 100, .waited_us = 3000000};
-        shutoff_fared(w.shutoff, "evil", &slow);
-        shutoff_fared(w.shutoff, "victim0", &w.fare);
-        shutoff_used(w.shutoff, "evil", PORT, &w.attacked, 0);
-        shutoff_used(w.shutoff, "victim0", 0, &w.victims, 0);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "evil"), &slow);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), &w.fare);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "evil"), PORT, &w.attacked, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), 0, &w.victims, 0);
         shutoff_judge(w.shutoff, moved, &w);
     }
     assert_int_equal(w.moves, 0);
@@ -449,18 +449,18 @@ static void plot_window(struct plot *p) {
     char name[32];
     p->w.edge.now_ms = p->w.now += WINDOW;
     shutoff_window(p->w.shutoff, &p->w.edge);
-    shutoff_fared(p->w.shutoff, "busy", &well);
-    shutoff_used(p->w.shutoff, "busy", 0, &p->busy, 0);
+    shutoff_fared(p->w.shutoff, shutoff_tenant(p->w.shutoff, "busy"), &well);
+    shutoff_used(p->w.shutoff, shutoff_tenant(p->w.shutoff, "busy"), 0, &p->busy, 0);
     for (unsigned i = 0; i < p->evils; i++) {
         snprintf(name, sizeof name, "evil%u", i);
-        shutoff_fared(p->w.shutoff, name, &p->evil);
-        shutoff_used(p->w.shutoff, name, 0, &use, 0);
+        shutoff_fared(p->w.shutoff, shutoff_tenant(p->w.shutoff, name), &p->evil);
+        shutoff_used(p->w.shutoff, shutoff_tenant(p->w.shutoff, name), 0, &use, 0);
     }
     well.tries = well.duration[0] = 40;
     for (unsigned i = 0; i < 5; i++) {
         snprintf(name, sizeof name, "other%u", i);
-        shutoff_fared(p->w.shutoff, name, &well);
-        shutoff_used(p->w.shutoff, name, 0, &use, 0);
+        shutoff_fared(p->w.shutoff, shutoff_tenant(p->w.shutoff, name), &well);
+        shutoff_used(p->w.shutoff, shutoff_tenant(p->w.shutoff, name), 0, &use, 0);
     }
     shutoff_judge(p->w.shutoff, moved, &p->w);
 }
@@ -525,14 +525,15 @@ static void an_attack_that_is_spread_over_all_ports_of_a_tenant_is_held_on_each(
         w.edge.lag_ns = 80000000;
         w.edge.loop_ns = 190000000;
         shutoff_window(w.shutoff, &w.edge);
-        shutoff_fared(w.shutoff, "evil", &w.fare);
-        shutoff_fared(w.shutoff, "victim0", &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "evil"), &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), &w.fare);
         struct ledger_use part = {.loop_ns = 30000000, .accepted = 400, .connections = 100};
         struct ledger_use more = {.loop_ns = 50000000, .requests = 400, .connections = 100};
         for (uint16_t k = 0; k < 4; k++)
-            shutoff_used(w.shutoff, "evil", PORT + k, &part, 0);
-        shutoff_used(w.shutoff, "evil", 0, &part, 0);
-        shutoff_used(w.shutoff, "victim0", 0, &more, 0); /* more than any of these */
+            shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "evil"), PORT + k, &part, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "evil"), 0, &part, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), 0, &more,
+                     0); /* more than any of these */
         shutoff_judge(w.shutoff, moved, &w);
     }
     for (uint16_t k = 0; k < 4; k++)
@@ -551,12 +552,12 @@ static void only_the_port_that_is_attacked_is_held(void **unused) {
     for (int i = 0; i < 20; i++) {
         w.edge.now_ms = w.now += WINDOW;
         shutoff_window(w.shutoff, &w.edge);
-        shutoff_fared(w.shutoff, "evil", &w.fare);
-        shutoff_fared(w.shutoff, "victim0", &w.fare);
-        shutoff_used(w.shutoff, "evil", PORT, &w.attacked, 0);
-        shutoff_used(w.shutoff, "evil", PORT + 1, &quiet, 0);
-        shutoff_used(w.shutoff, "evil", 0, &quiet, 0);
-        shutoff_used(w.shutoff, "victim0", 0, &w.victims, 0);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "evil"), &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), &w.fare);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "evil"), PORT, &w.attacked, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "evil"), PORT + 1, &quiet, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "evil"), 0, &quiet, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "victim0"), 0, &w.victims, 0);
         shutoff_judge(w.shutoff, moved, &w);
     }
     assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
@@ -592,16 +593,18 @@ static void two_who_take_turns_are_both_held(void **unused) {
         struct ledger_use less = w.attacked;
         less.loop_ns /= 10;
         less.accepted /= 10;
-        shutoff_fared(w.shutoff, "evil", &w.fare);
-        shutoff_fared(w.shutoff, "worse", &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "evil"), &w.fare);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, "worse"), &w.fare);
         for (int k = 0; k < 10; k++) {
             char name[32];
             snprintf(name, sizeof name, "victim%d", k);
-            shutoff_fared(w.shutoff, name, &w.fare);
-            shutoff_used(w.shutoff, name, 0, &w.victims, 0);
+            shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, name), &w.fare);
+            shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, name), 0, &w.victims, 0);
         }
-        shutoff_used(w.shutoff, "evil", PORT, i % 2 ? &less : &w.attacked, 0);
-        shutoff_used(w.shutoff, "worse", 28002, i % 2 ? &w.attacked : &less, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "evil"), PORT,
+                     i % 2 ? &less : &w.attacked, 0);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, "worse"), 28002,
+                     i % 2 ? &w.attacked : &less, 0);
         shutoff_judge(w.shutoff, moved, &w);
     }
     assert_true(evil(&w)->state != SHUTOFF_OPEN);
@@ -986,8 +989,8 @@ static void who_is_silent_for_long_costs_nothing(void **unused) {
         snprintf(name, sizeof name, "passer-by-%u", i);
         w.edge.now_ms = w.now += WINDOW;
         shutoff_window(w.shutoff, &w.edge);
-        shutoff_fared(w.shutoff, name, &w.fare);
-        shutoff_used(w.shutoff, name, 0, &w.victims, 0);
+        shutoff_fared(w.shutoff, shutoff_tenant(w.shutoff, name), &w.fare);
+        shutoff_used(w.shutoff, shutoff_tenant(w.shutoff, name), 0, &w.victims, 0);
         shutoff_judge(w.shutoff, moved, &w);
     }
     windows(&w, 11 * MINUTE / WINDOW);
@@ -997,8 +1000,6 @@ static void who_is_silent_for_long_costs_nothing(void **unused) {
     shutoff_free(w.shutoff);
 }
 
-/* ---- random worlds ---- */
-
 static uint64_t random_state = 88172645463325252ull;
 
 static uint64_t roll(uint64_t below) {
@@ -1007,6 +1008,259 @@ static uint64_t roll(uint64_t below) {
     random_state ^= random_state << 17;
     return random_state % below;
 }
+
+/* ---- who looks at tenants, and when ---- */
+
+struct looks { /* what is to be in the next window */
+    struct ledger_use attacked, victims;
+    struct shutoff_fare fare;
+    unsigned rows; /* that were looked at */
+};
+
+static void uses_add(struct ledger_use *sum, const struct ledger_use *use) {
+    sum->loop_ns += use->loop_ns;
+    sum->accepted += use->accepted;
+    sum->requests += use->requests;
+    sum->connections = use->connections;
+    sum->silent = use->silent;
+    sum->descriptors = use->descriptors;
+    sum->buffers = use->buffers;
+}
+
+static void fares_add(struct shutoff_fare *sum, const struct shutoff_fare *fare) {
+    sum->tries += fare->tries;
+    sum->no_descriptor += fare->no_descriptor;
+    sum->no_memory += fare->no_memory;
+    sum->waits += fare->waits;
+    sum->waited_us += fare->waited_us;
+    sum->connections = fare->connections;
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
+        sum->duration[i] += fare->duration[i];
+}
+
+/* As edge/guard_feed.c does it: what tenants did is kept until it is asked for. */
+static void look(struct world *w, struct looks *l) {
+    struct ledger_use attacked = w->attacked, victims = w->victims;
+    struct shutoff_fare fare = w->fare;
+    struct shutoff_edge edge = w->edge, one = w->edge;
+    uses_add(&l->attacked, &attacked);
+    uses_add(&l->victims, &victims);
+    fares_add(&l->fare, &fare);
+    one.now_ms = w->now + WINDOW;
+    one.lanes =
+        (struct ledger_waits){w->victim_count * fare.waits, w->victim_count * fare.waited_us};
+    one.lane_us = fare.waits ? fare.waited_us / fare.waits : 0;
+    if (!shutoff_look(w->shutoff, &one)) {
+        w->now += WINDOW;
+        return;
+    }
+    w->attacked = l->attacked;
+    w->victims = l->victims;
+    w->fare = l->fare;
+    w->edge = one;
+    w->now += WINDOW - one.window_ms; /* window() adds it */
+    window(w);
+    *l = (struct looks){.rows = l->rows + w->victim_count + 1};
+    w->attacked = attacked;
+    w->victims = victims;
+    w->fare = fare;
+    w->edge = edge;
+}
+
+static void looks(struct world *w, struct looks *l, unsigned count) {
+    while (count--)
+        look(w, l);
+}
+
+static void while_all_is_calm_tenants_are_looked_at_each_fifth_time(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    struct looks l = {0};
+    (void)unused;
+    calm(&w);
+    looks(&w, &l, 100);
+    assert_int_equal(l.rows, 100 / SHUTOFF_CALM_LOOKS * 21);
+    assert_int_equal(w.moves, 0);
+    shutoff_free(w.shutoff);
+}
+
+/* Each kind by itself, at half its limit, in whichever look it begins. */
+static void strain_brings_all_of_them_back_at_once(void **unused) {
+    (void)unused;
+    enum { KINDS = 12 };
+    for (unsigned kind = 0; kind < KINDS; kind++)
+        for (unsigned before = 5; before < 10; before++) {
+            struct world w = world_new(&DEFAULTS, 20, 1);
+            struct looks l = {0};
+            struct shutoff_edge *e = &w.edge;
+            calm(&w);
+            looks(&w, &l, before);
+            l.rows = 0;
+            switch (kind) {
+            case 0:
+                e->lag_ns = 5100000;
+                break;
+            case 1:
+                e->turn_wait_ns = 51000;
+                break;
+            case 2:
+                e->wait_ns = 26000000;
+                break;
+            case 3:
+                e->strangers_ns = 5100000;
+                break;
+            case 4:
+                e->dropped = 1;
+                break;
+            case 5:
+                e->buffers_short = 1;
+                break;
+            case 6:
+                e->descriptors_short = 1;
+                break;
+            case 7:
+                e->memory_short = 1;
+                break;
+            case 8:
+                e->descriptors = 17000;
+                break;
+            case 9:
+                e->buffers = 52000;
+                break;
+            case 10:
+                e->window_ms = 300;
+                break;
+            case 11:
+                w.fare.waits = 3, w.fare.waited_us = 3 * 2600;
+                break;
+            }
+            looks(&w, &l, 10);
+            assert_int_equal(l.rows, 10 * 21);
+            shutoff_free(w.shutoff);
+        }
+}
+
+static void who_is_held_or_was_to_blame_is_looked_at_each_time(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    struct looks l = {0};
+    (void)unused;
+    attack(&w, 30);
+    look(&w, &l);
+    calm(&w);
+    l.rows = 0;
+    looks(&w, &l, 3); /* perhaps the second of three */
+    assert_int_equal(l.rows, 3 * 21);
+    looks(&w, &l, 10);
+    assert_int_equal(l.rows, 5 * 21);
+    attack(&w, 30);
+    looks(&w, &l, 2);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    calm(&w);
+    l.rows = 0;
+    looks(&w, &l, 15);
+    assert_int_equal(l.rows, 15 * 21);
+    looks(&w, &l, 100);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    assert_true(shutoff_hand(w.shutoff, "evil", PORT, true, w.now, moved, &w));
+    l.rows = 0;
+    looks(&w, &l, 10);
+    assert_int_equal(l.rows, 2 * 21);
+    shutoff_free(w.shutoff);
+}
+
+/* The same look in both: one world looks at tenants each time. */
+static void look_in_both(struct world *w, struct looks *l, struct world *each) {
+    struct shutoff *own = each->shutoff;
+    unsigned moves = each->moves;
+    *each = *w;
+    each->shutoff = own;
+    each->moves = moves;
+    window(each);
+    look(w, l);
+}
+
+/* Wherever within the calm looks it begins: as soon as if all had been looked at each time. */
+static void an_attack_after_a_calm_time_is_noticed_as_soon(void **unused) {
+    (void)unused;
+    for (int try = 0; try < 1000; try++) {
+        struct world w = world_new(&DEFAULTS, 1 + (unsigned)roll(20), roll(1u << 30)), each = w;
+        struct looks l = {0};
+        each.shutoff = shutoff_new(&DEFAULTS, 1);
+        w.victims.loop_ns = roll(4000000);
+        w.fare.waits = roll(20);
+        w.fare.waited_us = w.fare.waits * roll(2400);
+        calm(&w);
+        w.edge.loop_ns = 20000000 + w.victims.loop_ns * w.victim_count;
+        for (unsigned n = 1 + (unsigned)roll(60); n--;)
+            look_in_both(&w, &l, &each);
+        bool lanes = roll(2);
+        uint64_t part = 1 + roll(100); /* of the first look, in percent */
+        unsigned count = 0;
+        for (; evil(&each)->state == SHUTOFF_OPEN; count++) {
+            attack(&w, lanes ? 2 : 11 + (int64_t)roll(100));
+            w.fare.waits = lanes ? 10 : w.fare.waits;
+            w.fare.waited_us = lanes ? 10 * (6000 + roll(2000)) : w.fare.waited_us;
+            if (!count) {
+                w.attacked.loop_ns = w.attacked.loop_ns * part / 100;
+                w.attacked.accepted = w.attacked.accepted * part / 100 + 1;
+                w.edge.lag_ns = w.edge.lag_ns * part / 100;
+                w.fare.waited_us = w.fare.waited_us * part / 100;
+            }
+            look_in_both(&w, &l, &each);
+            assert_true(count < 6);
+        }
+        assert_true(lanes || count <= 3);
+        assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+        shutoff_free(w.shutoff);
+        shutoff_free(each.shutoff);
+    }
+}
+
+/* A customer who did much while all was calm is not to blame for what another does after. */
+static void what_was_done_while_all_was_calm_is_not_held_against_anybody(void **unused) {
+    (void)unused;
+    for (unsigned before = 5; before < 10; before++) {
+        struct world w = world_new(&DEFAULTS, 3, 1);
+        struct looks l = {0};
+        calm(&w);
+        w.victims.loop_ns = 25000000; /* in a look: a window has five of them */
+        looks(&w, &l, before + 20);
+        attack(&w, 30);
+        w.attacked.loop_ns = 90000000;
+        looks(&w, &l, 3);
+        assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+        for (unsigned i = 0; i < 3; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "victim%u", i);
+            assert_int_equal(shutoff_find(w.shutoff, name, 0)->moves, 0);
+            assert_int_equal(shutoff_find(w.shutoff, name, 0)->blamed, 0);
+        }
+        shutoff_free(w.shutoff);
+    }
+}
+
+static void what_is_usual_is_learned_from_long_windows_as_from_short_ones(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1), v = world_new(&DEFAULTS, 20, 1);
+    struct looks l = {0};
+    (void)unused;
+    calm(&w);
+    calm(&v);
+    w.attacked.accepted = v.attacked.accepted = 0;
+    w.victims.accepted = v.victims.accepted = 7;
+    looks(&w, &l, 1000);
+    windows(&v, 1000);
+    double a = shutoff_find(w.shutoff, "victim3", 0)->calm_accepts,
+           b = shutoff_find(v.shutoff, "victim3", 0)->calm_accepts;
+    assert_true(b > 1 && a > 0.97 * b && a < 1.03 * b);
+    attack(&w, 6);
+    w.fare = (struct shutoff_fare){.tries = 3, .connections = 4, .duration = {1, 0, 2}};
+    looks(&w, &l, 4);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    assert_non_null(strstr(evil(&w)->why, "p99"));
+    shutoff_free(w.shutoff);
+    shutoff_free(v.shutoff);
+}
+
+/* ---- random worlds ---- */
 
 /* Whatever a crowd does: as long as the others fare as they did, no step is taken. */
 static void a_flash_crowd_that_harms_nobody_is_never_held(void **unused) {
@@ -1173,6 +1427,12 @@ int main(void) {
         cmocka_unit_test(where_nobody_is_held_nothing_is_shut_for_what_it_was),
         cmocka_unit_test(what_is_given_back_is_forgotten),
         cmocka_unit_test(who_is_silent_for_long_costs_nothing),
+        cmocka_unit_test(while_all_is_calm_tenants_are_looked_at_each_fifth_time),
+        cmocka_unit_test(strain_brings_all_of_them_back_at_once),
+        cmocka_unit_test(who_is_held_or_was_to_blame_is_looked_at_each_time),
+        cmocka_unit_test(an_attack_after_a_calm_time_is_noticed_as_soon),
+        cmocka_unit_test(what_was_done_while_all_was_calm_is_not_held_against_anybody),
+        cmocka_unit_test(what_is_usual_is_learned_from_long_windows_as_from_short_ones),
         cmocka_unit_test(a_flash_crowd_that_harms_nobody_is_never_held),
         cmocka_unit_test(nobody_below_his_fair_share_is_ever_held),
         cmocka_unit_test(an_attack_is_noticed_within_three_windows),
