@@ -595,10 +595,11 @@ static void lanes_judge(const struct shutoff *s, const struct others *o, struct 
 }
 
 /* A worker without rest keeps everybody waiting, a little each time. That is nobody's doing where many share it: only one who takes at
- * least as much as all the others together is asked. */
-static void turns_judge(const struct shutoff *s, const struct shutoff_unit *u, struct strain *cpu) {
+ * least as much as all the others together is asked. And it is nobody's harm while none of them has anything to wait with. */
+static void turns_judge(const struct shutoff *s, const struct shutoff_unit *u,
+                        const struct others *o, struct strain *cpu) {
     double wait = (double)s->edge.turn_wait_ns / 1e3;
-    if (u->tenant_share >= HALF)
+    if (u->tenant_share >= HALF && o->recent.tries + o->recent.waits >= 1)
         strain_raise(cpu, wait / (double)s->conf.turn_us, CAUSE_TURNS, wait, false);
 }
 
@@ -677,7 +678,7 @@ static struct strain others_strain(const struct shutoff *s, const struct shutoff
     others_less(s, &o, u->of);
     if (r == CPU) {
         lanes_judge(s, &o, &one);
-        turns_judge(s, u, &one);
+        turns_judge(s, u, &o, &one);
     }
     if (r == CPU && (one.harm >= HALF || edge_is_strained(s)))
         p99_judge(s, u->of, &o, &one);

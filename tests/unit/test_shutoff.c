@@ -174,6 +174,26 @@ static void without_others_nobody_is_harmed(void **unused) {
     shutoff_free(w.shutoff);
 }
 
+/* Who measures how fast his own site is, on an edge whose other tenants were there a moment ago. */
+static void a_worker_without_rest_harms_nobody_while_nobody_else_asks(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    calm(&w);
+    windows(&w, 20);
+    unsigned others = w.victim_count;
+    w.victim_count = 0;
+    calm(&w);
+    windows(&w, 10);
+    attack(&w, 3);
+    w.edge.turn_wait_ns = 400000;
+    windows(&w, 40);
+    assert_int_equal(w.moves, 0);
+    w.victim_count = others;
+    windows(&w, 3);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    shutoff_free(w.shutoff);
+}
+
 static void who_uses_no_more_than_his_share_is_not_to_blame(void **unused) {
     struct world w = world_new(&DEFAULTS, 4, 1);
     (void)unused;
@@ -1379,6 +1399,7 @@ int main(void) {
         cmocka_unit_test(severe_harm_skips_the_first_steps),
         cmocka_unit_test(a_busy_port_that_harms_nobody_is_a_customer),
         cmocka_unit_test(without_others_nobody_is_harmed),
+        cmocka_unit_test(a_worker_without_rest_harms_nobody_while_nobody_else_asks),
         cmocka_unit_test(who_uses_no_more_than_his_share_is_not_to_blame),
         cmocka_unit_test(only_the_top_contributor_is_held),
         cmocka_unit_test(two_attackers_at_once_are_both_held),
