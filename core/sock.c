@@ -291,11 +291,12 @@ static void recv_mode(struct sock *s, const struct completion *c) {
 }
 
 /* A completion is worked off in one go: what is a moment for bytes that are passed on is long for as many that hold a thousand
- * requests. So where they are dear the next ones come by the buffer. */
+ * requests. So where they are dear the next ones come by the buffer, while others wait: a handshake, or a request with its cookies, is dear,
+ * too, and armed for many costs less. */
 static void dear_note(struct sock *s, int32_t bytes, uint64_t cycles) {
     enum { NOTED = 1024, DEAR_US = 25 }; /* of a buffer */
-    if (bytes < NOTED) {
-        s->dear &= s->one_shot;
+    if (bytes < NOTED || !turn_is_tight(s->owner.worker)) {
+        s->dear &= s->one_shot && turn_is_tight(s->owner.worker);
         return;
     }
     s->dear = cycles * BUF_SIZE > (uint64_t)bytes * DEAR_US * s->owner.worker->turn.cycles_us;
