@@ -39,5 +39,6 @@ unsigned sweep_hurry(struct worker *, struct sweep *, unsigned ends);
 
 /* Each turn; the worker doesn't sleep while there are any. */
 void sweeps_run(struct worker *);
-void sweeps_leave(struct worker *, const struct conn *); /* about to be no connection of the worker's */
-void sweeps_end(struct worker *);                        /* with the worker */
+void sweeps_leave(struct worker *,
+                  const struct conn *); /* about to be no connection of the worker's */
+void sweeps_end(struct worker *);       /* with the worker */
