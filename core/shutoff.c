@@ -599,7 +599,7 @@ static void lanes_judge(const struct shutoff *s, const struct others *o, struct 
 static void turns_judge(const struct shutoff *s, const struct shutoff_unit *u,
                         const struct others *o, struct strain *cpu) {
     double wait = (double)s->edge.turn_wait_ns / 1e3;
-    if (u->tenant_share >= HALF && o->recent.tries + o->recent.waits >= 1)
+    if (u->tenant_share >= HALF && o->fresh.tries + o->fresh.waits >= 1)
         strain_raise(cpu, wait / (double)s->conf.turn_us, CAUSE_TURNS, wait, false);
 }
 
