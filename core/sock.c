@@ -293,13 +293,20 @@ static void recv_mode(struct sock *s, const struct completion *c) {
 /* A completion is worked off in one go: what is a moment for bytes that are passed on is long for as many that hold a thousand
  * requests. So where they are dear the next ones come by the buffer, while others wait: a handshake, or a request with its cookies, is dear,
  * too, and armed for many costs less. */
-static void dear_note(struct sock *s, int32_t bytes, uint64_t cycles) {
-    enum { NOTED = 1024, DEAR_US = 25 }; /* of a buffer */
-    if (bytes < NOTED || !turn_is_tight(s->owner.worker)) {
+static uint64_t dear_begin(const struct sock *s, int32_t bytes) {
+    enum { NOTED = 1024 };
+    return bytes >= NOTED && turn_is_tight(s->owner.worker) ? sys_cycles() : 0;
+}
+
+/* `began` 0: not looked at. */
+static void dear_note(struct sock *s, int32_t bytes, uint64_t began) {
+    enum { DEAR_US = 25 }; /* of a buffer */
+    if (!began) {
         s->dear &= s->one_shot && turn_is_tight(s->owner.worker);
         return;
     }
-    s->dear = cycles * BUF_SIZE > (uint64_t)bytes * DEAR_US * s->owner.worker->turn.cycles_us;
+    s->dear = (sys_cycles() - began) * BUF_SIZE >
+              (uint64_t)bytes * DEAR_US * s->owner.worker->turn.cycles_us;
     if (s->dear && s->recv.armed && !s->cancelling && !s->owner.dying) {
         s->cancelling = true;
         ring_cancel(s->owner.worker->ring, &s->recv);
@@ -325,9 +332,9 @@ static void recv_bytes(struct sock *s, const struct completion *c) {
     if (s->pacer)
         pace_spent(s->pacer, LIMIT_BYTES_IN, (size_t)c->res);
     recv_mode(s, c);
-    uint64_t began = sys_cycles();
+    uint64_t began = dear_begin(s, c->res);
     bufs_received(s->owner.worker, c->buffer, (size_t)c->res, recv_take, s);
-    dear_note(s, c->res, sys_cycles() - began);
+    dear_note(s, c->res, began);
     if (s->owner.account == s->owner.worker->nobody)
         sock_owes(s);
 }
