@@ -109,23 +109,26 @@ static void told_add(struct making *m) {
     }
 }
 
+/* What is so now; the message stays the caller's, NULL: no memory. */
+static void warning_add(struct making *m, const char *kind, const char *name, const char *reason,
+                        const json_t *message) {
+    happening_add(m, &(struct happening){.kind = kind,
+                                         .name = name,
+                                         .reason = reason,
+                                         .message = message ? json_string_value(message) : "",
+                                         .type = "Warning"});
+}
+
 static void ejected_tell(struct making *m, const json_t *row) {
     json_t *message = json_sprintf("pod %s at %s: %s", text_of(row, "pod"), text_of(row, "address"),
                                    text_of(row, "reason")),
            *route;
-    struct happening h = {.kind = "Service",
-                          .name = text_of(row, "service"),
-                          .reason = "Ejected",
-                          .message = message ? json_string_value(message) : "",
-                          .type = "Warning"};
     size_t i;
-    happening_add(m, &h);
-    h.kind = "Ingress";
+    warning_add(m, "Service", text_of(row, "service"), "Ejected", message);
     json_array_foreach(json_object_get(m->known, "routes"), i, route) {
         if (strcmp(text_of(route, "service"), text_of(row, "service")))
             continue;
-        h.name = text_of(route, "ingress");
-        happening_add(m, &h);
+        warning_add(m, "Ingress", text_of(route, "ingress"), "Ejected", message);
     }
     json_decref(message);
 }
@@ -150,12 +153,7 @@ static void refused_add(struct making *m) {
             continue;
         json_t *message = json_sprintf("no raw port for %" JSON_INTEGER_FORMAT ": %s",
                                        int_of(row, "containerPort"), text_of(row, "reason"));
-        const struct happening h = {.kind = "Service",
-                                    .name = service,
-                                    .reason = "PortRefused",
-                                    .message = message ? json_string_value(message) : "",
-                                    .type = "Warning"};
-        happening_add(m, &h);
+        warning_add(m, "Service", service, "PortRefused", message);
         json_decref(message);
     }
 }
@@ -169,12 +167,7 @@ static void unavailable_add(struct making *m) {
             continue;
         json_t *message = json_sprintf("%s%s: %s", text_of(row, "host"), text_of(row, "path"),
                                        text_of(row, "reason"));
-        const struct happening h = {.kind = "Ingress",
-                                    .name = text_of(row, "ingress"),
-                                    .reason = "NoEndpoints",
-                                    .message = message ? json_string_value(message) : "",
-                                    .type = "Warning"};
-        happening_add(m, &h);
+        warning_add(m, "Ingress", text_of(row, "ingress"), "NoEndpoints", message);
         json_decref(message);
     }
 }
