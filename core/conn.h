@@ -70,9 +70,9 @@ void conn_drain(struct conn *);
 /* Joined to its pod at a port that is held: watched from now on. */
 void conn_watch(struct conn *);
 bool conn_may_ask(struct conn *); /* one more request, by the door before its tenant's names */
-enum stall { STALL_NONE, STALL_RUNS, STALL_OVER };
-void conn_stall_end(struct conn *);         /* it is gone, also in the midst of one */
 bool conn_is_shut_out(const struct conn *); /* that is shut */
+enum stall { STALL_NONE, STALL_RUNS, STALL_OVER };
+void conn_stall_end(struct conn *); /* it is gone, also in the midst of one */
 /* ---- conn.c ---- */
 /* Who is at the other end, by address; family 0: not known. */
 void conn_source(struct conn *, union address *ret);

@@ -371,10 +371,11 @@ bool room_admits(struct worker *w, const struct account *payer) {
         return true;
     ACCOUNT_ADD(w->room_short, 1);
     unsigned n = go_on(w, of, false);
-    if (!n && w->now_ns >= w->room_barren_ns)
+    if (!n && w->now_ns >= w->room_barren_ns) {
         n = clients_shed(w, &(struct group){of, &w->room_shed, false}, over > share ? over : share);
-    if (!n && w->now_ns >= w->room_barren_ns)
-        w->room_barren_ns = w->now_ns + BARREN_NS;
+        if (!n)
+            w->room_barren_ns = w->now_ns + BARREN_NS;
+    }
     return n || refused(w);
 }
 
