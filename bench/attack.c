@@ -9,7 +9,7 @@
  *   shake    a whole TLS handshake for HOST, reset, again      flood   requests for HOST, the next when one is answered
  *   crowd    not an attack: PER_SECOND new customers a second who each ask three times, 50 ms apart, and go
  *
- * Whoever is refused or thrown out comes again 20 ms later. Prints "START ns" (CLOCK_MONOTONIC) before the first connect and one JSON object at the end.
+ * Whoever is refused or thrown out, or not let in for 0.9 s, comes again 20 ms later. Prints "START ns" (CLOCK_MONOTONIC) before the first connect and one JSON object at the end.
  *
  *   FREE --> DIAL --connected--> (SHAKE | ASK | STAY) --> ... --> FREE */
 #include "client.h"
@@ -20,6 +20,7 @@ enum state { FREE, DIAL, SHAKE, STAY, ANSWER, PAUSE };
 enum { RAW_SIZE = 64, ASKS = 3, BURST = 256, CHUNK = 256 * 1024, EVENTS_MAX = 512 };
 static const uint64_t AGAIN_NS = 20000000, DRIP_NS = 10000000000, PAUSE_NS = 50000000;
 static const uint64_t PATIENCE_NS = 2000000000; /* of a good customer, for an answer */
+static const uint64_t DIAL_NS = 900000000;      /* of an attacker, to be let in */
 
 struct conn {
     struct conn *next; /* in the line of those that wait for `at` */
@@ -114,7 +115,7 @@ static void conn_dial(struct conn *c) {
     c->state = DIAL;
     c->watches_out = true;
     c->asks = 0;
-    c->at = now_ns() + PATIENCE_NS;
+    c->at = now_ns() + (kind == CROWD ? PATIENCE_NS : DIAL_NS);
     born++;
     if (!dial(c)) {
         conn_lost(c, &refused);
@@ -261,16 +262,34 @@ static void due(uint64_t now) {
         }
 }
 
+/* All are looked at now and then only. */
+static bool look_is_due(uint64_t *next, uint64_t now) {
+    if (now < *next)
+        return false;
+    *next = now + AGAIN_NS;
+    return true;
+}
+
 static void drip(uint64_t now) {
     static uint64_t next;
-    if (now < next)
+    if (!look_is_due(&next, now))
         return;
-    next = now + AGAIN_NS;
     for (int i = 0; i < conn_count; i++)
         if (conns[i].state == STAY && now >= conns[i].at) {
             conns[i].at = now + DRIP_NS;
             conn_send(&conns[i], "x", 1);
         }
+}
+
+/* Who is not let in gives up before his kernel would ask a second time: what it has to ask again for thousands of connections it does in one go,
+ * before anything else on that processor, that of the victims. */
+static void dials_end(uint64_t now) {
+    static uint64_t next;
+    if (!look_is_due(&next, now))
+        return;
+    for (int i = 0; i < conn_count; i++)
+        if (conns[i].state == DIAL && now > conns[i].at)
+            conn_lost(&conns[i], &refused);
 }
 
 /* Customers come when they come, however the others fare; for want of a free place one counts as refused. */
@@ -304,6 +323,8 @@ static void run(void) {
         due(now);
         if (kind == CROWD)
             crowd_come(now);
+        else
+            dials_end(now);
         if (kind == DRIP)
             drip(now);
         int n = epoll_wait(ep, events, EVENTS_MAX, opened < conn_count && kind != CROWD ? 0 : 2);

@@ -7,10 +7,8 @@
  *                    BASE+3  sink: reads and forgets, never answers
  *
  * It costs as little as it can, so that the proxy is what limits a run. Never closes first. */
-#include <arpa/inet.h>
+#include "pod.h"
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -187,24 +185,8 @@ static void accept_some(int listener, enum kind kind) {
         conns[fd]->kind = kind;
         conns[fd]->wants_out = false;
         conns[fd]->out_length = conns[fd]->in_length = 0;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-        struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
-        epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
+        pod_welcome(ep, fd);
     }
-}
-
-static int listen_on(int port) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 4096)) {
-        perror("backend: bind");
-        exit(1);
-    }
-    struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
-    epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
-    return fd;
 }
 
 static void event(const struct epoll_event *e) {
@@ -231,7 +213,7 @@ int main(int argc, char **argv) {
     large_answer = answer_make(65536);
     ep = epoll_create1(0);
     for (int k = 0; k < KINDS; k++)
-        listeners[k] = listen_on(base + k);
+        listeners[k] = pod_listen(ep, "backend", base + k);
     for (;;) {
         static struct epoll_event events[EVENTS_MAX];
         int n = epoll_wait(ep, events, EVENTS_MAX, -1);

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import datetime
 import json
+import os
 import pathlib
 import platform
 import resource
@@ -26,13 +27,15 @@ import isolation
 import plots
 import soak
 import stored
+import unseen
 import works
 from measure import LOAD_CPU, PROXY_CPU, pinned
 from proxies import Haproxy, Nginx, Ringress, accepts
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROXIES = ('ringress', 'nginx', 'haproxy', 'nginx-256k', 'haproxy-256k', 'haproxy-splice', 'ringress-one-tenant',
-           'ringress-quiet', 'nginx-quiet', 'haproxy-quiet', 'ringress-100k', 'ringress-uncounted', 'ringress-unjailed', 'ringress-orders')
+           'ringress-quiet', 'nginx-quiet', 'haproxy-quiet', 'ringress-100k', 'ringress-uncounted', 'ringress-unfair', 'ringress-unjailed', 'ringress-again',
+           'ringress-orders', 'ringress-kube-other')
 PORTS_EACH = 7  # from --port on: seven for each proxy, then the backends'
 
 
@@ -62,15 +65,23 @@ class Bench:
         return [self.proxy(n, logs and not n.endswith('quiet')) for n in names
                 if n and (n.split('-')[0] in ('ringress', *self.options.peers.split(',')))]
 
+    def base(self, name):
+        return self.options.port + PORTS_EACH * PROXIES.index(name)
+
+    def place(self, name, base):
+        """What each Proxy is made with, besides what is its own."""
+        return name, base, self.backend_port, self.folder, (self.folder / 'cert.pem', self.folder / 'cert.key')
+
     def proxy(self, name, logs=False):
-        base = self.options.port + PORTS_EACH * PROXIES.index(name)
-        place = (name, base, self.backend_port, self.folder, (self.folder / 'cert.pem', self.folder / 'cert.key'))
+        place = self.place(name, self.base(name))
         if name == 'ringress-100k':
             return stored.Keeping(self.build, *place)
         if name == 'ringress-orders':
             return stored.Ordering(self.build, *place)
         if name == 'ringress-uncounted':
             return accounting.Uncounted(self.build, *place)
+        if name == 'ringress-unfair':
+            return accounting.Unfair(self.build, *place)
         if name == 'ringress-unjailed':
             return accounting.Unjailed(self.build, *place)
         if name.startswith('ringress'):
@@ -91,9 +102,9 @@ class Bench:
 # ---- getting ready ----
 def compile_tools(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    for tool, libraries in (('backend', []), *((t, ['-lssl', '-lcrypto']) for t in ('load', 'gentle', 'attack'))):
+    for tool, libraries in (('backend', []), ('evil', []), *((t, ['-lssl', '-lcrypto']) for t in ('load', 'gentle', 'attack', 'storm'))):
         source, binary = ROOT / f'bench/{tool}.c', folder / tool
-        if binary.exists() and binary.stat().st_mtime > max(f.stat().st_mtime for f in (source, ROOT / 'bench/client.h')):
+        if binary.exists() and binary.stat().st_mtime > max(f.stat().st_mtime for f in (source, *(ROOT / 'bench').glob('*.h'))):
             continue
         subprocess.run(['cc', '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror', '-o', binary, source,
                         *libraries], check=True)
@@ -138,7 +149,7 @@ def table(results):
     lines = ['| work | unit | proxies, median (least – most) | verdict |', '| --- | --- | --- | --- |']
     for r in results:
         cells = [f"{label(s)} {s['median']:.2f} ({spread(s)})" for s in r['series']]
-        mark = {True: 'good', False: '**missed**', None: 'no bar'}[r['verdict']['ok']]
+        mark = {True: 'good', False: '**missed**', None: 'not decided'}[r['verdict']['ok']]
         lines.append(f"| {r['work']}: {r['title']} | {r['unit']} | {'<br>'.join(cells)} "
                      f"| {mark}: {r['verdict']['says']} |")
     return '\n'.join(lines)
@@ -155,7 +166,7 @@ def spread(series):
 
 def keep(bench, folder, one):
     folder.mkdir(parents=True, exist_ok=True)
-    one.update(machine=machine(bench), command=f"./dev bench {one['work']}", rounds=bench.rounds, seconds=bench.seconds)
+    one.update(machine=machine(bench), command=f"./dev bench {'--first ' if bench.options.first else ''}{one['work']}", rounds=bench.rounds, seconds=bench.seconds)
     (folder / f"{one['work']}.json").write_text(json.dumps(one, indent=1, ensure_ascii=False) + '\n')
     plots.draw(one, folder / f"{one['work']}.png")
 
@@ -167,10 +178,12 @@ def arguments(known):
     parser.add_argument('--seconds', type=int, default=3)
     parser.add_argument('--build', default=ROOT / 'build/release')
     parser.add_argument('--peers', default='nginx,haproxy', help='which peers; empty for none')
-    parser.add_argument('--attacks', default='', help='which of isolation; default: all')
+    parser.add_argument('--attacks', default='', help='which of isolation or isolation-extra; default: all')
+    parser.add_argument('--where', action='store_true', help='isolation: who ran on the CPU of the proxy while the slowest waited')
     parser.add_argument('--minutes', type=float, default=10, help='of soak')
-    parser.add_argument('--port', type=int, default=7500, help='the first of a hundred ports to use')
+    parser.add_argument('--port', type=int, default=7500, help='the first of a hundred and fifty ports to use')
     parser.add_argument('--quick', action='store_true', help='one short round of each, small; results in build/bench')
+    parser.add_argument('--first', action='store_true', help='before whatever else the machine does, at real-time priority; as root')
     parser.add_argument('--list', action='store_true')
     options = parser.parse_args()
     for name in options.names:
@@ -193,13 +206,15 @@ def run_works(bench, chosen, folder):
 
 
 def main():
-    known = {w.name: w for w in (*works.ALL, bodies.BigBodies(), soak.Soak(), stored.Stored(), isolation.Isolation())}
+    known = {w.name: w for w in (*works.ALL, bodies.BigBodies(), soak.Soak(), stored.Stored(), isolation.Isolation(), unseen.IsolationExtra())}
     options = arguments(known)
     if options.list:
         print('\n'.join(f'{n:16} {w.title}; {w.bar}' for n, w in known.items()))
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     chosen = [known[n] for n in options.names] or list(works.ALL)
+    if options.first:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))  # and all that it starts
     with tempfile.TemporaryDirectory(prefix='ringress-bench-') as folder:
         folder = pathlib.Path(folder)
         bench = Bench(options, folder)

@@ -19,10 +19,12 @@ import time
 from dataclasses import dataclass
 
 import measure
-from measure import LOAD_CPU, PROXY_CPU, FOREIGN_MAX, STEAL_MAX, TICKS, cpu_seconds, cpu_times, pinned, session_nice
+from awake import awake
+from measure import LOAD_CPU, PROXY_CPU, FOREIGN_MAX, STEAL_MAX, TICKS, TRIES, cpu_seconds, cpu_times, pinned, session_nice, session_nice_now
 from neighbours import neighbours
 from proxies import accepts
-from victims import PRIORITY_POD, TENANTS, Child, Victims, summary
+from victims import PRIORITY_POD, TENANTS, Child, Victims, at_priority, before_all, between, harmed_ms, summary, unthrottled
+from where import Where
 
 NICE = -15
 SHUT = ('PortShut', 'NamesRefused')
@@ -102,24 +104,37 @@ class Watch:
 
 
 # ---- a round ----
+@contextlib.contextmanager
+def first_of_all(bench, proxy, control=True):
+    """It runs, before all else on its CPU."""
+    with bench.running([proxy], hosts=TENANTS):
+        before_all(proxy, control)
+        yield
+
+
 class Calmness:
     """Whether somebody else used the CPUs meanwhile."""
 
-    def __init__(self, proxy, helpers):
-        self.proxy, self.helpers = proxy, helpers
+    def __init__(self, proxy, helpers, spun):
+        self.proxy, self.helpers, self.spun = proxy, helpers, spun
+        self.restarted = 0
         self.before = self.now()
 
+    def restarts(self):
+        """What the proxy has used until here is a child's that was waited for from now on."""
+        self.restarted += cpu_seconds(self.proxy.pids())
+
     def now(self):
-        # A proxy that was restarted has become a child that was waited for, so both are one sum.
         own = os.times()
         return {'proxy': cpu_seconds(self.proxy.pids()), 'load': cpu_seconds(self.helpers) + measure.children_cpu() + own.user + own.system,
-                'cpus': cpu_times(), 'at': time.monotonic()}
+                'spun': {cpu: self.spun(cpu) for cpu in (PROXY_CPU, LOAD_CPU)}, 'cpus': cpu_times(), 'at': time.monotonic()}
 
     def end(self):
         a, b = self.before, self.now()
         wall = b['at'] - a['at']
-        used = {PROXY_CPU: b['proxy'] - a['proxy'], LOAD_CPU: b['load'] - a['load']}
-        foreign = [measure.foreign_share(a['cpus'], b['cpus'], cpu, used[cpu], wall) for cpu in (PROXY_CPU, LOAD_CPU)]
+        used = {PROXY_CPU: b['proxy'] - a['proxy'] + self.restarted, LOAD_CPU: b['load'] - a['load'] - self.restarted}
+        known = {cpu: used[cpu] + b['spun'][cpu] - a['spun'][cpu] for cpu in used}
+        foreign = [measure.foreign_share(a['cpus'], b['cpus'], cpu, known[cpu], wall) for cpu in known]
         steal = max((b['cpus'][c][2] - a['cpus'][c][2]) / (wall * TICKS) for c in (PROXY_CPU, LOAD_CPU))
         return {'proxy_share': round(used[PROXY_CPU] / wall, 3), 'load_share': round(used[LOAD_CPU] / wall, 3), 'foreign': [round(f, 3) for f in foreign],
                 'steal': round(steal, 3), 'calm': max(foreign) <= FOREIGN_MAX and steal <= STEAL_MAX}
@@ -137,41 +152,48 @@ def attackers(bench, proxy, attack, seconds, stack):
     return children
 
 
-def one_round(bench, proxy, attack, helpers):
+def one_round(bench, proxy, attack, helpers, spun):
     calm_s, count_s = bench.seconds, bench.seconds
     restart_s = 4 if attack.restart else 0  # of the attack before and for the restart
-    with bench.running([proxy], hosts=TENANTS), contextlib.ExitStack() as stack:
-        session_nice(proxy.process.pid, NICE)
+    with first_of_all(bench, proxy), contextlib.ExitStack() as stack:
         watch = Watch(proxy)
         victims = Victims(bench, proxy, WARM + calm_s + restart_s + SETTLE + count_s + AFTER, stack)
+        where = Where(PROXY_CPU, stack, spun.pids) if bench.options.where else None
         sleep_until(victims.start + int((WARM + calm_s) * 1e9))
-        calmness = Calmness(proxy, helpers)
+        calmness = Calmness(proxy, helpers, spun)
         hostile = attackers(bench, proxy, attack, restart_s + SETTLE + count_s, stack)
         began = hostile[0].start
         noticed = watch.first_step(began)
         since = began
         if attack.restart:
+            calmness.restarts()
+            if where:
+                where.seen(proxy.pids())
             proxy.restart()
-            session_nice(proxy.process.pid, NICE)
+            before_all(proxy)
             since = time.monotonic_ns()
         end = min(since + int((SETTLE + count_s) * 1e9), began + int((restart_s + SETTLE + count_s) * 1e9))
         sleep_until(end)
         told, states = watch.told(), watch.states()
+        if where:
+            where.seen(proxy.pids())
+            where.end()
         attack_says = [h.end() for h in hostile]
         records = victims.end()
         shares = calmness.end()
     calm = (victims.start + int(WARM * 1e9), began)
     counted = (since + int(SETTLE * 1e9), end)
     streams = {k: summary(r, calm, counted) for k, r in records.items()}
-    return {'value': streams['http']['vdr'], **streams, **shares, 'noticed_ms': noticed, 'told': told, 'states': states, 'attackers': attack_says,
-            **({'restart_ms': (since - began) / 1e6} if attack.restart else {})}
+    return {'value': streams['http']['vdr'], **streams, **shares, 'noticed_ms': noticed,
+            'harmed_ms': harmed_ms(records['http'], calm, began, end), 'told': told, 'states': states, 'attackers': attack_says,
+            **({'restart_ms': (since - began) / 1e6} if attack.restart else {}),
+            **({'slowest': where.shares(between(records['http'], *counted))} if where else {})}
 
 
 # ---- ours alone: open again, and never shut by customers ----
 def reopening(bench, proxy, attack):
     """Seconds from the attack's end until a customer of that port is served again."""
-    with bench.running([proxy], hosts=TENANTS), contextlib.ExitStack() as stack:
-        session_nice(proxy.process.pid, NICE)
+    with first_of_all(bench, proxy), contextlib.ExitStack() as stack:
         victims = Victims(bench, proxy, WARM + 5 + 2 * REOPEN_MOST_S, stack)
         sleep_until(victims.start + int(WARM * 1e9))
         hostile = attackers(bench, proxy, attack, 4, stack)
@@ -198,8 +220,7 @@ def crowds(bench, proxy, tries):
     shut = good = bad = 0
     states, told = {}, []
     crowd = next(a for a in ATTACKS if a.honest)
-    with bench.running([proxy], hosts=TENANTS), contextlib.ExitStack() as stack:
-        session_nice(proxy.process.pid, NICE)
+    with first_of_all(bench, proxy), contextlib.ExitStack() as stack:
         Victims(bench, proxy, 30 + 2 * tries, stack)
         watch = Watch(proxy)
         for _ in range(tries):
@@ -227,20 +248,23 @@ class Isolation:
             raise SystemExit(f"bench: no attack {', '.join(sorted(unknown))}; there are {', '.join(a.name for a in ATTACKS)}")
         chosen = [a for a in ATTACKS if a.name in wanted]
         names = ['ringress', *(p for p in bench.options.peers.split(',') if p)]
-        with before_others(), attacked_backend(bench) as pod, at_priority(bench.backend.pid, PRIORITY_POD):
+        with before_others() as spun, attacked_backend(bench) as pod, at_priority(PRIORITY_POD, bench.backend.pid):
             proxies = neighbours(bench, names, bench.backend_port + 12)
-            rounds = self.rounds(bench, proxies, chosen, [bench.backend.pid, pod.pid])
+            rounds = self.rounds(bench, proxies, chosen, [bench.backend.pid, pod.pid], spun)
             ours = self.ours(bench, proxies[0], wanted)
         return self.judge(chosen, names, rounds, ours)
 
-    def rounds(self, bench, proxies, chosen, helpers):
+    def rounds(self, bench, proxies, chosen, helpers, spun):
         rounds = {}
         for r in range(bench.rounds):
             for attack in chosen:
                 for proxy in proxies if r % 2 == 0 else proxies[::-1]:
-                    one = one_round(bench, proxy, attack, helpers)
+                    for _ in range(1 if bench.quick else TRIES):
+                        one = one_round(bench, proxy, attack, helpers, spun)
+                        bench.say(f'isolation round {r + 1} {attack.name} {proxy.name}: {line(one)}')
+                        if one['calm']:
+                            break
                     rounds.setdefault((attack.name, proxy.name), []).append(one)
-                    bench.say(f'isolation round {r + 1} {attack.name} {proxy.name}: {line(one)}')
         return rounds
 
     def ours(self, bench, proxy, wanted):
@@ -261,7 +285,8 @@ class Isolation:
                 mine = rounds[attack.name, name]
                 series.append({'proxy': f'{name}, {attack.name}', 'attack': attack.name, 'title': attack.title, 'rounds': mine,
                                'median': median(mine, 'http'), 'median_tls': median(mine, 'tls'), 'median_past': median(mine, 'past'),
-                               'success': success(mine), 'noticed_ms': [m['noticed_ms'] for m in mine]})
+                               'success': success(mine), 'noticed_ms': [m['noticed_ms'] for m in mine],
+                               'harmed_ms': [m['harmed_ms'] for m in mine]})
         faults = self.faults([s for s in series if s['proxy'].startswith('ringress')], ours)
         worst = max((max(s['median'], s['median_tls']) for s in series if s['proxy'].startswith('ringress')))
         return {'work': self.name, 'title': self.title, 'unit': self.unit, 'bar': self.bar, 'series': series, **ours,
@@ -276,9 +301,11 @@ class Isolation:
                     found.append(f"{s['attack']}: {kind} VDR {value:.2f}")
             if s['success'] < SUCCESS_LEAST:
                 found.append(f"{s['attack']}: {s['success']:.2%} good")
-            late = [n for n in s['noticed_ms'] if n is not None and n > NOTICED_MOST_MS]
+            late = [(n, h) for n, h in zip(s['noticed_ms'], s['harmed_ms']) if n is not None and n > NOTICED_MOST_MS]
             if late:
-                found.append(f"{s['attack']}: noticed after {max(late):.0f} ms")
+                noticed, harmed = max(late, key=lambda pair: pair[0])
+                found.append(f"{s['attack']}: noticed after {noticed:.0f} ms, {'before' if harmed is None or harmed > noticed else f'{noticed - harmed:.0f} after'}"
+                             ' the first harm')
             wrong = {t[0] for r in s['rounds'] for t in r['told']} - {'first', 'second'}
             if wrong:
                 found.append(f"{s['attack']}: steps against {', '.join(sorted(wrong))}")
@@ -304,25 +331,29 @@ def success(rounds):
 def line(one):
     cells = [f"{k} {one[k]['calm_p99_ms']:.2f}→{one[k]['attack_p99_ms']:.2f} ms ×{one[k]['vdr']:.2f}"
              f" (p50 {one[k]['calm_p50_ms']:.2f}→{one[k]['attack_p50_ms']:.2f}) good {one[k]['success']:.2%}" for k in ('http', 'tls', 'past')]
+    slowest = ' slowest waited: it ran {proxy:.0%}, others {others:.0%}, nobody {nobody:.0%}'.format(**one['slowest']) if one.get('slowest') else ''
+    harmed = '' if one.get('harmed_ms') is None else f" harmed {one['harmed_ms']:.0f} ms"
     noticed = '' if one['noticed_ms'] is None else f" noticed {one['noticed_ms']:.0f} ms"
     says = ' '.join(f"[{a['kind']} {a['connected'] / a['seconds']:.0f} conn/s {(a['bytes_in'] + a['bytes_out']) / a['seconds'] / 1e6:.0f} MB/s good {a['good']}"
                     f" bad {a['bad']} out {a['thrown_out']} refused {a['refused']} held {a['held_most']}]" for a in one['attackers'])
-    return f"{'; '.join(cells)}; cpu {one['proxy_share']:.2f}{noticed} {says}{'' if one['calm'] else ' (not calm)'}"
+    return f"{'; '.join(cells)}; cpu {one['proxy_share']:.2f}{harmed}{noticed}{slowest} {says}{'' if one['calm'] else ' (not calm)'}"
 
 
 @contextlib.contextmanager
 def before_others():
-    """All that is started from here, each proxy alike, runs before what else the machine does; the attackers still come last."""
-    was = os.getpriority(os.PRIO_PROCESS, 0)
+    """All that is started from here, each proxy alike, runs before what else the machine does; the attackers still come last. What awake()
+    says."""
+    was, session = os.getpriority(os.PRIO_PROCESS, 0), session_nice_now()
     try:
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
     except PermissionError:
         raise SystemExit('bench: isolation needs to be root: its victims run at real-time priority') from None
     try:
         session_nice('self', NICE)
-        yield
+        with unthrottled(), awake([LOAD_CPU]) as spun:
+            yield spun
     finally:
-        session_nice('self', was)
+        session_nice('self', session)
         os.setpriority(os.PRIO_PROCESS, 0, was)
 
 
@@ -340,13 +371,3 @@ def attacked_backend(bench):
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
-
-
-@contextlib.contextmanager
-def at_priority(pid, priority):
-    """The victims' pod runs before the attackers, as the victims do: what they wait for is the proxy."""
-    os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(priority))
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))

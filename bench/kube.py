@@ -4,11 +4,13 @@
     10,000 tenants x 10 objects, a token for each
       memory:  nobody asked -> lists of every tenant's ingresses, one after the other -> all of it asked -> at rest again
       wait:    those lists; an Ingress written -> the first good answer through it
-      beside:  wrk, by turns alone, beside fifty loops of kubectl that ask the edge, and beside fifty that ask nobody
+      beside:  customers of twenty tenants at a steady rate, by turns alone, beside fifty loops of what kubectl asks of this edge, and beside
+               the same loops, asking another edge: a process of its own on the same CPU, as much work in the same bursts. CPU 1 is never
+               idle meanwhile; `still` is alone where it may be
 
-The edge has CPU 0, all of its threads; wrk, the pod and kubectl share CPU 1. There each kubectl is a program that starts, so wrk gets less done
-beside fifty of them, whomever they ask, and a worker with less to do at a time pays more for each request. So the bar is against the loops that
-ask nobody; against wrk alone stands beside it. Counted is the worker's CPU: the API has a thread of its own, whose share is told."""
+The edge has CPU 0, all of its threads; customers, their pod and those who ask the API share CPU 1, in this order, and in `beside` the API's threads do, too.
+Counted is the worker's CPU, the share of those is told. A load that takes all it can (wrk) would leave the fifty nothing, and kubectl itself takes so much
+to start that fifty on one processor ask next to nothing: askers.py asks what it would, as often as fifty with a processor each could."""
 import contextlib
 import hashlib
 import http.client
@@ -19,15 +21,23 @@ import sqlite3
 import ssl
 import statistics
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
 
+import numpy
+
 import measure
+from awake import awake
 from measure import LOAD_CPU, PROXY_CPU, pinned, placed, rss_kib, session_nice
 from proxies import Ringress
+from victims import PRIORITY_PLAIN, PRIORITY_POD, RECORD, TENANTS, WAIT_MS, Child, at_priority, p50_ms, p99_ms
 
 LOOPS, FRESH_ROUTES, OBJECTS, SETTLE_S, REST_S, NICE = 50, 25, 10, 12, 40, -15
+BESIDE = ('still', 'alone', 'asking', 'elsewhere')
+CUSTOMERS, KUBECTL_MS = 2000, 160  # requests a second; what `kubectl version --client` takes by itself
+HERE = pathlib.Path(__file__).resolve().parent
 INGRESSES = '/apis/networking.k8s.io/v1/namespaces/default/ingresses'
 TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
 KUBE = 'modules: [sni, http, tcp, kube]\nkube: {{listen: "127.0.0.1:{port}"}}\n'
@@ -77,7 +87,9 @@ stringData: {token: "0123456789abcdef0123456789abcdef0123456789abcdef"}
 
 
 class Serving(Ringress):
-    """The API on base +5. Tenants come with `populate`, so that what they add can be seen."""
+    """The API on base +5. Tenants come with `populate`, so that what they add can be seen. All in one session: where the kernel shares by session,
+    what each thread is allowed beside those of the other edge is by its own nice."""
+    own_session = False
     api = property(lambda self: self.base + 5)
     count = 0
 
@@ -182,27 +194,41 @@ def before_others(proxy, *names):
             for t in tasks:
                 os.setpriority(os.PRIO_PROCESS, t, NICE)
                 stack.callback(os.setpriority, os.PRIO_PROCESS, t, were[t])
-            for session in ('self', proxy.process.pid):
-                session_nice(session, NICE)
-                stack.callback(session_nice, session, 0)
+            session_nice('self', NICE)
+            stack.callback(session_nice, 'self', 0)
         yield
+
+
+@contextlib.contextmanager
+def apart(edges):
+    """Their API's threads are on the load's CPU: where a worker is busy the kernel takes others away from it, if they may go."""
+    tasks = [int(t.name) for edge in edges for t in edge.threads('kube')]
+    for t in tasks:
+        os.sched_setaffinity(t, {LOAD_CPU})
+    try:
+        yield
+    finally:
+        for t in tasks:
+            os.sched_setaffinity(t, {PROXY_CPU})
 
 
 class Kube:
     name, title, unit = 'kube', 'an Ingress written by the Kubernetes API: request to the first good answer through it', 'ms'
     live_most, list_most, memory_most, beside_most = 100, 20, 2, 1.05
-    bar = '≤ 100 ms; lists of one of 10,000 tenants ≤ 20 ms at worst; ≤ 2 KiB an object; worker CPU per request beside 50 kubectl loops ≤ 1.05'
+    bar = '≤ 100 ms; lists of one of 10,000 tenants ≤ 20 ms at worst; ≤ 2 KiB an object; worker CPU per request beside 50 kubectl loops ≤ 1.05 of beside 50 that ask another edge'
 
     def run(self, bench):
         tenants = 300 if bench.quick else 10_000
-        proxy = Serving(bench.build, 'ringress-kube', bench.options.port, bench.backend_port, bench.folder,
-                        (bench.folder / 'cert.pem', bench.folder / 'cert.key'))
+        proxy = Serving(bench.build, *bench.place('ringress-kube', bench.options.port))
         with bench.running([proxy]):
             memory, lists = self.memory(bench, proxy, tenants)
             rounds, kubectl = self.live(bench, proxy)
-            beside = self.beside(bench, proxy)
+            other = Serving(bench.build, *bench.place('ringress-kube-other', bench.base('ringress-kube-other')))
+            with bench.running([other]):
+                other.populate(LOOPS)
+                beside = self.beside(bench, proxy, other)
         values = sorted(r['value'] for r in rounds)
-        worst = {'live': values[-1], 'list': lists['server_worst_ms'], 'memory': max(memory['added_kib'].values()), 'beside': beside['ratio']}
+        worst = {'live': values[-1], 'list': lists['server_worst_ms'], 'memory': max(memory['added_kib'].values()), 'beside': beside['of_elsewhere']}
         good = (worst['live'] <= self.live_most and worst['list'] <= self.list_most and worst['memory'] <= self.memory_most
                 and worst['beside'] <= self.beside_most)
         return {'work': self.name, 'title': self.title, 'unit': self.unit, 'bar': self.bar, 'tenants': tenants, 'objects': tenants * OBJECTS,
@@ -215,8 +241,10 @@ class Kube:
         return (f"live after median {statistics.median(values):.1f} ms, worst {values[-1]:.1f} of {len(values)}, at most {self.live_most} "
                 f"(kubectl apply, all of it: {statistics.median(kubectl):.0f} ms); lists: at the server {lists['server_worst_ms']:.1f} ms at worst, "
                 f"at most {self.list_most} (at the client median {lists['median_ms']:.1f}, p99 {lists['p99_ms']:.1f}, worst {lists['worst_ms']:.1f}); "
-                f"the API's KiB an object: {added}, at most {self.memory_most} (the edge's own, never asked: {memory['own_kib']:.2f}); worker's CPU beside {LOOPS} loops × {beside['ratio']:.3f}, at most {self.beside_most} "
-                f"(against wrk alone × {beside['ratio_alone']:.3f}; {beside['commands_per_second']:.1f} kubectl a second)")
+                f"the API's KiB an object: {added}, at most {self.memory_most} (the edge's own, never asked: {memory['own_kib']:.2f}); worker's CPU beside {LOOPS} loops × {worst['beside']:.3f} of what it is beside as many "
+                f"that ask another edge, at most {self.beside_most} (× {beside['ratio']:.3f} of alone; alone {beside['worker_us']['alone']:.0f} µs a "
+                f"request, {beside['worker_us']['still']:.0f} where the load's CPU may be idle; the customers' p99 {beside['p99_ms']['alone']:.2f} ms alone, {beside['p99_ms']['asking']:.2f} beside them; "
+                f"{beside['failed']} failed; {beside['commands_per_second']:.1f} kubectl a second)")
 
     # ---- memory, and lists ----
     def memory(self, bench, proxy, tenants):
@@ -310,68 +338,73 @@ class Kube:
         return {**os.environ, 'KUBECONFIG': str(proxy.config(i)), 'HOME': str(proxy.folder)}
 
     # ---- beside the data path ----
-    def beside(self, bench, proxy):
-        rounds = {'alone': [], 'asking nobody': [], 'asking': []}
-        for r in range(bench.rounds):
-            for kind in list(rounds) if r % 2 == 0 else list(rounds)[::-1]:
-                for _ in range(1 if bench.quick else 3):
-                    one = self.one_round(bench, proxy, kind)
-                    if one['calm']:
-                        break
-                rounds[kind].append(one)
-                bench.say(f"{self.name} round {r + 1} {kind}: {one['worker_us']:.2f} µs/request of the worker, {one['done']} requests, "
-                          f"p99 {one['p99_us'] / 1000:.1f} ms, {one['commands']} kubectl, the API's threads {one['api_share'] * 100:.1f} %, errors={one['errors']}"
-                          f"{'' if one['calm'] else ' (not calm)'}")
-        cost = {kind: self.middle(of) for kind, of in rounds.items()}
-        return {'ratio': cost['asking'] / cost['asking nobody'], 'ratio_alone': cost['asking'] / cost['alone'], 'rounds': rounds,
-                'commands_per_second': statistics.median(r['commands'] / r['seconds'] for r in rounds['asking'])}
+    def beside(self, bench, proxy, other):
+        """Whoever wakes a thread on another CPU pays for the interrupt, on a virtual machine four times as much where that CPU is at work as where it
+        is idle: the worker's time would tell whether those who ask keep theirs busy."""
+        rounds, order = {kind: [] for kind in BESIDE}, list(BESIDE)
+        with at_priority(PRIORITY_POD, bench.backend.pid):
+            for r in range(bench.rounds):
+                for kind in order if r % 2 == 0 else order[::-1]:
+                    with awake([LOAD_CPU] if kind != 'still' else []):
+                        one = self.one_round(bench, proxy, {'asking': proxy, 'elsewhere': other}.get(kind))
+                    rounds[kind].append(one)
+                    bench.say(f"{self.name} round {r + 1} {kind}: {one['worker_us']:.2f} µs/request of the worker, {one['done']} requests, "
+                              f"p50 {one['p50_ms']:.2f} ms, p99 {one['p99_ms']:.2f}, failed {one['failed']}, {one['commands']} kubectl, "
+                              f"the API's threads {one['api_share'] * 100:.1f} %{'' if one['calm'] else ' (not calm)'}")
+        if not all(any(one['commands'] for one in rounds[kind]) for kind in ('asking', 'elsewhere')):
+            raise RuntimeError('no kubectl came to its end beside the requests')
+        cost, p99 = ({kind: self.middle(of, figure) for kind, of in rounds.items()} for figure in ('worker_us', 'p99_ms'))
+        return {'ratio': cost['asking'] / cost['alone'], 'of_elsewhere': cost['asking'] / cost['elsewhere'], 'worker_us': cost, 'p99_ms': p99,
+                'failed': sum(one['failed'] for of in rounds.values() for one in of), 'rounds': rounds,
+                'commands_per_second': statistics.median(one['commands'] / one['seconds'] for one in rounds['asking'])}
 
-    def middle(self, rounds):
-        calm = [r['worker_us'] for r in rounds if r['calm']]
-        return statistics.median(calm or [r['worker_us'] for r in rounds])
+    def middle(self, rounds, figure):
+        calm = [one[figure] for one in rounds if one['calm']]
+        return statistics.median(calm or [one[figure] for one in rounds])
 
-    def one_round(self, bench, proxy, kind):
-        """Calm: nobody but the edge was on its CPU, and every request was answered. On the other one kubectl is meant to be."""
-        load = ['wrk', '-t1', '--latency', '-c64', '-H', 'Host: bench.test', f'http://127.0.0.1:{proxy.http}/small']
+    def one_round(self, bench, proxy, asked):
+        """Calm: nobody but the edges was on their CPU. On the other one kubectl is meant to be, in what the customers and the pod leave it."""
+        records = bench.folder / 'records-kube'
         if not bench.quick:
             measure.wait_quiet()
-        with before_others(proxy, 'worker'), self.loops(proxy, kind) as counted:
-            measure.run_load([*load[:3], '-d1', *load[3:]])
-            workers, api, all_of_it, commands = proxy.busy('worker'), proxy.busy('kube'), proxy.busy(''), counted()
+        edges = [proxy, asked] if asked and asked is not proxy else [proxy]
+        with before_others(proxy, 'worker'), apart(edges), self.loops(asked) as counted, contextlib.ExitStack() as stack:
+            customers = Child([bench.tools / 'gentle', '-p', proxy.http, '-o', records, '-r', CUSTOMERS, '-n', TENANTS, '-s', 'example.com',
+                               '-d', bench.seconds, '-w', WAIT_MS, '-f', PRIORITY_PLAIN])
+            stack.callback(customers.stop)
+            busy = lambda of, name: sum(edge.busy(name) for edge in of)
+            workers, api, all_of_it, commands = proxy.busy('worker'), busy(edges, 'kube'), busy(edges, ''), counted()
             cpus, began = measure.cpu_times(), time.monotonic()
-            done = measure.run_load([*load[:3], f'-d{bench.seconds}', *load[3:]])
+            customers.end()
             spent, wall = proxy.busy('worker') - workers, time.monotonic() - began
-            foreign = measure.foreign_share(cpus, measure.cpu_times(), PROXY_CPU, proxy.busy('') - all_of_it, wall)
-            return {'worker_us': spent / done['done'] * 1e6, 'api_share': (proxy.busy('kube') - api) / wall, 'commands': counted() - commands,
-                    'seconds': wall, 'foreign': round(foreign, 3), 'calm': foreign <= measure.FOREIGN_MAX and not done['errors'], **{k: done[k] for k in ('done', 'errors', 'p50_us', 'p99_us')}}
+            here = busy(edges, '') - all_of_it - (busy(edges, 'kube') - api)
+            foreign = measure.foreign_share(cpus, measure.cpu_times(), PROXY_CPU, here, wall)
+            came = numpy.fromfile(records, RECORD)
+            return {'worker_us': spent / len(came) * 1e6, 'api_share': (busy(edges, 'kube') - api) / wall, 'commands': counted() - commands,
+                    'seconds': wall, 'foreign': round(foreign, 3), 'calm': foreign <= measure.FOREIGN_MAX, 'done': len(came),
+                    'failed': int((came['outcome'] != 0).sum()), 'p50_ms': p50_ms(came), 'p99_ms': p99_ms(came)}
 
     @contextlib.contextmanager
-    def loops(self, proxy, kind):
-        """Fifty, of fifty tenants, at the last priority: as hard as they can with what wrk and the pod leave them; counted by what they printed."""
-        if kind == 'alone':
+    def loops(self, asked):
+        """What fifty loops of kubectl ask, of fifty tenants (askers.py); counted by what was answered."""
+        if not asked:
             yield lambda: 0
             return
-        words = 'get ingress -o name' if kind == 'asking' else 'version --client'
-        shell = f'while kubectl {words} > /dev/null; do echo; done'
-        shells = [subprocess.Popen(pinned(['nice', '-n', '40', 'sh', '-c', shell]), stdout=subprocess.PIPE, process_group=0,
-                                   env=self.environment(proxy, i)) for i in range(LOOPS)]
-        lines = [0] * LOOPS
-        readers = [threading.Thread(target=self.count, args=(s.stdout, lines, i)) for i, s in enumerate(shells)]
-        for reader in readers:
-            reader.start()
+        askers = subprocess.Popen(pinned([sys.executable, HERE / 'askers.py', asked.api, asked.folder / 'state/kube/ca.pem', KUBECTL_MS,
+                                          *(asked.token(i) for i in range(LOOPS))]), stdout=subprocess.PIPE, preexec_fn=lambda: os.nice(-NICE))
+        lines = [0]
+        reader = threading.Thread(target=self.count, args=(askers.stdout, lines))
+        reader.start()
         try:
             time.sleep(2)
-            if any(s.poll() is not None for s in shells):
-                raise RuntimeError('a loop of kubectl has ended')
-            yield lambda: sum(lines)
+            yield lambda: lines[0]
+            if askers.poll() is not None:
+                raise RuntimeError('those who ask have ended')
         finally:
-            for s in shells:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(s.pid, 9)
-                s.wait()
-            for reader in readers:
-                reader.join()
+            askers.kill()
+            askers.wait()
+            reader.join()
 
-    def count(self, out, lines, i):
+    def count(self, out, lines):
         for _ in out:
-            lines[i] += 1
+            lines[0] += 1

@@ -7,18 +7,21 @@
  *   connect   every transaction on a connection of its own                 (-t resume: with the last one's ticket)
  *   bulk      one byte, then read without end
  *   idle      every connection asks once and stays; "READY n" is printed; ends when stdin does, at the latest after -d
+ *   turns     as `again`, at several proxies alive together (-p PORT:PID,PORT:PID,...; -c connections to each): one of them at a time is
+ *             asked for -S milliseconds, all of them in each round, in an order that is drawn anew; -w seconds of each first, not counted.
+ *             A line for each slice: which, how many answers, and the processor time of all threads of that process, in nanoseconds
  *
  * With -n the Host of the requests is t0.HOST, t1.HOST, … in a fixed shuffled order. -t h2 (again, idle) is HTTP/2 over TLS, one stream
  * at a time. Prints one JSON object.
  *
- *   DIAL --connected--> SHAKE --finished--> ASK --all sent--> ANSWER --complete--> (ASK | DIAL | PARKED) */
+ *   DIAL --connected--> SHAKE --finished--> ASK --all sent--> ANSWER --complete--> (ASK | DIAL | PARKED --its turn--> ASK) */
 #include "client.h"
 #include <poll.h>
 #include <stdio.h>
 
-enum mode { AGAIN, CONNECT, BULK, IDLE, MODES };
+enum mode { AGAIN, CONNECT, BULK, IDLE, TURNS, MODES };
 enum state { FREE, DIAL, SHAKE, ASK, ANSWER, PARKED };
-enum { RAW_SIZE = 64, EVENTS_MAX = 1024, IDLE_BATCH = 200, SOURCES = 16 };
+enum { RAW_SIZE = 64, EVENTS_MAX = 1024, IDLE_BATCH = 200, SOURCES = 16, SIDES = 8 };
 enum {
     DATA = 0,
     HEADERS = 1,
@@ -40,6 +43,7 @@ struct conn {
     int fd;
     enum state state;
     bool wants_out;
+    int side;
     unsigned source; /* 127.0.1.(1 + source): more client ports than one address has */
     SSL *ssl;
     SSL_SESSION *session; /* the newest ticket, for -t resume */
@@ -55,16 +59,24 @@ struct request {
     size_t length;
 };
 
-static const char *const mode_names[] = {"again", "connect", "bulk", "idle"};
+static const char *const mode_names[] = {"again", "connect", "bulk", "idle", "turns"};
 static enum mode mode;
-static int port, conn_count = 64, host_count;
-static double seconds = 3;
+static int conn_count = 64, host_count;
+static double seconds = 3, slice_ms = 200, warm_s = 1;
 static const char *host = "bench.test", *path = "/small", *type = "http";
 static bool use_tls, use_http, use_h2, resume;
 
+static struct side {
+    int port;
+    pid_t pid;
+    size_t request_next;
+} sides[SIDES];
+static int side_count, side_on = -1; /* the one that is asked, in `turns` */
+static uint64_t slice_end;
+
 static struct conn *conns;
 static struct request *requests;
-static size_t request_count, request_next;
+static size_t request_count;
 static SSL_CTX *tls;
 static int ep;
 static char scratch[1 << 20];
@@ -118,7 +130,7 @@ static void conn_dial(struct conn *c) {
     c->h2 = (struct h2){0};
     c->state = DIAL;
     c->wants_out = true;
-    if (!client_dial(0x7f000101u + c->source, port, &c->fd)) {
+    if (!client_dial(0x7f000101u + c->source, sides[c->side].port, &c->fd)) {
         failed_dial++;
         conn_shut(c);
         return;
@@ -226,8 +238,9 @@ static void conn_ask(struct conn *c) {
         h2_ask(c);
         return;
     }
-    const struct request *r = &requests[request_next];
-    request_next = (request_next + 1) % request_count;
+    struct side *side = &sides[c->side];
+    const struct request *r = &requests[side->request_next];
+    side->request_next = (side->request_next + 1) % request_count;
     c->out = r->data;
     c->out_length = r->length;
     c->got = c->head.length = 0;
@@ -323,19 +336,27 @@ static void conn_send_request(struct conn *c) {
     c->state = ANSWER;
 }
 
+static bool conn_has_turn(const struct conn *c) {
+    return c->side == side_on && now_ns() < slice_end;
+}
+
+static void conn_ask_now(struct conn *c) {
+    c->since = now_ns();
+    conn_ask(c);
+    conn_send_request(c);
+}
+
 static void conn_answered(struct conn *c) {
     done++;
     latency_add(now_ns() - c->since);
     if (mode == CONNECT) {
         conn_shut(c);
         conn_dial(c);
-    } else if (mode == IDLE) {
+    } else if (mode == IDLE || (mode == TURNS && !conn_has_turn(c))) {
         c->state = PARKED;
         parked++;
     } else {
-        c->since = now_ns();
-        conn_ask(c);
-        conn_send_request(c);
+        conn_ask_now(c);
     }
 }
 
@@ -462,6 +483,77 @@ static double run_idle(void) {
     return (double)(now_ns() - start) / 1e9;
 }
 
+/* ---- several proxies by turns ---- */
+static uint64_t side_cpu_ns(const struct side *s) {
+    clockid_t id;
+    struct timespec t;
+    if (clock_getcpuclockid(s->pid, &id) || clock_gettime(id, &t))
+        return 0;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Every answer that is still to come has come. */
+static bool all_park(void) {
+    enum { LIMIT_S = 30 };
+    uint64_t limit = now_ns() + LIMIT_S * 1000000000ull;
+    while (parked < (uint64_t)conn_count && !(failed_dial + failed_tls + failed_answer) &&
+           now_ns() < limit)
+        turn();
+    failed_answer += parked < (uint64_t)conn_count && !(failed_dial + failed_tls + failed_answer);
+    return parked == (uint64_t)conn_count;
+}
+
+static void side_ask(int which, uint64_t ns) {
+    side_on = which;
+    slice_end = now_ns() + ns;
+    for (int i = 0; i < conn_count; i++)
+        if (conns[i].side == which) {
+            parked--;
+            conn_ask_now(&conns[i]);
+        }
+    while (now_ns() < slice_end)
+        turn();
+}
+
+/* From rest to rest, so that nothing of it falls into another's slice. */
+static bool side_slice(int which, uint64_t ns, bool tell) {
+    static const struct timespec rest = {.tv_nsec = 1000000};
+    uint64_t cpu = side_cpu_ns(&sides[which]), before = done;
+    side_ask(which, ns);
+    if (!all_park())
+        return false;
+    nanosleep(&rest, NULL); /* its turn ends behind the last answer */
+    cpu = side_cpu_ns(&sides[which]) - cpu;
+    if (tell)
+        printf("{\"side\": %d, \"done\": %lu, \"cpu_ns\": %lu}\n", which, done - before, cpu);
+    return true;
+}
+
+static void order_draw(int *order) {
+    for (int i = 0; i < side_count; i++) {
+        int j = (int)(random() % (i + 1));
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+static double run_turns(void) {
+    int order[SIDES];
+    bool good = true;
+    redial_failed();
+    good = all_park();
+    for (int i = 0; i < side_count && good; i++)
+        good = side_slice(i, (uint64_t)(warm_s * 1e9), false);
+    uint64_t start = now_ns(), end = start + (uint64_t)(seconds * 1e9);
+    srandom((unsigned)start);
+    while (good && now_ns() < end) {
+        order_draw(order);
+        for (int i = 0; i < side_count && good; i++)
+            good = side_slice(order[i], (uint64_t)(slice_ms * 1e6), true);
+    }
+    return (double)(now_ns() - start) / 1e9;
+}
+
 /* ---- getting ready ---- */
 static struct request request_for(const char *name) {
     struct request r;
@@ -512,6 +604,17 @@ static void tls_make(void) {
         SSL_CTX_set_alpn_protos(tls, (const unsigned char *)"\x02h2", 3);
 }
 
+static bool sides_read(char *text) {
+    char *rest = NULL;
+    for (char *one = strtok_r(text, ",", &rest); one; one = strtok_r(NULL, ",", &rest)) {
+        struct side *s = &sides[side_count];
+        if (side_count == SIDES || sscanf(one, "%d:%d", &s->port, &s->pid) < 1 || s->port <= 0)
+            return false;
+        side_count++;
+    }
+    return side_count;
+}
+
 static bool arguments(int argc, char **argv) {
     int option;
     mode = MODES;
@@ -519,10 +622,11 @@ static bool arguments(int argc, char **argv) {
         if (!strcmp(argv[1], mode_names[i]))
             mode = (enum mode)i;
     optind = 2;
-    while (mode != MODES && (option = getopt(argc, argv, "p:c:d:t:s:n:u:")) != -1)
+    while (mode != MODES && (option = getopt(argc, argv, "p:c:d:t:s:n:u:S:w:")) != -1)
         switch (option) {
         case 'p':
-            port = atoi(optarg);
+            if (!sides_read(optarg))
+                return false;
             break;
         case 'c':
             conn_count = atoi(optarg);
@@ -542,6 +646,12 @@ static bool arguments(int argc, char **argv) {
         case 'u':
             path = optarg;
             break;
+        case 'S':
+            slice_ms = atof(optarg);
+            break;
+        case 'w':
+            warm_s = atof(optarg);
+            break;
         default:
             return false;
         }
@@ -551,31 +661,38 @@ static bool arguments(int argc, char **argv) {
     use_http = mode != BULK && (use_tls || !strcmp(type, "http"));
     bool can = !use_h2 || (!host_count && (mode == AGAIN || mode == IDLE) && strlen(host) < 127 &&
                            strlen(path) < 127);
-    return mode != MODES && port > 0 && conn_count > 0 && can;
+    bool by_turns = mode == TURNS;
+    for (int i = 0; i < side_count; i++)
+        can &= !by_turns || sides[i].pid > 0;
+    return mode != MODES && conn_count > 0 && can && (by_turns ? side_count : side_count == 1);
 }
 
 static void conns_make(void) {
     client_prepare();
     ep = epoll_create1(0);
+    conn_count *= side_count;
     conns = calloc((size_t)conn_count, sizeof *conns);
     if (!conns)
         abort();
     for (int i = 0; i < conn_count; i++) {
         conns[i].fd = -1;
-        conns[i].source = (unsigned)i % SOURCES;
+        conns[i].side = i % side_count;
+        conns[i].source = (unsigned)(i / side_count) % SOURCES;
     }
 }
 
 int main(int argc, char **argv) {
     if (!arguments(argc, argv)) {
-        fprintf(stderr, "usage: load again|connect|bulk|idle -p PORT [-c CONNECTIONS] [-d SECONDS]"
-                        " [-t raw|http|tls|resume|h2] [-s HOST] [-n HOSTS] [-u PATH]\n");
+        fprintf(stderr, "usage: load again|connect|bulk|idle|turns -p PORT[:PID,...] [-c "
+                        "CONNECTIONS] [-d SECONDS]"
+                        " [-t raw|http|tls|resume|h2] [-s HOST] [-n HOSTS] [-u PATH] [-S SLICE_MS] "
+                        "[-w WARM_S]\n");
         return 2;
     }
     conns_make();
     tls_make();
     requests_make();
-    double took = mode == IDLE ? run_idle() : run_closed_loop();
+    double took = mode == IDLE ? run_idle() : mode == TURNS ? run_turns() : run_closed_loop();
     printf("{\"mode\": \"%s\", \"done\": %lu, \"bytes\": %lu, \"seconds\": %.4f, \"p50_us\": %.0f, "
            "\"p99_us\": %.0f, "
            "\"failed_dial\": %lu, \"failed_tls\": %lu, \"failed_answer\": %lu, \"resumed\": %lu, "

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 PROXY_CPU, LOAD_CPU = 0, 1
 TICKS = os.sysconf('SC_CLK_TCK')
 FOREIGN_MAX, STEAL_MAX = 0.08, 0.03
+TRIES = 3  # of a round that others disturb
 
 
 @dataclass
@@ -103,6 +104,13 @@ def session_nice(pid, nice):
         pathlib.Path(f'/proc/{pid}/autogroup').write_text(str(nice))
 
 
+def session_nice_now():
+    """Of our own session; 0 where the kernel does not share by session."""
+    with contextlib.suppress(FileNotFoundError):
+        return int(pathlib.Path('/proc/self/autogroup').read_text().split()[-1])
+    return 0
+
+
 # ---- load ----
 def pinned(command, cpu=LOAD_CPU):
     return ['taskset', '-c', str(cpu), *map(str, command)]
@@ -127,6 +135,17 @@ def run_load(command, limit=120):
         raise RuntimeError(f"{command[0]}: exit {done.returncode}: {text[-500:]}")
     parse = {'wrk': parse_wrk, 'h2load': parse_h2load}.get(pathlib.Path(command[0]).name)
     return parse(text) if parse else parse_own(done.stdout)
+
+
+def run_turns(command, limit=300):
+    """load turns: its slices, each a dict. Not one request may have failed: a slice is cut where one does."""
+    done = subprocess.run(pinned(command), capture_output=True, text=True, timeout=limit)
+    if done.returncode:
+        raise RuntimeError(f'load turns: exit {done.returncode}: {done.stderr[-500:]}')
+    *slices, last = done.stdout.splitlines()
+    if parse_own(last)['errors']:
+        raise RuntimeError(f'load turns: {last}')
+    return [json.loads(s) for s in slices]
 
 
 def parse_own(text):
@@ -166,8 +185,8 @@ def parse_h2load(text):
 # ---- a round ----
 def measure(proxy, bench, command, per='done', warm=None):
     """The median's raw material: one Round, tried again while others disturb it."""
-    for _ in range(1 if bench.quick else 3):
-        if not bench.quick:
+    for _ in range(1 if bench.quick else TRIES):
+        if not bench.quick and not bench.options.first:
             wait_quiet()
         result = measure_once(proxy, bench.backend.pid, command, per, warm)
         if result.calm:

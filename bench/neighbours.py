@@ -182,7 +182,7 @@ class HaproxyNeighbours(Neighbours, Haproxy):
 def neighbours(bench, names, attacked_pods):
     made = []
     for i, name in enumerate(names):
-        place = (name, bench.options.port + 7 * i, bench.backend_port, bench.folder, (bench.folder / 'cert.pem', bench.folder / 'cert.key'))
+        place = bench.place(name, bench.options.port + 7 * i)
         proxy = {'ringress': lambda *a: RingressNeighbours(bench.build, *a), 'nginx': NginxNeighbours, 'haproxy': HaproxyNeighbours}[name](*place)
         proxy.attacked_pods = attacked_pods
         made.append(proxy)

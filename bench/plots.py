@@ -19,9 +19,9 @@ def draw(result, path):
         draw_isolation(result, path)
         return
     figure, axes = plt.subplots(figsize=(7.5, 4.2), layout='constrained')
-    draw_body = {'drop-latency': draw_lines, 'soak': draw_soak}.get(result['work'], draw_bars)
+    draw_body = {'drop-latency': draw_lines, 'soak': draw_soak}.get(result['work'], draw_compared if 'figures' in result else draw_bars)
     draw_body(result, axes)
-    ok = {True: 'good', False: 'missed', None: ''}[result['verdict']['ok']]
+    ok = {True: 'good', False: 'missed', None: 'not decided'}[result['verdict']['ok']]
     says = textwrap.fill(f"{ok}: {result['verdict']['says']}", 88)
     axes.set_title(f"{result['title']}\n{says}", fontsize=10)
     axes.grid(axis='y', alpha=0.3)
@@ -41,6 +41,24 @@ def draw_bars(result, axes):
     axes.set_ylabel(f"CPU of the proxy, {result['unit']}" if 's/' in result['unit'] else result['unit'])
     axes.set_ylim(bottom=0, top=axes.get_ylim()[1] * 1.08)
     axes.tick_params(axis='x', labelsize=8)
+
+
+def draw_compared(result, axes):
+    """For each load: what the part costs, and what the measure makes of no difference, each with its interval and the starts as dots."""
+    figures = result['figures']
+    for place, (key, tint, label) in enumerate((('cost', COLORS['ringress'], 'with / without'), ('again', '#777777', 'with / with: no difference'))):
+        for i, one in enumerate(figures.values()):
+            c, x = one[key], i + (place - 0.5) * 0.3
+            axes.errorbar(x, c['ratio'], yerr=[[c['ratio'] - c['least']], [c['most'] - c['ratio']]], fmt='o', color=tint, capsize=6,
+                          label=label if i == 0 else None)
+            axes.plot([x + 0.07] * len(c['starts']), c['starts'], '.', color=tint, alpha=0.4, markersize=5)
+            axes.annotate(f"{c['ratio']:.3f}", (x, c['ratio']), xytext=(-7, 0), textcoords='offset points', ha='right', va='center', fontsize=8)
+    axes.axhline(1, color='#999999', linewidth=1)
+    axes.axhline(result['verdict']['max'], color='#b03030', linestyle='--', linewidth=1, label='bar')
+    axes.set_xticks(range(len(figures)), figures)
+    axes.set_xlim(-0.6, len(figures) - 0.4)
+    axes.set_ylabel('CPU per request, ratio; 95 % interval')
+    axes.legend(fontsize=8)
 
 
 def draw_lines(result, axes):

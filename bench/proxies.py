@@ -20,6 +20,7 @@ from measure import PROXY_CPU, pinned, tree
 class Proxy:
     """Start and stop of a process in a folder of its own; the rest is each proxy's."""
     cpus, workers, stop_signal, suffix, environment = PROXY_CPU, 1, signal.SIGTERM, 'example.com', {}
+    own_session = True
 
     def __init__(self, name, base, backend, folder, certificate, logs=False):
         self.name, self.base, self.backend, self.folder, self.logs = name, base, backend, pathlib.Path(folder) / name, logs
@@ -44,7 +45,7 @@ class Proxy:
     def launch(self):
         with open(self.folder / 'log', 'wb') as log:
             self.process = subprocess.Popen(pinned(self.command(), self.cpus), stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True, preexec_fn=end_with_parent,
+                                            stderr=log, start_new_session=self.own_session, preexec_fn=end_with_parent,
                                             env={**os.environ, **self.environment})
 
     def wait_ready(self):

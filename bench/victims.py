@@ -2,9 +2,11 @@
 """victims.py - the streams of `isolation`: started, read back, and summed up.
 
 gentle.c writes each request as it ended; here they are cut by when they were due into calm and attack. Percentiles are exact."""
+import contextlib
 import json
 import math
 import os
+import pathlib
 import subprocess
 
 import numpy
@@ -12,7 +14,9 @@ import numpy
 from measure import pinned
 
 TENANTS, RATE, TLS_RATE, CONTROL_RATE, WAIT_MS, CONTROL = 20, 500, 100, 100, 1000, 65535
-PRIORITY_POD, PRIORITY_PLAIN, PRIORITY_TLS = 7, 6, 5
+HARM_WINDOW = 100_000_000  # ns
+THROTTLE = pathlib.Path('/proc/sys/kernel/sched_rt_runtime_us')
+PRIORITY_POD, PRIORITY_PLAIN, PRIORITY_TLS, PRIORITY_PROXY = 7, 6, 5, 3
 RECORD = numpy.dtype([('due', 'u8'), ('latency', 'u4'), ('tenant', 'u2'), ('kept', 'u1'), ('outcome', 'u1')])
 OUTCOMES = ('good', 'late', 'refused', 'broken', 'not_200')
 
@@ -38,6 +42,45 @@ class Child:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+
+
+@contextlib.contextmanager
+def at_priority(priority, pid):
+    """The victims' pod runs before the attackers, as the victims do: what they wait for is the proxy."""
+    os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(priority))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+
+
+def before_all(proxy, control=True):
+    """A proxy, whichever, has real-time priority as the victims have: on this machine as on one of its own, what they wait for is the proxy. Our control
+    thread, which must see what happens while a worker is busy, comes before that, unless it is what is attacked; the threads that are nice, after it."""
+    for pid in proxy.pids():
+        for task in map(int, os.listdir(f'/proc/{pid}/task')):
+            with contextlib.suppress(OSError):  # it has ended
+                os.sched_setscheduler(task, os.SCHED_FIFO, os.sched_param(PRIORITY_PROXY + rank(proxy, pid, task, control)))
+
+
+def rank(proxy, pid, task, control):
+    if not proxy.name.startswith('ringress'):
+        return 0
+    if task == proxy.process.pid:
+        return 1 if control else -1
+    with open(f'/proc/{pid}/task/{task}/comm', encoding='ascii') as name:
+        return 0 if name.read().startswith('worker') else -1
+
+
+@contextlib.contextmanager
+def unthrottled():
+    """Nothing of real-time priority has to stop for a twentieth of each second."""
+    was = THROTTLE.read_text()
+    THROTTLE.write_text('-1')
+    try:
+        yield
+    finally:
+        THROTTLE.write_text(was)
 
 
 class Victims:
@@ -92,6 +135,17 @@ def summary(records, calm, attack):
             'success': float((a['outcome'] == 0).mean()) if len(a) else math.nan,
             'worst_tenant_success': worst_tenant(a),
             'good_of_second': [[int((s['outcome'] == 0).sum()), len(s)] for s in slots]}
+
+
+def harmed_ms(records, calm, began, end):
+    """Since the attack's start, of the first tenth of a second in which a tenth of those who asked waited longer than the slowest hundredth did when all
+    was calm; None: there was none."""
+    limit = p99_ms(between(records, *calm))
+    for at in range(began, end, HARM_WINDOW):
+        waits = waits_ms(between(records, at, at + HARM_WINDOW))
+        if len(waits) and numpy.percentile(waits, 90) > limit:
+            return (at - began) / 1e6
+    return None
 
 
 def worst_tenant(records):

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import measure
-from accounting import Accounting, Jail
+from accounting import Accounting, Fairness, Jail
 from acme import Acme
 from domains import Domains
 from kube import Kube
@@ -245,5 +245,6 @@ ALL = [
     Acme(),
     Kube(),
     Accounting(),
+    Fairness(),
     Jail(),
 ]
