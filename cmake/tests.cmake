@@ -97,6 +97,7 @@ if(CMOCKA_FOUND AND NOT RINGRESS_FUZZ)
         test_executable(${name} ${file} ${fakes})
         target_link_libraries(${name} PRIVATE PkgConfig::CMOCKA)
         test_register(${name} sim 300 $<TARGET_FILE:${name}>)
+        set_tests_properties(${name} PROPERTIES COST 100) # the longest of them is not to be the last
     endforeach()
 endif()
 
@@ -119,19 +120,23 @@ endforeach()
 
 # --- end to end ------------------------------------------------------------------------------
 # The system's python3, since that is the one whose modules ./dev setup installs.
+set(patience 600)
+if(RINGRESS_SANITIZE) # it takes longer for the same: SLOWNESS in tests/e2e/edge.py
+    set(patience 2400)
+endif()
 if(NOT RINGRESS_FUZZ)
     file(GLOB files CONFIGURE_DEPENDS tests/e2e/test_*.py)
     foreach(file ${files})
         get_filename_component(name ${file} NAME_WE)
         string(REGEX REPLACE "^test_" "e2e_" name ${name})
-        test_register(${name} e2e 600 /usr/bin/python3 -m pytest -q -p no:cacheprovider ${file})
-        if(name MATCHES "^e2e_(acme|domains)") # they mostly wait: for DNS, and for authorities
-            string(REGEX MATCH "acme|domains" kind ${name})
-            set_tests_properties(${name} PROPERTIES RESOURCE_LOCK ${kind})
+        test_register(${name} e2e ${patience} /usr/bin/python3 -m pytest -q -p no:cacheprovider ${file})
+        if(name MATCHES "^e2e_(acme|domains|tls_audit)") # they mostly wait: for DNS, for authorities, for one who asks slowly
+            string(REGEX MATCH "acme|domains" kind "${name} domains")
+            set_tests_properties(${name} PROPERTIES RESOURCE_LOCK ${kind} COST 50)
         else()
             set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
         endif()
-        if(name STREQUAL "e2e_domains") # none that the others could choose meanwhile
+        if(name MATCHES "^e2e_(domains|tls_audit)$") # none that the others could choose meanwhile
             set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT "RINGRESS_PORTS=16000-19999")
         endif()
     endforeach()

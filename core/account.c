@@ -113,18 +113,19 @@ static void port_end(struct account *a) {
 static bool is_in_use(const struct account *a) {
     for (unsigned i = 0; i < a->workers; i++)
         if (__atomic_load_n(&a->w[i].lane, __ATOMIC_RELAXED) ||
-            __atomic_load_n(&a->w[i].listed, __ATOMIC_RELAXED))
+            __atomic_load_n(&a->w[i].listed, __ATOMIC_RELAXED) ||
+            __atomic_load_n(&a->w[i].is_flushing, __ATOMIC_RELAXED))
             return true;
     return false;
 }
 
-/* A socket holds no reference, but is counted; and a worker that has just closed the last one still writes down what that took. */
+/* A socket or buffer holds no reference, but is counted; and a worker that has just closed the last one still writes down what that took. */
 static void account_end(void *object) {
     struct account *a = object;
     bool was_quiet = a->quiet;
     a->retiring = atomic_load_explicit(&a->refs, memory_order_relaxed) == 0;
     struct account_worker sum = account_sum(a);
-    a->quiet = a->retiring && !sum.descriptors && !sum.closing && !is_in_use(a);
+    a->quiet = a->retiring && !sum.descriptors && !sum.closing && !sum.buffers && !is_in_use(a);
     if (!a->retiring)
         return; /* wanted again */
     if (!ending && (!a->quiet || !was_quiet)) {

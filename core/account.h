@@ -8,6 +8,7 @@
  * What is counted lies in rows; what it comes to every 100 ms is core/ledger.h.
  */
 #pragma once
+#include "core/flush.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@ enum { ACCOUNT_BUCKETS = 7, ACCOUNT_CLASSES = 5 };
 
 struct lane;
 struct dials;
+struct glut;
 
 /* One worker's row. Words only: rows are added up word by word. */
 struct account_worker {
@@ -31,7 +33,7 @@ struct account_worker {
     uint64_t bytes_out;     /* to clients */
     uint64_t pod_bytes_in;  /* from pods */
     uint64_t pod_bytes_out; /* to pods */
-    int64_t buffers;        /* held now, in queues */
+    int64_t buffers;        /* in use now, wherever they wait */
     /* Connections. */
     int64_t connections; /* open now */
     uint64_t connections_total;
@@ -64,14 +66,23 @@ struct account_worker {
     int64_t
         kept; /* of `descriptors`: to pods, for whoever asks next. They are given up for whoever needs one */
     /* ---- no counters ---- */
-    struct account *account;
-    struct account_worker *next_listed;
+    struct dials *dials; /* who waits to connect to a pod (core/dial.h) */
+    struct glut *glut;   /* queues of its that are full (core/glut.h) */
     struct lane *
         lane; /* where completions wait while this worker is crowded (core/turn.h); keeps the account */
-    struct dials *dials; /* who waits to connect to a pod (core/dial.h) */
+    /* What each piece written and each window touch: one line. */
+    struct account *account;
+    struct account_worker *next_listed;
+    struct flush
+        flushes; /* what it has to do when the turn ends (core/flush.h); keeps the account */
+    struct account_worker *next_flushing;
+    bool is_flushing;
 } __attribute__((aligned(64)));
-enum { ACCOUNT_WORDS = offsetof(struct account_worker, account) / sizeof(uint64_t) };
+enum { ACCOUNT_WORDS = offsetof(struct account_worker, dials) / sizeof(uint64_t) };
 _Static_assert(offsetof(struct account_worker, connections) == 64, "one line");
+_Static_assert(offsetof(struct account_worker, account) % 64 == 0 &&
+                   sizeof(struct account_worker) == offsetof(struct account_worker, account) + 64,
+               "one line");
 
 /* How a worker counts: it is the only writer, so no locked instruction is needed, and a reader never sees half. */
 #define ACCOUNT_ADD(counter, n) __atomic_store_n(&(counter), (counter) + (n), __ATOMIC_RELAXED)

@@ -17,7 +17,7 @@
 #include "core/directory.h"
 #include "core/pool.h"
 
-enum { LINE = 64, FEW_NAMES = 256 };
+enum { LINE = 64, FEW_NAMES = 256, ROW_LINES = sizeof(struct account_worker) / LINE };
 
 static void fetch(const void *at, unsigned lines) {
     for (unsigned i = 0; i < lines; i++)
@@ -73,7 +73,7 @@ static void step_host(struct ahead_item *i, unsigned worker) {
         i->at = NULL;
         return;
     }
-    fetch(&v->account->w[worker], 1);
+    fetch(&v->account->w[worker], ROW_LINES);
     fetch(&v->pins[(size_t)worker * PIN_STRIDE], 1);
     fetch(&v->tenant->any, 1);
     i->at = h && h->route_count ? h->route : NULL;

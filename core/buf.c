@@ -46,8 +46,13 @@ static struct buf *buf_pop(struct worker *w) {
     struct buf *b = w->free;
     w->free = b->next;
     if (b->used == BUF_COLD)
-        trim_warmed(w);
+        trim_warm(w, b);
     return b;
+}
+
+static void buf_count(struct worker *w, struct account_worker *payer, int n) {
+    ACCOUNT_ADD(payer->buffers, n);
+    account_list(&w->listed, payer);
 }
 
 struct buf *buf_get(struct worker *w) {
@@ -56,35 +61,73 @@ struct buf *buf_get(struct worker *w) {
         return NULL;
     b->refs = 1;
     b->used = 0;
+    b->payer = &w->payer->w[w->id];
+    buf_count(w, b->payer, 1);
     ACCOUNT_ADD(w->in_use, 1);
     return b;
+}
+
+void buf_charge(struct worker *w, struct buf *b, struct account_worker *to) {
+    if (!b || !to || b->payer == to)
+        return;
+    buf_count(w, b->payer, -1);
+    buf_count(w, to, 1);
+    b->payer = to;
 }
 
 void buf_unref(struct worker *w, struct buf *b) {
     if (--b->refs)
         return;
     ACCOUNT_ADD(w->in_use, -1);
+    buf_count(w, b->payer, -1);
     b->used = w->trim.now;
     b->next = w->free;
     w->free = b;
 }
 
-void bufs_refill(struct worker *w) {
-    while (w->provided < w->level) {
+/* The fewer are left, the fewer of them are lent: one turn's receives are not to take them all before anybody has looked at whose they
+ * are. */
+static unsigned level_now(const struct worker *w) {
+    unsigned part = bufs_left(w) / 4;
+    return w->level < part || w->level < BUFFERS_LEVEL ? w->level
+           : part > BUFFERS_LEVEL                      ? part
+                                                       : BUFFERS_LEVEL;
+}
+
+static void buf_lend(struct worker *w, struct buf *b) {
+    b->refs = BUF_LENT;
+    w->order[w->order_tail % BUFFERS_RING] = b->id;
+    w->position[b->id] = w->order_tail++;
+    ACCOUNT_ADD(w->provided, 1);
+    ring_buffer_add(w->ring, b->data, BUF_SIZE, b->id);
+}
+
+static bool next_is_fresh(const struct worker *w) {
+    return !w->free || w->free->used == BUF_COLD;
+}
+
+static void bufs_lend(struct worker *w, unsigned fresh) {
+    unsigned level = level_now(w);
+    while (w->provided < level && (!next_is_fresh(w) || fresh)) {
+        fresh -= next_is_fresh(w);
         struct buf *b = buf_pop(w);
-        if (!b)
+        if ((w->barren = !b))
             break;
-        b->refs = BUF_LENT;
-        w->order[w->order_tail % BUFFERS_RING] = b->id;
-        w->position[b->id] = w->order_tail++;
-        ACCOUNT_ADD(w->provided, 1);
-        ring_buffer_add(w->ring, b->data, BUF_SIZE, b->id);
+        buf_lend(w, b);
     }
+}
+
+void bufs_begin(struct worker *w) {
+    bufs_lend(w, BUFFERS_LEVEL);
+}
+
+void bufs_refill(struct worker *w) {
+    bufs_lend(w, BUFFERS_FRESH);
 }
 
 void bufs_starved(struct worker *w) {
     w->trim.calm = 0;
-    if (w->level < BUFFERS_RING)
+    if (w->level < BUFFERS_LENT)
         w->level *= 2;
 }
 
@@ -93,7 +136,7 @@ bool bufs_provided(const struct worker *w) {
 }
 
 bool bufs_short(const struct worker *w) {
-    return w->provided < BUFFERS_LEVEL;
+    return w->provided < BUFFERS_LEVEL && w->barren;
 }
 
 static void buf_leave_kernel(struct worker *w, struct buf *b, int refs) {
@@ -116,7 +159,7 @@ void bufs_claim(struct worker *w, uint16_t first, size_t bytes) {
     }
 }
 
-void bufs_received(struct worker *w, uint16_t first, size_t bytes,
+void bufs_received(struct worker *w, struct account_worker *payer, uint16_t first, size_t bytes,
                    bool (*take)(void *, struct slice), void *user) {
     bool wanted = true, claimed = buf_by_id(w, first)->refs == BUF_CLAIMED;
     uint32_t at = bytes > BUF_SIZE && !claimed ? w->position[first] : 0;
@@ -130,6 +173,8 @@ void bufs_received(struct worker *w, uint16_t first, size_t bytes,
         else
             buf_leave_kernel(w, b, 1);
         b->used = (uint16_t)n;
+        b->payer = payer;
+        buf_count(w, payer, 1);
         struct slice s = {b, b->data, (uint32_t)n};
         if (wanted && n)
             wanted = take(user, s);
@@ -245,6 +290,11 @@ bool segs_take(struct worker *w, struct segs *q, struct slice *ret) {
     q->bytes -= ret->length;
     seg_unlink_first(w, q);
     return true;
+}
+
+void segs_charge(struct worker *w, const struct segs *q, struct account_worker *to) {
+    for (struct seg *g = q->first; g; g = g->next)
+        buf_charge(w, g->slice.buf, to);
 }
 
 void segs_drop(struct worker *w, struct segs *q) {

@@ -619,6 +619,8 @@ static void conn_gone(struct sock *s) {
     conn_stall_end(c);
     if (w->sweeps)
         sweeps_leave(w, c);
+    if (w->room_at == c)
+        w->room_at = c->next;
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
@@ -640,9 +642,12 @@ void conn_drain(struct conn *c) {
         m->on_drain(c, state_of(c, c->stage));
 }
 
+/* Who has not said for whom he comes is served by nobody: half a head is not waited for. */
 bool conn_shed(struct conn *c) {
     if (c->state == CONN_RELAY || c->state == CONN_DIAL)
         conn_close(c, true);
+    else if (!c->version)
+        conn_close(c, false);
     else
         conn_drain(c);
     return c->state == CONN_CLOSE;
@@ -693,8 +698,19 @@ struct withdrawal {
     struct version *now; /* pinned; NULL: nothing is left */
 };
 
+/* What its module has joined to pods within it; it is met again as long as there may be more. */
+static bool withdraw_within(struct sweep *s, const struct withdrawal *x, struct conn *c) {
+    const struct ringress_module *m = module_at(conn_chain(c)->module[c->stage]);
+    bool more = m->on_withdraw && m->on_withdraw(c, state_of(c, c->stage), x->account, x->now);
+    if (more)
+        s->at = c;
+    return more;
+}
+
 static bool withdraw_one(struct sweep *s, struct conn *c) {
     const struct withdrawal *x = container_of(s, struct withdrawal, sweep);
+    if (c->state == CONN_TAKEN)
+        return withdraw_within(s, x, c);
     bool joined = c->state == CONN_DIAL || c->state == CONN_RELAY;
     if (!joined || account_tenant(c->sock.owner.account) != x->account || conn_may_stay(c, x->now))
         return false;
@@ -712,7 +728,7 @@ static void withdrawn(struct sweep *s, struct worker *w) {
 void conns_withdraw(struct worker *w, struct account *account, struct version *now) {
     static const struct sweep_job withdrawing = {
         .size = sizeof(struct withdrawal), .each = withdraw_one, .end = withdrawn};
-    if (!account_here(account, w->id, account_connections))
+    if (!account_here(account, w->id, account_descriptors)) /* also those to pods */
         return;
     account_ref(account);
     if (now)
@@ -888,6 +904,7 @@ static bool charge_to(struct conn *c, struct version *v, struct account *to) {
         ACCOUNT_ADD(from->w[w->id].connections, -1);
     if (c->sock.owner.account != to)
         sock_charge(&c->sock, to);
+    segs_charge(w, &c->peek, conn_account(c));
     c->version = v;
     return true;
 }

@@ -26,6 +26,7 @@
 #include <wolfssl/ssl.h>
 
 enum { FILES_RESERVED = 200, STOP_MS = 2000, WIND_DOWN_TURNS = 4, TLS_CACHE = 10000 };
+enum { SLICE_NS = 100000 }; /* the least there is; a turn is often less */
 
 struct process process;
 static pthread_t *threads;
@@ -75,10 +76,18 @@ static void worker_pin(int cpu) {
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
-/* For ./dev bench accounting, which measures what it costs. */
-static bool accounting_off(void) {
-    const char *said = getenv("RINGRESS_ACCOUNTING");
+/* For ./dev bench accounting and fairness, which measure what these cost. */
+static bool is_off(const char *name) {
+    const char *said = getenv(name);
     return said && !strcmp(said, "off");
+}
+
+static bool accounting_off(void) {
+    return is_off("RINGRESS_ACCOUNTING");
+}
+
+static bool fairness_off(void) {
+    return is_off("RINGRESS_FAIRNESS");
 }
 
 static struct worker *worker_begin(struct start *s) {
@@ -88,6 +97,7 @@ static struct worker *worker_begin(struct start *s) {
         .buffer_memory = process.conf.buffer_memory,
         .nobody = process.nobody,
         .uncounted = accounting_off(),
+        .in_order = fairness_off(),
         .seed = seed_draw(),
         .popular = process.conf.popular,
     };
@@ -95,6 +105,7 @@ static struct worker *worker_begin(struct start *s) {
     snprintf(name, sizeof name, "worker %u", s->id);
     pthread_setname_np(pthread_self(), name);
     worker_pin(s->cpu);
+    sys_slice(SLICE_NS);
     if (!worker_new(&conf, &w, &s->err))
         return NULL;
     int error = modules_worker_up(w);
@@ -254,6 +265,8 @@ bool core_start(const struct core_conf *conf, struct err *err) {
     features_note();
     if (accounting_off())
         log_write(1, "RINGRESS_ACCOUNTING=off: nobody is charged for processor time");
+    if (fairness_off())
+        log_write(1, "RINGRESS_FAIRNESS=off: all is done in the order in which it comes");
     ledger_look(sys_now_ns());
     ledger_fold(sys_now_ns());
     return true;
@@ -413,6 +426,10 @@ static int64_t cpu_ns_of(unsigned id) {
 
 unsigned core_descriptors_max(void) {
     return room_most();
+}
+
+uint64_t core_descriptors_short(void) {
+    return room_sum().short_of;
 }
 
 uint64_t core_descriptors_refused(void) {

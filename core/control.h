@@ -44,7 +44,8 @@ void core_stop(void);
 /* A line about what was found: "io_uring: bundles, ...; files: 20000, about 9900 connections". */
 const char *core_features(void);
 unsigned core_connections_max(void);
-unsigned core_descriptors_max(void); /* that workers may use */
+unsigned core_descriptors_max(void);   /* that workers may use */
+uint64_t core_descriptors_short(void); /* how often there was none */
 uint64_t
 core_descriptors_refused(void); /* how often there was none, and nobody had one to give up */
 

@@ -36,7 +36,8 @@ void control_feed(const char *tenant, const char *feed, const struct fed *, size
 /* ---- tenants ---- */
 /* What `get KIND -n TENANT -o json` prints: a JSON array, malloc'd; NULL: there is no such kind, or no memory. Two kinds more than
  * people can ask for: "objects", what the tenant's files say, as {"file", "line", "modified", "object"}, Secrets and all, and
- * "containers", what feeds say, as {"feed", "name", "notReady", "labels", "addresses"}; "feed": which module's. */
+ * "containers", what feeds say, as {"feed", "name", "notReady", "labels", "addresses", "id", "image", "created", "started",
+ * "restarts"}; "feed": which module's. */
 char *control_get(const char *kind, const char *tenant);
 
 /* One object into the tenant's folder of conf.d, or out of it, for modules with MODULE_WRITES_CONF_D: checked as a drop of all its files
@@ -46,6 +47,7 @@ struct control_object {
     const char *api_version, *kind, *name;
     const char *file_name; /* of one that is new: KIND.NAME.yaml */
     const char *text;      /* its YAML; NULL: it goes */
+    bool there;            /* it was seen: it stands somewhere, or did a moment ago */
     bool secret;           /* a new file is for the edge's user alone */
     bool dry_run;          /* all but the writing */
     uint64_t

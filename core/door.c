@@ -32,7 +32,7 @@ struct row {             /* of a source or a network */
 };
 
 struct door_worker { /* one worker's; written by it only */
-    uint64_t refused;
+    uint64_t refused, waited;
     uint64_t seen[SEEN / 64]; /* a bit of each source that came */
     struct row row[ROWS];
 } __attribute__((aligned(64)));
@@ -118,8 +118,10 @@ struct door_figures door_figures(const struct door_at *at) {
     const struct door *d = door_at(at);
     struct door_figures f = {0};
     unsigned bits = 0;
-    for (unsigned i = 0; d && i < workers; i++)
+    for (unsigned i = 0; d && i < workers; i++) {
         f.refused += __atomic_load_n(&d->w[i].refused, __ATOMIC_RELAXED);
+        f.waited += __atomic_load_n(&d->w[i].waited, __ATOMIC_RELAXED);
+    }
     for (unsigned k = 0; d && k < SEEN / 64; k++) {
         uint64_t seen = 0;
         for (unsigned i = 0; i < workers; i++)
@@ -160,13 +162,14 @@ bool door_counts_accepts(const struct door *d) {
     return door_level(d) >= STEP_ACCEPTS;
 }
 
-int64_t door_accept_wait_ms(struct door *d, int64_t now) {
+int64_t door_accept_wait_ms(struct door *d, const struct worker *w) {
     int64_t rate = __atomic_load_n(&d->accepts, __ATOMIC_RELAXED);
     if (door_level(d) >= STEP_SHUT)
         return 1000;
-    if (!door_counts_accepts(d) || bucket_take(&d->accept_bucket, rate, now, 1))
+    if (!door_counts_accepts(d) || bucket_take(&d->accept_bucket, rate, w->now_ns, 1))
         return 0;
-    int64_t ms = bucket_wait_ns(&d->accept_bucket, rate, now) / 1000000;
+    ACCOUNT_ADD(d->w[w->id].waited, 1);
+    int64_t ms = bucket_wait_ns(&d->accept_bucket, rate, w->now_ns) / 1000000;
     return ms > 0 ? ms : 1;
 }
 

@@ -39,6 +39,7 @@ struct door_rule {
 };
 struct door_figures {
     uint64_t refused; /* connections and requests, since the door is there */
+    uint64_t waited;  /* accepts that had to wait for the budget */
     uint64_t sources; /* distinct ones that came, about */
 };
 
@@ -71,8 +72,8 @@ unsigned door_level(const struct door *);
 
 /* Accepts have a budget now: each is asked for by itself. */
 bool door_counts_accepts(const struct door *);
-/* One more accept (0), or how many ms to wait. */
-int64_t door_accept_wait_ms(struct door *, int64_t now_ns);
+/* One more accept (0), or how many ms to wait, counted. */
+int64_t door_accept_wait_ms(struct door *, const struct worker *);
 
 /* One connection from this source. 0: refused, counted. Else a ticket for door_leave; it is good on this worker only, and may
  * outlive its door. */

@@ -63,7 +63,8 @@ bool conn_is_shut_out(const struct conn *c) {
 
 /* ---- who is refused, but not at once ----
  * A flood that is answered costs a little each time, and comes back at once: a worker would be busy with nothing but saying no. Who waits
- * for it costs a timer. Not when something is short: then his place is worth more. */
+ * for it costs a timer. Not when something is short: then his place is worth more. Each waits for as long as is drawn: those of one flood come
+ * together, and would again and again, all in the way of whoever else comes in that moment. */
 
 enum { STALLED_MOST = 2048, STALLED_PART = 8 }; /* of a worker's clients, one of so many */
 
@@ -77,8 +78,13 @@ static bool stall_begin(struct worker *w) {
     return true;
 }
 
-bool conn_stall(struct conn *c) {
-    return c->unwelcome && stall_begin(c->sock.owner.worker);
+static unsigned stall_ms(struct worker *w) {
+    return CONN_STALL_MS / 2 + (unsigned)(worker_random(w) % (CONN_STALL_MS + 1));
+}
+
+unsigned conn_stall(struct conn *c) {
+    struct worker *w = c->sock.owner.worker;
+    return c->unwelcome && stall_begin(w) ? stall_ms(w) : 0;
 }
 
 void conn_stalled(struct conn *c) {
@@ -103,7 +109,7 @@ bool conn_stalls(struct conn *c) {
         c->stall = STALL_RUNS;
         timer_stop(&c->sock.timer);
         timer_init(&c->sock.timer, stall_fire);
-        timer_set(w, &c->sock.timer, CONN_STALL_MS);
+        timer_set(w, &c->sock.timer, stall_ms(w));
     }
     return c->stall == STALL_RUNS;
 }

@@ -25,16 +25,56 @@ struct fold_worker {
     int64_t cycles_now, kernel_now; /* of the window that is being closed */
 };
 
-/* What is known of one account. */
+/* Of an account's rows what a window tells of. */
+#define COUNTERS(X)  \
+    X(accepted)      \
+    X(handshakes)    \
+    X(requests)      \
+    X(bytes_in)      \
+    X(bytes_out)     \
+    X(pod_bytes_in)  \
+    X(pod_bytes_out) \
+    X(resets)        \
+    X(pod_failures)  \
+    X(failures)      \
+    X(no_descriptor) \
+    X(no_memory)     \
+    X(waited_us)     \
+    X(waits)
+#define GAUGES(X)  \
+    X(connections) \
+    X(silent)      \
+    X(descriptors) \
+    X(kept)        \
+    X(buffers)
+
+struct tally {
+#define X(member) uint64_t member;
+    COUNTERS(X)
+#undef X
+    uint64_t duration[ACCOUNT_BUCKETS];
+};
+struct gauges {
+#define X(member) int64_t member;
+    GAUGES(X)
+#undef X
+};
+
+struct fold_window { /* what the last one told, and where counters stood then: of the whole tree */
+    struct ledger_use use;
+    uint64_t duration[ACCOUNT_BUCKETS]; /* as `use` */
+    struct tally before;
+};
+
+/* What is known of one account. First what each charge looks at: it passes over thousands. */
 struct account_fold {
     int64_t among;      /* its place in ledger.active */
     int looks;          /* so often it is still to be looked at */
+    bool had_ports;     /* account.gone may hold something */
     struct sum loop;    /* without ports */
     uint64_t gone_ns;   /* of ports that are no more */
     uint64_t before_ns; /* with both, when the last window ended */
-    struct ledger_use use;
-    uint64_t duration[ACCOUNT_BUCKETS]; /* as `use` */
-    struct account_worker before;       /* of the whole tree */
+    struct fold_window *window;
     struct fold_worker w[];
 };
 
@@ -65,7 +105,7 @@ static struct ledger {
 } ledger;
 
 static bool is_own(const struct account *a) {
-    return !*a->name;
+    return a == ledger.own;
 }
 
 /* ---- accounts come and go ---- */
@@ -80,12 +120,14 @@ bool ledger_know(struct account *a, unsigned workers) {
         ledger.active = more;
         ledger.room = room;
     }
-    a->fold = calloc(1, sizeof *a->fold + workers * sizeof *a->fold->w);
+    size_t size = sizeof *a->fold + workers * sizeof *a->fold->w;
+    a->fold = calloc(1, size + sizeof *a->fold->window);
     if (!a->fold)
         return false;
+    a->fold->window = (struct fold_window *)((char *)a->fold + size);
     a->fold->among = NOT_AMONG;
     ledger.accounts++;
-    if (is_own(a))
+    if (!*a->name)
         ledger.own = a;
     return true;
 }
@@ -125,6 +167,7 @@ void ledger_forget(struct account *a) {
 
 void ledger_move(const struct account *from, struct account *to) {
     to->fold->gone_ns += from->fold->loop.ns;
+    to->fold->had_ports = true;
 }
 
 void ledger_fini(void) {
@@ -210,42 +253,48 @@ static void account_charge(struct account *a, double ns_per_cycle) {
 
 /* ---- everything else ---- */
 
-static struct ledger_use use_since(const struct account_worker *sum,
-                                   const struct account_worker *before) {
-#define SINCE(counter) .counter = sum->counter - before->counter
-#define NOW(gauge) .gauge = sum->gauge
-    return (struct ledger_use){SINCE(accepted),
-                               SINCE(handshakes),
-                               SINCE(requests),
-                               SINCE(bytes_in),
-                               SINCE(bytes_out),
-                               SINCE(pod_bytes_in),
-                               SINCE(pod_bytes_out),
-                               SINCE(resets),
-                               SINCE(pod_failures),
-                               SINCE(failures),
-                               SINCE(no_descriptor),
-                               SINCE(no_memory),
-                               SINCE(waited_us),
-                               SINCE(waits),
-                               NOW(connections),
-                               NOW(silent),
-                               .descriptors = sum->descriptors - sum->kept,
-                               NOW(buffers)};
-#undef SINCE
-#undef NOW
+static void row_tally(struct tally *t, struct gauges *g, const struct account_worker *row) {
+#define X(member) t->member += word(&row->member);
+    COUNTERS(X)
+#undef X
+#define X(member) g->member += (int64_t)word((const uint64_t *)&row->member);
+    GAUGES(X)
+#undef X
+    for (int i = 0; i < ACCOUNT_BUCKETS; i++)
+        t->duration[i] += word(&row->duration[i]);
 }
 
+static void rows_tally(struct tally *t, struct gauges *g, const struct account *a) {
+    for (unsigned i = 0; i < a->workers; i++)
+        row_tally(t, g, &a->w[i]);
+}
+
+static struct ledger_use use_since(const struct tally *now, const struct gauges *g,
+                                   const struct tally *before) {
+#define X(member) .member = now->member - before->member,
+    return (struct ledger_use){COUNTERS(X).connections = g->connections, .silent = g->silent,
+                               .descriptors = g->descriptors - g->kept, .buffers = g->buffers};
+#undef X
+}
+
+/* With its ports, also those that are no more. */
 static void account_use(struct account *a) {
     struct account_fold *f = a->fold;
-    struct account_worker sum = account_tree_sum(a);
+    struct fold_window *w = f->window;
+    struct tally now = {0};
+    struct gauges held = {0};
     uint64_t loop_ns = ledger_loop_ns(a);
-    f->use = use_since(&sum, &f->before);
-    f->use.loop_ns = loop_ns - f->before_ns;
+    rows_tally(&now, &held, a);
+    if (f->had_ports)
+        row_tally(&now, &held, &a->gone);
+    for (const struct account *p = a->ports; p; p = p->next_port)
+        rows_tally(&now, &held, p);
+    w->use = use_since(&now, &held, &w->before);
+    w->use.loop_ns = loop_ns - f->before_ns;
     f->before_ns = loop_ns;
     for (int i = 0; i < ACCOUNT_BUCKETS; i++)
-        f->duration[i] = sum.duration[i] - f->before.duration[i];
-    f->before = sum;
+        w->duration[i] = now.duration[i] - w->before.duration[i];
+    w->before = now;
 }
 
 static bool holds(const struct ledger_use *use) {
@@ -254,13 +303,13 @@ static bool holds(const struct ledger_use *use) {
 
 /* A window in which nothing was counted: what is held is held still. */
 static void account_rest(struct account *a) {
-    struct account_fold *f = a->fold;
-    memset(f->duration, 0, sizeof f->duration);
-    f->use = (struct ledger_use){.connections = f->use.connections,
-                                 .silent = f->use.silent,
-                                 .descriptors = f->use.descriptors,
-                                 .buffers = f->use.buffers};
-    if (!holds(&f->use))
+    struct fold_window *w = a->fold->window;
+    memset(w->duration, 0, sizeof w->duration);
+    w->use = (struct ledger_use){.connections = w->use.connections,
+                                 .silent = w->use.silent,
+                                 .descriptors = w->use.descriptors,
+                                 .buffers = w->use.buffers};
+    if (!holds(&w->use))
         active_remove(a);
 }
 
@@ -398,7 +447,7 @@ void ledger_rows(void (*row)(void *, const struct ledger_row *), void *user) {
     for (size_t i = 0; i < ledger.count; i++) {
         struct account *a = ledger.active[i];
         if (!is_own(a))
-            row(user, &(struct ledger_row){a, a->name, a->port, a->fold->use});
+            row(user, &(struct ledger_row){a, a->name, a->port, a->fold->window->use});
     }
 }
 
@@ -407,15 +456,15 @@ const struct ledger_all *ledger_all(void) {
 }
 
 const struct ledger_use *ledger_use(const struct account *a) {
-    return &a->fold->use;
+    return &a->fold->window->use;
 }
 
 const uint64_t *ledger_durations(const struct account *a) {
-    return a->fold->duration;
+    return a->fold->window->duration;
 }
 
 const struct ledger_use *ledger_own(void) {
-    return ledger.own ? &ledger.own->fold->use : &ledger.no_use;
+    return ledger.own ? &ledger.own->fold->window->use : &ledger.no_use;
 }
 
 int64_t ledger_charged_ns(void) {

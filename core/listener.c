@@ -309,9 +309,7 @@ static void slot_arm(struct listener_slot *s) {
     struct worker *w = s->owner.worker;
     struct door *d = slot_door(s);
     bool tight = room_is_tight(w);
-    int64_t wait = tight && !slot_has_room(s) ? ACCEPT_RETRY_MS
-                   : d                        ? door_accept_wait_ms(d, w->now_ns)
-                                              : 0;
+    int64_t wait = tight && !slot_has_room(s) ? ACCEPT_RETRY_MS : d ? door_accept_wait_ms(d, w) : 0;
     if (wait)
         timer_set(w, &s->retry, wait);
     else if (d || tight)

@@ -99,9 +99,10 @@ struct ringress_module {
     /* The tenant goes on, but something of it is gone: a name, a raw port, a part of its network. Asked of the module that
      * joined this connection to a pod. REJECT: what it was joined for is gone, too; it is reset. */
     enum verdict (*on_change)(struct conn *, void *state, struct version *now);
-    /* On each worker, for what the module itself has joined to pods within connections it has taken (WebSockets that are streams):
-     * the tenant who pays to this account has lost something; `now`: what is left of it, NULL: nothing. */
-    void (*on_withdraw)(struct worker *, const struct account *, struct version *now);
+    /* The same of one that the module has taken, for what it has itself joined to pods within it (WebSockets that are streams): the
+     * tenant who pays to this account has lost something; `now`: what is left of it, NULL: nothing. Ends a few at a time; true: ask again,
+     * there may be more. */
+    bool (*on_withdraw)(struct conn *, void *state, const struct account *, struct version *now);
     /* ---- on the control thread, for modules that have work beside the data path (core/control_host.h) ---- */
     /* Rows and conf.d are loaded, the process is the user it will stay, no connection was accepted yet. False ends the start. */
     bool (*control_up)(const void *conf, struct err *);
@@ -176,9 +177,10 @@ bool conn_admits(struct conn *, const struct gate *, const union address *client
 /* One more request; false: over the tenant's requests per second, counted. */
 bool conn_takes_request(struct conn *);
 /* It did not, since others are harmed by what its tenant is asked: then whoever asks again at once would be answered all the time. True:
- * refuse it only after CONN_STALL_MS, and then call conn_stalled. False: at once; no such reason, or too many wait already. */
+ * refuse it only after so many milliseconds, a draw between half of CONN_STALL_MS and three halves, and then call conn_stalled. 0: at once;
+ * no such reason, or too many wait already. */
 enum { CONN_STALL_MS = 250 };
-bool conn_stall(struct conn *);
+unsigned conn_stall(struct conn *);
 void conn_stalled(struct conn *);
 /* Of a connection whose latest request was for a name nobody has, or came while its tenant's names are held (shutoff) and was refused: has
  * it asked so for long enough? Then its answer is the last one, and what else it sends is not waited for. */

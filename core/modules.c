@@ -296,12 +296,6 @@ void modules_worker_down(struct worker *w) {
     modules_down(w, loaded_count);
 }
 
-void modules_withdraw(struct worker *w, const struct account *account, struct version *now) {
-    for (size_t i = 0; i < loaded_count; i++)
-        if (loaded[i].module.on_withdraw)
-            loaded[i].module.on_withdraw(w, account, now);
-}
-
 const struct chain *chain_of(enum listener_kind kind) {
     return &chains[kind >> 1]; /* 1, 2, 4 -> 0, 1, 2 */
 }

@@ -28,6 +28,7 @@ struct owner {
     bool dying : 1;    /* asked to end; completions are only cleaned up after */
     bool dead : 1;     /* on its worker's list of owners to release */
     bool own_lane : 1; /* `lane` is its own, whoever pays */
+    bool halting : 1;  /* it has spoken, and nobody knows yet for whom it comes */
     struct worker *worker;
     union { /* the dead have no completions that could wait */
         struct owner *next_dead;

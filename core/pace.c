@@ -137,7 +137,7 @@ static void line_call(struct worker *w, struct limit_slot *slot, int way) {
         if (limit == LIMIT_BYTES_IN)
             sock_rearm(p->sock);
         else
-            flush_later(w, &p->sock->flush);
+            worker_later(w, &p->sock->flush);
     }
 }
 
@@ -202,7 +202,7 @@ bool pace_charge(struct sock *s, struct account *account) {
     s->pacer = fresh;
     if (was_in_line) { /* it would not be called any more */
         sock_rearm(s);
-        flush_later(w, &s->flush);
+        worker_later(w, &s->flush);
     }
     return true;
 }

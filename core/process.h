@@ -35,7 +35,6 @@ bool workers_wait(void); /* has one of them requests that wait for a connection 
 void upstreams_close_idle(struct worker *);
 int modules_worker_up(struct worker *);
 void modules_worker_down(struct worker *);
-void modules_withdraw(struct worker *, const struct account *, struct version *now);
 void publish_fini(void);
 /* ---- certificates.c, wants.c, challenge.c; `most`: whose files may be in memory at once ---- */
 bool certificates_start(unsigned workers, size_t most, struct err *err);

@@ -4,10 +4,13 @@
 #include "core/resolver.h"
 #include <ctype.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unbound.h>
+#include <unistd.h>
 
 enum { CLASS_IN = 1, RCODE_GOOD = 0, RCODE_NO_NAME = 3 };
 
@@ -64,7 +67,20 @@ static bool context_set(struct ub_ctx *ctx) {
     return !ub_ctx_async(ctx, 1) && good;
 }
 
-struct ub_ctx *resolver_context(void) {
+enum {
+    DESCRIPTORS_LEAST = 16
+}; /* a context has 4, its first question takes 3, then come sockets */
+
+static bool descriptors_are_left(void) {
+    int fd[DESCRIPTORS_LEAST], count = 0;
+    while (count < DESCRIPTORS_LEAST && (fd[count] = eventfd(0, EFD_CLOEXEC)) >= 0)
+        count++;
+    for (int i = 0; i < count; i++)
+        close(fd[i]);
+    return count == DESCRIPTORS_LEAST;
+}
+
+static struct ub_ctx *context_new(void) {
     struct ub_ctx *ctx = ub_ctx_create();
     if (ctx && !context_set(ctx)) {
         ub_ctx_delete(ctx);
@@ -73,10 +89,14 @@ struct ub_ctx *resolver_context(void) {
     return ctx;
 }
 
+struct ub_ctx *resolver_context(void) {
+    return descriptors_are_left() ? context_new() : NULL;
+}
+
 /* Removing a zone that is not there makes libunbound read all it was given, which it would else do at the first question. */
 bool resolver_configure(const struct resolver_conf *given, struct err *err) {
     conf = *given;
-    struct ub_ctx *ctx = resolver_context();
+    struct ub_ctx *ctx = context_new();
     bool good = ctx && !ub_ctx_zone_remove(ctx, "ringress.invalid.");
     if (ctx)
         ub_ctx_delete(ctx);
@@ -122,6 +142,21 @@ bool resolver_name_text(const void *wire, size_t length, char ret[254]) {
     return true;
 }
 
+/* --- asking ----------------------------------------------------------------------------------*/
+
+/* A context's first question makes an event base of libevent's, which calls exit() when it gets no pair of sockets to wake itself with.
+ * One at a time, so that several threads don't find the same descriptors left. */
+bool resolver_begin(struct ub_ctx *ctx, bool *begun, const char *name, int type,
+                    resolver_done_fn *done, void *user, int *ret_id) {
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&one);
+    bool asked = (*begun || descriptors_are_left()) &&
+                 !ub_resolve_async(ctx, name, type, CLASS_IN, user, done, ret_id);
+    *begun |= asked;
+    pthread_mutex_unlock(&one);
+    return asked;
+}
+
 /* --- one question, waited for ----------------------------------------------------------------*/
 
 struct asked {
@@ -146,10 +181,11 @@ static int64_t now_ms(void) {
 enum resolver_answer resolver_ask(struct ub_ctx *ctx, const char *name, int type,
                                   int64_t patience_ms, struct ub_result **ret) {
     struct asked a = {0};
+    bool begun = false; /* whoever waits asks few */
     int id, end_in;
     int64_t end = now_ms() + patience_ms;
     *ret = NULL;
-    if (ub_resolve_async(ctx, name, type, CLASS_IN, &a, ask_done, &id))
+    if (!resolver_begin(ctx, &begun, name, type, ask_done, &a, &id))
         return RESOLVER_UNKNOWN;
     while (!a.answered && (end_in = (int)(end - now_ms())) > 0) {
         struct pollfd fd = {.fd = ub_fd(ctx), .events = POLLIN};

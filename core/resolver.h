@@ -29,11 +29,18 @@ enum resolver_answer {
 };
 enum resolver_answer resolver_judge(int error, const struct ub_result *);
 
-/* A context that asks on a thread of its own; answers are called back from ub_process. NULL: no memory, or the anchor can't be
- * read. End it with ub_ctx_delete. */
+/* A context that asks on a thread of its own; answers are called back from ub_process. NULL: no memory, no descriptors, or the anchor
+ * can't be read. End it with ub_ctx_delete. */
 struct ub_ctx *resolver_context(void);
 /* "10.11.0.53", "127.0.0.1:5353" or "[fd00::53]:53" to where a context forwards its questions. */
 void resolver_forward(struct ub_ctx *, const char *server);
+
+typedef void resolver_done_fn(void *user, int error, struct ub_result *);
+/* As ub_resolve_async, which is not to be called itself: what a context's first question begins needs descriptors, and ends the
+ * process when there are none. *begun: whether this context has begun one; false at first. False: nothing was asked, nothing is
+ * called back. */
+bool resolver_begin(struct ub_ctx *, bool *begun, const char *name, int type, resolver_done_fn *,
+                    void *user, int *ret_id);
 
 /* One question, on a thread that may wait. *ret, to be given to ub_resolve_free, is NULL when the answer is unknown. */
 enum resolver_answer resolver_ask(struct ub_ctx *, const char *name, int type, int64_t patience_ms,

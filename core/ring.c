@@ -27,6 +27,8 @@ struct ring {
     unsigned buffer_count, buffers_added;
     unsigned features;
     struct worker *worker;
+    const void *one; /* who all completions before `one_until` belong to */
+    unsigned one_until;
     size_t scratch_used;
     /* iovecs, message headers and addresses of requests not yet submitted; the kernel has its copy after that */
     _Alignas(16) uint8_t scratch[SCRATCH_SIZE];
@@ -205,9 +207,15 @@ int ring_fd(const struct ring *r) {
 
 /* ---- verbs ---- */
 
+/* The kernel has its copy of what it took: where it has no memory that is less than all. */
+static void scratch_forget(struct ring *r) {
+    if (!io_uring_sq_ready(&r->uring))
+        r->scratch_used = 0;
+}
+
 static void ring_push(struct ring *r) {
     io_uring_submit(&r->uring);
-    r->scratch_used = 0;
+    scratch_forget(r);
 }
 
 static struct io_uring_sqe *sqe_get(struct ring *r) {
@@ -230,11 +238,19 @@ static void arm(struct io_uring_sqe *sqe, struct op *op, enum kernel_cost cost) 
 
 static void *scratch_get(struct ring *r, size_t size) {
     size = (size + 15) & ~(size_t)15;
-    if (r->scratch_used + size > SCRATCH_SIZE)
+    while (r->scratch_used + size > SCRATCH_SIZE)
         ring_push(r);
     void *p = r->scratch + r->scratch_used;
     r->scratch_used += size;
     return p;
+}
+
+/* For what is in the scratch memory already: to make room for it may forget that, but the kernel reads it only with this one. */
+static struct io_uring_sqe *sqe_get_for_scratch(struct ring *r) {
+    size_t used = r->scratch_used;
+    struct io_uring_sqe *sqe = sqe_get(r);
+    r->scratch_used = used;
+    return sqe;
 }
 
 void ring_accept(struct ring *r, struct op *op, int fd) {
@@ -282,11 +298,7 @@ void ring_sendv(struct ring *r, struct op *op, int fd, const struct iovec *iov, 
     struct msghdr *m = (struct msghdr *)p;
     *m = (struct msghdr){.msg_iov = (struct iovec *)(p + header), .msg_iovlen = count};
     memcpy(m->msg_iov, iov, count * sizeof *iov);
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
-    if (!sqe) { /* pushing forgets the scratch memory, but the kernel reads `m` only with the SQE that is still to come */
-        io_uring_submit(&r->uring);
-        sqe = sqe_get(r);
-    }
+    struct io_uring_sqe *sqe = sqe_get_for_scratch(r);
     io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL | MSG_WAITALL);
     arm(sqe, op, KERNEL_SEND);
 }
@@ -295,11 +307,7 @@ void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *
                   socklen_t length) {
     void *copy = scratch_get(r, length);
     memcpy(copy, addr, length);
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
-    if (!sqe) {
-        io_uring_submit(&r->uring);
-        sqe = sqe_get(r);
-    }
+    struct io_uring_sqe *sqe = sqe_get_for_scratch(r);
     io_uring_prep_connect(sqe, fd, copy, length);
     arm(sqe, op, KERNEL_CONNECT);
 }
@@ -365,10 +373,13 @@ static void dispatch(struct ring *r, struct turn *t, const struct io_uring_cqe *
                      (cqe->flags & IORING_CQE_F_SOCK_NONEMPTY ? OP_NONEMPTY : 0),
             .buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT),
         };
-        if (t && t->crowded)
+        if (t && t->crowded) {
             turn_put(t, p, &c);
-        else
-            op_complete(p, &c);
+            return;
+        }
+        if (t)
+            turn_meets(t, p);
+        op_complete(p, &c);
     }
 }
 
@@ -400,7 +411,7 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     else
         error =
             io_uring_submit_and_wait_timeout(&r->uring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
-    r->scratch_used = 0;
+    scratch_forget(r);
     if (error < 0 && error != -ETIME && error != -EINTR && error != -EBUSY && error != -EAGAIN)
         return error;
     return 0;
@@ -417,16 +428,21 @@ static const struct op *op_ahead(const struct ring *r, unsigned head, unsigned t
     return cqe->user_data & TAG_MASK ? NULL : (const struct op *)(uintptr_t)cqe->user_data;
 }
 
-/* Do the completions from `head` on belong to more than one? */
-static bool are_several(const struct ring *r, unsigned head, unsigned tail) {
-    const void *payer = NULL;
-    for (; head != tail; head++) {
+/* Do the completions from `head` on belong to more than one? Each is in no cache: those of which that was asked in vain are not asked
+ * again, but nobody's, who may be somebody's by now. */
+static bool are_several(struct ring *r, unsigned head, unsigned tail) {
+    bool known = (int)(r->one_until - head) > 0 && (int)(tail - r->one_until) >= 0 &&
+                 r->one != r->worker->nobody;
+    const void *payer = known ? r->one : NULL;
+    for (head = known ? r->one_until : head; head != tail; head++) {
         const struct op *op = op_ahead(r, head, tail);
         const void *pays = op ? turn_payer(op) : payer;
         if (payer && pays != payer)
             return true;
         payer = pays;
     }
+    r->one = payer;
+    r->one_until = tail;
     return false;
 }
 

@@ -3,8 +3,8 @@
  *
  *   no room --> who holds the most here? --> his kept connections to pods --> his clients, the longest idle first
  *
- * One look at all connections of the worker finds a share of what that tenant holds, so that a flood of newcomers costs a look
- * now and then, not one each. A few of it go at once, the others a few a turn (sweep.h). Where there are next to no descriptors a worker may find that others hold them all: it is helped within a beat.
+ * One look at the connections of the worker finds a share of what that tenant holds, so that a flood of newcomers costs a look
+ * now and then, not one each. Where there are more than LOOKS it sees as many, and the next look goes on from there. A few of it go at once, the others a few a turn (sweep.h). Where there are next to no descriptors a worker may find that others hold them all: it is helped within a beat.
  */
 #include "core/room.h"
 #include "core/conn.h"
@@ -24,7 +24,8 @@ enum {
     BARREN_NS = 100000000,
     AT_ONCE =
         2, /* clients that end while somebody waits for their room; the others go in the turns that follow */
-    PODS_MOST = 8 /* kept connections to pods, likewise */
+    PODS_MOST = 8, /* kept connections to pods, likewise */
+    LOOKS = 2048   /* at connections, for one answer: a look at ten thousand takes a millisecond */
 };
 
 static struct {
@@ -109,34 +110,73 @@ bool room_is_tight(const struct worker *w) {
     return most && (most < LISTENER_BACKLOG || used(w, true) >= share - share / 4);
 }
 
+/* ---- a look ---- */
+
+/* How many were seen: all, or the next LOOKS of them. */
+static unsigned conns_look(struct worker *w, void (*see)(void *, const struct conn *), void *user) {
+    bool all = w->conn_count <= LOOKS;
+    unsigned n = all ? w->conn_count : LOOKS;
+    const struct conn *c = all ? w->conns : w->room_at;
+    for (unsigned i = 0; i < n && (c || (c = w->conns)); i++) {
+        see(user, c);
+        c = c->next;
+    }
+    w->room_at = all ? NULL : c;
+    return n;
+}
+
 /* ---- who holds the most ---- */
 
 static int64_t kept_of(const struct account *a, unsigned worker) {
     return a->w[worker].kept;
 }
 
-static void most_see(const struct account *payer, const struct worker *w, account_measure *measure,
-                     const struct account **most, int64_t *ret_held) {
+struct most { /* so far */
+    const struct worker *w;
+    account_measure *measure;
+    const struct account *account;
+    int64_t held;
+};
+
+static void most_see(struct most *m, const struct account *payer) {
     const struct account *a = account_tenant(payer);
-    if (a == *most)
+    if (a == m->account)
         return;
-    int64_t n = account_here(a, w->id, measure);
-    if (n > *ret_held) {
-        *most = a;
-        *ret_held = n;
+    int64_t n = account_here(a, m->w->id, m->measure);
+    if (n > m->held) {
+        m->account = a;
+        m->held = n;
     }
 }
 
+static void most_see_conn(void *user, const struct conn *c) {
+    if (c->state != CONN_CLOSE)
+        most_see(user, c->sock.owner.account);
+}
+
+/* Whoever it was is compared with those who are seen next time, who may all be another's. */
+static void most_remember(struct worker *w, struct account *most) {
+    if (w->room_most == most)
+        return;
+    if (most)
+        account_ref(most);
+    if (w->room_most)
+        account_unref(w->room_most);
+    w->room_most = most;
+}
+
 /* Of those who have anything here that could be given up. */
-static struct account *most_find(const struct worker *w, account_measure *measure, int64_t least) {
-    const struct account *most = NULL;
-    int64_t holds = least - 1;
-    for (const struct conn *c = w->conns; c; c = c->next)
-        if (c->state != CONN_CLOSE)
-            most_see(c->sock.owner.account, w, measure, &most, &holds);
-    for (const struct idle_link *l = w->idle_last; l; l = l->newer)
-        most_see(upstream_payer(l), w, measure, &most, &holds);
-    return (struct account *)(uintptr_t)most;
+static struct account *most_find(struct worker *w, account_measure *measure, int64_t least) {
+    struct most m = {.w = w, .measure = measure, .held = least - 1};
+    unsigned looks = LOOKS;
+    if (w->room_most)
+        most_see(&m, w->room_most);
+    bool all = conns_look(w, most_see_conn, &m) == w->conn_count;
+    for (const struct idle_link *l = w->idle_last; l && looks; l = l->newer, looks--)
+        most_see(&m, upstream_payer(l));
+    struct account *most = (struct account *)(uintptr_t)m.account;
+    most_remember(w, all ? NULL : most);
+    return most;
 }
 
 /* ---- giving up ---- */
@@ -168,16 +208,30 @@ static bool may_go(const struct conn *c, const struct group *g) {
     return c->state != CONN_RELAY || !c->sock.heard || quiet(c) >= RESET_AFTER;
 }
 
-/* From which age on there are at least so many, and how many. */
-static unsigned age_limit(const struct worker *w, const struct group *g, unsigned want,
+struct ages {
+    const struct group *group;
+    unsigned count[AGES];
+};
+
+static void ages_see(void *user, const struct conn *c) {
+    struct ages *a = user;
+    if (may_go(c, a->group))
+        a->count[age_of(c)]++;
+}
+
+/* From which age on there are at least so many, and how many; as far as those that are seen tell of all. */
+static unsigned age_limit(struct worker *w, const struct group *g, unsigned want,
                           unsigned *ret_found) {
-    unsigned count[AGES] = {0}, n = 0, age = AGES;
-    for (const struct conn *c = w->conns; c; c = c->next)
-        if (may_go(c, g))
-            count[age_of(c)]++;
-    while (age > 0 && n < want)
-        n += count[--age];
-    *ret_found = n;
+    struct ages a = {.group = g};
+    unsigned seen = conns_look(w, ages_see, &a), n = 0, age = AGES;
+    if (!seen) {
+        *ret_found = 0;
+        return AGES;
+    }
+    uint64_t all = w->conn_count;
+    while (age > 0 && n * all < (uint64_t)want * seen)
+        n += a.count[--age];
+    *ret_found = (unsigned)(n * all / seen);
     return age;
 }
 
@@ -240,10 +294,17 @@ static unsigned went(struct worker *w, unsigned n) {
 }
 
 /* Somebody asked before, and not all that he was promised has gone. */
-static unsigned go_on(struct worker *w, const struct account *of, bool busy) {
+static struct sweep *under_way(const struct worker *w, const struct account *of, bool busy) {
     struct sweep *s = sweep_find(w, &shedding);
     const struct group *g = s ? &shedding_of(s)->group : NULL;
-    return g && g->busy == busy && (!of || g->of == of) ? went(w, sweep_hurry(w, s, AT_ONCE)) : 0;
+    return g && g->busy == busy && (!of || g->of == of) ? s : NULL;
+}
+
+/* False: none is, or it has just come to its end with nothing found. Else *ret_went have gone, perhaps none yet. */
+static bool go_on(struct worker *w, const struct account *of, bool busy, unsigned *ret_went) {
+    struct sweep *s = under_way(w, of, busy);
+    *ret_went = s ? went(w, sweep_hurry(w, s, AT_ONCE)) : 0;
+    return *ret_went || under_way(w, of, busy);
 }
 
 /* How many go, now or soon. */
@@ -267,8 +328,9 @@ static unsigned clients_shed(struct worker *w, const struct group *g, unsigned w
 }
 
 static unsigned pods_shed(struct worker *w, const struct group *g, unsigned want) {
-    unsigned n = 0;
-    for (struct idle_link *l = w->idle_last, *next; l && n < want && n < PODS_MOST; l = next) {
+    unsigned n = 0, looks = LOOKS;
+    for (struct idle_link *l = w->idle_last, *next; l && looks && n < want && n < PODS_MOST;
+         l = next, looks--) {
         next = l->newer;
         if (account_tenant(upstream_payer(l)) == g->of) {
             upstream_idle_end(l);
@@ -281,8 +343,8 @@ static unsigned pods_shed(struct worker *w, const struct group *g, unsigned want
 }
 
 unsigned room_give_up(struct worker *w, const struct room_wish *wish) {
-    unsigned n = wish->pods_only ? 0 : go_on(w, NULL, wish->busy);
-    if (n)
+    unsigned n = 0;
+    if (!wish->pods_only && go_on(w, NULL, wish->busy, &n))
         return n;
     struct group g = {most_find(w, wish->measure, wish->least), wish->counter, wish->busy};
     if (!g.of)
@@ -370,8 +432,9 @@ bool room_admits(struct worker *w, const struct account *payer) {
     if (!over)
         return true;
     ACCOUNT_ADD(w->room_short, 1);
-    unsigned n = go_on(w, of, false);
-    if (!n && w->now_ns >= w->room_barren_ns) {
+    unsigned n;
+    bool goes_on = go_on(w, of, false, &n);
+    if (!goes_on && w->now_ns >= w->room_barren_ns) {
         n = clients_shed(w, &(struct group){of, &w->room_shed, false}, over > share ? over : share);
         if (!n)
             w->room_barren_ns = w->now_ns + BARREN_NS;
@@ -407,10 +470,9 @@ static void help(struct worker *w, void *user) {
     shed(w, true);
 }
 
-void room_beat(void) {
+void room_beat(const struct room_figures *f) {
     static uint64_t refused;
-    uint64_t now = room_sum().refused;
-    if (now != refused && room_most() / process.workers < SHARE_LEAST)
+    if (f->refused != refused && room_most() / process.workers < SHARE_LEAST)
         workers_call(help, NULL);
-    refused = now;
+    refused = f->refused;
 }

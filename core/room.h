@@ -53,5 +53,5 @@ struct room_figures {
     uint64_t refused;  /* clients and pods that found none all the same */
 };
 struct room_figures room_sum(void);
-/* Every beat, on the control thread: workers that hold much make room for those that found none. */
-void room_beat(void);
+/* Every beat, on the control thread, with what it adds up to: workers that hold much make room for those that found none. */
+void room_beat(const struct room_figures *);

@@ -36,6 +36,7 @@ enum {
     GONE_MS = 600000,   /* one that did nothing for so long is forgotten */
     RELAPSE_MS = 30000, /* harm again so soon: the step was taken back too early */
     RELAX_MOST_MS = 60000,
+    PRESSED = 10, /* times `relax` */
     SHUT_AFTER_MS =
         500,         /* limited at least so long before it is shut: budgets need a moment to show */
     RECENT = 3,      /* windows that a p99, a rate of errors and a wait are of */
@@ -52,6 +53,8 @@ enum {
 static const double ABOVE = 1.05;      /* fair shares, to be above one */
 static const double LEVEL = 0.8;       /* so much of the top contributor's share is as much */
 static const double HALF = 0.5;        /* of the limit: where harm is over */
+static const double OUTSTANDING = 5;   /* fair shares, to stand out, */
+static const double LARGE = 0.2;       /* and so much of all */
 static const double HELPED = 0.7;      /* of what it was: the step helps, it gets another turn */
 static const double CALM_FADE = 0.995; /* of sums, from window to window */
 static const double BUSY = 0.4;        /* of all workers' time */
@@ -70,8 +73,8 @@ struct fared { /* a tenant */
     struct fare recent[RECENT], calm, now; /* what is usual; of the recent windows */
 };
 
-struct strain { /* of one resource: 1 is the limit */
-    double harm;
+struct strain {         /* of one resource: 1 is the limit */
+    double harm, grave; /* `grave`: without the causes that are mild */
     enum cause cause;
     double value; /* in the cause's unit */
     bool severe;
@@ -99,6 +102,7 @@ struct shutoff {
     struct fare all, fresh, usual; /* of the recent windows, of this one, and what is usual */
     const struct fared *loudest[2];
     double nobody[RESOURCES], total[RESOURCES], top[RESOURCES];
+    double heavy;    /* processor time of those who stand out; only while that matters */
     double lane_ms;  /* the longest average wait of a tenant */
     bool quiet;      /* it tells of no harm to anybody, not even by half */
     bool lacked;     /* somebody failed for what the edge lacked */
@@ -347,11 +351,29 @@ void shutoff_used(struct shutoff *s, struct fared *f, uint16_t port, const struc
     u->seen_ms = s->edge.now_ms;
 }
 
+void shutoff_turned_away(struct shutoff *s, struct fared *f, uint16_t port, uint64_t refused,
+                         uint64_t waited) {
+    struct shutoff_unit *u = unit_find(f, port);
+    if (!u)
+        return;
+    uint64_t more = refused > u->refused ? refused - u->refused : 0;
+    uint64_t came = u->use.accepted + u->use.handshakes + u->use.requests;
+    if (waited > u->waited || (more && (double)more >= HALF * (double)came))
+        u->pressed_ms = s->edge.now_ms;
+    u->refused = refused;
+    u->waited = waited;
+}
+
 /* ---- what is short ---- */
 
+/* A worker without rest, and the p99 that follows from it, are mild: others are slower than usual, and nothing is short. It is what a crowd
+ * makes of a host that is slow just then, too. */
 static void strain_raise(struct strain *s, double harm, enum cause cause, double value,
                          bool severe) {
+    bool mild = cause == CAUSE_TURNS || cause == CAUSE_P99;
     s->severe |= severe;
+    if (!mild && harm > s->grave)
+        s->grave = harm;
     if (harm > s->harm) {
         s->harm = harm;
         s->cause = cause;
@@ -382,13 +404,14 @@ static void strains_take(const struct shutoff_conf *c, const struct shutoff_edge
     double lag = (double)e->lag_ns / 1e6, wait = (double)e->wait_ns / 1e6;
     memset(ret, 0, RESOURCES * sizeof *ret);
     strain_raise(cpu, lag / (double)c->lag_ms, CAUSE_LAG, lag, lag > (double)c->severe_ms);
-    strain_raise(cpu, wait / (double)c->wait_ms, CAUSE_WAIT, wait, false);
+    if (!e->others_lack)
+        strain_raise(cpu, wait / (double)c->wait_ms, CAUSE_WAIT, wait, false);
     double strangers = (double)e->strangers_ns / 1e6;
     strain_raise(cpu, strangers / (double)(STRANGERS_MORE * c->lane_ms), CAUSE_STRANGERS, strangers,
                  false);
-    if (e->dropped && !e->descriptors_short) /* else nobody was let in for want of those */
+    if (e->dropped && !e->descriptors_short && !e->others_lack) /* else for want of those */
         strain_raise(cpu, 2, CAUSE_DROPS, (double)e->dropped, true);
-    if (e->descriptors_short)
+    if (e->descriptors_short && !e->others_lack)
         strain_raise(&ret[DESCRIPTORS], 2, CAUSE_REFUSED, (double)e->descriptors_short, false);
     strain_raise(&ret[DESCRIPTORS], scarcity(e->descriptors, e->descriptors_most, c->headroom),
                  CAUSE_DESCRIPTORS, percent_left(e->descriptors, e->descriptors_most), false);
@@ -415,10 +438,22 @@ static bool waits_matter(const struct shutoff_conf *c, double lane_ms, uint64_t 
            (double)turn_wait_ns / 1e3 >= HALF * (double)c->turn_us;
 }
 
-/* No tenant can be harmed in this window, not even by half: how the others fare need not be asked for each. */
+static bool stands_out(const struct shutoff *s, const struct fared *f, int r) {
+    double least = s->active ? OUTSTANDING / s->active : 1;
+    least = least < LARGE ? LARGE : least > HALF ? HALF : least;
+    return s->total[r] > 0 && f->use[r] >= least * s->total[r];
+}
+
+/* One, or the few who stand out together, take at least as much as all the others. */
+static bool is_halved(const struct shutoff *s) {
+    return s->heavy > 0 && s->heavy >= HALF * s->total[CPU];
+}
+
+/* No tenant can be harmed in this window, not even by half: how the others fare need not be asked for each. A worker without rest is
+ * only asked about whom turns_judge asks about. */
 static bool is_quiet(const struct shutoff *s) {
     return !edge_is_strained(s) && !s->lacked &&
-           !waits_matter(&s->conf, s->lane_ms, s->edge.turn_wait_ns);
+           !waits_matter(&s->conf, s->lane_ms, is_halved(s) ? s->edge.turn_wait_ns : 0);
 }
 
 static bool is_calm(const struct shutoff *s, const struct shutoff_edge *e) {
@@ -502,7 +537,7 @@ static void calm_learn(struct shutoff *s) {
     double fade = 1;
     if (s->any_harm || busy || edge_is_strained(s) || s->held)
         return;
-    for (double n = s->beats; n >= HALF; n--)
+    for (unsigned n = (unsigned)(s->beats + HALF); n; n--)
         fade *= CALM_FADE;
     for (size_t i = 0; i < s->fared_count; i++) {
         struct fare fresh = fare_fresh(s, s->fared[i]);
@@ -580,6 +615,8 @@ static void p99_judge(const struct shutoff *s, const struct fared *own, const st
 /* What those who are not `own` suffer beside what is short. */
 static void fare_judge(const struct shutoff *s, const struct others *o, int r, struct strain *ret) {
     double rise = error_rate(&o->recent, r) - error_rate(&o->usual, r);
+    if (r == DESCRIPTORS && s->edge.others_lack)
+        return;
     if (o->recent.tries >= FARE_LEAST && o->recent.lacked[r] >= ERRORS_LEAST &&
         o->fresh.lacked[r] >= 1 && rise > 0)
         strain_raise(ret, rise / (double)s->conf.errors,
@@ -595,11 +632,12 @@ static void lanes_judge(const struct shutoff *s, const struct others *o, struct 
 }
 
 /* A worker without rest keeps everybody waiting, a little each time. That is nobody's doing where many share it: only one who takes at
- * least as much as all the others together is asked. And it is nobody's harm while none of them has anything to wait with. */
+ * least as much as all the others together is asked, or the few who do. And it is nobody's harm while none of the others has anything to
+ * wait with. */
 static void turns_judge(const struct shutoff *s, const struct shutoff_unit *u,
                         const struct others *o, struct strain *cpu) {
     double wait = (double)s->edge.turn_wait_ns / 1e3;
-    if (u->tenant_share >= HALF && o->fresh.tries + o->fresh.waits >= 1)
+    if (is_halved(s) && stands_out(s, u->of, CPU) && o->fresh.tries + o->fresh.waits >= 1)
         strain_raise(cpu, wait / (double)s->conf.turn_us, CAUSE_TURNS, wait, false);
 }
 
@@ -663,10 +701,27 @@ static double share_of(const struct shutoff *s, double use, int r) {
     return s->total[r] > 0 ? use / s->total[r] : 0;
 }
 
-static bool is_to_blame(const struct shutoff *s, const struct shutoff_unit *u, int r) {
+static void heavy_take(struct shutoff *s) {
+    s->heavy = 0;
+    if ((double)s->edge.turn_wait_ns / 1e3 < HALF * (double)s->conf.turn_us)
+        return;
+    for (size_t i = 0; i < s->fared_count; i++)
+        s->heavy += stands_out(s, s->fared[i], CPU) ? s->fared[i]->use[CPU] : 0;
+}
+
+/* `ALSO`: one who uses more is to blame in the first place; but this one stands out, and has half as much as he. Not of what is held:
+ * there the budgets of a step are no help before somebody goes. */
+enum blame { BLAME_NONE, BLAME_ALSO, BLAME_FIRST };
+
+static enum blame blame_of(const struct shutoff *s, const struct shutoff_unit *u, int r) {
     const struct fared *f = u->of;
-    return u->smooth[r] > 0 && u->smooth[r] >= LEVEL * f->most[r] &&
-           f->use[r] >= LEVEL * s->top[r] && share_of(s, f->use[r], r) * s->active > ABOVE;
+    if (u->smooth[r] <= 0 || u->smooth[r] < LEVEL * f->most[r] ||
+        share_of(s, f->use[r], r) * s->active <= ABOVE)
+        return BLAME_NONE;
+    if (f->use[r] >= LEVEL * s->top[r])
+        return BLAME_FIRST;
+    bool also = r == CPU && f->use[r] >= HALF * s->top[r] && s->nobody[r] < s->top[r];
+    return also && stands_out(s, f, r) ? BLAME_ALSO : BLAME_NONE;
 }
 
 /* What the others suffer of this resource, this unit's tenant left out. */
@@ -707,22 +762,28 @@ static bool all_are_harmed(const struct shutoff *s) {
 static struct strain unit_harm(struct shutoff *s, struct shutoff_unit *u) {
     const struct fared *own = u->of;
     struct strain worst = {0};
+    double grave = 0;
     bool own_active = s->edge.now_ms - own->seen_ms < ACTIVE_MS;
     u->share = share_of(s, u->smooth[CPU], CPU);
     u->tenant_share = share_of(s, own->use[CPU], CPU);
+    u->also = false;
     if (s->active <= own_active)
         return worst;
     for (int r = 0; r < RESOURCES; r++) {
-        if (!is_to_blame(s, u, r))
+        enum blame blame = blame_of(s, u, r);
+        if (!blame)
             continue;
         struct strain one = others_strain(s, u, r);
         s->any_harm |= one.harm >= 1;
+        grave = one.grave > grave ? one.grave : grave;
         if (one.harm <= worst.harm)
             continue;
         worst = one;
+        u->also = blame == BLAME_ALSO;
         u->share = share_of(s, u->smooth[r], r);
         u->tenant_share = share_of(s, own->use[r], r);
     }
+    worst.grave = grave;
     return worst;
 }
 
@@ -750,7 +811,7 @@ static void cause_print(const struct shutoff *s, const struct strain *h, char *o
         break;
     case CAUSE_STRANGERS:
         snprintf(out, room, "new connections wait %.1f ms for a worker (limit %lld ms)", h->value,
-                 (long long)(STRANGERS_MORE * c->lane_ms));
+                 (long long)STRANGERS_MORE * c->lane_ms);
         break;
     case CAUSE_DROPS:
         snprintf(out, room, "%.0f new connections found no room in the queue", h->value);
@@ -883,17 +944,36 @@ static void unit_relax(struct shutoff *s, struct shutoff_unit *u) {
     int64_t now = s->edge.now_ms;
     enum shutoff_step next = (enum shutoff_step)(u->step - 1);
     u->relaxed_ms = now;
-    snprintf(u->why, sizeof u->why, "others were not harmed for %lld ms", (long long)u->relax_ms);
+    snprintf(u->why, sizeof u->why, "others were not harmed for %lld ms",
+             (long long)(now - u->calm_since_ms));
     unit_move(s, u, next ? SHUTOFF_LIMITED : SHUTOFF_OPEN, next, now);
+}
+
+/* While it is still attacked, as who is turned away shows, a step that is taken back is harm again, for as long as it takes to notice:
+ * that may be a hundredth of the time, not more. */
+static int64_t relax_after_ms(const struct shutoff *s, const struct shutoff_unit *u) {
+    int64_t relax = s->conf.relax_ms;
+    bool pressed = u->pressed_ms && s->edge.now_ms - u->pressed_ms < relax;
+    return pressed && u->relax_ms < PRESSED * relax ? PRESSED * relax : u->relax_ms;
+}
+
+/* Not before the budgets could show what they do; and names, whose customers no budget tells from a flood, are refused wholly for nothing
+ * that is mild. */
+static bool shut_is_due(const struct shutoff *s, const struct shutoff_unit *u,
+                        const struct strain *h) {
+    return s->edge.now_ms - u->since_ms >= SHUT_AFTER_MS && (u->port || h->grave >= 1);
 }
 
 static void limited_judge(struct shutoff *s, struct shutoff_unit *u, const struct strain *h) {
     int64_t now = s->edge.now_ms;
     if (h->harm >= 1) {
         bool helped = !h->severe && h->harm < HELPED * u->harm_at_step;
-        bool early = u->step + 1 == STEP_SHUT && now - u->since_ms < SHUT_AFTER_MS;
         u->calm_since_ms = 0;
-        if (now - u->stepped_ms < s->conf.step_ms || early)
+        if (now - u->stepped_ms < s->conf.step_ms)
+            return;
+        if (u->also && u->step >= STEP_ACCEPTS) /* who is more to blame goes first */
+            return;
+        if (u->step + 1 == STEP_SHUT && !shut_is_due(s, u, h))
             return;
         if (!helped) {
             unit_climb(s, u, h);
@@ -905,7 +985,7 @@ static void limited_judge(struct shutoff *s, struct shutoff_unit *u, const struc
         u->calm_since_ms = 0;
     } else if (!u->calm_since_ms) {
         u->calm_since_ms = now;
-    } else if (now - u->calm_since_ms >= u->relax_ms) {
+    } else if (now - u->calm_since_ms >= relax_after_ms(s, u)) {
         unit_relax(s, u);
     }
 }
@@ -957,7 +1037,7 @@ static void unit_judge(struct shutoff *s, struct shutoff_unit *u) {
         shut_judge(s, u);
         break;
     case SHUTOFF_PROBATION:
-        if (harmed_twice(u) && h.harm >= 1) {
+        if (harmed_twice(u) && h.harm >= 1 && !u->also) {
             evidence(s, u, &h);
             unit_shut(s, u);
         } else if (now >= u->until_ms && !(u->cooled & 7)) {
@@ -995,11 +1075,12 @@ void shutoff_judge(struct shutoff *s, shutoff_moved_fn *moved, void *user) {
     s->moved = moved;
     s->user = user;
     strains_take(&s->conf, &s->edge, s->strain);
+    uses_take(s);
+    heavy_take(s);
     s->quiet = is_quiet(s);
     if (!s->quiet)
         fares_take(s);
     s->any_harm = !s->quiet && all_are_harmed(s);
-    uses_take(s);
     bool skip = window_is_late(s);
     units_judge(s, skip);
     if (!skip)

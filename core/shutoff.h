@@ -83,6 +83,7 @@ struct shutoff_edge {
     uint64_t dropped;              /* connections that those had no room for */
     uint64_t buffers_short, descriptors_short; /* how often there was none */
     uint64_t memory_short;                     /* the same of any other memory */
+    bool others_lack; /* there was no descriptor, and no tenant's are why: the machine has none */
     uint64_t lane_us; /* the longest that others were in the way of anybody's work */
     struct ledger_waits lanes,
         calm_lanes;           /* how often, and how long together; and while all was calm */
@@ -111,9 +112,12 @@ struct shutoff_unit {
     unsigned window;           /* that `use` is of */
     struct ledger_use use;
     uint64_t sources;                 /* distinct ones; 0: not known */
+    uint64_t refused, waited;         /* as it was told of latest */
+    int64_t pressed_ms;               /* when more came than it may let in; 0: never */
     double smooth[SHUTOFF_RESOURCES]; /* of each resource, over the latest windows */
     uint8_t blamed, cooled; /* latest windows as bits: harm by it; harm at half the limit by it */
     double share, tenant_share, fair, harm, harm_at_step;
+    bool also; /* somebody else is to blame more */
     int64_t stepped_ms, calm_since_ms, relax_ms, quiet_since_ms, seen_ms, relaxed_ms;
     char why[SHUTOFF_WHY]; /* the evidence of the latest transition */
 };
@@ -137,6 +141,9 @@ void shutoff_window(struct shutoff *, const struct shutoff_edge *);
 void shutoff_fared(struct shutoff *, struct fared *, const struct shutoff_fare *);
 void shutoff_used(struct shutoff *, struct fared *, uint16_t port, const struct ledger_use *,
                   uint64_t sources);
+/* So many were refused, or had to wait to be let in, since this unit is held: after shutoff_used. */
+void shutoff_turned_away(struct shutoff *, struct fared *, uint16_t port, uint64_t refused,
+                         uint64_t waited);
 typedef void shutoff_moved_fn(void *user, const struct shutoff_unit *,
                               enum shutoff_state from_state, enum shutoff_step from_step);
 void shutoff_judge(struct shutoff *, shutoff_moved_fn *, void *user);

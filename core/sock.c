@@ -3,6 +3,7 @@
  */
 #include "core/sock.h"
 #include "core/dial.h"
+#include "core/glut.h"
 #include "core/pace.h"
 #include "core/sys.h"
 #include <errno.h>
@@ -23,39 +24,17 @@ enum {
 
 static void sock_finish(struct sock *s, bool reset);
 static void sock_flush(struct flush *f);
+static void sock_yield(struct full *f);
 static void recv_done(struct op *, const struct completion *);
 static void send_done(struct op *, const struct completion *);
 static void connect_done(struct op *, const struct completion *);
 
-static void starved_forget(struct sock *s) {
-    struct sock **link = &s->owner.worker->starved;
-    while (*link != s)
-        link = &(*link)->starved_next;
-    *link = s->starved_next;
-}
-
-static void full_link(struct sock *s) {
-    struct worker *w = s->owner.worker;
-    if (s->full_link)
-        return;
-    s->full_next = w->full;
-    s->full_link = &w->full;
-    if (s->full_next)
-        s->full_next->full_link = &s->full_next;
-    w->full = s;
-}
-
-static void full_unlink(struct sock *s) {
-    if (!s->full_link)
-        return;
-    *s->full_link = s->full_next;
-    if (s->full_next)
-        s->full_next->full_link = s->full_link;
-    s->full_link = NULL;
-}
-
 static struct account_worker *sock_account(const struct sock *s) {
     return &s->owner.account->w[s->owner.worker->id];
+}
+
+static void full_end(struct sock *s) {
+    full_remove(s->owner.worker, sock_account(s), &s->full_queue);
 }
 
 static void sock_release(struct owner *o) {
@@ -64,11 +43,11 @@ static void sock_release(struct owner *o) {
     sock_holds(s, -(int64_t)s->holds);
     if (s->client && !s->heard)
         ACCOUNT_ADD(sock_account(s)->silent, -1);
-    if (s->starved)
-        starved_forget(s);
-    full_unlink(s);
+    if (queue_holds(&s->starved))
+        queue_remove(&o->worker->starved, &s->starved);
+    full_end(s);
     pace_end(s);
-    flush_forget(o->worker, &s->flush);
+    flush_forget(&s->flush);
     segs_drop(o->worker, &s->queue);
     s->gone(s);
 }
@@ -81,6 +60,7 @@ void sock_init(struct sock *s, struct worker *w, int fd, bool client, struct acc
     s->stream.ops = &sock_ops;
     s->stream.worker = w;
     s->flush.run = sock_flush;
+    s->full_queue.yield = sock_yield;
     s->gone = gone;
     s->fd = fd;
     s->client = client;
@@ -122,7 +102,7 @@ void sock_charge(struct sock *s, struct account *account) {
     struct worker *w = s->owner.worker;
     struct account *from = s->owner.account;
     sock_claim(s, account);
-    MOVE(from, account, w->id, buffers, s->queue.count);
+    full_move(w, &from->w[w->id], &account->w[w->id], &s->full_queue);
     /* What came before anyone knew whose it is belongs to who it turned out to be. */
     MOVE(from, account, w->id, bytes_in, s->early);
     MOVE(from, account, w->id, descriptors, !s->owner.dying);
@@ -130,6 +110,7 @@ void sock_charge(struct sock *s, struct account *account) {
     MOVE(from, account, w->id, silent, !s->heard);
     MOVE(from, account, w->id, memory, s->holds);
     s->early = 0;
+    s->owner.halting = false;
     s->owner.account = account;
 }
 
@@ -146,36 +127,17 @@ static void sock_break(struct sock *s, int error) {
     if (s->broken)
         return;
     s->broken = (int16_t)error;
-    flush_later(s->owner.worker, &s->flush);
+    worker_later(s->owner.worker, &s->flush);
 }
 
-/* Readers that have stopped could hold all there is, and then nobody on this worker would hear from anyone again. The
- * tenant that holds the most gives way, with the queue that has been full the longest. */
-void socks_yield(struct worker *w) {
-    struct sock *most = w->full;
-    for (struct sock *s = most->full_next; s; s = s->full_next)
-        if (sock_account(s)->buffers >= sock_account(most)->buffers)
-            most = s;
-    full_unlink(most);
-    sock_break(most, -ENOBUFS);
+/* It holds what others need, and has been full for the longest. */
+static void sock_yield(struct full *f) {
+    sock_break(container_of(f, struct sock, full_queue), -ENOBUFS);
 }
 
-/* Long before that a tenant is read from less: while it holds more than HEAD_ROOM times what is left of this worker's buffers, each of its
- * queues is full with little in it, so whoever fills it stops, and receives bring one buffer. */
-enum { HEAD_ROOM = 4, HIGH_OF_HOARDERS = 2 * BUF_SIZE };
-
-static bool hoards(const struct sock *s) {
-    const struct worker *w = s->owner.worker;
-    unsigned left = w->most - w->in_use;
-    return left < w->in_use && account_here(account_tenant(s->owner.account), w->id,
-                                            account_buffers) > HEAD_ROOM * (int64_t)left;
-}
-
-/* When there are next to none left, all that is waiting there: or many that hold a little each could hold all, and none of them would
- * be one to give way. */
 static bool is_full(const struct sock *s) {
     return s->queue.bytes >= STREAM_HIGH || s->queue.count >= SEGS_HIGH ||
-           (hoards(s) && (s->queue.bytes >= HIGH_OF_HOARDERS || bufs_short(s->owner.worker)));
+           glut_is_full(s->owner.worker, s->owner.account, s->queue.bytes);
 }
 
 /* ---- connect ---- */
@@ -222,7 +184,7 @@ static void connect_done(struct op *op, const struct completion *c) {
     }
     sock_rearm(s);
     if (s->queue.bytes || s->shut)
-        flush_later(s->owner.worker, &s->flush);
+        worker_later(s->owner.worker, &s->flush);
     if (!s->closing && s->stream.events->connected)
         s->stream.events->connected(&s->stream, s->stream.user);
 }
@@ -240,16 +202,23 @@ static bool is_stranger(const struct sock *s) {
     return s->client && s->owner.account == s->owner.worker->nobody;
 }
 
+/* Twice as much halves the submissions, and a gigabyte costs a quarter less; but who comes then waits for it. */
+static size_t recv_most(const struct sock *s) {
+    if (s->pacer)
+        return pace_most(s->pacer, LIMIT_BYTES_IN);
+    return s->owner.worker->turn.alone ? RECV_ALONE : RECV_CAP;
+}
+
 void sock_rearm(struct sock *s) {
-    if (s->starved || s->recv.armed || s->paused || s->eof || s->broken || s->owner.dying ||
-        s->connecting)
+    if (queue_holds(&s->starved) || s->recv.armed || s->paused || s->eof || s->broken ||
+        s->owner.dying || s->connecting)
         return;
-    size_t most = s->pacer ? pace_most(s->pacer, LIMIT_BYTES_IN) : RECV_CAP;
+    size_t most = recv_most(s);
     if (!most)
         return; /* it is called */
     if (most > RECV_CROWDED && turn_is_tight(s->owner.worker))
         most = RECV_CROWDED;
-    bool little = hoards(s) || s->dear;
+    bool little = s->dear || glut_degree(s->owner.worker, s->owner.account);
     s->one_shot |= little;
     if ((little || is_stranger(s)) && most > BUF_SIZE)
         most = BUF_SIZE;
@@ -283,7 +252,7 @@ static void recv_mode(struct sock *s, const struct completion *c) {
         s->one_shot = true;
         s->calm = 0;
     }
-    s->one_shot |= s->pacer != NULL;
+    s->one_shot |= s->pacer || glut_degree(s->owner.worker, s->owner.account);
     if (s->one_shot && s->recv.armed && !s->cancelling) {
         s->cancelling = true;
         ring_cancel(ring, &s->recv);
@@ -333,20 +302,18 @@ static void recv_bytes(struct sock *s, const struct completion *c) {
         pace_spent(s->pacer, LIMIT_BYTES_IN, (size_t)c->res);
     recv_mode(s, c);
     uint64_t began = dear_begin(s, c->res);
-    bufs_received(s->owner.worker, c->buffer, (size_t)c->res, recv_take, s);
+    bufs_received(s->owner.worker, sock_account(s), c->buffer, (size_t)c->res, recv_take, s);
     dear_note(s, c->res, began);
-    if (s->owner.account == s->owner.worker->nobody)
+    s->owner.halting = is_stranger(s);
+    if (s->owner.halting)
         sock_owes(s);
 }
 
 static void recv_starved(struct sock *s) {
     struct worker *w = s->owner.worker;
     bufs_starved(w);
-    if (s->starved)
-        return;
-    s->starved = true;
-    s->starved_next = w->starved;
-    w->starved = s;
+    if (!queue_holds(&s->starved))
+        queue_put(&w->starved, &s->starved);
 }
 
 /* The client ended it with an RST, which the kernel tells one way or the other. */
@@ -408,17 +375,16 @@ static void sock_resume(struct stream *stream) {
 
 /* ---- write ---- */
 
-static int sock_wrote(struct sock *s, unsigned before, bool ok) {
+static int sock_wrote(struct sock *s, bool ok) {
     struct worker *w = s->owner.worker;
-    ACCOUNT_ADD(sock_account(s)->buffers, (int64_t)s->queue.count - (int64_t)before);
     if (!ok) {
         sock_break(s, -ENOMEM);
         return -ENOMEM;
     }
-    flush_later(w, &s->flush);
+    worker_later(w, &s->flush);
     if (is_full(s)) {
         s->full = true;
-        full_link(s);
+        full_add(w, sock_account(s), &s->full_queue);
     }
     return s->full;
 }
@@ -433,16 +399,14 @@ static int sock_write(struct stream *stream, struct slice slice) {
         slice_drop(s->owner.worker, &slice);
         return -EPIPE;
     }
-    unsigned before = s->queue.count;
-    return sock_wrote(s, before, segs_add(s->owner.worker, &s->queue, slice));
+    return sock_wrote(s, segs_add(s->owner.worker, &s->queue, slice));
 }
 
 static int sock_write_copy(struct stream *stream, const void *data, size_t length) {
     struct sock *s = sock_of_stream(stream);
     if (!sock_writable(s))
         return -EPIPE;
-    unsigned before = s->queue.count;
-    return sock_wrote(s, before, segs_add_copy(s->owner.worker, &s->queue, data, length));
+    return sock_wrote(s, segs_add_copy(s->owner.worker, &s->queue, data, length));
 }
 
 static size_t sock_queued(const struct stream *stream) {
@@ -534,14 +498,12 @@ static void sock_flush(struct flush *f) {
 static void send_sent(struct sock *s, uint32_t bytes) {
     struct worker *w = s->owner.worker;
     s->moved = sock_clock(w);
-    unsigned before = s->queue.count;
     segs_pop(w, &s->queue, bytes);
-    ACCOUNT_ADD(sock_account(s)->buffers, (int64_t)s->queue.count - (int64_t)before);
     ACCOUNT_ADD(*(s->client ? &sock_account(s)->bytes_out : &sock_account(s)->pod_bytes_out),
                 bytes);
     if (s->full && s->queue.bytes <= STREAM_LOW) {
         s->full = false;
-        full_unlink(s);
+        full_end(s);
         s->drain_due = true;
     }
 }
@@ -554,13 +516,12 @@ static void send_failed(struct sock *s, int error) {
         sock_break(s, error);
         return;
     }
-    ACCOUNT_ADD(sock_account(s)->buffers, -(int64_t)s->queue.count);
     segs_drop(s->owner.worker, &s->queue);
     s->shut = s->fin_sent = true;
     s->reset = true; /* the kernel tells an RST once, here: a receive after it finds a mere end */
     s->drain_due = s->full;
     s->full = false;
-    full_unlink(s);
+    full_end(s);
 }
 
 static void send_done(struct op *op, const struct completion *c) {
@@ -579,7 +540,7 @@ static void send_done(struct op *op, const struct completion *c) {
     if (s->drain_due) /* who goes on now may have much to do: here it is in its tenant's turn, and at the end of the turn in everybody's way */
         sock_flush(&s->flush);
     else if (s->queue.bytes || s->shut || s->closing)
-        flush_later(s->owner.worker, &s->flush);
+        worker_later(s->owner.worker, &s->flush);
 }
 
 static void sock_shutdown(struct stream *stream) {
@@ -587,7 +548,7 @@ static void sock_shutdown(struct stream *stream) {
     if (s->shut)
         return;
     s->shut = true;
-    flush_later(s->owner.worker, &s->flush);
+    worker_later(s->owner.worker, &s->flush);
 }
 
 /* ---- close ---- */
@@ -629,7 +590,7 @@ static void sock_finish(struct sock *s, bool reset) {
     s->ended_by_peer |= reset || s->broken;
     timer_stop(&s->timer);
     pace_end(s);
-    ACCOUNT_ADD(sock_account(s)->buffers, -(int64_t)s->queue.count);
+    full_end(s);
     kernel_pays(s->owner.worker, s->owner.account, KERNEL_CLOSE);
     if (reset)
         sys_linger_reset(s->fd);
@@ -653,6 +614,11 @@ void stream_pays(struct stream *stream) {
     struct stream *base = stream_base(stream);
     if (base->ops == &sock_ops)
         worker_pays(base->worker, sock_of_stream(base)->owner.account);
+}
+
+struct account_worker *stream_payer(const struct stream *stream) {
+    struct stream *base = stream_base(stream);
+    return base->ops == &sock_ops ? sock_account(sock_of_stream(base)) : NULL;
 }
 
 const struct stream_ops sock_ops = {

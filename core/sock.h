@@ -7,6 +7,7 @@
  * Embedded in a client connection or an upstream connection; `gone` frees those when the last completion has come.
  */
 #pragma once
+#include "core/full.h"
 #include "core/op.h"
 #include "core/stream.h"
 #include "core/worker.h"
@@ -19,8 +20,8 @@ struct sock {
     struct flush flush;
     struct timer
         timer; /* free for the embedder until stream_close; then: how long the last bytes may take */
-    struct sock *starved_next;
-    struct sock *full_next, **full_link; /* link NULL: not in the worker's list */
+    struct queued_item starved; /* in its worker's line: it waits for buffers */
+    struct full full_queue;     /* since a writer was told to wait */
     void (*gone)(struct sock *);
     struct pacer *pacer; /* NULL: its tenant has no bandwidth limit */
     uint32_t early;      /* bytes received while nobody's account paid */
@@ -41,7 +42,6 @@ struct sock {
     bool one_shot : 1;   /* receives are armed one at a time */
     bool dear : 1;       /* what it sends takes long to work off: it comes in small pieces */
     bool cancelling : 1; /* the armed receive has been asked to end */
-    bool starved : 1;    /* in the worker's list */
     bool eof : 1;
     bool ended_by_peer : 1; /* or suddenly: the kernel keeps nothing of it */
     bool connecting : 1;
@@ -67,8 +67,6 @@ void sock_start(struct sock *);
 /* A fresh socket: connect it, within `ms`, else error -ETIMEDOUT. */
 void sock_connect(struct sock *, const struct sockaddr *, socklen_t length, int64_t ms);
 void sock_rearm(struct sock *);
-/* The worker's buffers are used up: breaks (-ENOBUFS) one whose queue is full. */
-void socks_yield(struct worker *);
 /* Ends it with a RST, also while it is closing gracefully. */
 void sock_abort(struct sock *);
 /* Who pays from now on; what nobody was charged for it so far is theirs, too. */

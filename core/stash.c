@@ -61,16 +61,21 @@ static struct block *stash_grow(struct stash *stash, size_t size) {
     return block;
 }
 
-void *stash_alloc(struct stash *stash, size_t size) {
-    size_t rounded = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+static void *stash_cut(struct stash *stash, size_t size, size_t alignment) {
     struct block *block = stash->newest;
-    if (rounded < size)
+    if (size > SIZE_MAX - sizeof(struct block))
         abort(); /* an overflow is a bug of the caller: sizes are bounded before */
-    if (!block || block->size - block->used < rounded)
-        block = stash_grow(stash, rounded);
-    void *piece = block->byte + block->used;
-    block->used += rounded;
-    return piece;
+    size_t at = block ? (block->used + alignment - 1) & ~(alignment - 1) : 0;
+    if (!block || at > block->size || block->size - at < size) {
+        block = stash_grow(stash, size);
+        at = 0;
+    }
+    block->used = at + size;
+    return block->byte + at;
+}
+
+void *stash_alloc(struct stash *stash, size_t size) {
+    return stash_cut(stash, size, alignof(max_align_t));
 }
 
 void *stash_array(struct stash *stash, size_t count, size_t size) {
@@ -90,7 +95,7 @@ void *stash_room(struct stash *stash, void *array, size_t count, size_t size) {
 }
 
 char *stash_slice(struct stash *stash, const char *text, size_t length) {
-    char *copy = stash_alloc(stash, length + 1);
+    char *copy = stash_cut(stash, length + 1, 1);
     memcpy(copy, text, length);
     return copy;
 }
@@ -111,7 +116,7 @@ char *stash_format_list(struct stash *stash, const char *format, va_list list) {
     va_list again;
     va_copy(again, list);
     int length = vsnprintf(NULL, 0, format, list);
-    char *text = stash_alloc(stash, (size_t)(length < 0 ? 0 : length) + 1);
+    char *text = stash_cut(stash, (size_t)(length < 0 ? 0 : length) + 1, 1);
     if (length > 0)
         vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);

@@ -24,6 +24,9 @@ struct account;
 struct stream;
 /* What runs now for this stream, out of the loop's own turn (a timer, a flush), is charged to who pays for it. */
 void stream_pays(struct stream *);
+struct account_worker;
+/* Who that is, on this worker; NULL: nobody can say. */
+struct account_worker *stream_payer(const struct stream *);
 
 struct stream_events {
     /* Bytes arrived; the slice is the consumer's now. May come a few more times after stream_pause. */

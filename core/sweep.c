@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* In one turn, of all sweeps: looks are cheap, and ends stop earlier where the turn was long already. */
-enum { LOOKS = 256, ENDS = 8, ENDS_LEAST = 2 };
+enum { LOOKS = 256, ENDS = 8, ENDS_LEAST = 2, HURRY_LOOKS = 2048 };
 
 struct piece {
     unsigned looks, ends; /* at most */
@@ -27,9 +27,10 @@ static bool stands(const struct sweep *s) {
 
 /* What ends may let somebody else begin, who wants room: he finds no sweep to hurry, least of all this one. */
 static bool meet(struct worker *w, struct sweep *s, struct conn *c) {
+    bool within = w->sweeping;
     w->sweeping = true;
     bool ended = s->job->each(s, c);
-    w->sweeping = false;
+    w->sweeping = within;
     return ended;
 }
 
@@ -74,7 +75,9 @@ struct sweep *sweep_begin(struct worker *w, struct sweep *model) {
     model->at = w->conns;
     model->next = NULL;
     if (!s) {
+        struct account *payer = w->payer;
         sweep_goes(w, model, &(struct piece){.looks = UINT_MAX, .ends = UINT_MAX});
+        worker_pays(w, payer);
         if (model->job->end)
             model->job->end(model, w);
         return NULL;
@@ -93,7 +96,7 @@ struct sweep *sweep_find(const struct worker *w, const struct sweep_job *job) {
 }
 
 unsigned sweep_hurry(struct worker *w, struct sweep *s, unsigned ends) {
-    struct piece p = {.looks = UINT_MAX, .ends = ends};
+    struct piece p = {.looks = HURRY_LOOKS, .ends = ends};
     struct account *payer = w->payer;
     if (!sweep_goes(w, s, &p))
         sweep_free(w, s);
@@ -104,8 +107,9 @@ unsigned sweep_hurry(struct worker *w, struct sweep *s, unsigned ends) {
 /* Who began first is done first. */
 void sweeps_run(struct worker *w) {
     struct piece p = {.looks = LOOKS, .ends = ENDS, .timely = true};
-    while (w->sweeps && !sweep_goes(w, w->sweeps, &p))
-        sweep_free(w, w->sweeps);
+    struct sweep *s;
+    while ((s = w->sweeps) && !sweep_goes(w, s, &p))
+        sweep_free(w, s);
     worker_pays(w, w->nobody);
 }
 

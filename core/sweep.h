@@ -34,7 +34,7 @@ struct sweep {
 struct sweep *sweep_begin(struct worker *, struct sweep *model);
 /* The one of this job that is under way, or NULL; also NULL from within `each`. */
 struct sweep *sweep_find(const struct worker *, const struct sweep_job *);
-/* Goes on at once, until so many are ended or it is over. How many were. */
+/* Goes on at once, until so many are ended, enough has been looked at, or it is over. How many were ended. */
 unsigned sweep_hurry(struct worker *, struct sweep *, unsigned ends);
 
 /* Each turn; the worker doesn't sleep while there are any. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -201,6 +202,10 @@ void sys_pages_drop(void *p, size_t size) {
     madvise(p, size, MADV_DONTNEED);
 }
 
+void sys_page_touch(void *p) {
+    *(volatile uint8_t *)p = 0;
+}
+
 static int64_t clock_ns(clockid_t clock) {
     struct timespec t;
     clock_gettime(clock, &t);
@@ -213,6 +218,24 @@ int64_t sys_now_ns(void) {
 
 int64_t sys_cpu_ns(void) {
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* The first form of the kernel's struct sched_attr; the C library's headers may be without it. */
+struct fair_share {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime; /* ns: the slice of a thread that shares its CPU fairly */
+    uint64_t deadline, period;
+};
+
+void sys_slice(int64_t ns) {
+    struct fair_share s = {0};
+    if (syscall(SYS_sched_getattr, 0, &s, (unsigned)sizeof s, 0U) || s.policy != SCHED_OTHER)
+        return;
+    s.runtime = (uint64_t)ns;
+    syscall(SYS_sched_setattr, 0, &s, 0U);
 }
 
 uint64_t sys_cycles(void) {

@@ -36,6 +36,11 @@ void *sys_pages_new(size_t size);
 void sys_pages_free(void *, size_t size);
 /* What they hold is worth nothing: their memory goes back, and comes again, zeroed, when they are next used. */
 void sys_pages_drop(void *, size_t size);
+/* The first byte is written: the page is in memory then. */
+void sys_page_touch(void *);
 int64_t sys_now_ns(void);  /* CLOCK_MONOTONIC */
 int64_t sys_cpu_ns(void);  /* of this thread, since it began; a system call */
 uint64_t sys_cycles(void); /* cheap, monotonic on one thread */
+/* Asks the kernel to run this thread `ns` at a time where others want its CPU, so that it need not wait for their longer turns when it
+ * wakes up. Linux 6.12 and later; others go on as before. */
+void sys_slice(int64_t ns);

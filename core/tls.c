@@ -100,7 +100,7 @@ static void tls_break(struct tls *t, int error) {
     if (t->broken)
         return;
     t->broken = (int16_t)error;
-    flush_later(t->stream.worker, &t->flush);
+    worker_later(t->stream.worker, &t->flush);
 }
 
 static void tls_tell_eof(struct tls *t) {
@@ -138,7 +138,7 @@ static bool client_opened(struct tls *t) {
         return false;
     }
     client_judged(t, 0);
-    flush_later(t->stream.worker, &t->flush);
+    worker_later(t->stream.worker, &t->flush);
     return true;
 }
 
@@ -361,7 +361,7 @@ static int tls_wrote(struct tls *t, bool ok) {
         tls_break(t, -ENOMEM);
         return -ENOMEM;
     }
-    flush_later(t->stream.worker, &t->flush);
+    worker_later(t->stream.worker, &t->flush);
     if (t->outbox.bytes >= STREAM_HIGH / 2) /* does not wait for the end of the turn with so much */
         outbox_send(t);
     t->full_early |= !t->open && t->outbox.bytes >= STREAM_HIGH;
@@ -400,14 +400,14 @@ static void tls_pause(struct stream *s) {
 static void tls_resume(struct stream *s) {
     struct tls *t = tls_of(s);
     t->paused = false;
-    flush_later(s->worker,
-                &t->flush); /* what waits in the inbox is given from the loop, not from here */
+    worker_later(s->worker,
+                 &t->flush); /* what waits in the inbox is given from the loop, not from here */
 }
 
 static void tls_shutdown(struct stream *s) {
     struct tls *t = tls_of(s);
     t->shut = true;
-    flush_later(s->worker, &t->flush);
+    worker_later(s->worker, &t->flush);
 }
 
 static void tls_close(struct stream *s, bool reset) {
@@ -539,7 +539,7 @@ void tls_start(struct tls *t) {
 
 void tls_free(struct tls *t) {
     struct worker *w = t->stream.worker;
-    flush_forget(w, &t->flush);
+    flush_forget(&t->flush);
     segs_drop(w, &t->inbox);
     segs_drop(w, &t->outbox);
     if (t->ssl)

@@ -18,6 +18,7 @@ static struct worker *worker_of(struct turn *t) {
 /* ---- the clock: cycles are what is measured, microseconds are what is meant ---- */
 
 enum { CYCLES_US_GUESS = 1000, LEARN_LEAST_NS = 1000000, LEARN_MOST_NS = 1000000000 };
+enum { LEARN_KERNEL = 50000 }; /* of less than such a weight an enter says little */
 
 static void clock_set(struct turn *t, uint64_t cycles_us) {
     t->cycles_us = cycles_us ? cycles_us : 1;
@@ -35,10 +36,21 @@ static void clock_learn(struct worker *w) {
         t->first_ns = 0;
 }
 
+void turn_kernel_took(struct turn *t, uint64_t ns) {
+    if (t->kernel < LEARN_KERNEL)
+        return;
+    uint64_t dear = ns * TURN_DEAR_ONE / t->kernel;
+    dear = dear < TURN_DEAR_ONE ? TURN_DEAR_ONE : dear < TURN_DEAR_MOST ? dear : TURN_DEAR_MOST;
+    t->dear = (unsigned)((t->dear * 15 + dear) / 16);
+}
+
 void turn_init(struct worker *w) {
     struct turn *t = &w->turn;
+    t->dear = TURN_DEAR_ONE;
     t->first_ns = w->now_ns;
     t->first_cycles = w->charge_mark;
+    t->halting = (struct lane){.drr = {.weight = 1}, .account = w->nobody};
+    t->others_ns = w->now_ns;
     clock_set(t, CYCLES_US_GUESS);
 }
 
@@ -46,14 +58,30 @@ void turn_begin(struct worker *w) {
     struct turn *t = &w->turn;
     clock_learn(w);
     t->began = w->charge_mark;
-    t->slice_end = t->began + TURN_SLICE_US * t->cycles_us;
     t->mark = t->began;
     t->kernel = 0;
     t->crowded = turn_waits(t); /* who waits already is not to be overtaken */
+    t->alone = w->now_ns - t->others_ns >= TURN_ALONE_MS * 1000000ll;
+    t->slice_end = t->began + (t->alone ? TURN_ALONE_US : TURN_SLICE_US) * t->cycles_us;
+}
+
+static void others_are_here(struct turn *t) {
+    t->others_ns = worker_of(t)->now_ns;
+    t->alone = false;
+}
+
+void turn_meets(struct turn *t, const struct op *op) {
+    const void *payer = turn_payer(op);
+    if (payer == t->payer)
+        return;
+    t->payer = payer;
+    others_are_here(t);
+    t->slice_end = t->began + TURN_SLICE_US * t->cycles_us;
 }
 
 bool turn_ends(struct turn *t, bool several) {
     if (several) {
+        others_are_here(t);
         t->crowded = true;
         t->small_until_ns = worker_of(t)->now_ns + TURN_SMALL_US * 1000ll;
         ACCOUNT_ADD(t->crowds, 1);
@@ -61,7 +89,7 @@ bool turn_ends(struct turn *t, bool several) {
     }
     uint64_t now = t->mark + turn_kernel_cycles(t, t->kernel);
     t->slice_end = now + TURN_SLICE_US * t->cycles_us;
-    return now - t->began >= TURN_MOST_US * t->cycles_us;
+    return now - t->began >= (t->alone ? TURN_ALONE_US : TURN_MOST_US) * t->cycles_us;
 }
 
 bool turn_is_tight(const struct worker *w) {
@@ -69,7 +97,8 @@ bool turn_is_tight(const struct worker *w) {
 }
 
 bool turn_is_busy(const struct turn *t) {
-    return t->crowded || turn_waits(t) || sys_cycles() - t->began >= TURN_SLICE_US * t->cycles_us;
+    return t->crowded || turn_waits(t) ||
+           (!t->in_order && sys_cycles() - t->began >= TURN_SLICE_US * t->cycles_us);
 }
 
 /* ---- lanes ---- */
@@ -86,6 +115,8 @@ void lane_end_own(struct worker *w, struct lane *l) {
 
 const void *turn_payer(const struct op *op) {
     const struct owner *o = op->owner;
+    if (o->halting)
+        return &o->worker->turn.halting;
     return o->own_lane ? (const void *)o->lane : account_tenant(o->account);
 }
 
@@ -99,6 +130,12 @@ static struct lane *lane_of(struct worker *w, struct account *a) {
     w->turn.lanes = l;
     __atomic_store_n(&a->w[w->id].lane, l, __ATOMIC_RELAXED);
     return l;
+}
+
+static struct lane *lane_of_owner(struct worker *w, const struct owner *o) {
+    if (o->queued || o->own_lane)
+        return o->lane;
+    return o->halting ? &w->turn.halting : lane_of(w, account_tenant(o->account));
 }
 
 static struct lane *lane_of_chores(struct worker *w, struct account *a) {
@@ -159,15 +196,18 @@ static void lane_charge(const struct worker *w, const struct lane *l, int64_t bu
 
 static void lane_brake(const struct worker *w, const struct lane *l, struct op *op,
                        const struct completion *c) {
-    if (l->drr.count < LANE_LONG || op->braked || !(c->flags & OP_MORE))
+    bool is_long = l->drr.count >= LANE_LONG || (buffers_of(c) && op->owner->queued >= OWNER_LONG);
+    if (!is_long || op->braked || !(c->flags & OP_MORE))
         return;
     op->braked = true;
     ring_cancel(w->ring, op);
 }
 
-/* A lane that is served several times in a row has waited once. */
+/* A lane that is served several times in a row has waited once. Who speaks haltingly waits for his own sake. */
 static void wait_note(struct worker *w, const struct lane *l, const struct waiting *i) {
     struct turn *t = &w->turn;
+    if (l == &t->halting)
+        return;
     uint64_t waited = l->account != w->nobody ? l->drr.waited : t->mark - i->since;
     if (!waited || !l->account)
         return;
@@ -227,7 +267,7 @@ static void put_without_memory(struct worker *w, struct op *op, const struct com
 void turn_put(struct turn *t, struct op *op, const struct completion *c) {
     struct worker *w = worker_of(t);
     struct owner *o = op->owner;
-    struct lane *l = o->queued || o->own_lane ? o->lane : lane_of(w, account_tenant(o->account));
+    struct lane *l = lane_of_owner(w, o);
     struct waiting *i = l && o->queued < UINT16_MAX ? worker_alloc(w, sizeof *i) : NULL;
     if (!i) {
         put_without_memory(w, op, c);

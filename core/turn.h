@@ -2,7 +2,8 @@
  * turn.h - whose completions a worker works off first: in the order they came while a turn is short, by tenant when it is not.
  *
  *   CQE -> dispatched at once                       a turn of less than TURN_SLICE_US, or one tenant's alone: nothing to share, but
- *                                                   after TURN_MOST_US it ends as well, and others may have come before the next
+ *                                                   after TURN_MOST_US it ends as well, and others may have come before the next;
+ *                                                   after TURN_ALONE_US where nobody else was met for TURN_ALONE_MS
  *   CQE -> lane of its tenant -> deficit round robin by measured time -> dispatched      (drr.h)
  *
  * A turn that has lasted TURN_SLICE_US while more than one tenant has completions left is crowded: the rest is copied out of the
@@ -12,10 +13,11 @@
  * Time is what callbacks took, by the clock, and what the kernel took for their completions, by weights (op.h): it is spent within one
  * io_uring_enter for everybody, where no clock tells whose it is, and it is most of what a bulk transfer costs.
  *
- * Lanes: one for each tenant, one for those of whom no tenant is known yet, and one for each listener's accepts. All completions
- * of one owner are in one lane, so they keep their order. What messages between threads bring is never queued. A lane that
- * is LANE_LONG puts the brake on what fills it: its multishot operations are cancelled, and begin again when their last completion has
- * been worked off; a socket then receives once at a time. So the tenant whose sockets flood a worker is read from less, the
+ * Lanes: one for each tenant, one for those of whom no tenant is known yet, one for those of them who have spoken and said nothing that
+ * would tell, and one for each listener's accepts. All completions of one owner are in one lane, so they keep their order. What messages
+ * between threads bring is never queued. A lane that
+ * is LANE_LONG puts the brake on what fills it, and so does one socket with OWNER_LONG in it on itself: multishot operations are cancelled,
+ * and begin again when their last completion has been worked off; a socket then receives once at a time. So the tenant whose sockets flood a worker is read from less, the
  * others are not, and what waits is bounded by its sockets. Buffers that wait in a lane are its tenant's.
  *
  * How long is counted in the row of who waited (account.h): of a tenant's lane what others were in its way, of those whose tenant is not
@@ -41,8 +43,13 @@ enum {
     TURN_SLICE_US = 200,
     TURN_QUANTUM_US = 100,
     TURN_MOST_US = 250,
+    TURN_ALONE_US = 1000,
+    TURN_ALONE_MS = 100,
     TURN_SMALL_US = 10000, /* so long after a crowded turn what is armed stays small */
+    TURN_DEAR_ONE = 256,
+    TURN_DEAR_MOST = 8 * TURN_DEAR_ONE,
     LANE_LONG = 64,
+    OWNER_LONG = 8,     /* of one socket */
     LANE_STRANGERS = 4, /* weight: everybody's new connections come through it */
 };
 
@@ -65,11 +72,17 @@ struct chore { /* whose memory is its maker's again when it runs */
 struct turn { /* of one worker */
     struct drr drr;
     struct lane *lanes;
-    bool crowded;                    /* completions are queued */
+    struct lane halting; /* ten thousand slow heads are not to be in the way of who comes new */
+    bool crowded;        /* completions are queued */
+    bool in_order;       /* they never are: to measure what all this costs */
     uint64_t began, slice_end, mark; /* cycles; the last look at them */
+    bool alone;                      /* it may last TURN_ALONE_US */
+    const void *payer;               /* of the completion that was dispatched last */
+    int64_t others_ns;               /* when that last was somebody else's */
     uint64_t kernel;                 /* weights of the completions that were worked off */
     int64_t small_until_ns;
-    uint64_t cycles_us;            /* in a microsecond, as far as is known */
+    uint64_t cycles_us; /* in a microsecond, as far as is known */
+    unsigned dear;      /* what a weight takes here, in TURN_DEAR_ONE-ths of a nanosecond */
     uint64_t first_cycles, crowds; /* when it was made; turns that were crowded, read by anyone */
     int64_t first_ns;
     uint64_t waits, waited_us; /* of tenants' work, for others' */
@@ -81,9 +94,11 @@ void turn_begin(struct worker *);
 /* The slice is over (turn_is_long). `several`: what comes next is of more than one tenant, and is queued. True: it is one's alone, and the
  * turn was long enough: others may have come meanwhile. */
 bool turn_ends(struct turn *, bool several);
-/* Weights are about nanoseconds. */
+/* The kernel took so long for what the last turn, a long one, had worked off: weights are nanoseconds on a machine that is nobody's guest,
+ * and several times that on some that are. Learned slowly, and never less than they say. */
+void turn_kernel_took(struct turn *, uint64_t ns);
 static inline uint64_t turn_kernel_cycles(const struct turn *t, uint64_t weight) {
-    return weight * t->cycles_us / 1000;
+    return weight * t->dear / TURN_DEAR_ONE * t->cycles_us / 1000;
 }
 /* Asked after each completion that was dispatched, the `count`th, with this result; looks at the clock now and then, and after what
  * brought much. */
@@ -99,6 +114,8 @@ static inline bool turn_is_over(const struct turn *t) {
     return sys_cycles() + turn_kernel_cycles(t, t->kernel) >=
            t->began + TURN_MOST_US * t->cycles_us;
 }
+/* Before a completion is dispatched. */
+void turn_meets(struct turn *, const struct op *);
 /* Who would be given the time: equal for all completions of one lane. */
 const void *turn_payer(const struct op *);
 /* Queues it; without memory it is dispatched, in its owner's order. */

@@ -59,22 +59,29 @@ static struct upstream_wait *wait_new(struct worker *w, const struct upstream_wa
     return t;
 }
 
+static void wait_uncount(struct upstream_wait *t) {
+    if (t->lined)
+        t->pool->w[t->worker->id].waiting--;
+    t->lined = false;
+}
+
 static void wait_free(struct upstream_wait *t) {
     struct worker *w = t->worker;
     ACCOUNT_ADD(w->wait_count, -1);
-    if (t->lined)
-        t->pool->w[w->id].waiting--;
+    wait_uncount(t);
     timer_stop(&t->timer);
     worker_free(w, t, sizeof *t);
 }
 
 /* All pods of a pool are one tenant's. */
 static struct account *wait_payer(const struct upstream_wait *t) {
-    const struct upstream_set *set = __atomic_load_n(&t->pool->set, __ATOMIC_ACQUIRE);
     if (t->turn && t->payer)
         return t->payer;
     if (t->up)
         return t->up->account;
+    if (!t->turn)
+        return t->worker->nobody;
+    const struct upstream_set *set = __atomic_load_n(&t->pool->set, __ATOMIC_ACQUIRE);
     return set && set->count ? set->member[0]->account : t->worker->nobody;
 }
 
@@ -232,7 +239,7 @@ static void arrived_flush(struct flush *f) {
 static void wait_send(struct upstream_wait *t, struct ring *from) {
     if (t->worker->ring == from) {
         t->flush.run = arrived_flush;
-        flush_later(t->worker, &t->flush);
+        worker_later(t->worker, &t->flush);
         return;
     }
     t->message.run = arrived_message;
@@ -243,6 +250,7 @@ bool upstream_wait_in_line(const struct upstream_wait *t) {
     return timer_is_set(&t->timer); /* its own worker's; the link is everybody's */
 }
 
+/* Who cancels lets go of his version, and the pool may go with it before a grant that holds no pod of it arrives. */
 void upstream_wait_cancel(struct upstream_wait *t) {
     struct pool *pool = t->pool;
     struct worker *w = t->worker;
@@ -259,6 +267,7 @@ void upstream_wait_cancel(struct upstream_wait *t) {
         queue_remove(&pool->line, &t->item);
     pthread_mutex_unlock(&pool->lock);
     timer_stop(&t->timer);
+    wait_uncount(t);
     t->turn = NULL;
     if (waits)
         wait_free(t);

@@ -65,7 +65,6 @@ struct withdrawal {
 static void withdraw_run(struct worker *w, void *user) {
     const struct withdrawal *x = user;
     conns_withdraw(w, x->account, x->now);
-    modules_withdraw(w, x->account, x->now);
 }
 
 void withdraw(const struct version *old, struct version *now) {

@@ -2,6 +2,7 @@
  * worker.c - the loop's turn, and the memory it lives on.
  */
 #include "core/worker.h"
+#include "core/glut.h"
 #include "core/module.h"
 #include "core/pace.h"
 #include "core/room.h"
@@ -64,13 +65,13 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret, struct err 
     w->id = conf->id;
     w->nobody = w->payer = conf->nobody;
     w->uncounted = conf->uncounted;
-    w->flush_last = &w->flush_first;
+    w->turn.in_order = conf->in_order;
     w->now_ns = w->tick_base_ns = sys_now_ns();
     w->charge_mark = sys_cycles();
     w->random[0] = conf->seed | 1;
     w->random[1] = conf->seed * 0x9e3779b97f4a7c15ull + 0x1234567;
     turn_init(w);
-    bufs_refill(w);
+    bufs_begin(w);
     ring_buffers_publish(w->ring);
     *ret = w;
     return true;
@@ -87,6 +88,8 @@ void worker_end(struct worker *w) {
     ring_free(w->ring); /* first: the kernel lets go of the buffers */
     turn_end(w);
     sweeps_end(w);
+    if (w->room_most)
+        account_unref(w->room_most);
     chunks_free(w);
     slab_fini(&w->slab);
     worker_scrap(w);
@@ -94,52 +97,24 @@ void worker_end(struct worker *w) {
 
 /* ---- the turn ---- */
 
+/* What ends releases: a connection of HTTP/2 a hundred streams with their pods. So what there is no time for goes in the next turn. */
 static void dead_release(struct worker *w) {
+    uint64_t until = sys_cycles() + TURN_MOST_US * w->turn.cycles_us;
     while (w->dead) {
         struct owner *o = w->dead;
         w->dead = o->next_dead;
         worker_pays(w, o->account);
         o->release(o);
+        if (sys_cycles() >= until)
+            return;
     }
-}
-
-static void flush_all(struct worker *w) {
-    while (w->flush_first) {
-        struct flush *f = w->flush_first;
-        w->flush_first = f->next;
-        if (!w->flush_first)
-            w->flush_last = &w->flush_first;
-        f->listed = false;
-        f->run(f);
-    }
-}
-
-void worker_later(struct worker *w, struct flush *f) {
-    flush_later(w, f);
-}
-
-void flush_forget(struct worker *w, struct flush *f) {
-    if (!f->listed)
-        return;
-    struct flush **link = &w->flush_first;
-    while (*link != f)
-        link = &(*link)->next;
-    *link = f->next;
-    if (!*link)
-        w->flush_last = link;
-    f->listed = false;
 }
 
 /* Receives that ended for want of buffers start again as soon as the kernel has some. */
 static void starved_rearm(struct worker *w) {
-    struct sock *list = w->starved;
-    if (!list || !bufs_provided(w))
-        return;
-    w->starved = NULL;
-    while (list) {
-        struct sock *s = list;
-        list = s->starved_next;
-        s->starved = false;
+    enum { MOST = 256 };
+    for (unsigned n = 0; n < MOST && w->starved.count && bufs_provided(w); n++) {
+        struct sock *s = container_of(queue_take(&w->starved), struct sock, starved);
         worker_pays(w, s->owner.account);
         sock_rearm(s);
     }
@@ -149,8 +124,8 @@ static void starved_rearm(struct worker *w) {
  * sends; those are completions, so waiting is right. Work left in the lists means: don't wait, and so do buffers that
  * the dead gave back after the refill. */
 static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
-    if (w->dead || w->flush_first || w->sweeps || turn_waits(&w->turn) ||
-        (w->starved && (bufs_provided(w) || w->free)))
+    if (w->dead || w->flushing || w->sweeps || turn_waits(&w->turn) ||
+        (w->starved.count && (bufs_provided(w) || w->free)))
         return 0;
     int64_t due = timers_wait_ns(w);
     if (w->paced)
@@ -185,8 +160,11 @@ static void enter_begin(struct worker *w, int64_t turn_ns) {
 }
 
 static void enter_end(struct worker *w) {
-    if (w->enter_cpu_ns)
-        lag_note(&w->window_kernel_ns, (uint64_t)(sys_cpu_ns() - w->enter_cpu_ns));
+    if (!w->enter_cpu_ns)
+        return;
+    uint64_t ns = (uint64_t)(sys_cpu_ns() - w->enter_cpu_ns);
+    lag_note(&w->window_kernel_ns, ns);
+    turn_kernel_took(&w->turn, ns);
 }
 
 int worker_turn(struct worker *w, int64_t wait_ns) {
@@ -203,7 +181,7 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     w->payer = w->nobody;
     turn_begin(w);
     ahead_open(w);
-    w->completions = ring_dispatch(w->ring, &w->turn);
+    w->completions = ring_dispatch(w->ring, w->turn.in_order ? NULL : &w->turn);
     turn_run(w);
     ahead_run(w);
     worker_pays(w, w->nobody);
@@ -212,14 +190,14 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
         pace_run(w);
     if (w->sweeps)
         sweeps_run(w);
-    flush_all(w);
+    flushes_run(w);
     worker_pays(w, w->nobody);
     bufs_refill(w);
     ring_buffers_publish(w->ring);
     if (!bufs_provided(w))
         ACCOUNT_ADD(w->buffers_short, 1);
-    if (w->full && bufs_short(w))
-        socks_yield(w);
+    if (w->gluts)
+        gluts_turn(w);
     if (w->room_wanted)
         room_turn(w);
     if (w->strain_wanted)

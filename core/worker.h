@@ -12,6 +12,7 @@
 #include "core/buf.h"
 #include "core/flush.h"
 #include "core/op.h"
+#include "core/queue.h"
 #include "core/ring.h"
 #include "core/slab.h"
 #include "core/sys.h"
@@ -25,11 +26,14 @@
 enum {
     RING_ENTRIES = 1024,
     BUFFERS_RING = 4096,  /* room of the provided-buffer ring */
+    BUFFERS_LENT = 1024,  /* provided at most: one io_uring_enter may copy that, 4 MiB */
     BUFFERS_LEVEL = 256,  /* provided at first; doubles when the kernel ran out */
+    BUFFERS_FRESH = 16,   /* provided in one turn of those that have no page of memory yet */
     BUFFERS_CHUNK = 256,  /* buffers made at a time */
     BUFFERS_MOST = 65536, /* ids are 16 bits */
     WHEEL_SLOTS = 512,
-    RECV_CAP = 256 * 1024, /* bytes one receive in bundles may bring */
+    RECV_CAP = 256 * 1024,   /* bytes one receive in bundles may bring */
+    RECV_ALONE = 512 * 1024, /* the same where nobody else was met lately (core/turn.h) */
     RECV_CROWDED =
         32 * 1024, /* the same while tenants wait for each other: one turn of one is soon over */
 };
@@ -41,8 +45,7 @@ struct seg { /* one link of a queue of slices */
 
 struct segs { /* a queue of slices; embedded, zero is empty */
     struct seg *first, *last;
-    size_t bytes;
-    unsigned count;
+    uint32_t bytes, count;
 };
 
 struct idle_link { /* of a connection to a pod that is kept, among all of its worker's */
@@ -53,14 +56,16 @@ struct sock;
 struct conn;
 struct sweep;
 struct limit_slot;
+struct glut;
 
 struct worker {
     unsigned id;
     struct ring *ring;
     struct owner *dead;
-    struct flush *flush_first, **flush_last;
-    struct sock *starved; /* receives that ended for want of buffers */
-    struct sock *full;    /* queues that reached their mark, the latest first */
+    struct account_worker *flushing, *flushing_last; /* who has something to do: core/flush.h */
+    struct queue starved;             /* receives that ended for want of buffers, the first first */
+    struct glut *gluts, **gluts_last; /* tenants with queues that reached their mark: core/glut.h */
+    unsigned glut_count;
     int64_t now_ns;
     struct limit_slot *paced; /* tenants with sockets that wait for bandwidth */
     int64_t pace_due_ns;
@@ -71,6 +76,7 @@ struct worker {
     unsigned made, most, provided, level;
     unsigned cold;                   /* made, but without a page of memory until used */
     unsigned in_use;                 /* neither free nor with the kernel */
+    bool barren;                     /* when one more was to be provided, there was none */
     uint16_t order[BUFFERS_RING];    /* what the kernel holds, in ring order */
     uint32_t position[BUFFERS_MOST]; /* where in `order` a provided buffer stands */
     uint32_t order_tail;
@@ -99,7 +105,9 @@ struct worker {
     unsigned client_fds, pod_fds; /* open now; what is asked to close is not */
     bool room_wanted;             /* descriptors are short: see room.h */
     uint64_t room_short, room_shed, room_refused;
-    int64_t room_barren_ns; /* until then he has nothing to give up */
+    int64_t room_barren_ns;     /* until then he has nothing to give up */
+    const struct conn *room_at; /* where the next look at some of them begins; NULL: at the first */
+    struct account *room_most;  /* who held most at the last such look: a reference, or NULL */
     unsigned
         strain_credit;  /* clients that may come, as so many were given up for them: see strain.h */
     bool strain_wanted; /* memory could not be had in this turn */
@@ -138,7 +146,7 @@ struct worker_conf {
     unsigned id;
     size_t buffer_memory; /* 0: all that ids allow */
     struct account *nobody;
-    bool uncounted;
+    bool uncounted, in_order;
     uint64_t seed;
     unsigned popular; /* how many hosts are to be told by name; 0: none */
 };
@@ -152,28 +160,25 @@ int worker_turn(struct worker *, int64_t wait_ns);
 /* Runs m->run on the worker's thread; from another thread that has `from` as its own ring. */
 void worker_post(struct worker *, struct ring *from, struct message *);
 
-/* The buffers a receive brought, in order, as slices for `take`; stops handing over (and returns the rest to the pool) when
+/* The buffers a receive brought, `payer`'s from now on, in order, as slices for `take`; stops handing over (and returns the rest to the pool) when
  * `take` answers false. */
-void bufs_received(struct worker *, uint16_t first, size_t bytes,
+void bufs_received(struct worker *, struct account_worker *payer, uint16_t first, size_t bytes,
                    bool (*take)(void *, struct slice), void *user);
 /* The same buffers are somebody's from now on, and will be received later: the kernel is lent others. */
 void bufs_claim(struct worker *, uint16_t first, size_t bytes);
+void bufs_begin(struct worker *); /* with the worker */
 void bufs_refill(struct worker *);
 void bufs_starved(struct worker *); /* the kernel ran out: raise the level */
 bool bufs_provided(const struct worker *);
 bool bufs_short(const struct worker *); /* after a refill: all there may be are in use */
+static inline unsigned bufs_left(const struct worker *w) {
+    return w->most - w->in_use;
+}
 
 void timers_run(struct worker *);
 int64_t timers_wait_ns(const struct worker *); /* <0: none set */
 
-static inline void flush_later(struct worker *w, struct flush *f) {
-    if (f->listed)
-        return;
-    f->listed = true;
-    f->next = NULL;
-    *w->flush_last = f;
-    w->flush_last = &f->next;
-}
+void flushes_run(struct worker *);
 
 /* Adds a slice (its reference moves in); false: no memory, the slice was dropped. Small slices are copied into the last
  * buffer when it has room and no one else uses it. */
@@ -184,6 +189,8 @@ void segs_pop(struct worker *, struct segs *, size_t bytes);
 /* Takes the first slice out; false when empty. */
 bool segs_take(struct worker *, struct segs *, struct slice *ret);
 void segs_drop(struct worker *, struct segs *);
+/* All of it is found to be this one's. */
+void segs_charge(struct worker *, const struct segs *, struct account_worker *to);
 
 /* Loop time: from now on this account pays. What one tenant causes several times in a row is looked at as one piece; what nobody is
  * charged for may turn out to be a tenant's, so that is a piece each time. */

@@ -11,9 +11,10 @@
 enum yaml_kind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml_pair;
-struct yaml_node { /* small: of every object of every tenant they are kept */
+struct yaml_node { /* small: a tenant's files may be 200,000 of them each */
     enum yaml_kind kind : 8;
     bool quoted : 1; /* scalar written in quotes or as a block: never a number, bool or null */
+    bool kept : 1;   /* its text lies with whoever wants it when the tree is gone: fields.c */
     unsigned line, column; /* from 1 */
     unsigned count;        /* YAML_LIST, YAML_MAP; else 0 */
     union {

@@ -487,11 +487,13 @@ bool admin_give(struct edge *e, const struct user *to, struct err *err) {
     return !e->conf->admin.group || group_give(a, e->conf->admin.group, err);
 }
 
-/* Only the file that is ours: another edge may have put its own there since. */
+/* Only the file that is ours: another edge may have put its own there since. Who became another user may have no right to its folder. */
 static void socket_remove(const struct admin *a) {
     struct stat st;
-    if (a->path && !lstat(a->path, &st) && st.st_dev == a->device && st.st_ino == a->inode)
-        unlink(a->path);
+    if (a->path && !lstat(a->path, &st) && st.st_dev == a->device && st.st_ino == a->inode &&
+        unlink(a->path))
+        log_write(2, "admin.socket: %s is left behind, the next start removes it: %s", a->path,
+                  strerror(errno));
 }
 
 static void door_close(struct admin *a, struct loop_source *door) {

@@ -53,7 +53,7 @@ static const struct conf_field shutoff_fields[] = {
     SHUTOFF("lane_wait", shutoff.lane_ms, CONF_DURATION, 1, 10000, "5ms",
             "harm: others' work is in the way of a tenant's so long, on the average; or of new "
             "connections, twice as long"),
-    SHUTOFF("turn_wait_us", shutoff.turn_us, CONF_INT, 1, 10000000, "100",
+    SHUTOFF("turn_wait_us", shutoff.turn_us, CONF_INT, 1, 10000000, "70",
             "harm: who comes waits so many microseconds for a worker's turn, on the average, and "
             "one tenant takes half of the workers' time or more"),
     SHUTOFF("p99", shutoff.p99_factor, CONF_INT, 2, 1000, "4",
@@ -73,7 +73,8 @@ static const struct conf_field shutoff_fields[] = {
     SHUTOFF("quiet", shutoff.quiet_ms, CONF_DURATION, 1000, 30 * 86400000ll, "1h",
             "so long without offence and one is forgotten"),
     SHUTOFF("relax", shutoff.relax_ms, CONF_DURATION, 100, 3600000, "2s",
-            "so long without harm and one step is taken back"),
+            "so long without harm and one step is taken back; ten times as long while as many are "
+            "turned away as come in"),
     SHUTOFF("source_rate", door.source_rate, CONF_INT, 1, 1000000, "20",
             "held: new connections a second from one address (IPv6: /64)"),
     SHUTOFF("source_open", door.source_open, CONF_INT, 1, 1000000, "64",

@@ -216,11 +216,22 @@ static void tenant_take(struct edge *e, struct known *k, const struct drop_files
     tenant_put(e, f, r);
 }
 
+/* Who was written a moment ago is remembered as it is now. */
+static void recent_renew(struct edge *e, const struct drop_files *was, enum drop_found found,
+                         struct drop_files *files) {
+    if (found == DROP_READ && was)
+        recent_put(&e->recent, files, loop_now_ns() / 1000000);
+    else if (found == DROP_READ)
+        drop_free(files);
+}
+
 void control_load(struct edge *e, const char *tenant, struct reload_result *r) {
+    const struct drop_files *was = recent_find(&e->recent, tenant);
     struct drop_files files;
     struct err err;
     struct known *k;
-    enum drop_found found = drop_read(e->conf->conf_d, tenant, &files, &err);
+    enum drop_found found = was ? drop_read_again(e->conf->conf_d, tenant, was, &files, &err)
+                                : drop_read(e->conf->conf_d, tenant, &files, &err);
     if (found == DROP_NONE) {
         if (map_get(&e->tenants, tenant))
             tenant_remove(e, tenant, r);
@@ -236,8 +247,7 @@ void control_load(struct edge *e, const char *tenant, struct reload_result *r) {
     } else if (k && k->digest != files.digest) {
         tenant_take(e, k, &files, r);
     }
-    if (found == DROP_READ)
-        drop_free(&files);
+    recent_renew(e, was, found, &files);
 }
 
 /* --- all of them -----------------------------------------------------------------------------*/
@@ -268,6 +278,7 @@ static void gone_remove(struct edge *e, struct reload_result *r) {
 
 static bool rescan(struct edge *e, struct reload_result *r, struct err *err) {
     struct map names = {0};
+    recent_clear(&e->recent); /* who asks for all of it has doubts */
     bool good = drop_list(e->conf->conf_d, &names, e, err);
     for (size_t i = 0; i < e->tenants.room; i++)
         if (e->tenants.slot[i].key)
@@ -359,6 +370,8 @@ void control_beat(struct edge *e) {
     e->beats++;
     if (e->beats % 10 == 0)
         core_pulse();
+    if (e->beats % 10 == 0)
+        recent_beat(&e->recent, loop_now_ns() / 1000000);
     if (e->beats % 10 == 0 && (e->rescan_due || e->rescan_failed))
         control_rescan(e, NULL, &err);
     if (++e->quiet_beats == QUIET_BEATS)
@@ -485,6 +498,7 @@ void control_fini(struct edge *e) {
     exhausted_fini(&e->exhausted);
     own_watch_fini(&e->own, &e->loop);
     map_clear(&e->tenants, free);
+    recent_clear(&e->recent);
     if (e->registry)
         registry_free(e->registry);
     json_decref(e->certificates);

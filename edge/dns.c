@@ -15,10 +15,10 @@
 #include <string.h>
 #include <unbound.h>
 
-enum { RR_A = 1, RR_CNAME = 5, RR_TXT = 16, RR_AAAA = 28, CLASS_IN = 1 };
+enum { RR_A = 1, RR_CNAME = 5, RR_TXT = 16, RR_AAAA = 28 };
 enum part { CHAIN, ADDRESSES_4, ADDRESSES_6, ALIAS, TEXTS, PROBE_0, PARTS = PROBE_0 + DNS_PROBES };
 
-static const int64_t RETRY_NS = 60000000000;
+static const int64_t RETRY_NS = 10000000000;
 static const char challenge_label[] = "_ringress-challenge";
 
 struct question {
@@ -42,6 +42,7 @@ struct dns {
     const struct dns_events *events;
     void *user;
     struct ub_ctx *ctx; /* NULL: none asked yet, or it can't be had */
+    bool begun;         /* it was asked */
     int64_t retry_ns;   /* it could not be had: not before this, again; 0: it never failed */
     struct look *first, **last;
     size_t looking;
@@ -152,7 +153,7 @@ static void ask(struct dns *d, struct look *l, enum part part, const char *name)
         [CHAIN] = RR_CNAME, [ADDRESSES_4] = RR_A, [ADDRESSES_6] = RR_AAAA, [ALIAS] = RR_CNAME,
         [TEXTS] = RR_TXT,   [PROBE_0] = RR_CNAME, [PROBE_0 + 1] = RR_CNAME};
     struct question *q = &l->question[part];
-    q->asked = d->ctx && !ub_resolve_async(d->ctx, name, type[part], CLASS_IN, q, answered, &q->id);
+    q->asked = d->ctx && resolver_begin(d->ctx, &d->begun, name, type[part], answered, q, &q->id);
     l->waiting += q->asked;
 }
 
@@ -266,11 +267,11 @@ struct dns *dns_new(struct loop *loop, const struct dns_events *events, void *us
     return NULL;
 }
 
-/* What it lacks may be there in a minute: descriptors, memory, a thread. It is said once; until then, looks see nothing. */
+/* What it lacks may be there soon: descriptors, memory, a thread. It is said once; until then, looks see nothing. */
 static void context_missed(struct dns *d) {
     if (!d->retry_ns)
         log_write(0, "no domain can be looked at: the resolver can't be had with the `dns` of "
-                     "edge.yaml; it is tried again every minute");
+                     "edge.yaml; it is tried again every 10 s");
     d->retry_ns = loop_now_ns() + RETRY_NS;
 }
 

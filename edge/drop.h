@@ -10,6 +10,8 @@
 #pragma once
 #include "core/map.h"
 #include "tenants/registry.h"
+#include <sys/types.h>
+#include <time.h>
 
 enum { DROP_FILE_MAX = 4 << 20, DROP_BYTES_MAX = 64 << 20, DROP_FILES_MAX = 10000 };
 
@@ -21,15 +23,32 @@ enum drop_found {
     DROP_FAILED /* the error says why, and errno; nothing to be changed */
 };
 
+struct drop_mark { /* what a file was when it was read */
+    uint64_t hash; /* of its text */
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified, changed;
+    bool
+        firm; /* and if it still is, so is its text: it was not written in the moment it was read */
+};
+
 struct drop_files {
     struct drop drop;
-    struct source *source; /* owned, with its texts */
+    struct source *source;  /* owned, with its texts */
+    struct drop_mark *mark; /* of each source */
     char *tenant;
     uint64_t digest; /* of names and texts: equal means unchanged */
 };
 
 enum drop_found drop_read(const char *conf_d, const char *tenant, struct drop_files *ret,
                           struct err *);
+/* The same, but what `was` holds of files that nobody has touched since it is taken over, not read; and next time that can be done with
+ * this one. NULL: nothing was. */
+enum drop_found drop_read_again(const char *conf_d, const char *tenant,
+                                const struct drop_files *was, struct drop_files *ret, struct err *);
+/* False: no memory. */
+bool drop_copy(const struct drop_files *, struct drop_files *ret);
 void drop_free(struct drop_files *);
 /* One file of a folder as it will be: takes its place among the others, or goes (`text` NULL). Takes `text`, malloc'd. False: no
  * memory. */

@@ -15,6 +15,7 @@
 #include "edge/network.h"
 #include "edge/own.h"
 #include "edge/ports.h"
+#include "edge/recent.h"
 #include "edge/store.h"
 #include "edge/watch.h"
 #include "tenants/registry.h"
@@ -43,6 +44,7 @@ struct edge {
     struct listener **listener; /* http and https */
     size_t listener_count;
     struct map tenants; /* name -> struct known *, of conf.d */
+    struct recent recent;
     struct queued *first, **last;
     struct events events; /* told by modules */
     json_t *certificates; /* the operator's, as `get certificates` shows them */

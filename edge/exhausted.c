@@ -111,14 +111,15 @@ static void memory_say(struct lack *l, bool is_short, const struct spare_look *l
 void exhausted_beat(struct edge *e) {
     struct exhausted *x = &e->exhausted;
     int64_t now = loop_now_ns();
-    room_beat();
+    struct room_figures f = room_sum();
+    room_beat(&f);
     x->look = spare_look(&x->spare);
-    if (x->look.strain != STRAIN_NONE)
-        memory_purge(); /* what the last beat freed */
+    /* What the last beat freed: also of those who leave when it is no longer short, or their pages would be taken for what is in use. */
+    if (x->look.strain != STRAIN_NONE || x->memory.said_ns)
+        memory_purge();
     /* Half: what takes it is not only connections. */
     int64_t left = x->look.left - x->look.reserve / 2;
     strain_beat(x->look.strain, left > 0 ? left / 2 : 0);
-    struct room_figures f = room_sum();
     descriptors_say(&x->descriptors, f.short_of != x->short_of, &f, now);
     x->short_of = f.short_of;
     struct strain_figures g = strain_sum();

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool stat_good(int fd, const char *path, size_t max, struct err *err) {
+enum { ROOM_LEAST = 64 };
+
+static bool stat_good(int fd, const char *path, size_t max, size_t *ret_size, struct err *err) {
     struct stat st;
     if (fstat(fd, &st) < 0)
         return err_set(err, "%s: %s", path, strerror(errno));
@@ -17,12 +19,15 @@ static bool stat_good(int fd, const char *path, size_t max, struct err *err) {
         return err_set(err, "%s: not a regular file", path);
     if ((size_t)st.st_size > max)
         return err_set(err, "%s: larger than %zu KiB", path, max >> 10);
+    *ret_size = (size_t)st.st_size;
     return true;
 }
 
-/* Reads to the end rather than the size fstat told: the file may be growing. One byte more than `max` tells. */
-static char *read_all(int fd, const char *path, size_t max, size_t *ret_length, struct err *err) {
-    size_t room = 16384, length = 0;
+/* Reads to the end rather than the size fstat told: the file may be growing. One byte more than `max` tells. There is room for that
+ * size and not much more: of many small files, pages that nothing comes into would be most of the work. */
+static char *read_all(int fd, const char *path, size_t size, size_t max, size_t *ret_length,
+                      struct err *err) {
+    size_t room = size + ROOM_LEAST, length = 0;
     char *text = malloc(room + 1);
     for (ssize_t n; text; length += (size_t)n) {
         if (length == room) {
@@ -56,8 +61,11 @@ char *file_read(const char *path, size_t max, size_t *ret_length, struct err *er
         errno = why;
         return NULL;
     }
+    size_t size = 0;
     errno = 0;
-    char *text = stat_good(fd, path, max, err) ? read_all(fd, path, max, ret_length, err) : NULL;
+    char *text = stat_good(fd, path, max, &size, err)
+                     ? read_all(fd, path, size, max, ret_length, err)
+                     : NULL;
     int why = errno == ENOMEM ? ENOMEM : EINVAL; /* else it was there, but no good */
     close(fd);
     if (!text)

@@ -79,11 +79,9 @@ static void row_key(const char *kind, const struct tenant *t, const struct raw_p
 static void row_keep(void *user, const char *key, const char *value) {
     struct guard *g = user;
     char *copy = strdup(value);
-    free(map_get(&g->rows, key));
-    if (!copy || !map_put(&g->rows, key, copy)) {
-        free(map_remove(&g->rows, key));
+    free(map_remove(&g->rows, key));
+    if (!copy || !map_put(&g->rows, key, copy))
         free(copy);
-    }
 }
 
 static void row_put(struct guard *g, const char *key, const char *value) {
@@ -301,10 +299,12 @@ static void served_keep(struct guard *g, const char *name, const struct tenant *
 
 void guard_follow(struct guard *g, const char *name, const struct tenant *t) {
     const struct served *before = map_get(&g->served, name);
+    /* Gone and made anew before anybody looked, it is another, and what the first had was that one's. */
+    bool same = before && t && published(name)->account == before->account;
     for (size_t i = 0; before && i < before->count; i++)
-        if (!port_find(t, before->port[i]))
+        if (!same || !port_find(t, before->port[i]))
             port_lost(g, name, before->port[i]);
-    if (before && (!t || published(name)->account != before->account)) {
+    if (before && !same) {
         door_remove(&(struct door_at){.names = before->account});
         shutoff_forget(g->shutoff, name, 0);
     }

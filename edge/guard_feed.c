@@ -11,6 +11,7 @@
 #include "core/ledger.h"
 #include "core/room.h"
 #include "edge/edge.h"
+#include "edge/machine.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ struct feed {
     struct edge *edge;
     struct worker_wait *waits; /* of each worker */
     uint64_t no_cpu_ns; /* the longest that a worker was ready and had none, since the last look */
-    uint64_t dropped, refused;
+    uint64_t dropped, refused, lacked;
     bool begun;
 };
 
@@ -104,12 +105,6 @@ void feed_free(struct feed *f) {
 
 /* --- the edge as a whole ---------------------------------------------------------------------*/
 
-/* A turn that lasted while its thread had no CPU is the machine's doing, not a tenant's. */
-static uint64_t lag_of_work(const struct ledger_all *all, uint64_t waited_ns) {
-    uint64_t lag = all->lag_ns_max > waited_ns ? all->lag_ns_max - waited_ns : 0;
-    return lag < all->loop_ns ? lag : all->loop_ns;
-}
-
 /* By Little's law: who is in the queue, over how many leave it. */
 static uint64_t wait_ns(uint64_t waiting, uint64_t accepted, const struct ledger_all *all) {
     return waiting * (uint64_t)all->window_ns / (accepted ? accepted : 1);
@@ -138,10 +133,13 @@ static void queues_take(struct feed *f, struct shutoff_edge *ret) {
     ret->wait_ns = sum.waiting;
 }
 
+/* Where tenants hold less than half of what they may, there is none because the machine has none, or gives us fewer than it did. */
 static void room_take(struct feed *f, struct shutoff_edge *ret) {
-    uint64_t refused = core_descriptors_refused();
+    uint64_t refused = core_descriptors_refused(), lacked = core_descriptors_short();
     ret->descriptors_short = refused - f->refused;
+    ret->others_lack = lacked > f->lacked && 2 * ret->descriptors < ret->descriptors_most;
     f->refused = refused;
+    f->lacked = lacked;
 }
 
 /* Clients have half of them, and who finds that half full is no better off for the other. */
@@ -153,7 +151,7 @@ static int64_t descriptors_taken(const struct ledger_all *all) {
 static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) {
     const struct ledger_all *all = ledger_all();
     f->no_cpu_ns = waits_most_ns(f);
-    uint64_t lag = lag_of_work(all, f->no_cpu_ns);
+    uint64_t lag = machine_less(all->lag_ns_max, f->no_cpu_ns, all->loop_ns);
     *ret = (struct shutoff_edge){
         .now_ms = now_ms,
         .window_ms = all->window_ns / 1000000,
@@ -172,7 +170,8 @@ static void edge_take(struct feed *f, int64_t now_ms, struct shutoff_edge *ret) 
     };
     queues_take(f, ret);
     room_take(f, ret);
-    ret->wait_ns = wait_ns(ret->wait_ns, all->accepted, all);
+    ret->wait_ns =
+        machine_less(wait_ns(ret->wait_ns, all->accepted, all), f->no_cpu_ns, all->loop_ns);
     ret->strangers_ns = strangers_ns(f, &all->strangers);
     f->begun = true;
 }
@@ -212,6 +211,13 @@ static bool use_is_any(const struct ledger_use *use) {
     return memcmp(use, &none, sizeof none) != 0;
 }
 
+static void unit_take(const struct feeding *x, struct fared *of, uint16_t port,
+                      const struct ledger_use *use, const struct door_at *at) {
+    struct door_figures f = door_figures(at);
+    shutoff_used(x->shutoff, of, port, use, f.sources);
+    shutoff_turned_away(x->shutoff, of, port, f.refused, f.waited);
+}
+
 /* Of each of its ports; the sum. */
 static struct ledger_use ports_take(const struct feeding *x, struct fared *of,
                                     const struct account *tenant) {
@@ -223,8 +229,7 @@ static struct ledger_use ports_take(const struct feeding *x, struct fared *of,
 #define X(member) sum.member += use->member;
         USE(X)
 #undef X
-        shutoff_used(x->shutoff, of, p->port, use,
-                     door_figures(&(struct door_at){.port = p->port}).sources);
+        unit_take(x, of, p->port, use, &(struct door_at){.port = p->port});
     }
     return sum;
 }
@@ -257,8 +262,7 @@ static void tenant_take(void *user, const struct ledger_row *row) {
                                 .connections = now->connections};
     memcpy(fare.duration, ledger_durations(row->account), sizeof fare.duration);
     shutoff_fared(x->shutoff, of, &fare);
-    shutoff_used(x->shutoff, of, 0, &names,
-                 door_figures(&(struct door_at){.names = row->account}).sources);
+    unit_take(x, of, 0, &names, &(struct door_at){.names = row->account});
 }
 
 bool feed_window(struct feed *f, struct shutoff *shutoff, int64_t now_ms) {

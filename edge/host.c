@@ -121,6 +121,11 @@ static json_t *objects_dated(json_t *rows) {
 }
 
 char *control_get(const char *kind, const char *tenant) {
+    char *again = !strcmp(kind, "objects") && tenant && registry_is_good(edge->registry, tenant)
+                      ? recent_objects(&edge->recent, tenant, control_digest(edge, tenant))
+                      : NULL;
+    if (again)
+        return again;
     json_t *rows = !strcmp(kind, "objects") ? objects_dated(view_objects(edge->registry, tenant))
                    : !strcmp(kind, "containers") ? view_containers(edge->registry, tenant)
                                                  : view_of(edge, kind, tenant);

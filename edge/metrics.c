@@ -29,33 +29,44 @@ void metric_head(FILE *out, const char *name, const char *type, const char *help
     fprintf(out, "# HELP ringress_%s %s\n# TYPE ringress_%s %s\n", name, help, name, type);
 }
 
-/* --- per tenant ------------------------------------------------------------------------------*/
+/* --- per tenant, per raw port ----------------------------------------------------------------*/
 
-static const struct series {
+struct series {
     const char *name, *type, *help, *key;
-} series[] = {
+};
+
+static const struct series costs[] = {
     {"connections", "gauge", "Client connections open now.", "connections"},
-    {"connections_total", "counter", "Client connections charged to the tenant.",
-     "connectionsTotal"},
-    {"requests_total", "counter", "HTTP requests.", "requests"},
+    {"connections_total", "counter", "Client connections let in.", "connectionsTotal"},
     {"bytes_in_total", "counter", "Bytes from clients.", "bytesIn"},
     {"bytes_out_total", "counter", "Bytes to clients.", "bytesOut"},
-    {"failures_total", "counter", "Answers the edge made itself: 502, 503, 504.", "failures"},
     {"buffers", "gauge", "Buffers held in queues now.", "buffers"},
     {"memory_bytes", "gauge", "Held by connections and what goes on in them, without buffers.",
      "memory"},
-    {"accepted_total", "counter", "Client connections that came for the tenant, let in or not.",
-     "accepted"},
+    {"accepted_total", "counter", "Client connections that came, let in or not.", "accepted"},
     {"silent_connections", "gauge", "Client connections open now that have not sent a byte yet.",
      "silent"},
     {"resets_total", "counter", "Client connections ended by the client's RST.", "resets"},
-    {"handshakes_total", "counter", "TLS handshakes with clients begun.", "handshakes"},
     {"pod_bytes_in_total", "counter", "Bytes from pods.", "podBytesIn"},
     {"pod_bytes_out_total", "counter", "Bytes to pods.", "podBytesOut"},
     {"descriptors", "gauge", "Sockets open now, of clients and to pods.", "descriptors"},
-    {"loop_seconds_total", "counter", "Processor time of the workers that the tenant caused.",
+    {"loop_seconds_total", "counter", "Processor time of the workers that this caused.",
      "loopSeconds"},
 };
+
+static const struct series names_costs[] = {
+    /* no raw port has any */
+    {"requests_total", "counter", "HTTP requests.", "requests"},
+    {"failures_total", "counter", "Answers the edge made itself: 502, 503, 504.", "failures"},
+    {"handshakes_total", "counter", "TLS handshakes with clients begun.", "handshakes"},
+};
+
+static void value_print(FILE *out, const json_t *value) {
+    if (json_is_real(value))
+        fprintf(out, "} %.9f\n", json_real_value(value));
+    else
+        fprintf(out, "} %" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
+}
 
 static void series_print(FILE *out, const json_t *tenants, const struct series *s) {
     size_t i;
@@ -64,12 +75,38 @@ static void series_print(FILE *out, const json_t *tenants, const struct series *
     json_array_foreach((json_t *)tenants, i, row) {
         fprintf(out, "ringress_%s{tenant=\"", s->name);
         label_print(out, json_string_value(json_object_get(row, "tenant")));
-        const json_t *value = json_object_get(row, s->key);
-        if (json_is_real(value))
-            fprintf(out, "\"} %.9f\n", json_real_value(value));
-        else
-            fprintf(out, "\"} %" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
+        fputc('"', out);
+        value_print(out, json_object_get(row, s->key));
     }
+}
+
+/* A port that was refused has no number, and nothing was ever spent on it. */
+static void port_series_print(FILE *out, const json_t *ports, const struct series *s) {
+    char name[64];
+    size_t i;
+    json_t *row;
+    snprintf(name, sizeof name, "port_%s", s->name);
+    metric_head(out, name, s->type, s->help);
+    json_array_foreach((json_t *)ports, i, row) {
+        const json_t *port = json_object_get(row, "publicPort");
+        if (!json_is_integer(port))
+            continue;
+        fprintf(out, "ringress_%s{tenant=\"", name);
+        label_print(out, json_string_value(json_object_get(row, "tenant")));
+        fprintf(out, "\",port=\"%" JSON_INTEGER_FORMAT "\"", json_integer_value(port));
+        value_print(out, json_object_get(row, s->key));
+    }
+}
+
+static void costs_print(struct edge *e, FILE *out, const json_t *tenants) {
+    json_t *ports = view_of(e, "ports", NULL);
+    for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
+        series_print(out, tenants, &costs[i]);
+        port_series_print(out, ports, &costs[i]);
+    }
+    for (size_t i = 0; i < sizeof names_costs / sizeof *names_costs; i++)
+        series_print(out, tenants, &names_costs[i]);
+    json_decref(ports);
 }
 
 static void refusals_print(FILE *out, const json_t *tenants) {
@@ -210,8 +247,7 @@ static void process_print(const struct edge *e, FILE *out) {
 void metrics_print(struct edge *e, FILE *out) {
     json_t *tenants = view_of(e, "tenants", NULL);
     __fsetlocking(out, FSETLOCKING_BYCALLER); /* one lock per character is most of the cost */
-    for (size_t i = 0; i < sizeof series / sizeof *series; i++)
-        series_print(out, tenants, &series[i]);
+    costs_print(e, out, tenants);
     refusals_print(out, tenants);
     states_print(out, tenants);
     traffic_print(out, tenants);

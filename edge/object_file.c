@@ -95,11 +95,11 @@ static bool has_list(const struct documents *d) {
     return false;
 }
 
-/* False: *err. A List may hold it: then nobody can say, and only the caller's check (two of one name) tells. */
+/* False: *err. A List may hold it: then nobody can say, and only whoever saw it, or the caller's check (two of one name), tells. */
 static bool object_find(const struct object_place *at, const struct drop_files *f,
-                        struct found *ret, bool *ret_lists, struct err *err) {
+                        struct found *ret, const struct source **ret_list, struct err *err) {
     *ret = (struct found){0};
-    *ret_lists = false;
+    *ret_list = NULL;
     for (size_t i = 0; i < f->drop.source_count; i++) {
         const struct source *s = &f->source[i];
         struct documents d;
@@ -107,7 +107,8 @@ static bool object_find(const struct object_place *at, const struct drop_files *
             continue;
         if (!documents_read(s->path, s->text, s->length, &d, err))
             return false;
-        *ret_lists |= has_list(&d);
+        if (has_list(&d))
+            *ret_list = s;
         const struct document *one = documents_find(&d, at->api_version, at->kind, at->name);
         if (one) {
             *ret = (struct found){s, d, one};
@@ -189,19 +190,20 @@ static bool links_none(const struct object_place *at, const struct object_plan *
 static enum object_done both_plan(const struct object_place *at, const char *text, size_t length,
                                   struct object_plan *p, struct err *err) {
     struct found found;
-    bool lists;
-    if (!object_find(at, &p->after, &found, &lists, err))
+    const struct source *list;
+    if (!object_find(at, &p->after, &found, &list, err))
         return OBJECT_FAILED;
     bool good = true;
     p->secret &= !found.source || !p->before.drop.folder; /* who can read it could before */
     if (found.source)
         good = change_plan(at, p, &found, text, length, err);
+    else if (list && (!text || at->there))
+        good = err_set(err,
+                       "%s: %s/%s is not there, unless in this List: only an editor changes what "
+                       "is in one",
+                       list->path, at->kind, at->name);
     else if (text)
         good = addition_plan(at, p, text, length, err);
-    else if (lists)
-        good =
-            err_set(err, "%s/%s is not there, unless in a List: only an editor takes it out of one",
-                    at->kind, at->name);
     else
         return OBJECT_CHANGED;
     documents_free(&found.documents);
@@ -215,10 +217,10 @@ enum object_done object_plan(const struct object_place *at, const char *text, si
     err->text[0] = 0;
     if (strchr(at->file_name, '/') || !drop_reads(at->file_name) || is_operators(at->file_name))
         err_set(err, "%s can't be the file of an object", at->file_name);
-    else if (drop_read(at->conf_d, at->tenant, &p.before, err) == DROP_READ) {
-        bool good = p.before.drop.folder
-                        ? drop_read(at->conf_d, at->tenant, &p.after, err) == DROP_READ
-                        : folder_plan(at, &p, err);
+    else if (drop_read_again(at->conf_d, at->tenant, at->was, &p.before, err) == DROP_READ) {
+        bool good = !p.before.drop.folder
+                        ? folder_plan(at, &p, err)
+                        : drop_copy(&p.before, &p.after) || err_set(err, "out of memory");
         done = good ? both_plan(at, text, length, &p, err) : OBJECT_FAILED;
     } else if (!*err->text)
         err_set(err, "the tenant %s has no files", at->tenant);
@@ -265,14 +267,23 @@ static bool bytes_write(int fd, const char *text, size_t length) {
     return !fsync(fd);
 }
 
+/* Who may look into a file that is made instead of another. */
+struct kin {
+    mode_t mode;
+    gid_t group; /* -1: the maker's */
+};
+
 /* A whole file that was not there, safe on disk; nothing is left when it can't be. */
-static bool file_make(int dir, const char *name, const char *text, size_t length, mode_t mode,
-                      struct err *err) {
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+static bool file_make(int dir, const char *name, const char *text, size_t length,
+                      const struct kin *kin, struct err *err) {
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kin->mode);
     if (fd < 0)
         return said(err, name, "can't be made");
-    bool good =
-        (!fchmod(fd, mode) && bytes_write(fd, text, length)) || said(err, name, "can't be written");
+    (void)!fchown(
+        fd, (uid_t)-1,
+        kin->group); /* where the edge's user may: before the mode, which it takes bits from */
+    bool good = (!fchmod(fd, kin->mode) && bytes_write(fd, text, length)) ||
+                said(err, name, "can't be written");
     if (close(fd) && good)
         good = said(err, name, "can't be written");
     if (!good)
@@ -297,11 +308,11 @@ static bool file_holds(int dir, const char *name, const struct source *wanted) {
     return same;
 }
 
-static mode_t mode_of(int dir, const char *name, bool secret) {
+static struct kin kin_of(int dir, const char *name, bool secret) {
     struct stat st;
     if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode))
-        return st.st_mode & (secret ? 0600 : 0777);
-    return secret ? 0600 : 0644;
+        return (struct kin){st.st_mode & (secret ? 0600 : 0777), st.st_gid};
+    return (struct kin){secret ? 0600 : 0644, (gid_t)-1};
 }
 
 /* ---- what lies where we write ---- */
@@ -339,7 +350,8 @@ static enum object_done put_back(int dir, const char *file, unsigned flags, stru
 
 static enum object_done file_exchange(int dir, const char *file, const struct source *before,
                                       const struct source *after, bool secret, struct err *err) {
-    if (!file_make(dir, beside, after->text, after->length, mode_of(dir, file, secret), err))
+    const struct kin kin = kin_of(dir, file, secret);
+    if (!file_make(dir, beside, after->text, after->length, &kin, err))
         return OBJECT_FAILED;
     if (renameat2(dir, beside, dir, file, before ? RENAME_EXCHANGE : RENAME_NOREPLACE)) {
         enum object_done done = failed(err, file, "can't be put into its place");
@@ -401,13 +413,14 @@ static void folder_remove(int root, const char *name) {
     unlinkat(root, name, AT_REMOVEDIR);
 }
 
-static bool folder_fill(struct object_plan *p, int dir, mode_t mode, struct err *err) {
+static bool folder_fill(struct object_plan *p, int dir, const struct kin *kin, struct err *err) {
     const struct source *old = &p->before.source[0];
-    bool good = file_make(dir, DROP_INSTEAD_OF, old->text, old->length, mode, err);
+    const struct kin of_secret = {0600, kin->group};
+    bool good = file_make(dir, DROP_INSTEAD_OF, old->text, old->length, kin, err);
     for (size_t i = 0; good && i < p->after.drop.source_count; i++) {
         const struct source *s = &p->after.source[i];
         bool is_new = p->file && !strcmp(s->name, p->file) && p->secret;
-        good = file_make(dir, s->name, s->text, s->length, is_new ? 0600 : mode, err);
+        good = file_make(dir, s->name, s->text, s->length, is_new ? &of_secret : kin, err);
     }
     return good && (!fsync(dir) || said(err, p->before.tenant, "can't be synced"));
 }
@@ -448,11 +461,11 @@ static enum object_done file_to_folder(struct object_plan *p, int root, struct e
         return OBJECT_FAILED;
     if (fstatat(root, file, &st, AT_SYMLINK_NOFOLLOW) || !file_holds(root, file, p->before.source))
         return OBJECT_CHANGED;
-    mode_t mode = st.st_mode & 0777;
-    if (mkdirat(root, made, mode | (mode & 0444) >> 2 | 0700))
+    const struct kin kin = {st.st_mode & 0777, st.st_gid};
+    if (mkdirat(root, made, kin.mode | (kin.mode & 0444) >> 2 | 0700))
         return failed(err, made, "can't be made");
     int dir = openat(root, made, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    bool good = (dir >= 0 || said(err, made, "can't be opened")) && folder_fill(p, dir, mode, err);
+    bool good = (dir >= 0 || said(err, made, "can't be opened")) && folder_fill(p, dir, &kin, err);
     if (dir >= 0)
         close(dir);
     if (good && !renameat2(root, made, root, p->before.tenant, RENAME_NOREPLACE))

@@ -20,7 +20,10 @@ struct object_place {
     const char *conf_d, *tenant;
     const char *api_version, *kind, *name;
     const char *file_name; /* of a new one: KIND.NAME.yaml, as the caller has checked */
+    bool there;            /* it was seen in one of the tenant's files */
     bool secret;           /* the file it comes into is 0600 */
+    const struct drop_files
+        *was; /* the tenant's files as they were read last; NULL: nobody knows */
 };
 
 struct object_plan {

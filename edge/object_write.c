@@ -132,6 +132,7 @@ static enum control_put planned_put(struct edge *e, const struct control_object 
         *ret_told = NULL;
         return answer_of(done, &err, e->conf->conf_d, ret_told);
     }
+    recent_put(&e->recent, &plan->after, loop_now_ns() / 1000000); /* but for the one file */
     take_over(e, o->tenant);
     return CONTROL_PUT_DONE;
 }
@@ -143,6 +144,8 @@ enum control_put object_write(struct edge *e, const struct control_object *o, ch
                                  .kind = o->kind,
                                  .name = o->name,
                                  .file_name = o->file_name,
+                                 .there = o->there,
+                                 .was = recent_find(&e->recent, o->tenant),
                                  .secret = o->secret};
     struct object_plan plan = {.file = NULL};
     struct err err;
@@ -157,6 +160,8 @@ enum control_put object_write(struct edge *e, const struct control_object *o, ch
         done == OBJECT_DONE && is_as_seen(e, o, &plan) && !watch_busy(&e->watch, o->tenant)
             ? planned_put(e, o, &plan, ret_told)
             : CONTROL_PUT_CHANGED;
+    if (plan.before.tenant && !recent_find(&e->recent, o->tenant))
+        recent_put(&e->recent, &plan.before, loop_now_ns() / 1000000);
     object_plan_fini(&plan);
     return answer;
 }

@@ -17,7 +17,7 @@
 #include <unbound.h>
 #include <unistd.h>
 
-enum { RR_A = 1, RR_AAAA = 28, RR_CLASS_IN = 1, RCODE_NXDOMAIN = 3 };
+enum { RR_A = 1, RR_AAAA = 28, RCODE_NXDOMAIN = 3 };
 
 struct asking {
     union address *address;
@@ -81,11 +81,12 @@ static void wait_for(struct ub_ctx *ctx, struct asking *a, int64_t patience_ms) 
 static bool ask(const struct question *q, struct asking *a) {
     static const int type[] = {RR_A, RR_AAAA};
     struct ub_ctx *ctx = context_new(q);
+    bool begun = false;
     int id;
     if (!ctx)
         return false;
     for (int i = 0; i < 2; i++)
-        if (ub_resolve_async(ctx, q->name, type[i], RR_CLASS_IN, a, answered, &id) == 0)
+        if (resolver_begin(ctx, &begun, q->name, type[i], answered, a, &id))
             a->waiting++;
         else
             a->failed = true;

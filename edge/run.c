@@ -16,6 +16,7 @@
 #include "edge/file.h"
 #include "edge/host.h"
 #include "edge/jail.h"
+#include "edge/reserved.h"
 #include "edge/user.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -234,7 +235,8 @@ static void files_give(const struct edge_conf *c, const struct user *u) {
         user_give_folder(u, path);
     free(path);
     if (lchown(c->state, u->uid, u->gid))
-        log_write(1, "%s can't be given to user %s: %s", c->state, u->name, strerror(errno));
+        log_write(1, "%s can't be given to user %s: %s", c->state, u->name ? u->name : "root",
+                  strerror(errno));
 }
 
 static void memory_unlock(void) {
@@ -255,7 +257,7 @@ static bool privileged_start(const struct user *u, struct err *err) {
     if (!modules_up(err) || !log_start(err) || !admin_open(&edge, err))
         return false;
     operator_read_ahead(c);
-    if (geteuid() != u->uid)
+    if (geteuid() == 0) /* root that stays root may not write what is another's either */
         files_give(c, u);
     return listeners_bind(c, err) && admin_give(&edge, u, err);
 }
@@ -276,13 +278,27 @@ static void rights_tell(void) {
               jailed.seccomp ? "system calls by seccomp" : "any system call");
 }
 
+static void pool_judge(const struct edge_conf *c) {
+    unsigned lacks = c->port_low ? reserved_lacks_here(c->port_low, c->port_high) : 0;
+    if (lacks)
+        log_write(1,
+                  "raw_tcp.ports: %u of %u-%u are in net.ipv4.ip_local_port_range: the kernel may "
+                  "give them to other connections, which are cut "
+                  "off when that port is shut, and keep it from opening; set "
+                  "net.ipv4.ip_local_reserved_ports=%u-%u",
+                  lacks, c->port_low, c->port_high, c->port_low, c->port_high);
+}
+
 /* Everything, in this order; what fails ends the start. */
 static bool edge_start(struct err *err) {
     const struct edge_conf *c = edge.conf;
     struct user user;
     exhausted_open(&edge.exhausted, c->memory);
     if (!user_find(c->user, &user, err) || !capabilities_judge(c, err) ||
-        !privileged_start(&user, err) || !rights_drop(&user, capabilities_wanted(c, &user), err))
+        !privileged_start(&user, err))
+        return false;
+    pool_judge(c);
+    if (!rights_drop(&user, capabilities_wanted(c, &user), err))
         return false;
     if (!access_start(err) || !workers_start(err) ||
         !jail_calls(c, capabilities_held(), &jailed, err))

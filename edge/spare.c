@@ -145,14 +145,22 @@ static int64_t rlimit_of(int resource) {
                : (int64_t)r.rlim_cur;
 }
 
+/* INT64_MAX: it does not say. */
 static int64_t group_used(const struct spare *s) {
     static const char *const files[] = {"active_file", "inactive_file", "total_active_file",
                                         "total_inactive_file"};
     char text[TEXT_MOST];
     int64_t used = number_read(s->use);
-    text_read(s->stat, text);
+    if (used == INT64_MAX || !text_read(s->stat, text))
+        return used;
     size_t first = value_of(text, "total_rss") || value_of(text, files[2]) ? 2 : 0;
     return used - value_of(text, files[first]) - value_of(text, files[first + 1]);
+}
+
+static int64_t group_left(const struct spare *s, int64_t *ret_limit) {
+    int64_t used = group_used(s);
+    *ret_limit = number_read(s->limit);
+    return *ret_limit == INT64_MAX || used == INT64_MAX ? INT64_MAX : *ret_limit - used;
 }
 
 static int64_t machine_left(const struct spare *s, int64_t *ret_limit) {
@@ -177,8 +185,7 @@ static int64_t left_of(const struct spare *s, enum spare_limit which, const stru
         *limit = rlimit_of(RLIMIT_DATA);
         return *limit == INT64_MAX ? INT64_MAX : *limit - p->data + memory_retained();
     case SPARE_CGROUP:
-        *limit = number_read(s->limit);
-        return *limit == INT64_MAX ? INT64_MAX : *limit - group_used(s);
+        return group_left(s, limit);
     default:
         return machine_left(s, limit);
     }

@@ -53,7 +53,7 @@ static int entry_give(const struct user *u, int folder, const char *name) {
         return -1;
     bool known = !fstat(fd, &st), is_folder = known && S_ISDIR(st.st_mode);
     bool plain = known && (S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode)) && st.st_nlink == 1;
-    if ((is_folder || plain) && (st.st_uid != u->uid || st.st_gid != u->gid) &&
+    if ((is_folder || plain) && st.st_uid != u->uid &&
         fchownat(fd, "", u->uid, u->gid, AT_EMPTY_PATH))
         log_write(1, "%s can't be given to user %s: %s", name, u->name ? u->name : "",
                   strerror(errno));

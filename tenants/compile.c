@@ -44,25 +44,62 @@ static void grant_copy(struct work *w) {
                             .request_size = spec->limits->request_size};
 }
 
-/* One backend at most for each reference to one. */
+/* ---- room for backends: a tenant has them for as long as it is served, so no more than can be ---- */
+
+struct references {
+    struct table seen;
+    struct stash *stash; /* of the keys */
+    size_t count;
+};
+
+static void reference_add(struct references *r, const char *service, int64_t number,
+                          const char *port_name) {
+    const char *key = port_name ? stash_format(r->stash, "%s:%s", service, port_name)
+                                : stash_format(r->stash, "%s:%lld", service, (long long)number);
+    if (table_get(&r->seen, key))
+        return;
+    table_put(&r->seen, key, r);
+    r->count++;
+}
+
+/* What has no Service, or no port, is counted as often as it is said. */
+static void backend_ref_add(struct references *r, const struct backend_ref *ref) {
+    const struct service_ref *service = ref ? ref->service : NULL;
+    if (service && service->name.text && service->port)
+        reference_add(r, service->name.text, service->port->number, service->port->name.text);
+    else
+        r->count += ref != NULL;
+}
+
+static void ingress_add(struct references *r, const struct ingress_spec *spec) {
+    if (!spec)
+        return;
+    backend_ref_add(r, spec->fallback);
+    for (size_t i = 0; i < spec->rules.count; i++) {
+        const struct ingress_http *http = ((struct ingress_rule *)spec->rules.item)[i].http;
+        for (size_t k = 0; http && k < http->paths.count; k++)
+            backend_ref_add(r, ((struct ingress_path *)http->paths.item)[k].backend);
+    }
+}
+
+static void service_add(struct references *r, const struct service_object *service) {
+    for (size_t i = 0; service->spec && i < service->spec->ports.count; i++)
+        reference_add(r, service->head.name,
+                      ((struct service_port *)service->spec->ports.item)[i].port, NULL);
+}
+
+/* One backend at most for each that is referred to. */
 static size_t references_count(const struct work *w) {
-    size_t count = 1;
-    for (size_t i = 0; i < w->model->ingresses.count; i++) {
-        const struct ingress_object *ingress = w->model->ingresses.item[i];
-        const struct items *rules = ingress->spec ? &ingress->spec->rules : NULL;
-        count++;
-        for (size_t j = 0; rules && j < rules->count; j++) {
-            const struct ingress_http *http = ((struct ingress_rule *)rules->item)[j].http;
-            count += http ? http->paths.count : 0;
-        }
-    }
-    for (size_t i = 0; i < w->model->services.count; i++) {
-        const struct service_object *service = w->model->services.item[i];
-        count += service->spec ? service->spec->ports.count : 0;
-    }
+    struct references r = {.stash = stash_new(), .count = 1};
+    for (size_t i = 0; i < w->model->ingresses.count; i++)
+        ingress_add(&r, ((struct ingress_object *)w->model->ingresses.item[i])->spec);
+    for (size_t i = 0; i < w->model->services.count; i++)
+        service_add(&r, w->model->services.item[i]);
     for (size_t i = 0; i < w->workload_count; i++)
-        count += label_pieces(&w->workload[i]);
-    return count;
+        r.count += label_pieces(&w->workload[i]);
+    table_fini(&r.seen);
+    stash_free(r.stash);
+    return r.count;
 }
 
 /* ---- raw ports ---- */

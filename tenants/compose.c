@@ -54,7 +54,7 @@ static void labels_from_list(struct reader *r, const struct yaml_node *list, str
         if (strncmp(item->text, "kr.ingress.", PREFIX_LENGTH))
             continue;
         label_add(r, labels, item, stash_slice(r->stash, item->text, length),
-                  item->text[length] ? item->text + length + 1 : "");
+                  item->text[length] ? reader_keep(r, item) + length + 1 : "");
     }
 }
 
@@ -66,7 +66,7 @@ static void labels_from_map(struct reader *r, const struct yaml_node *map, struc
         if (strncmp(key->text, "kr.ingress.", PREFIX_LENGTH))
             continue;
         if (value->kind == YAML_SCALAR || value->kind == YAML_NULL)
-            label_add(r, labels, value, key->text, value->text);
+            label_add(r, labels, value, reader_keep(r, key), reader_keep(r, value));
         else
             reader_error(r, ((struct spot){value->line, value->column}), "%s: must be text",
                          key->text);
@@ -100,7 +100,7 @@ static void address_read(struct reader *r, const struct yaml_node *network,
         }
         addresses->item =
             stash_room(r->stash, addresses->item, addresses->count, sizeof *addresses->item);
-        addresses->item[addresses->count++] = (struct word){node->text, at};
+        addresses->item[addresses->count++] = (struct word){reader_keep(r, node), at};
         return; /* one per network: its IPv6 address is the same container */
     }
 }
@@ -109,7 +109,7 @@ static void service_read(struct reader *r, struct model *model, const struct yam
                          const struct yaml_node *value) {
     struct compose_service *service = stash_alloc(r->stash, sizeof *service);
     *service = (struct compose_service){
-        .at = {key->line, key->column}, .file = r->file, .name = key->text};
+        .at = {key->line, key->column}, .file = r->file, .name = reader_keep(r, key)};
     if (value->kind != YAML_MAP && value->kind != YAML_NULL) {
         reader_error(r, service->at, "services.%s: must be a mapping", key->text);
         return;

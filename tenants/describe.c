@@ -151,13 +151,11 @@ static const struct backend *fallback_of(const struct compiled *compiled, const 
     return NULL;
 }
 
-char *describe_ingress(const struct registry *registry, const char *tenant, const char *name) {
-    const struct entry *entry = entry_find(registry, tenant);
-    const struct compiled *compiled = entry ? entry->compiled : NULL;
-    const struct ingress_object *ingress =
-        compiled ? model_find(entry->model, "Ingress", name) : NULL;
+static char *ingress_describe(const struct entry *entry, const struct ingress_object *ingress,
+                              const char *name) {
+    const struct compiled *compiled = entry->compiled;
     struct page page;
-    if (!compiled || (!ingress && strcmp(name, "default")) || !page_begin(&page))
+    if ((!ingress && strcmp(name, "default")) || !page_begin(&page))
         return NULL;
     const struct metadata *meta = ingress ? ingress->head.metadata : NULL;
     const struct backend *fallback = fallback_of(compiled, name);
@@ -172,6 +170,16 @@ char *describe_ingress(const struct registry *registry, const char *tenant, cons
     dict_print(page.out, "Annotations", meta ? &meta->annotations : NULL, ": ");
     events_print(page.out, compiled, name);
     return page_end(&page);
+}
+
+char *describe_ingress(const struct registry *registry, const char *tenant, const char *name) {
+    struct entry *entry = entry_find(registry, tenant);
+    if (!entry || !entry->compiled)
+        return NULL;
+    entry_whole(entry);
+    char *text = ingress_describe(entry, model_find(entry->model, "Ingress", name), name);
+    entry_shed(entry);
+    return text;
 }
 
 /* ---- tenant ---- */

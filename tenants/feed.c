@@ -29,7 +29,11 @@ static uint64_t mix(uint64_t digest, const char *text) {
 }
 
 static uint64_t fed_digest(uint64_t digest, const struct fed *fed) {
-    digest = mix(mix(mix(mix(digest, fed->object), fed->name), fed->group), fed->not_ready);
+    const char *words[] = {fed->object, fed->name, fed->group, fed->not_ready, fed->id, fed->image};
+    const int64_t numbers[] = {fed->created, fed->started, fed->restarts};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        digest = mix(digest, words[i]);
+    digest ^= hash_bytes(numbers, sizeof numbers);
     for (size_t i = 0; i < fed->label_count; i++)
         digest = mix(mix(digest, fed->label[i].key), fed->label[i].value);
     for (size_t i = 0; i < fed->address_count; i++)
@@ -53,6 +57,11 @@ static void fed_take(struct stash *stash, const struct fed *fed, struct fed_work
     to->name = stash_text(stash, fed->name);
     to->group = stash_text(stash, fed->group);
     to->not_ready = stash_text(stash, fed->not_ready);
+    to->id = stash_text(stash, fed->id);
+    to->image = stash_text(stash, fed->image);
+    to->created = fed->created;
+    to->started = fed->started;
+    to->restarts = fed->restarts;
     labels_take(stash, fed, &to->labels);
     size_t count =
         fed->address_count < FED_ADDRESSES_MOST ? fed->address_count : FED_ADDRESSES_MOST;

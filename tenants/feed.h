@@ -9,6 +9,7 @@
  */
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
 enum { FEED_MOST = 4096, FED_LABELS_MOST = 64, FED_ADDRESSES_MOST = 16 };
 
@@ -26,4 +27,8 @@ struct fed {            /* one container; everything is copied */
         *address; /* the first that may be dialled for the tenant is used; none: it has none */
     size_t address_count;
     const char *not_ready; /* why; NULL: it is ready */
+    /* for people only; NULL and 0: not known */
+    const char *id;                     /* of this one, however often another takes its name */
+    const char *image;                  /* "nginx:1.27" */
+    int64_t created, started, restarts; /* Unix seconds; since it was created */
 };

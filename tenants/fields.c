@@ -25,6 +25,27 @@ const char *dict_get(const struct dict *dict, const char *key) {
     return NULL;
 }
 
+enum { SHORT_TEXT = 64 }; /* what is longer is seldom said twice */
+
+static const char *text_stored(struct reader *r, const char *text) {
+    size_t length = strlen(text);
+    const char *stored = length < SHORT_TEXT ? table_get_slice(&r->texts, text, length) : NULL;
+    if (stored)
+        return stored;
+    char *copy = stash_slice(r->stash, text, length);
+    if (length < SHORT_TEXT)
+        table_put(&r->texts, copy, copy);
+    return copy;
+}
+
+const char *reader_keep(struct reader *r, const struct yaml_node *node) {
+    struct yaml_node *scalar = (struct yaml_node *)(uintptr_t)node;
+    if (!scalar->kept)
+        scalar->text = text_stored(r, scalar->text);
+    scalar->kept = true;
+    return scalar->text;
+}
+
 /* What YAML would read as a number or a truth value is not text: kubectl says so too, before it
  * becomes 1.10 -> 1.1. */
 static bool plain_is_text(const struct yaml_node *node) {
@@ -60,7 +81,7 @@ static bool text_read(struct reader *r, const char *name, const struct yaml_node
         reader_error(r, node_spot(node), "%s: must be text: quote it: \"%s\"", name, node->text);
         return false;
     }
-    *ret = (struct word){node->text, node_spot(node)};
+    *ret = (struct word){reader_keep(r, node), node_spot(node)};
     return true;
 }
 
@@ -74,7 +95,7 @@ void dict_read(struct reader *r, const char *name, const struct yaml_node *node,
     for (size_t i = 0; i < node->count; i++) {
         struct word_pair *pair = &ret->item[ret->count];
         const struct yaml_node *key = node->pair[i].key;
-        pair->key = (struct word){key->text, node_spot(key)};
+        pair->key = (struct word){reader_keep(r, key), node_spot(key)};
         if (text_read(r, key->text, node->pair[i].value, loose, &pair->value))
             ret->count++;
     }
@@ -141,7 +162,7 @@ static void port_ref_read(struct reader *r, const struct field *field, const str
             return;
         ret->number = 0;
     } else if (node->kind == YAML_SCALAR && port_name_good(node->text)) {
-        ret->name = node->text;
+        ret->name = reader_keep(r, node);
         return;
     }
     reader_error(

@@ -3,14 +3,15 @@
  *
  * core/conf.h does the same for the operator's file; the difference is kubectl's manner: an
  * unknown field is a warning,
- * many known fields mean nothing here, and text that looks like a number is not text. Text is not
- * copied but stays in the
- * YAML tree, which must live as long: a thousand aliases of a megabyte cost a megabyte.
+ * many known fields mean nothing here, and text that looks like a number is not text. Text is
+ * copied into the reader's stash, once for each scalar, and the short ones once for all that say the same: the tree need not live
+ * longer than the reader, and a thousand aliases of a megabyte cost a megabyte.
  */
 #pragma once
 #include "core/diag.h"
 #include "core/stash.h"
 #include "core/yaml.h"
+#include "tenants/table.h"
 
 struct spot {
     unsigned line, column;
@@ -74,7 +75,8 @@ struct reader {
     const char *file;
     struct diags *diags;
     struct stash *stash;
-    size_t decoded; /* bytes of Secrets so far */
+    size_t decoded;     /* bytes of Secrets so far */
+    struct table texts; /* short ones in the stash, each under itself; the caller's to table_fini */
 };
 
 #define reader_error(r, spot, ...) \
@@ -88,4 +90,6 @@ void fields_read(struct reader *, const struct schema *, const struct yaml_node 
 void dict_read(struct reader *, const char *name, const struct yaml_node *, bool loose,
                struct dict *ret);
 const char *dict_get(const struct dict *, const char *key); /* NULL: not there */
-bool word_listed(const char *list, const char *word);       /* in a list separated by spaces */
+/* A scalar's text, which lives as long as the stash. */
+const char *reader_keep(struct reader *, const struct yaml_node *);
+bool word_listed(const char *list, const char *word); /* in a list separated by spaces */

@@ -129,12 +129,13 @@ struct resolved {
     bool wanted;
 };
 struct entry {
-    char *name, *uid; /* owned */
-    bool live;        /* has a model */
-    bool seen;        /* since the start: a drop came, good or bad */
-    bool stored;      /* its UID is in the store */
-    struct model *model;
+    char *name, *uid;     /* owned */
+    bool live;            /* has a model */
+    bool seen;            /* since the start: a drop came, good or bad */
+    bool stored;          /* its UID is in the store */
+    struct model *model;  /* between entry_shed and entry_whole its grant at least, else all */
     char *good;           /* owned; the row `good/NAME` of the model */
+    bool good_is_model;   /* false: the model's drop can't be a row, and that one is older */
     char *error;          /* owned; why the newest drop is not live; NULL: it is */
     const char *domain;   /* granted, in the model; NULL: none */
     struct table vouched; /* the model's spec.domains */
@@ -185,6 +186,8 @@ struct registry {
 /* registry.c */
 void entry_touch(struct registry *, struct entry *);
 struct entry *entry_find(const struct registry *, const char *name);
+void entry_whole(struct entry *); /* its model may be looked at */
+void entry_shed(struct entry *);
 void change_row(struct change *, const char *value, const char *key_format, ...)
     __attribute__((format(printf, 3, 4)));
 uint64_t registry_random(struct registry *);
@@ -298,10 +301,11 @@ void raw_ports_fini(struct registry *);
 /* feed.c: a container that a feed tells of */
 struct fed_workload {
     const char *feed; /* which says so */
-    const char *object, *name, *group, *not_ready;
+    const char *object, *name, *group, *not_ready, *id, *image;
     struct dict labels;
     const char *const *address;
     size_t address_count;
+    int64_t created, started, restarts;
 };
 void feeds_each(const struct registry *, const char *tenant,
                 void (*take)(void *user, const struct fed_workload *), void *user);

@@ -7,6 +7,7 @@
 #include "tenants/hostname.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char prefix[] = "kr.ingress.";
 static const char *const schemes[] = {
@@ -45,7 +46,7 @@ static bool scheme_parse(const char **at, const char *end, enum label_scheme *re
                          const char **ret_why) {
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         size_t length = strlen(schemes[i]);
-        if ((size_t)(end - *at) < length + 3 || strncmp(*at, schemes[i], length) ||
+        if ((size_t)(end - *at) < length + 3 || strncasecmp(*at, schemes[i], length) ||
             strncmp(*at + length, "://", 3))
             continue;
         *ret = (enum label_scheme)i;
@@ -75,6 +76,10 @@ static bool host_parse(struct stash *stash, const char *text, size_t length, con
                        struct label *label, const char **ret_why) {
     if (!length || length > HOSTNAME_MAX + 1) {
         *ret_why = length ? "the host is longer than 253 characters" : "the host is missing";
+        return false;
+    }
+    if (memchr(text, '$', length)) {
+        *ret_why = "variables are not replaced here: write what the host is";
         return false;
     }
     if (memchr(text, ':', length) || memchr(text, '@', length)) {

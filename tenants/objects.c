@@ -77,16 +77,28 @@ static bool head_good(struct reader *r, struct object *object) {
     return object->name != NULL;
 }
 
+/* In a stash of its own: it stays when the others go. */
+static void grant_take(struct reader *r, struct model *model, const struct kind *kind,
+                       const struct yaml_node *node, const char *file_name) {
+    struct reader grant = {
+        .file = stash_text(model->stash, r->file), .diags = r->diags, .stash = model->stash};
+    struct tenant_object *tenant = stash_alloc(model->stash, kind->schema->size);
+    fields_read(&grant, kind->schema, node, tenant);
+    tenant->head.file = grant.file;
+    head_good(&grant, &tenant->head);
+    tenant_take(&grant, model, tenant, file_name);
+    object_check(&grant, &tenant->head);
+    table_fini(&grant.texts);
+}
+
 static void object_take(struct reader *r, struct model *model, const struct kind *kind,
-                        const struct yaml_node *node, const char *file_name) {
+                        const struct yaml_node *node) {
     struct object *object = stash_alloc(r->stash, kind->schema->size);
     fields_read(r, kind->schema, node, object);
     object->file = r->file;
     bool named = head_good(r, object);
-    if (!kind->list)
-        tenant_take(r, model, (struct tenant_object *)object, file_name);
     object_check(r, object);
-    if (named && kind->list && object_index(r, model, object))
+    if (named && object_index(r, model, object))
         model_list_add(r->stash, (struct list *)((char *)model + kind->list), object);
 }
 
@@ -120,6 +132,10 @@ static void kind_complain(struct reader *r, const struct yaml_node *node, const 
     }
     if (*kind)
         reader_error(r, at, "kind `%s` is not supported; supported are %s and List", kind, known);
+    else if (yaml_get(node, "services"))
+        reader_error(r, at,
+                     "kind is missing; a compose file is called compose.yaml or "
+                     "docker-compose.yaml here");
     else
         reader_error(r, at, "kind is missing; supported are %s and List", known);
 }
@@ -143,7 +159,11 @@ static void node_take(struct reader *r, struct model *model, const struct yaml_n
     }
     for (const struct kind *k = object_kinds; k->name; k++)
         if (!strcmp(k->name, kind) && !strcmp(k->api_version, version)) {
-            object_take(r, model, k, node, file_name);
+            if (k->list)
+                object_take(r, model, k, node);
+            else
+                grant_take(r, model, k, node, file_name);
+            model->entangled |= !k->list && nested; /* an alias of a word in another item */
             return;
         }
     kind_complain(r, node, version, kind);
@@ -151,15 +171,15 @@ static void node_take(struct reader *r, struct model *model, const struct yaml_n
 
 static void source_take(struct reader *r, struct model *model, const struct source *source) {
     const struct yaml_limits limits = YAML_LIMITS_DEFAULT;
-    struct yaml_docs *docs = &model->docs[model->doc_count];
-    if (!yaml_parse(r->file, source->text, source->length, &limits, r->diags, docs))
+    struct yaml_docs docs;
+    if (!yaml_parse(r->file, source->text, source->length, &limits, r->diags, &docs))
         return;
-    model->doc_count++;
-    for (size_t i = 0; i < docs->count; i++)
+    for (size_t i = 0; i < docs.count; i++)
         if (model->folder && compose_is(source->name))
-            compose_read(r, docs->doc[i], model);
+            compose_read(r, docs.doc[i], model);
         else
-            node_take(r, model, docs->doc[i], source->name, false);
+            node_take(r, model, docs.doc[i], source->name, false);
+    yaml_docs_free(&docs);
 }
 
 enum { SOURCES_MAX = 1000, SOURCES_BYTES_MAX = 16 << 20 };
@@ -195,8 +215,8 @@ struct model *model_parse(const struct drop *drop, struct diags *diags) {
     model->stash = stash;
     model->folder = drop->folder;
     model->tenant_name = stash_text(stash, drop->tenant);
-    model->docs = stash_array(stash, drop->source_count + 1, sizeof *model->docs);
-    struct reader reader = {.diags = diags, .stash = stash};
+    model->rest = stash_new();
+    struct reader reader = {.diags = diags, .stash = model->rest};
     if (!tenant_name_good(drop->tenant))
         diags_add(diags, DIAG_ERROR, drop->source_count ? drop->source[0].path : "", 0, 0,
                   "`%s` cannot name a tenant: lower-case letters, digits and `-`, at most 63, no "
@@ -204,9 +224,10 @@ struct model *model_parse(const struct drop *drop, struct diags *diags) {
                   drop->tenant);
     size_check(drop, diags);
     for (size_t i = 0; i < drop->source_count && i < SOURCES_MAX; i++) {
-        reader.file = stash_text(stash, drop->source[i].path);
+        reader.file = stash_text(model->rest, drop->source[i].path);
         source_take(&reader, model, &drop->source[i]);
     }
+    table_fini(&reader.texts);
     if (diags->errors == errors)
         grant_warn(&reader, drop, model);
     if (diags->errors == errors)
@@ -218,8 +239,30 @@ struct model *model_parse(const struct drop *drop, struct diags *diags) {
 void model_free(struct model *model) {
     if (!model)
         return;
-    for (size_t i = 0; i < model->doc_count; i++)
-        yaml_docs_free(&model->docs[i]);
     table_fini(&model->index);
+    stash_free(model->rest);
     stash_free(model->stash);
+}
+
+void model_shed(struct model *model) {
+    if (!model->rest || model->entangled)
+        return;
+    table_fini(&model->index);
+    stash_free(model->rest);
+    *model = (struct model){.stash = model->stash,
+                            .folder = model->folder,
+                            .tenant_name = model->tenant_name,
+                            .tenant = model->tenant,
+                            .ignored_tenant = model->ignored_tenant};
+}
+
+void model_refill(struct model *model, struct model *again) {
+    struct model grant = *model;
+    struct stash *spare = again->stash;
+    *model = *again;
+    model->stash = grant.stash;
+    model->tenant_name = grant.tenant_name;
+    model->tenant = grant.tenant;
+    model->ignored_tenant = grant.ignored_tenant;
+    stash_free(spare);
 }

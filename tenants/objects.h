@@ -5,8 +5,8 @@
  *   drop -> yaml -> model_parse -> struct model    (this file's last line)
  *
  * A model is text understood, nothing more: no claim has been judged, no name looked up. It lives
- * until the tenant's
- * next valid drop and keeps the YAML trees its words point into.
+ * until the tenant's next valid drop; its words are its own, the YAML trees go as soon as they are read. What is not the grant may be shed
+ * meanwhile: registry.c.
  */
 #pragma once
 #include "tenants/compiled.h"
@@ -248,10 +248,9 @@ struct list { /* of pointers to objects */
     size_t count;
 };
 struct model {
-    struct stash *stash;
-    struct yaml_docs *docs;
-    size_t doc_count;
-    bool folder;
+    struct stash *stash;    /* the grant's words, and the model itself */
+    struct stash *rest;     /* all others'; NULL: shed */
+    bool folder, entangled; /* entangled: the grant may share words with the rest */
     const char *tenant_name;
     struct tenant_object *tenant;               /* or NULL */
     const struct tenant_object *ignored_tenant; /* one outside tenant.yaml: it has an event */
@@ -269,6 +268,10 @@ extern const struct kind object_kinds[];
 /* NULL when there are errors. */
 struct model *model_parse(const struct drop *, struct diags *);
 void model_free(struct model *);
+/* Of a tenant that nobody is at work on only the grant need stay: its other objects go, and come back from the same text. */
+void model_shed(struct model *);
+void model_refill(struct model *,
+                  struct model *again); /* takes the rest of `again`, and frees it */
 void *model_find(const struct model *, const char *kind, const char *name);
 void model_list_add(struct stash *, struct list *, void *item);
 

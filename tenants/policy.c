@@ -253,6 +253,18 @@ static bool looks_like_ours(const char *name) {
     return false;
 }
 
+/* What gate.c, tls_rules.c and checks.c read, and what the edge itself says of objects that it made. */
+static bool is_read_elsewhere(const char *name) {
+    static const char *const names[] = {
+        "allow-source-range", "begin-trace",       "certificate-key", "client-ca-secret",
+        "client-certificate", "deny-source-range", "max-body-size",   "origin",
+        "proxy-protocol",     "ssl-redirect",      "tls-min-version", "tls-passthrough"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
+}
+
 static bool page_read(struct reader *r, const struct row *row, const struct word *value,
                       struct policy_spec *spec) {
     if (strlen(value->text) > PAGE_MAX) {
@@ -272,6 +284,8 @@ static void pair_read(struct reader *r, const struct word_pair *pair, struct pol
     if (!row) {
         if (looks_like_ours(name))
             reader_error(r, pair->key.at, "%.100s: there is no such annotation", pair->key.text);
+        else if (!is_read_elsewhere(name))
+            reader_warning(r, pair->key.at, "unknown annotation `%.100s`", pair->key.text);
         return;
     }
     if (row->type == VALUE_OTHER)

@@ -11,6 +11,7 @@
 #include "tenants/inside.h"
 #include "tenants/network.h"
 #include "tenants/rows.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -281,10 +282,41 @@ static void entry_untouch(struct registry *registry, struct entry *entry) {
     entry->touched = false;
 }
 
+/* ---- a model is needed when its tenant is compiled, and hardly ever else: of a small one only the grant stays ---- */
+
+enum { SHED_TEXT_MAX = 16 << 10 }; /* which is a millisecond of reading */
+
+/* Of the last good text; NULL: nothing can be made of it any more. */
+static struct model *good_model(const struct entry *entry) {
+    struct good_drop good;
+    struct diags diags = DIAGS_INIT;
+    if (!good_drop_read(entry->name, entry->good, &good))
+        return NULL;
+    struct model *model = model_parse(&good.drop, &diags);
+    diags_fini(&diags);
+    good_drop_fini(&good);
+    return model;
+}
+
+void entry_whole(struct entry *entry) {
+    if (entry->model->rest)
+        return;
+    struct model *again = good_model(entry);
+    assert(again); /* it was read from this very text before */
+    model_refill(entry->model, again);
+}
+
+void entry_shed(struct entry *entry) {
+    if (entry->good_is_model && strlen(entry->good) <= SHED_TEXT_MAX)
+        model_shed(entry->model);
+}
+
 static void entry_compile(struct registry *registry, struct entry *entry, int64_t now,
                           struct change *change) {
+    entry_whole(entry);
     struct compiled *before = entry->compiled,
                     *compiled = tenant_compile(registry, entry, now, change);
+    entry_shed(entry);
     atomic_fetch_add(&compiled->holders, 1); /* one for the views, one for the caller */
     entry->compiled = compiled;
     compiled_unref(before);
@@ -441,15 +473,11 @@ static char *error_text(const struct diags *diags, size_t from) {
 /* After a restart the newest drop may be broken; what served before it is in the rows. */
 static void entry_recover(struct registry *registry, struct entry *entry, int64_t now,
                           struct change *change) {
-    struct good_drop good;
-    struct diags diags = DIAGS_INIT;
-    if (entry->live || !entry->good || !good_drop_read(entry->name, entry->good, &good))
+    struct model *model = entry->live || !entry->good ? NULL : good_model(entry);
+    if (!model)
         return;
-    struct model *model = model_parse(&good.drop, &diags);
-    if (model)
-        entry_adopt(registry, entry, model, now, change);
-    diags_fini(&diags);
-    good_drop_fini(&good);
+    entry->good_is_model = true;
+    entry_adopt(registry, entry, model, now, change);
 }
 
 static void good_renew(struct entry *entry, const struct drop *drop, struct change *change) {
@@ -459,6 +487,7 @@ static void good_renew(struct entry *entry, const struct drop *drop, struct chan
     if (good)
         free(entry->good);
     entry->good = good ? good : entry->good;
+    entry->good_is_model = good;
 }
 
 bool registry_check(struct registry *registry, const struct drop *drop, struct diags *diags) {
@@ -630,6 +659,7 @@ void registry_tick(struct registry *registry, int64_t now, struct change *ret) {
         if (entry->domain_refusal &&
             domain_possible(registry, entry, entry->model->tenant->spec->domain.text, &refusal)) {
             domain_renew(registry, entry, ret);
+            entry_whole(entry);
             claims_renew(registry, entry, ret);
             entry_touch(registry, entry);
         }

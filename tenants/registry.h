@@ -134,6 +134,9 @@ json_t *view_certificates(const struct registry *, const char *tenant);
 json_t *view_events(const struct registry *, const char *tenant);
 /* The Kubernetes objects of one tenant's last good drop as its files have them: {"file", "line", "object"}. Secrets are among them. */
 json_t *view_objects(const struct registry *, const char *tenant);
+/* Of one of the files of the drop that was put last, if that was good: registry_is_good. */
+json_t *view_source_objects(const struct drop *, const struct source *);
+bool registry_is_good(const struct registry *, const char *tenant);
 /* What feeds tell of one tenant: {"feed", "name", "notReady", "labels", "addresses"}. */
 json_t *view_containers(const struct registry *, const char *tenant);
 /* kubectl's layout (`describe`); NULL: no such object. malloc'd text. */

@@ -50,7 +50,7 @@ static struct kept *kept_new(const char *name, size_t length, const char *text, 
     if (!k)
         return NULL;
     memcpy(k->is.name, name, length);
-    strcpy(k->is.text, text);
+    snprintf(k->is.text, sizeof k->is.text, "%s", text);
     k->since = since;
     k->at = world_now();
     k->next = list;

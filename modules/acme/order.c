@@ -523,9 +523,11 @@ static enum go proof_add(struct run *r, const struct acme_authorization *a) {
 static enum go authorizations_look(struct run *r, bool gather, size_t *ret_pending,
                                    int64_t *ret_retry_after) {
     struct acme_authorization *a = calloc(1, sizeof *a);
-    enum go go = a ? GO_ON : fail(r, "out of memory");
+    enum go go = GO_ON;
     *ret_pending = 0;
     *ret_retry_after = 0;
+    if (!a)
+        return fail(r, "out of memory");
     for (size_t i = 0; go == GO_ON && i < r->order->authorization_count; i++) {
         int64_t after = 0;
         go = authorization_look(r, r->order->authorization[i], a, &after);

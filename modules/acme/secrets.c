@@ -43,10 +43,11 @@ bool secret_keep(const char *path, struct err *err) {
     struct secret *s = find(path);
     if (s)
         return line_read(path, s->line, err);
-    s = calloc(1, sizeof *s + strlen(path) + 1);
+    size_t size = strlen(path) + 1;
+    s = calloc(1, sizeof *s + size);
     if (!s)
         return err_set(err, "out of memory");
-    strcpy(s->path, path);
+    memcpy(s->path, path, size);
     if (!line_read(path, s->line, err)) {
         free(s);
         return false;

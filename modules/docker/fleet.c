@@ -102,6 +102,11 @@ static void fed_make(struct news *n, const struct docker_engine *conf, const str
         .label = label,
         .label_count = c->label_count,
         .not_ready = stash_text(n->stash, hinders ? hinders : c->not_ready),
+        .id = stash_text(n->stash, c->id),
+        .image = stash_text(n->stash, c->image),
+        .created = c->created,
+        .started = c->started,
+        .restarts = c->restarts,
     };
     addresses_take(n->stash, conf, c, fed);
 }

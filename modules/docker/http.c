@@ -17,10 +17,8 @@ struct line {
 struct events {
     struct line *line;
     CURL *curl;
-    struct events_taker taker;
-    char *text; /* the begin of a line */
-    size_t length;
-    bool skipping; /* the rest of a line that is too long */
+    struct lines lines;
+    bool read; /* by this wait, something */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -162,38 +160,10 @@ void reply_fini(struct reply *r) {
 
 /* ---- the stream ---- */
 
-static void line_end(struct events *e) {
-    if (e->length && !e->skipping)
-        e->taker.line(e->taker.user, e->text, e->length);
-    e->skipping = false;
-    e->length = 0;
-}
-
-static void piece_add(struct events *e, const char *data, size_t length) {
-    if (e->skipping)
-        return;
-    if (e->length + length > LINE_MOST) {
-        e->skipping = true;
-        e->taker.lost(e->taker.user);
-        return;
-    }
-    memcpy(e->text + e->length, data, length);
-    e->length += length;
-}
-
 static size_t stream_take(char *data, size_t size, size_t count, void *user) {
     struct events *e = user;
-    size_t left = size * count;
-    while (left) {
-        const char *newline = memchr(data, '\n', left);
-        size_t piece = newline ? (size_t)(newline - data) : left;
-        piece_add(e, data, piece);
-        if (newline)
-            line_end(e);
-        piece += newline != NULL;
-        data += piece;
-        left -= piece;
-    }
+    e->read = true;
+    lines_feed(&e->lines, data, size * count);
     return size * count;
 }
 
@@ -201,9 +171,9 @@ struct events *events_open(struct line *l, const char *path, const struct events
     struct events *e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
-    *e = (struct events){.line = l, .taker = *taker, .text = malloc(LINE_MOST)};
+    e->line = l;
     e->curl = handle_new(l);
-    if (!e->text || !e->curl) {
+    if (!lines_init(&e->lines, taker) || !e->curl) {
         events_close(e);
         return NULL;
     }
@@ -221,14 +191,15 @@ void events_close(struct events *e) {
         curl_multi_remove_handle(e->line->multi, e->curl);
         curl_easy_cleanup(e->curl);
     }
-    free(e->text);
+    lines_fini(&e->lines);
     free(e);
 }
 
 bool events_wait(struct events *e, int64_t ms, struct err *err) {
     int running, left;
+    e->read = false;
     curl_multi_perform(e->line->multi, &running);
-    if (running && ms > 0) {
+    if (running && ms > 0 && !e->read) { /* what was there may be all there is to come */
         curl_multi_poll(e->line->multi, NULL, 0, (int)(ms < 60000 ? ms : 60000), NULL);
         curl_multi_perform(e->line->multi, &running);
     }

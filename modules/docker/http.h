@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "core/diag.h"
+#include "modules/docker/lines.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,8 +11,7 @@
 
 enum {
     REPLY_MOST = 16 << 20,
-    LINE_MOST = 64 << 10, /* one event */
-    REPLY_MS = 10000,     /* for one answer */
+    REPLY_MS = 10000, /* for one answer */
 };
 
 struct line;   /* to one engine */
@@ -38,11 +38,6 @@ static inline bool line_get(struct line *l, const char *path, size_t most, struc
 void reply_fini(struct reply *);
 
 /* ---- events: lines, told one by one from events_wait ---- */
-struct events_taker {
-    void (*line)(void *user, const char *line, size_t length);
-    void (*lost)(void *user); /* one was longer than LINE_MOST: what it said is not known */
-    void *user;
-};
 /* Begins to connect. NULL: no memory. */
 struct events *events_open(struct line *, const char *path, const struct events_taker *);
 void events_close(struct events *);

@@ -4,16 +4,15 @@
  * Nothing of a request reaches the engine but what path.c has written anew. Heads, waits and answers are bounded.
  */
 #include "core/map.h"
+#include "modules/docker/head.h"
 #include "modules/docker/http.h"
 #include "modules/docker/path.h"
 #include "modules/docker/proxy.h"
 #include "modules/docker/shown.h"
 #include <errno.h>
-#include <llhttp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -30,106 +29,58 @@ struct client {
     int fd;
     struct line *line;
     char data[HEAD_MOST];
-    size_t length; /* read and not used yet */
-    /* of the request */
-    char method[24], target[4096], agent[64]; /* User-Agent, its begin */
-    size_t target_length, head;
-    bool too_long, has_body, upgrade, keeps;
+    size_t length;    /* read and not used yet */
+    struct head head; /* of the request */
+    bool malformed;
 };
 
 /* ---- a head ---- */
 
-static int url_take(llhttp_t *parser, const char *at, size_t length) {
-    struct client *c = parser->data;
-    if (c->target_length + length >= sizeof c->target) {
-        c->too_long = true;
-        return 0;
-    }
-    memcpy(c->target + c->target_length, at, length);
-    c->target_length += length;
-    c->target[c->target_length] = 0;
-    return 0;
-}
-
-static int head_done(llhttp_t *parser) {
-    struct client *c = parser->data;
-    snprintf(c->method, sizeof c->method, "%s",
-             llhttp_method_name((llhttp_method_t)parser->method));
-    c->has_body = parser->content_length || parser->flags & F_CHUNKED;
-    c->upgrade = parser->upgrade;
-    c->keeps = llhttp_should_keep_alive(parser);
-    return HPE_PAUSED;
-}
-
-static void agent_take(struct client *c) {
-    static const char field[] = "user-agent:";
-    const char *end = c->data + c->head, *line = c->data;
-    *c->agent = 0;
-    for (; line < end; line = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1)
-        if ((size_t)(end - line) > sizeof field && !strncasecmp(line, field, sizeof field - 1)) {
-            const char *value = line + sizeof field - 1 + (line[sizeof field - 1] == ' ');
-            size_t length =
-                (size_t)((const char *)memchr(line, '\n', (size_t)(end - line)) - value);
-            length = length < sizeof c->agent ? length : sizeof c->agent - 1;
-            memcpy(c->agent, value, length);
-            c->agent[length] = 0;
-        }
-}
-
-static bool head_parse(struct client *c) {
-    llhttp_settings_t settings;
-    llhttp_t parser;
-    llhttp_settings_init(&settings);
-    settings.on_url = url_take;
-    settings.on_headers_complete = head_done;
-    llhttp_init(&parser, HTTP_REQUEST, &settings);
-    parser.data = c;
-    c->target_length = 0;
-    c->too_long = false;
-    *c->method = 0;
-    llhttp_execute(&parser, c->data, c->head);
-    return *c->method && !c->too_long;
-}
-
 /* False: there is none, or none that is one. */
-static bool head_read(struct client *c) {
-    for (;;) {
-        const char *end = memmem(c->data, c->length, "\r\n\r\n", 4);
-        if (end) {
-            c->head = (size_t)(end + 4 - c->data);
-            agent_take(c);
-            return head_parse(c);
-        }
+static bool head_await(struct client *c) {
+    enum head_state state;
+    while ((state = head_read(c->data, c->length, &c->head)) == HEAD_MORE) {
+        c->malformed = c->length == HEAD_MOST;
         ssize_t n =
             c->length < HEAD_MOST ? recv(c->fd, c->data + c->length, HEAD_MOST - c->length, 0) : 0;
         if (n <= 0)
             return false;
         c->length += (size_t)n;
     }
+    c->malformed = state == HEAD_BAD;
+    return state == HEAD_GOOD;
 }
 
 static void head_drop(struct client *c) {
-    c->length -= c->head;
-    memmove(c->data, c->data + c->head, c->length);
+    c->length -= c->head.length;
+    memmove(c->data, c->data + c->head.length, c->length);
 }
 
 /* ---- answers ---- */
 
+static const char *phrase_of(long status) {
+    return status == 200   ? "OK"
+           : status == 400 ? "Bad Request"
+           : status == 403 ? "Forbidden"
+           : status == 404 ? "Not Found"
+                           : "Answer";
+}
+
 static bool answer_send(const struct client *c, long status, const char *type, const char *fields,
                         const char *body, size_t length) {
     char head[1200];
-    bool bodiless = !strcmp(c->method, "HEAD");
-    int n = snprintf(
-        head, sizeof head, "HTTP/1.1 %ld %s\r\n%sContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n",
-        status, status == 200 ? "OK" : "Answer", fields, *type ? type : "application/json", length,
-        c->keeps ? "" : "Connection: close\r\n");
+    bool bodiless = !strcmp(c->head.method, "HEAD");
+    int n = snprintf(head, sizeof head,
+                     "HTTP/1.1 %ld %s\r\n%sContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n",
+                     status, phrase_of(status), fields, *type ? type : "application/json", length,
+                     c->head.keeps ? "" : "Connection: close\r\n");
     return send_all(c->fd, head, (size_t)n) && (bodiless || send_all(c->fd, body, length)) &&
-           c->keeps;
+           c->head.keeps;
 }
 
 static bool refuse(struct client *c, long status, const char *why) {
     char body[300];
-    c->keeps = c->keeps && !c->has_body; /* what follows the head is not read */
+    c->head.keeps = c->head.keeps && !c->head.has_body; /* what follows the head is not read */
     int n = snprintf(body, sizeof body, "{\"message\":\"%s\"}\n", why);
     return answer_send(c, status, "application/json", "", body, (size_t)n);
 }
@@ -176,12 +127,14 @@ static bool inspect_answer(struct client *c, const struct reply *r, const struct
 }
 
 static bool shown_answer(struct client *c, const struct asked_path *asked, const struct reply *r) {
-    json_t *ports = rows_get(c, "ports"), *tenants = rows_get(c, "tenants");
+    bool plain = shown_plain(c->head.agent);
+    json_t *ports = plain ? NULL : rows_get(c, "ports");
+    json_t *tenants = plain ? NULL : rows_get(c, "tenants");
     const struct shown s = {.engine = &c->proxy->engine,
                             .tenant = c->proxy->call->tenant,
                             .ports = ports,
                             .tenants = tenants,
-                            .by_address = shown_by_address(c->agent),
+                            .by_address = shown_by_address(c->head.agent),
                             .most = asked->most};
     bool list = asked->question == QUESTION_LIST;
     bool good = list ? list_answer(c, r, &s) : inspect_answer(c, r, &s);
@@ -195,7 +148,7 @@ static bool asked_answer(struct client *c, const struct asked_path *asked) {
     struct reply r;
     struct err err;
     bool good, shown = asked->question == QUESTION_LIST || asked->question == QUESTION_INSPECT;
-    bool head = !strcmp(c->method, "HEAD");
+    bool head = !strcmp(c->head.method, "HEAD");
     if (!line_ask(c->line, head, asked->ask, REPLY_MOST, &r, &err))
         good = refuse(c, 502, "the engine does not answer");
     else if (r.status == 404 && asked->question == QUESTION_INSPECT)
@@ -369,11 +322,12 @@ static bool request_answer(struct client *c) {
     static struct asked_path const none;
     const struct module_call *call = c->proxy->call;
     struct asked_path asked = none;
-    enum question question =
-        c->has_body || c->upgrade ? QUESTION_OTHER : path_read(c->method, c->target, &asked);
+    enum question question = c->head.has_body || c->head.upgrade
+                                 ? QUESTION_OTHER
+                                 : path_read(c->head.method, c->head.target, &asked);
     bool filtered = call->tenant && !c->proxy->engine.tenant;
     if (question == QUESTION_OTHER && call->all) {
-        tunnel(c->fd, c->proxy->engine.socket, c->data, c->length, c->head, c->upgrade);
+        tunnel(c->fd, c->proxy->engine.socket, c->data, c->length, c->head.length, c->head.upgrade);
         return false;
     }
     head_drop(c);
@@ -401,8 +355,13 @@ void serve(const struct proxy *p, int fd) {
     c->line = line_new(p->engine.socket, &p->ending);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    while (c->line && !p->ending && head_read(c) && request_answer(c))
+    while (c->line && !p->ending && head_await(c) && request_answer(c))
         continue;
+    if (c->malformed) {
+        c->head.keeps = false;
+        *c->head.method = 0;
+        refuse(c, 400, "not a request of HTTP/1.1");
+    }
     line_free(c->line);
     free(c);
 }

@@ -50,6 +50,11 @@ bool shown_by_address(const char *agent) {
     return !strncmp(agent, library, sizeof library - 1);
 }
 
+bool shown_plain(const char *agent) {
+    static const char module[] = "ringress/";
+    return !strncmp(agent, module, sizeof module - 1);
+}
+
 /* Calls for each raw port that was given to this container's service and that the container itself asks for. */
 static void ports_each(const struct shown *s, const json_t *container,
                        void (*take)(void *user, const char *host, int inside, int outside),

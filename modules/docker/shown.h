@@ -15,6 +15,8 @@ struct shown {
 };
 /* Docker's own clients read those fields as addresses from version 29 on, and fail at a name. `agent`: their User-Agent. */
 bool shown_by_address(const char *agent);
+/* The edge's own module, which asks before the edge can be asked: its lists have no public ports. */
+bool shown_plain(const char *agent);
 /* Is this container, as listed or inspected, to be shown? */
 bool shown_is(const struct shown *, const json_t *container);
 /* The rows of GET /containers/json: others' taken out, ports added. A new reference; NULL: it is no list. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char OURS[] = "kr.ingress.";
 enum { LABEL_MOST = 8192, NAME_MOST = 255 };
@@ -102,6 +103,19 @@ static const char *state_hinders(const char *status, const char *health) {
     if (!strcmp(health, "starting"))
         return "its health check has not passed yet";
     return !strcmp(health, "unhealthy") ? "its health check fails" : NULL;
+}
+
+/* RFC 3339, in whatever zone; 0: it is none, or the year 1 that stands for never. */
+static int64_t time_of(const char *text) {
+    struct tm tm = {0};
+    const char *at = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (at && *at == '.')
+        at += 1 + strspn(at + 1, "0123456789");
+    if (!at || !strptime(at, "%z", &tm))
+        return 0;
+    long offset = tm.tm_gmtoff;
+    int64_t when = timegm(&tm) - offset;
+    return when > 0 ? when : 0;
 }
 
 /* ---- networks ---- */
@@ -212,6 +226,11 @@ bool container_read(struct stash *stash, const json_t *inspected, struct contain
         return false;
     ret->runs = state_runs(status);
     ret->not_ready = state_hinders(status, json_text(json_object_get(state, "Health"), "Status"));
+    ret->created = time_of(json_text(inspected, "Created"));
+    ret->started = time_of(json_text(state, "StartedAt"));
+    ret->restarts = json_integer_value(json_object_get(inspected, "RestartCount"));
+    const char *image = json_text(json_object_get(inspected, "Config"), "Image");
+    ret->image = stash_slice(stash, image, strnlen(image, NAME_MOST));
     ret->name = name_of(stash, inspected);
     ret->group = container_group(stash, inspected);
     ret->host = !strcmp(mode, "host");

@@ -35,12 +35,14 @@ struct container_label {
 };
 struct container {
     char id[ID_ROOM];
-    bool runs;             /* paused and restarting ones do not end */
-    const char *not_ready; /* why; NULL: it is ready */
-    const char *name;      /* "web-1" */
-    const char *group;     /* one for the replicas of a compose or stack service; else its name */
-    const char *shares;    /* id or name of the container in whose network it runs; or NULL */
-    bool host;             /* it runs in the host's network */
+    bool runs;                          /* paused and restarting ones do not end */
+    const char *not_ready;              /* why; NULL: it is ready */
+    int64_t created, started, restarts; /* Unix seconds, 0: not said; by the engine */
+    const char *image;                  /* as its starter called it */
+    const char *name;                   /* "web-1" */
+    const char *group;  /* one for the replicas of a compose or stack service; else its name */
+    const char *shares; /* id or name of the container in whose network it runs; or NULL */
+    bool host;          /* it runs in the host's network */
     struct container_network network[NETWORKS_MOST];
     size_t network_count;
     struct container_label label[LABELS_MOST]; /* kr.ingress.* only */

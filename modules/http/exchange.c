@@ -27,9 +27,6 @@ struct exchange *exchange_of_response(struct message *m) {
 
 /* ---- memory ---- */
 
-/* The pool buffers it begins with: its own, and one for the response's head. */
-enum { EXCHANGE_HOLDS = 2 * BUF_SIZE };
-
 static int64_t head_holds(const struct head *h) {
     return h->buf || !h->data ? 0 : h->room;
 }
@@ -90,18 +87,25 @@ bool exchange_begin(struct http_conn *hc) {
     message_init(&ex->request, true, &request_sink);
     ex->request.trust = hc->trust;
     hc->exchange = ex;
-    conn_holds(hc->conn, EXCHANGE_HOLDS);
     record_begin(ex);
     return true;
+}
+
+/* It has turned out whose it is, and so is what brought it: a body behind the head waits in the same buffer. */
+void exchange_charged(struct exchange *ex) {
+    struct account_worker *payer = ex->hc->ops->account(ex->hc);
+    buf_charge(ex->worker, ex->home, payer);
+    if (ex->source)
+        buf_charge(ex->worker, ex->source->buf, payer);
 }
 
 static void exchange_free(struct exchange *ex) {
     struct worker *worker = ex->worker;
     struct head *request = &ex->request.head, *response = &ex->response.head;
     record_end(ex);
-    if (ex->stalled)
+    if (ex->stall_ms)
         conn_stalled(ex->hc->conn);
-    conn_holds(ex->hc->conn, -(EXCHANGE_HOLDS + head_holds(request) + head_holds(response)));
+    conn_holds(ex->hc->conn, -(head_holds(request) + head_holds(response)));
     ex->hc->exchange = NULL;
     ex->hc->pod_paused = false;
     ex->hc->queued = 0;
@@ -231,6 +235,7 @@ static bool response_head_make(struct exchange *ex) {
     if (!buf)
         return false;
     buf->used = BUF_SIZE;
+    buf_charge(ex->worker, buf, ex->hc->ops->account(ex->hc));
     ex->response.head =
         (struct head){.data = buf->data, .room = BUF_SIZE, .buf = buf, .grow = response_head_grow};
     ex->down = (struct body_out){
@@ -412,7 +417,7 @@ static bool request_forward(struct exchange *ex) {
 static int request_head_done(struct message *m) {
     struct exchange *ex = exchange_of_request(m);
     ex->answer = (uint16_t)exchange_route(ex);
-    ex->stalled = ex->answer == 429 && conn_stall(ex->hc->conn);
+    ex->stall_ms = (uint16_t)(ex->answer == 429 ? conn_stall(ex->hc->conn) : 0);
     if (!ex->answer && !request_forward(ex))
         ex->answer = 503;
     if (!ex->answer)
@@ -450,12 +455,12 @@ static const struct message_sink request_sink = {
     .head_done = request_head_done, .body = request_body, .body_last = request_body_last};
 
 bool exchange_accepts(const struct exchange *ex) {
-    return !ex->request_done && !ex->held && !ex->up.full && !ex->stalled;
+    return !ex->request_done && !ex->held && !ex->up.full && !ex->stall_ms;
 }
 
 /* `unread`: something of it is, or is not to be believed. */
 static bool request_refused(struct exchange *ex, bool unread) {
-    if (!ex->stalled)
+    if (!ex->stall_ms)
         return exchange_answer(ex, ex->answer, unread);
     http_enter(ex->hc, CLIENT_WAIT); /* exchange_expired */
     return true;
@@ -741,7 +746,7 @@ static const struct stream_events pod_events = {.data = pod_data,
 /* ---- time ---- */
 
 bool exchange_expired(struct exchange *ex) {
-    if (ex->stalled)
+    if (ex->stall_ms)
         return exchange_answer(ex, ex->answer, !ex->request_done);
     if (ex->wait) {
         record_failed(ex, ACCESS_POD_BUSY);

@@ -32,10 +32,9 @@ struct h2_front {
 struct h2_client {
     struct h2_stream st; /* first */
     struct http_conn hc;
-    struct version *version;                      /* pinned */
-    struct relay *relay;                          /* after a WebSocket's handshake */
-    struct h2_client *next_tunnel, **tunnel_link; /* while there is a relay */
-    struct flow *flow;                            /* what its line will tell */
+    struct version *version; /* pinned */
+    struct relay *relay;     /* after a WebSocket's handshake */
+    struct flow *flow;       /* what its line will tell */
     struct relay_tally *tally;
     uint64_t received; /* bytes of the body */
     uint8_t *late;     /* trailers as they came: lines "name: value\r\n" */
@@ -60,21 +59,7 @@ static struct h2_client *client_of_hc(const struct http_conn *hc) {
     return (struct h2_client *)((char *)(uintptr_t)hc - offsetof(struct h2_client, hc));
 }
 
-/* Of this worker: those with a relay, which no later request would judge. */
-static _Thread_local struct h2_client *tunnels;
-
-static void tunnel_link(struct h2_client *c) {
-    c->tunnel_link = &tunnels;
-    c->next_tunnel = tunnels;
-    if (c->next_tunnel)
-        c->next_tunnel->tunnel_link = &c->next_tunnel;
-    tunnels = c;
-}
-
-static void tunnel_unlink(struct h2_client *c) {
-    *c->tunnel_link = c->next_tunnel;
-    if (c->next_tunnel)
-        c->next_tunnel->tunnel_link = c->tunnel_link;
+static void tunnel_forget(struct h2_client *c) {
     c->relay = NULL;
     /* The relay is gone; what is queued may still drain, and tells the exchange, which has ended. */
     stream_consume(&c->st.stream, &stream_events, c);
@@ -90,7 +75,7 @@ static void client_free(struct h2_client *c, bool reset) {
     conn_holds(c->hc.conn, -(int64_t)(sizeof *c + NG_STREAM));
     if (c->relay) {
         relay_cut(c->relay, reset);
-        tunnel_unlink(c);
+        tunnel_forget(c);
     }
     if (c->flow)
         access_end(c->hc.conn, c->flow);
@@ -110,7 +95,7 @@ static struct h2_stream *role_opened(struct h2_session *s, int32_t id) {
     struct h2_client *c = front->draining ? NULL : worker_alloc(s->worker, sizeof *c);
     if (!c)
         return NULL;
-    h2_stream_init(&c->st, s, id);
+    h2_stream_init(&c->st, s, id, NULL);
     stream_consume(&c->st.stream, &stream_events, c);
     c->hc = (struct http_conn){.ops = &h2_client_ops,
                                .conn = own->conn,
@@ -315,19 +300,22 @@ static void client_close(struct http_conn *hc, bool reset) {
 
 static void tunnel_ended(void *user, bool reset) {
     struct h2_client *c = user;
-    tunnel_unlink(c);
+    tunnel_forget(c);
     stream_close(&c->st.stream, reset);
 }
 
-void h2_front_withdraw(struct worker *worker, const struct account *account, struct version *now) {
-    (void)worker; /* the list is its own */
-    for (struct h2_client *c = tunnels, *next; c; c = next) {
-        next = c->next_tunnel;
-        if (c->version->account != account || upstream_stays(relay_far(c->relay), now))
+bool h2_front_withdraw(struct h2_front *front, const struct account *account, struct version *now) {
+    enum { AT_ONCE = 4 };
+    unsigned ended = 0;
+    for (struct h2_stream *st = front->session.streams; st && ended < AT_ONCE; st = st->next) {
+        struct h2_client *c = client_of(st); /* which goes only when nghttp2 has forgotten it */
+        if (!c->relay || c->version->account != account || upstream_stays(relay_far(c->relay), now))
             continue;
         relay_cut(c->relay, true);
         tunnel_ended(c, true);
+        ended++;
     }
+    return ended == AT_ONCE;
 }
 
 static void client_tell_at_end(struct http_conn *hc, const struct access_record *record) {
@@ -341,10 +329,8 @@ static void client_tunnel(struct http_conn *hc, struct stream *pod) {
         stream_write(pod, hc->hold->item[hc->hold->first++]);
     http_let_go(hc);
     c->relay = relay_new(&c->st.stream, pod, tunnel_ended, c, c->tally);
-    if (c->relay) {
-        tunnel_link(c);
+    if (c->relay)
         return;
-    }
     stream_close(pod, true);
     h2_stream_reset(&c->st, NGHTTP2_INTERNAL_ERROR);
 }
@@ -378,6 +364,7 @@ static bool client_charge(struct http_conn *hc, struct version *version) {
     if (c->version)
         version_unpin(c->version, worker);
     c->version = version;
+    h2_stream_charge(&c->st, &version->account->w[worker_id(worker)]);
     return true;
 }
 
@@ -503,6 +490,29 @@ static void role_calmed(struct h2_session *s) {
         ACCOUNT_ADD(conn_account(conn)->calmed, 1);
 }
 
+/* What it keeps waiting is needed elsewhere. */
+static void role_yield(struct h2_stream *st) {
+    struct h2_client *c = client_of(st);
+    if (c->relay)
+        st->stream.events->error(&st->stream, st->stream.user, -ENOBUFS);
+    else
+        stream_fail(c, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void front_pace(struct h2_front *front) {
+    struct http_conn *hc = front->hc;
+    bool much = http_holds_much(hc) || front->session.braked;
+    if (much && !hc->client_paused)
+        stream_pause(front->session.wire);
+    else if (!much && hc->client_paused)
+        stream_resume(front->session.wire);
+    hc->client_paused = much;
+}
+
+static void role_pace(struct h2_session *s) {
+    front_pace(front_of(s));
+}
+
 static void front_rested(struct conn *, void *);
 
 /* Each stream is a request, and a buffer holds a hundred of them. */
@@ -523,6 +533,8 @@ static const struct h2_role front_role = {.server = true,
                                           .sent = role_sent,
                                           .waste = role_waste,
                                           .calmed = role_calmed,
+                                          .yield = role_yield,
+                                          .pace = role_pace,
                                           .rests = role_rests};
 
 /* ---- events of the connection's stream ---- */
@@ -541,16 +553,6 @@ static void front_feed(struct h2_front *front, struct slice slice) {
         front_hold(front, slice, true);
     else
         slice_drop(front->session.worker, &slice);
-}
-
-static void front_pace(struct h2_front *front) {
-    struct http_conn *hc = front->hc;
-    bool much = http_holds_much(hc);
-    if (much && !hc->client_paused)
-        stream_pause(front->session.wire);
-    else if (!much && hc->client_paused)
-        stream_resume(front->session.wire);
-    hc->client_paused = much;
 }
 
 static void front_rested(struct conn *conn, void *user) {

@@ -12,4 +12,5 @@ bool h2_front_start(struct http_conn *, size_t preface);
 void h2_front_gone(struct h2_front *);
 void h2_front_drain(struct h2_front *);
 /* WebSockets of this account's tenant whose pod is not in what is left of it are cut. */
-void h2_front_withdraw(struct worker *, const struct account *, struct version *now);
+/* A few of its streams that are joined to pods and may not be any more are reset. True: there may be more. */
+bool h2_front_withdraw(struct h2_front *, const struct account *, struct version *now);

@@ -19,13 +19,17 @@ enum {
     H2_REFILL = 200,          /* units a second */
     H2_EARN_SHIFT = 10,       /* a unit for each KiB of bodies, either way */
     H2_BLOCK_MAX = 34 * 1024, /* bytes of a header block as they come; HEAD_MAX and some */
+    H2_EXPANDED_MAX =
+        128 *
+        1024, /* of its fields, as RFC 9113 section 6.5.2 counts them: HPACK makes 4 KiB of a byte */
     H2_CONTINUATIONS_MAX = 8, /* of one header block */
     H2_SMALL_WINDOW = 1024,   /* increments below are a game */
 };
 
 enum h2_cost {
-    COST_STREAM = 10,     /* a header block that begins a stream; comes back */
-    COST_BLOCK_SHIFT = 8, /* a unit for each 256 bytes of it; comes back */
+    COST_STREAM = 10, /* a header block that begins a stream; comes back */
+    COST_BLOCK_SHIFT =
+        8, /* a unit for each 256 bytes of it; comes back. Of what fields come to beyond HEAD_MAX: is lost */
     COST_CONTINUATION = 5,
     COST_RESET = 20, /* RST_STREAM, whoever sends it; after a whole answer only 1 */
     COST_SETTINGS = 20,

@@ -74,6 +74,23 @@ static void session_earn(struct h2_session *s, size_t bytes) {
     s->earned &= (1u << H2_EARN_SHIFT) - 1;
 }
 
+/* ---- what came and is not used yet ---- */
+
+static void session_brake(struct h2_session *s, bool on) {
+    if (s->braked == on)
+        return;
+    s->braked = on;
+    s->role->pace(s);
+}
+
+/* A window is granted for more than a tenant may have that holds too much already. So while what came on a paused stream of such a one is
+ * not used, nothing is read of all the connection. */
+static void brake_judge(const struct h2_stream *st) {
+    if (st->paused && st->unread && st->payer &&
+        queue_is_much(st->stream.worker, st->payer, st->unread))
+        session_brake(st->session, true);
+}
+
 /* ---- what nghttp2 has read ---- */
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
@@ -87,9 +104,22 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, st);
     }
     s->reading = st && !st->closed ? st : NULL;
-    s->fields = 0;
+    s->fields = s->expanded = 0;
     block_begin(&s->block);
     return 0;
+}
+
+/* An entry of HPACK's table is named by one byte and checked by nghttp2 each time: 34 KiB could come to 130 MB, and take a tenth of a
+ * second. False: that is enough, and nothing more is read. */
+static bool block_expands(struct h2_session *s, size_t name_length, size_t value_length) {
+    enum { FIELD = 32 };
+    uint32_t before = s->expanded > HEAD_MAX ? s->expanded : HEAD_MAX;
+    s->expanded += (uint32_t)(name_length + value_length + FIELD);
+    if (s->expanded > before)
+        session_debit(s, (s->expanded >> COST_BLOCK_SHIFT) - (before >> COST_BLOCK_SHIFT));
+    if (s->expanded > H2_EXPANDED_MAX)
+        h2_session_goaway(s, NGHTTP2_ENHANCE_YOUR_CALM);
+    return !s->ending && !s->broken;
 }
 
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
@@ -101,6 +131,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     (void)ng, (void)frame, (void)flags;
     if (++s->fields % 4 == 0)
         session_debit(s, COST_FIELD);
+    if (!block_expands(s, name_length, value_length))
+        return NGHTTP2_ERR_PAUSE;
     if (!m)
         return 0;
     if (m->complete)
@@ -117,8 +149,9 @@ static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, co
     struct h2_session *s = user;
     struct h2_stream *st = s->reading;
     const struct message *m = st ? s->role->message(st) : NULL;
-    (void)ng, (void)frame, (void)name, (void)name_length, (void)value, (void)value_length,
-        (void)flags;
+    (void)ng, (void)frame, (void)name, (void)value, (void)flags;
+    if (!block_expands(s, name_length, value_length))
+        return NGHTTP2_ERR_PAUSE;
     if (m && m->complete)
         s->role->trailer(st, (const uint8_t *)"", 0, (const uint8_t *)"", 0);
     else if (!s->block.status)
@@ -196,10 +229,12 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     struct slice part = {.buf = s->source->buf, .data = data, .length = (uint32_t)length};
     if (part.buf)
         buf_ref(part.buf);
-    st->unread += (uint32_t)length;
+    buf_charge(s->worker, part.buf, st->payer);
+    h2_stream_came(st, (uint32_t)length);
     st->ends_here |= flags & NGHTTP2_FLAG_END_STREAM && !s->guard.left;
     s->role->data(st, part);
     h2_stream_used(st, 0);
+    brake_judge(st);
     return 0;
 }
 
@@ -300,7 +335,8 @@ static void drained_tell(struct h2_session *s) {
     while (s->drained) {
         struct h2_stream *st = s->drained;
         s->drained = st->next_drained;
-        st->listed = st->full = false;
+        st->listed = false;
+        h2_stream_emptied(st);
         if (!st->closed && st->stream.events->drain)
             st->stream.events->drain(&st->stream, st->stream.user);
     }
@@ -320,6 +356,8 @@ static void session_flush(struct flush *f) {
             wire_note(s, stream_write_copy(s->wire, data, (size_t)n));
     }
     drained_tell(s);
+    if (s->braked && !s->unread)
+        session_brake(s, false);
     s->role->sent(s); /* may be its end */
 }
 
@@ -505,7 +543,7 @@ bool h2_session_init(struct h2_session *s, const struct h2_role *role, struct wo
 }
 
 void h2_session_fini(struct h2_session *s) {
-    flush_forget(s->worker, &s->flush);
+    flush_forget(&s->flush);
     if (s->ng)
         nghttp2_session_del(s->ng);
     s->ng = NULL;

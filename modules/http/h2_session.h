@@ -9,6 +9,7 @@
  */
 #pragma once
 #include "core/flush.h"
+#include "core/full.h"
 #include "modules/http/h2_guard.h"
 #include "modules/http/h2_message.h"
 #include "modules/http/http.h"
@@ -44,6 +45,8 @@ struct h2_role {
     /* Who pays hears of so much waste. False: he has no more to spend. */
     bool (*waste)(struct h2_session *, unsigned units);
     void (*calmed)(struct h2_session *); /* ENHANCE_YOUR_CALM has been said */
+    void (*yield)(struct h2_stream *);   /* what waits in it is needed: it ends */
+    void (*pace)(struct h2_session *);   /* `braked` has changed */
     /* A stream has begun and more was received: is that to wait? Then the role goes on with it. NULL: no. */
     bool (*rests)(struct h2_session *);
 };
@@ -61,12 +64,16 @@ struct h2_session {
     unsigned count;
     unsigned begun; /* streams, round */
     bool tls : 1;
-    bool full : 1;         /* the wire asked for a pause */
-    bool broken : 1;       /* nothing more is read or sent */
-    bool ending : 1;       /* GOAWAY is on its way and nothing more is read */
-    bool calmed : 1;       /* it says ENHANCE_YOUR_CALM */
+    bool full : 1;   /* the wire asked for a pause */
+    bool broken : 1; /* nothing more is read or sent */
+    bool ending : 1; /* GOAWAY is on its way and nothing more is read */
+    bool calmed : 1; /* it says ENHANCE_YOUR_CALM */
+    bool
+        braked : 1; /* more came than windows allow for, of one who holds much: the wire is not read */
+    uint32_t unread;       /* of all its streams */
     uint32_t earned;       /* bytes of bodies not yet counted for the budget */
     unsigned fields;       /* pairs of the block that comes in */
+    uint32_t expanded;     /* what they have come to, however few bytes said so */
     int32_t left[H2_LEFT]; /* reset by us before their end had come */
     unsigned left_next;
     struct h2_guard guard;
@@ -84,6 +91,8 @@ struct h2_stream {
     uint32_t unread;  /* bytes that came and whose window was not given back */
     uint32_t debited; /* comes back when all went well */
     struct slices out;
+    struct account_worker *payer; /* of what waits in it; NULL: not known yet */
+    struct full full_queue;
     bool head_sent : 1; /* final one */
     bool out_ended : 1; /* nothing will be added to `out` */
     bool waiting : 1;   /* nghttp2 was told to wait for more */
@@ -110,10 +119,16 @@ void h2_session_kick(struct h2_session *);
 void h2_session_goaway(struct h2_session *, uint32_t error);
 void h2_session_drained(struct h2_session *); /* the wire takes more */
 
-void h2_stream_init(struct h2_stream *, struct h2_session *, int32_t id);
+void h2_stream_init(struct h2_stream *, struct h2_session *, int32_t id,
+                    struct account_worker *payer);
 void h2_stream_fini(struct h2_stream *); /* unlinks, drops what is queued */
 void h2_stream_reset(struct h2_stream *, uint32_t error);
 void h2_stream_resume(struct h2_stream *); /* nghttp2 may take more of it, if there is any */
+/* What waited in it has gone, or goes on. */
+void h2_stream_emptied(struct h2_stream *);
+void h2_stream_came(struct h2_stream *, uint32_t bytes); /* so much, and is not used yet */
+/* Whose it has turned out to be. */
+void h2_stream_charge(struct h2_stream *, struct account_worker *payer);
 /* What came is used: its window may be given back, unless the stream is paused. */
 void h2_stream_used(struct h2_stream *, size_t bytes);
 /* A whole answer of the edge's own. */

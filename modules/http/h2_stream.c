@@ -24,9 +24,40 @@ static int out_result(struct h2_stream *st, bool ok) {
         h2_stream_reset(st, NGHTTP2_INTERNAL_ERROR);
         return -ENOMEM;
     }
-    st->full |= st->out.bytes >= H2_QUEUE_HIGH;
+    if (st->out.bytes >= H2_QUEUE_HIGH ||
+        (st->payer && queue_is_much(st->stream.worker, st->payer, st->out.bytes))) {
+        st->full = true;
+        if (st->payer)
+            full_add(st->stream.worker, st->payer, &st->full_queue);
+    }
     out_more(st);
     return st->full;
+}
+
+void h2_stream_emptied(struct h2_stream *st) {
+    st->full = false;
+    if (st->payer)
+        full_remove(st->stream.worker, st->payer, &st->full_queue);
+}
+
+static void stream_yield(struct full *f) {
+    struct h2_stream *st = (struct h2_stream *)((char *)f - offsetof(struct h2_stream, full_queue));
+    st->session->role->yield(st);
+}
+
+void h2_stream_came(struct h2_stream *st, uint32_t bytes) {
+    st->unread += bytes;
+    st->session->unread += bytes;
+}
+
+static void stream_read(struct h2_stream *st) {
+    st->session->unread -= st->unread;
+    st->unread = 0;
+}
+
+void h2_stream_charge(struct h2_stream *st, struct account_worker *payer) {
+    full_move(st->stream.worker, st->payer, payer, &st->full_queue);
+    st->payer = payer;
 }
 
 /* ---- the stream ---- */
@@ -61,11 +92,11 @@ static void op_resume(struct stream *s) {
 }
 
 void h2_stream_used(struct h2_stream *st, size_t bytes) {
-    st->unread += (uint32_t)bytes;
+    h2_stream_came(st, (uint32_t)bytes);
     if (st->paused || st->closed || !st->unread || st->id < 0)
         return;
     nghttp2_session_consume_stream(st->session->ng, st->id, st->unread);
-    st->unread = 0;
+    stream_read(st);
     h2_session_kick(st->session);
 }
 
@@ -82,6 +113,7 @@ void h2_stream_reset(struct h2_stream *st, uint32_t error) {
         return;
     st->closed = true;
     slices_drop(st->session->worker, &st->out);
+    h2_stream_emptied(st);
     if (st->id > 0)
         nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, error);
     h2_session_kick(st->session);
@@ -129,10 +161,13 @@ static const struct stream_ops ops = {.write = op_write,
                                       .queued = op_queued,
                                       .below = op_below};
 
-void h2_stream_init(struct h2_stream *st, struct h2_session *s, int32_t id) {
+void h2_stream_init(struct h2_stream *st, struct h2_session *s, int32_t id,
+                    struct account_worker *payer) {
     st->stream = (struct stream){.ops = &ops, .worker = s->worker};
     st->session = s;
     st->id = id;
+    st->payer = payer;
+    st->full_queue.yield = stream_yield;
     st->next = s->streams;
     st->link = &s->streams;
     if (st->next)
@@ -156,7 +191,9 @@ void h2_stream_fini(struct h2_stream *st) {
     if (st->next)
         st->next->link = st->link;
     st->session->count--;
+    stream_read(st);
     slices_drop(worker, &st->out);
+    h2_stream_emptied(st);
     if (st->trailers)
         worker_free(worker, st->trailers, st->trailers_length);
 }

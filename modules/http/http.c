@@ -8,6 +8,7 @@
  * exchange itself is exchange.c. Never parses; allocates only to hold.
  */
 #include "modules/http/http.h"
+#include "core/full.h"
 #include "modules/http/h2_front.h"
 #include <strings.h>
 
@@ -19,6 +20,7 @@ void http_enter(struct http_conn *hc, enum client_state state) {
     /* the first request's head has no more time than the connection had from its opening */
     hc->timed = state == CLIENT_HEAD && hc->first && hc->timed;
     hc->state = (uint8_t)state;
+    hc->hurried = false;
 }
 
 /* ---- what is held back ---- */
@@ -72,11 +74,19 @@ bool http_hold_put(struct http_conn *hc, struct slice slice, bool front) {
         return false;
     }
     hc->hold->item[hc->hold->end++] = slice;
+    buf_charge(worker_of(hc), slice.buf, hc->ops->account(hc));
     return true;
 }
 
 struct slice http_hold_take(struct http_conn *hc) {
     return hc->hold->item[hc->hold->first++];
+}
+
+bool http_holds_much(const struct http_conn *hc) {
+    const struct account_worker *payer = http_holds(hc) ? hc->ops->account(hc) : NULL;
+    uint32_t count = http_holds(hc) ? hc->hold->end - hc->hold->first : 0;
+    return count >= HOLD_PAUSE ||
+           (payer && queue_is_much(worker_of(hc), payer, (size_t)count * BUF_SIZE));
 }
 
 /* ---- bytes from the client ---- */
@@ -213,7 +223,7 @@ static int64_t patience(const struct http_conn *hc) {
     case CLIENT_SEND:
         return window_left(hc->exchange);
     case CLIENT_WAIT:
-        return hc->exchange->stalled ? CONN_STALL_MS : t->response;
+        return hc->exchange->stall_ms ? hc->exchange->stall_ms : t->response;
     case CLIENT_LINGER:
         return conn_draining(hc->conn) ? DRAIN_LINGER_MS : LINGER_MS;
     default:
@@ -523,8 +533,18 @@ static void http_on_drain(struct conn *conn, void *state) {
         h2_front_drain(hc->h2);
     else if (hc->client && hc->state == CLIENT_IDLE && !http_holds(hc))
         http_close(hc, false);
-    else if (hc->client && hc->state == CLIENT_HEAD && !hc->exchange->request.complete)
+    else if (hc->client && hc->state == CLIENT_HEAD && !hc->exchange->request.complete &&
+             !hc->hurried) {
+        hc->hurried = true;
         timer_set(worker_of(hc), &hc->timer, header < DRAIN_HEAD_MS ? header : DRAIN_HEAD_MS);
+    }
+}
+
+static bool http_on_withdraw(struct conn *conn, void *state, const struct account *account,
+                             struct version *now) {
+    const struct http_conn *hc = state;
+    (void)conn;
+    return hc->h2 && h2_front_withdraw(hc->h2, account, now);
 }
 
 static const struct conf_field http_fields[] = {
@@ -548,6 +568,6 @@ RINGRESS_MODULE(.name = "http", .version = "1",
                 .listeners = LISTENER_HTTP | LISTENER_HTTPS, .conf = http_fields,
                 .conf_size = sizeof(struct http_conf), .conn_size = sizeof(struct http_conn),
                 .alpn = "h2,http/1.1", .on_stream = http_on_stream, .on_close = http_on_close,
-                .on_drain = http_on_drain, .on_withdraw = h2_front_withdraw);
+                .on_drain = http_on_drain, .on_withdraw = http_on_withdraw);
 
 _Static_assert(sizeof(struct http_conn) <= 192, "an idle connection is nearly free");

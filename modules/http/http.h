@@ -131,6 +131,8 @@ struct http_conn { /* a client that asks one thing at a time */
     bool client_paused : 1, pod_paused : 1;
     bool ahead : 1; /* what was received is held until its look-ups have been fetched */
     bool rests : 1; /* or until its tenant's next turn */
+    bool
+        hurried : 1; /* the rest of this head has been given a moment; asked again, it gets no other */
     char peer[46];
 };
 
@@ -149,14 +151,14 @@ struct exchange {
     uint64_t body, body_most;          /* bytes of the request's body: so far, and that may come */
     struct body_out up, down;
     struct record record; /* what is to be told of it */
-    uint16_t answer; /* what the edge itself will say, once the head is in; 0: the pod answers */
+    uint16_t answer;   /* what the edge itself will say, once the head is in; 0: the pod answers */
+    uint16_t stall_ms; /* it is refused, but not before so long; 0: it isn't, or at once */
     uint8_t tries, interims;
     bool connected : 1;    /* the connection to the pod is up */
     bool reused : 1;       /* it has served others before */
     bool held : 1;         /* the request's body waits for it */
     bool withheld : 1;     /* nothing goes to the pod before the request has ended */
     bool request_done : 1; /* the whole request was received */
-    bool stalled : 1;      /* it is refused, but not yet */
     bool pod_spoke : 1;    /* a byte of an answer came: no second try */
     bool delivering : 1;   /* the final response's head is on its way: no other answer */
     bool keep : 1;         /* the client's connection stays open after this */
@@ -193,10 +195,7 @@ bool http_hold_run(struct http_conn *);
 bool http_hold_put(struct http_conn *, struct slice, bool front);
 struct slice http_hold_take(struct http_conn *); /* the first; there is one */
 void http_hold_free(struct http_conn *);
-/* Much is held: what brings more had better pause. */
-static inline bool http_holds_much(const struct http_conn *hc) {
-    return hc->hold && hc->hold->end - hc->hold->first >= HOLD_PAUSE;
-}
+bool http_holds_much(const struct http_conn *); /* what brings more had better pause */
 /* Ends all that belongs to the client but its stream. */
 void http_let_go(struct http_conn *);
 void http_on_time(struct timer *);
@@ -213,6 +212,8 @@ bool exchange_request(struct exchange *,
 bool exchange_accepts(const struct exchange *);
 bool exchange_answer(struct exchange *, int status, bool unread);
 bool exchange_expired(struct exchange *);
+/* Its tenant is known, and pays. */
+void exchange_charged(struct exchange *);
 void exchange_drop(struct exchange *); /* frees it; a pod's connection is reset */
 
 /* For a client that speaks HTTP/2: the head is in and judged (0 or the status to refuse it with), a piece of the body, its end. */

@@ -264,7 +264,20 @@ static void role_closed(struct h2_stream *st, uint32_t error) {
     stream_end((struct pod_stream *)st, -ECONNRESET);
 }
 
+/* What waits for the pod's window is needed elsewhere. */
+static void role_yield(struct h2_stream *st) {
+    if (!st->closed)
+        st->stream.events->error(&st->stream, st->stream.user, -ENOBUFS);
+}
+
 /* ---- the connection ---- */
+
+static void role_pace(struct h2_session *s) {
+    if (s->braked)
+        stream_pause(s->wire);
+    else
+        stream_resume(s->wire);
+}
 
 static void role_settings(struct h2_session *s) {
     uint32_t most =
@@ -299,7 +312,9 @@ static const struct h2_role pod_role = {.message = role_message,
                                         .closed = role_closed,
                                         .settings = role_settings,
                                         .goaway = role_goaway,
-                                        .sent = role_sent};
+                                        .sent = role_sent,
+                                        .yield = role_yield,
+                                        .pace = role_pace};
 
 static void wire_data(struct stream *s, void *user, struct slice slice) {
     struct pod_conn *c = user;
@@ -406,7 +421,7 @@ static struct stream *stream_on(struct pod_conn *c) {
     struct pod_stream *p = worker_alloc(home->worker, sizeof *p);
     if (!p)
         return NULL;
-    h2_stream_init(&p->st, &c->session, -1);
+    h2_stream_init(&p->st, &c->session, -1, stream_payer(c->session.wire));
     p->reused = c->connected;
     upstream_carry(home->up, home->worker, 1);
     h2_session_kick(&c->session);

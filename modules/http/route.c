@@ -7,6 +7,7 @@
  * A stranger learns nothing: an unknown name, a name without rules and a path without rule are the same 404.
  */
 #include "core/challenge.h"
+#include "core/full.h"
 #include "modules/http/http.h"
 #include "tenants/path.h"
 #include <arpa/inet.h>
@@ -260,12 +261,17 @@ int exchange_route(struct exchange *ex) {
         return 429;
     }
     ex->charged = true;
+    exchange_charged(ex);
     struct account_worker *account = ex->hc->ops->account(ex->hc);
     if (account)
         ACCOUNT_ADD(account->requests, 1);
     if (!conn_takes_request(ex->hc->conn)) {
         record_refused(ex, LIMIT_REQUESTS);
         return 429;
+    }
+    if (account && payer_holds_all(ex->worker, account)) {
+        record_failed(ex, ACCESS_NO_MEMORY);
+        return 503;
     }
     int status = modules_ask(ex, &entry);
     if (status)

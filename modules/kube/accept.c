@@ -63,9 +63,9 @@ static enum form media_form(const struct media *m) {
 enum form accept_choose(const char *accept) {
     char text[1024], *rest = text, *part;
     struct media media;
-    snprintf(text, sizeof text, "%s", accept);
-    if (!*trimmed(text))
+    if (!accept[strspn(accept, " \t,")]) /* a list of nothing asks for nothing */
         return FORM_JSON;
+    snprintf(text, sizeof text, "%s", accept);
     while ((part = strsep(&rest, ","))) {
         if (!*trimmed(part))
             continue;

@@ -436,12 +436,62 @@ static bool selectors_judge(struct exchange *x) {
     json_t *none = json_object();
     const char *labels = target_query(&x->target, "labelSelector");
     const char *fields = target_query(&x->target, "fieldSelector");
-    bool good = labels_match(labels, none, &err) != MATCH_MALFORMED &&
-                fields_match(fields, x->kind, none, &err) != MATCH_MALFORMED;
+    bool labelled = labels_match(labels, none, &err) != MATCH_MALFORMED;
+    bool good = labelled && fields_match(fields, x->kind, none, &err) != MATCH_MALFORMED;
     json_decref(none);
     if (!good)
-        reply_status(x, status_failure(400, "BadRequest", NULL, NULL,
-                                       "unable to parse requirement: %s", err.text));
+        reply_status(x, status_failure(400, "BadRequest", NULL, NULL, "%s%s",
+                                       labelled ? "" : "unable to parse requirement: ", err.text));
+    return good;
+}
+
+#define forbidden(fault, field, why) \
+    fault_cause(fault, "FieldValueForbidden", field, "Forbidden: " why)
+
+/* Which states will do is said once, and for a list or for a watch. */
+static void match_judge(const struct target *t, struct fault *fault) {
+    const char *match = target_query(t, "resourceVersionMatch"),
+               *version = target_query(t, "resourceVersion"), *more = target_query(t, "continue");
+    bool watch = target_flag(t, "watch"), initial = target_query(t, "sendInitialEvents");
+    bool exact = !strcmp(match, "Exact");
+    if (watch && !initial)
+        forbidden(fault, "resourceVersionMatch",
+                  "resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+                  "provided");
+    else if (!watch && !(version && *version))
+        forbidden(fault, "resourceVersionMatch",
+                  "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    if (more && *more)
+        forbidden(fault, "resourceVersionMatch",
+                  "resourceVersionMatch is forbidden when continue is provided");
+    if (strcmp(match, "NotOlderThan") && (watch || !exact))
+        fault_cause(fault, "FieldValueNotSupported", "resourceVersionMatch",
+                    "Unsupported value: \"%.100s\": supported values: %s\"NotOlderThan\"", match,
+                    watch ? "" : "\"Exact\", ");
+    else if (exact && version && !strcmp(version, "0"))
+        forbidden(fault, "resourceVersionMatch",
+                  "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+}
+
+static bool list_options_judge(struct exchange *x) {
+    static const struct fault_about about = {"meta.k8s.io", "ListOptions", NULL};
+    const struct target *t = &x->target;
+    const char *match = target_query(t, "resourceVersionMatch");
+    bool watch = target_flag(t, "watch"), initial = target_query(t, "sendInitialEvents");
+    struct fault fault = {.code = 0};
+    if (initial && !watch)
+        forbidden(&fault, "sendInitialEvents", "sendInitialEvents is forbidden for list");
+    if (initial && watch && (!match || strcmp(match, "NotOlderThan")))
+        forbidden(&fault, "resourceVersionMatch",
+                  "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    if (match && *match)
+        match_judge(t, &fault);
+    bool good = !fault_causes(&fault);
+    if (!good) {
+        fault_invalid(&fault, &about);
+        reply_status(x, fault_status(&fault, &about));
+    }
+    fault_fini(&fault);
     return good;
 }
 
@@ -450,7 +500,7 @@ static void read_begin(struct exchange *x) {
         reply_status(x, status_failure(406, "NotAcceptable", NULL, NULL,
                                        "only the following media types are accepted: "
                                        "application/json"));
-    else if (selectors_judge(x))
+    else if (*x->target.name || (list_options_judge(x) && selectors_judge(x)))
         follow_ask(x->tenant, &x->asker, false);
 }
 
@@ -472,10 +522,10 @@ static bool is_verb(const struct exchange *x, enum verb *ret) {
     return one == (*ret != VERB_CREATE) && x->kind->nature == KIND_WRITTEN;
 }
 
-/* Of what the edge says of itself, and of a status that is live, nothing can be written; of a Pod's it can. */
+/* Of what the edge says of itself, and of a status that is live, nothing can be written; of a Pod's it can, and not taken away. */
 static bool may_change(const struct exchange *x) {
-    const char *sub = x->target.subresource;
-    return !*sub || !strcmp(x->kind->kind, "Pod");
+    bool pod = !strcmp(x->kind->kind, "Pod"), delete = !strcmp(x->request->method, "DELETE");
+    return !*x->target.subresource || (pod && !delete);
 }
 
 static bool is_sweep(const struct exchange *x) {
@@ -546,7 +596,12 @@ static void resource_begin(struct exchange *x) {
         return;
     }
     x->asker.ready = read_answer;
-    if (is_of_node(x))
+    if (x->kind->nature == KIND_ABSENT && !reads(x))
+        reply_status(x, status_failure(405, "MethodNotAllowed", x->kind, t->name,
+                                       "%s are not to be had: nothing is run here, the edge only "
+                                       "brings connections to what runs elsewhere",
+                                       x->kind->plural));
+    else if (is_of_node(x))
         reply_status(x, status_failure(405, "MethodNotAllowed", x->kind, t->name,
                                        "pods/%s is not to be had: pods run elsewhere, and the "
                                        "edge only brings connections to them",

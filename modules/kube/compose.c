@@ -74,8 +74,9 @@ json_t *composed_find(const struct composition *c, const char *kind, const char 
     return map_get(&c->index, index_key(kind, name, key));
 }
 
-/* Metadata that every object has, where it does not say so itself. What nobody wrote is another object than what somebody will. */
-static void metadata_fill(const struct making *m, const struct kube_kind *kind, json_t *object,
+/* Metadata that every object has, where it does not say so itself. What nobody wrote is another object than what somebody will. True:
+ * nothing says since when it is there. */
+static bool metadata_fill(const struct making *m, const struct kube_kind *kind, json_t *object,
                           int64_t created, bool made) {
     json_t *metadata = json_object_get(object, "metadata");
     char uid[UID_TEXT];
@@ -86,8 +87,10 @@ static void metadata_fill(const struct making *m, const struct kube_kind *kind, 
     uid_of(m->uid, made ? kind->plural : kind->kind, object_name(object), uid);
     if (!*text_of(metadata, "uid"))
         json_object_set_new(metadata, "uid", json_string(uid));
-    if (!*text_of(metadata, "creationTimestamp"))
-        json_object_set_new(metadata, "creationTimestamp", time_json(created ? created : m->since));
+    if (*text_of(metadata, "creationTimestamp"))
+        return false;
+    json_object_set_new(metadata, "creationTimestamp", time_json(created ? created : m->since));
+    return !created;
 }
 
 struct composed *compose_add(struct making *m, const struct kube_kind *kind, json_t *object) {
@@ -112,8 +115,8 @@ void compose_made(struct making *m, const char *api_version, const char *kind_na
     const struct kube_kind *kind = kind_of_object(api_version, kind_name);
     json_object_set_new(object, "apiVersion", json_string(api_version));
     json_object_set_new(object, "kind", json_string(kind_name));
-    metadata_fill(m, kind, object, 0, true);
-    compose_add(m, kind, object);
+    bool undated = metadata_fill(m, kind, object, 0, true);
+    compose_add(m, kind, object)->undated = undated;
 }
 
 /* ---- what files say ---- */

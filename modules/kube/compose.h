@@ -16,6 +16,7 @@ struct composed {
     const struct kube_kind *kind;
     json_t *object; /* with metadata.uid and creationTimestamp, without resourceVersion */
     bool written;   /* a file says it; else the edge made it */
+    bool undated;   /* nothing says since when it is there */
 };
 struct composition {
     struct composed *item;

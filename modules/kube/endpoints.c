@@ -203,12 +203,19 @@ static json_t *port_need(json_t *service, json_int_t number) {
     return port;
 }
 
+/* A rule's, which nobody made: to be applied yet, it may be, from the next document of the same file. */
+static bool is_lacking(const json_t *backend) {
+    char lacks[320];
+    snprintf(lacks, sizeof lacks, "Service %.280s not found", text_of(backend, "service"));
+    return !strcmp(text_of(backend, "reason"), lacks);
+}
+
 static void label_services_add(struct making *m) {
     size_t written = m->out->count, i;
     json_t *row;
     json_array_foreach(json_object_get(m->known, "backends"), i, row) {
         const char *name = text_of(row, "service");
-        if (*name && !was_written(m, written, name))
+        if (*name && !was_written(m, written, name) && !is_lacking(row))
             port_need(label_service(m, name), int_of(row, "port"));
     }
     json_array_foreach(json_object_get(m->known, "ports"), i, row) {

@@ -240,6 +240,7 @@ static void renewal_take(struct follow *f, struct renewal *r) {
     if (!r->read)
         return;
     f->there = r->there;
+    f->refused = r->refused;
     snprintf(f->uid, sizeof f->uid, "%s", r->uid);
     text_take(&f->live, &r->live);
     f->live_hash = r->live_hash;

@@ -35,6 +35,7 @@ struct follow {
         *previous; /* of those that are warm, or of those that rest: in the order they were asked for */
     char name[64], uid[64];
     bool there;         /* the tenant is */
+    bool refused;       /* its files are not what serves */
     struct kept **list; /* by key: kind, then name */
     size_t count;
     size_t bytes;               /* what rest would give back */

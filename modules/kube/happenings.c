@@ -25,8 +25,9 @@ static json_t *object_reference(const struct making *m, const struct happening *
     return reference;
 }
 
-static json_t *time_or(const json_t *time, const struct making *m) {
-    return json_is_string(time) ? json_deep_copy(time) : time_json(m->since);
+/* NULL: nobody says. */
+static json_t *time_copy(const json_t *time) {
+    return json_is_string(time) ? json_deep_copy(time) : NULL;
 }
 
 static void happening_add(struct making *m, const struct happening *h) {
@@ -40,13 +41,13 @@ static void happening_add(struct making *m, const struct happening *h) {
         json_decref(name);
         return;
     }
-    json_t *last = h->last ? time_or(h->last, m) : time_or(h->since, m);
     compose_made(m, "v1", "Event",
-                 json_pack("{s:{s:o s:o} s:o s:s s:s s:s s:{s:s} s:o s:o s:I s:s s:s}", "metadata",
-                           "name", name, "creationTimestamp", time_or(h->since, m),
+                 json_pack("{s:{s:o s:o*} s:o s:s s:s s:s s:{s:s} s:o* s:o* s:I s:s s:s}",
+                           "metadata", "name", name, "creationTimestamp", time_copy(h->since),
                            "involvedObject", object_reference(m, h), "reason", h->reason, "message",
                            h->message, "type", h->type, "source", "component", "ringress",
-                           "firstTimestamp", time_or(h->since, m), "lastTimestamp", last, "count",
+                           "firstTimestamp", time_copy(h->since), "lastTimestamp",
+                           time_copy(h->last ? h->last : h->since), "count",
                            h->count ? h->count : (json_int_t)1, "reportingComponent", "ringress",
                            "reportingInstance", ""));
 }

@@ -11,15 +11,27 @@ const struct kube_kind kube_kinds[] = {
     {"", "v1", "Event", "events", "event", "ev", true, KIND_TOLD},
     {"", "v1", "Image", "images", "image", "img", true, KIND_WRITTEN},
     {"", "v1", "Namespace", "namespaces", "namespace", "ns", false, KIND_TOLD},
+    {"", "v1", "PersistentVolume", "persistentvolumes", "persistentvolume", "pv", false,
+     KIND_ABSENT},
+    {"", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", "persistentvolumeclaim", "pvc",
+     true, KIND_ABSENT},
     {"", "v1", "Pod", "pods", "pod", "po", true, KIND_WRITTEN},
+    {"", "v1", "ReplicationController", "replicationcontrollers", "replicationcontroller", "rc",
+     true, KIND_ABSENT},
     {"", "v1", "Secret", "secrets", "secret", NULL, true, KIND_WRITTEN},
     {"", "v1", "Service", "services", "service", "svc", true, KIND_WRITTEN},
+    {"apps", "v1", "DaemonSet", "daemonsets", "daemonset", "ds", true, KIND_ABSENT},
+    {"apps", "v1", "Deployment", "deployments", "deployment", "deploy", true, KIND_ABSENT},
+    {"apps", "v1", "ReplicaSet", "replicasets", "replicaset", "rs", true, KIND_ABSENT},
+    {"apps", "v1", "StatefulSet", "statefulsets", "statefulset", "sts", true, KIND_ABSENT},
     {"authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview",
      NULL, false, KIND_ASKED},
     {"authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
      "selfsubjectaccessreview", NULL, false, KIND_ASKED},
     {"authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews",
      "selfsubjectrulesreview", NULL, false, KIND_ASKED},
+    {"batch", "v1", "CronJob", "cronjobs", "cronjob", "cj", true, KIND_ABSENT},
+    {"batch", "v1", "Job", "jobs", "job", NULL, true, KIND_ABSENT},
     {"discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice", NULL, true,
      KIND_WRITTEN},
     {"networking.k8s.io", "v1", "IngressClass", "ingressclasses", "ingressclass", NULL, false,
@@ -49,7 +61,12 @@ const char *const *kind_verbs(const struct kube_kind *k) {
         "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch", NULL};
     static const char *const of_told[] = {"get", "list", "watch", NULL};
     static const char *const of_asked[] = {"create", NULL};
-    return k->nature == KIND_ASKED ? of_asked : k->nature == KIND_WRITTEN ? of_written : of_told;
+    static const char *const of_absent[] = {NULL};
+    static const char *const *const verbs[] = {[KIND_TOLD] = of_told,
+                                               [KIND_WRITTEN] = of_written,
+                                               [KIND_ASKED] = of_asked,
+                                               [KIND_ABSENT] = of_absent};
+    return verbs[k->nature];
 }
 
 const char *kind_api_version(const struct kube_kind *k, char out[API_VERSION_MAX]) {

@@ -9,6 +9,7 @@ enum kind_nature {
     KIND_TOLD,    /* what the edge says of itself */
     KIND_WRITTEN, /* by the tenant: it lives in a file of conf.d */
     KIND_ASKED,   /* a question about the token: answered at once, and kept nowhere */
+    KIND_ABSENT, /* a cluster's, of which there never is one here; `kubectl apply --prune` looks for them all the same */
 };
 struct kube_kind {
     const char *group; /* "": the core group */

@@ -232,7 +232,8 @@ static char *document_text(json_t *document, size_t *ret_length) {
 char *openapi_v2(bool as_json, size_t *ret_length) {
     json_t *paths = json_object(), *schemas = json_object();
     for (const struct kube_kind *k = kube_kinds; k->kind; k++)
-        kind_add(paths, schemas, k);
+        if (k->nature != KIND_ABSENT)
+            kind_add(paths, schemas, k);
     char *text = as_json ? document_text(openapi_v2_json(paths, schemas), ret_length)
                          : openapi_v2_encode(paths, schemas, ret_length);
     json_decref(paths);
@@ -243,7 +244,7 @@ char *openapi_v2(bool as_json, size_t *ret_length) {
 static json_t *group_document(const char *group, const char *version) {
     json_t *paths = json_object(), *schemas = json_object();
     for (const struct kube_kind *k = kube_kinds; k->kind; k++)
-        if (!strcmp(k->group, group) && !strcmp(k->version, version))
+        if (!strcmp(k->group, group) && !strcmp(k->version, version) && k->nature != KIND_ABSENT)
             kind_add(paths, schemas, k);
     if (json_object_size(paths))
         return json_pack("{s:s s:{s:s s:s} s:o s:{s:o}}", "openapi", "3.0.0", "info", "title",
@@ -259,6 +260,8 @@ static json_t *list_document(void) {
     json_t *paths = json_object();
     for (const struct kube_kind *k = kube_kinds; k->kind; k++) {
         char api_version[API_VERSION_MAX], path[API_VERSION_MAX + 8];
+        if (k->nature == KIND_ABSENT)
+            continue;
         snprintf(path, sizeof path, "%s/%s", *k->group ? "apis" : "api",
                  kind_api_version(k, api_version));
         json_object_set_new(paths, path,

@@ -2,6 +2,7 @@
  * page.c - see page.h.
  */
 #include "modules/kube/page.h"
+#include "modules/kube/renew.h"
 #include "modules/kube/status.h"
 #include <stdlib.h>
 #include <string.h>
@@ -92,8 +93,20 @@ bool page_begin(const struct follow *f, const struct kube_kind *kind, const stru
                 struct page *ret, json_t **ret_status) {
     const char *limit = target_query(t, "limit"), *token = target_query(t, "continue");
     const char *version = target_query(t, "resourceVersion"), *after = NULL;
-    uint64_t most = 0;
+    const char *match = target_query(t, "resourceVersionMatch");
+    uint64_t most = 0, wanted = 0;
     *ret = (struct page){.version = f->version};
+    if (version && *version && !number_read(version, &wanted))
+        return refuse(ret_status, "BadRequest", "resourceVersion: invalid value");
+    if (match && !strcmp(match, "Exact") && wanted != f->version)
+        return refuse(ret_status, "Expired",
+                      "The resourceVersion for the provided list is too old.");
+    if (wanted > f->version && wanted > version_last()) {
+        *ret_status = status_failure(504, "Timeout", NULL, NULL,
+                                     "Too large resource version: %llu, current: %llu",
+                                     (unsigned long long)wanted, (unsigned long long)f->version);
+        return false;
+    }
     if (limit && *limit && !number_read(limit, &most))
         return refuse(ret_status, "BadRequest", "limit: invalid value");
     ret->limit = most;

@@ -11,5 +11,7 @@ void pay_close(void);
 void pay_beat(void);
 /* One request. False: not now. */
 bool tenant_asks(const char *tenant);
-/* All tenants are answered by few threads: who has much to be shown is shown it less often. */
+/* Nobody else has asked for a second. */
+bool tenant_alone(const char *tenant);
+/* All tenants are answered by few threads: who has much to be shown is shown it less often while others ask. */
 void tenant_pays(const char *tenant, int64_t ms);

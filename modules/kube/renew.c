@@ -61,14 +61,17 @@ static struct kept *kept_new(const struct kube_kind *kind, const char *key) {
 
 /* ---- what is known ---- */
 
-json_t *known_json(const char *live, const char *objects) {
-    json_t *known = live ? json_loads(live, 0, NULL) : NULL;
+/* Takes what is live; NULL: nothing. */
+static json_t *known_of(json_t *live, const char *objects) {
+    json_t *known = live ? live : json_object();
     json_t *list = objects ? json_loads(objects, 0, NULL) : NULL;
-    if (!known)
-        known = json_object();
     json_object_set_new(known, "objects", list ? list : json_array());
     known_fit(known);
     return known;
+}
+
+json_t *known_json(const char *live, const char *objects) {
+    return known_of(live ? json_loads(live, 0, NULL) : NULL, objects);
 }
 
 /* Connections and bytes count on with each request: they are no reason to look at the objects again. */
@@ -97,22 +100,24 @@ static uint64_t text_hash(const char *text) {
 static void tenant_read(struct renewal *r, const json_t *live) {
     const json_t *row = json_array_get(json_object_get(live, "tenants"), 0);
     r->there = row != NULL;
+    r->refused = json_is_string(json_object_get(row, "error"));
     snprintf(r->uid, sizeof r->uid, "%s", text_of(row, "uid"));
 }
 
-static void texts_read(struct renewal *r) {
+/* What is live, pruned; the caller's. NULL: it can't be read. */
+static json_t *texts_read(struct renewal *r) {
     const struct follow *f = r->of;
     json_t *live = r->fetched_live ? json_loads(r->fetched_live, 0, NULL) : NULL;
     if (!live)
-        return;
+        return NULL;
     r->read = true;
     tenant_read(r, live);
     live_prune(live);
     r->live = json_dumps(live, JSON_COMPACT);
-    json_decref(live);
     r->live_hash = text_hash(r->live);
     r->objects_hash = r->fetched_objects ? text_hash(r->fetched_objects) : f->objects_hash;
     r->news = !f->warm || r->live_hash != f->live_hash || r->objects_hash != f->objects_hash;
+    return live;
 }
 
 /* ---- an object ---- */
@@ -124,24 +129,36 @@ static uint64_t object_hash(const json_t *object) {
     return hash;
 }
 
-/* An object that does not say since when it is there is as old as its file was when it was first seen. What is longer than a time of
- * ours was written, and stays as it is written. */
-static void created_keep(struct renewed *now, json_t *object) {
-    json_t *metadata = json_object_get(object, "metadata");
-    const char *created = text_of(metadata, "creationTimestamp");
+/* An object that does not say since when it is there is as old as its file was when it was first seen; what the edge made, as that, or
+ * as old as anything is that was there when the tenant was first looked at. What is longer than a time of ours was written, and stays
+ * as it is written. */
+static void created_keep(struct renewed *now, const struct composed *c, bool first) {
+    json_t *metadata = json_object_get(c->object, "metadata");
     const struct kept *k = now->of;
     now->uid = text_hash(text_of(metadata, "uid"));
-    if (k->uid == now->uid && *k->created) {
+    if (k->uid == now->uid && *k->created)
         json_object_set_new(metadata, "creationTimestamp", json_string(k->created));
-        created = k->created;
-    }
+    else if (c->undated && !first)
+        json_object_set_new(metadata, "creationTimestamp", time_json(time(NULL)));
+    const char *created = text_of(metadata, "creationTimestamp");
     snprintf(now->created, sizeof now->created, "%s", strlen(created) < TIME_TEXT ? created : "");
 }
 
+/* A warning of what is so, which nobody dates, is as old as it is here. */
+static void event_date(json_t *event) {
+    static const char *const times[] = {"firstTimestamp", "lastTimestamp"};
+    json_t *created = json_object_get(json_object_get(event, "metadata"), "creationTimestamp");
+    for (size_t i = 0; i < 2; i++)
+        if (!json_object_get(event, times[i]))
+            json_object_set(event, times[i], created);
+}
+
 /* What is as it was keeps its version, also over a rest. */
-static void object_renew(struct renewed *now, const struct composed *c) {
+static void object_renew(struct renewed *now, const struct composed *c, bool first) {
     const struct kept *k = now->of;
-    created_keep(now, c->object);
+    created_keep(now, c, first);
+    if (!strcmp(c->kind->kind, "Event"))
+        event_date(c->object);
     now->written = c->written;
     now->hash = object_hash(c->object);
     now->changed = now->is_new || k->hash != now->hash;
@@ -179,7 +196,7 @@ static void composition_take(struct renewal *r, const struct composition *all, b
         *now = (struct renewed){.of = was ? *was : kept_new(c->kind, key), .is_new = !was};
         if (was)
             seen[was - r->of->list] = true;
-        object_renew(now, c);
+        object_renew(now, c, !r->of->list);
     }
     if (r->count)
         qsort(r->item, r->count, sizeof *r->item, renewed_order);
@@ -198,11 +215,12 @@ static void gone_take(struct renewal *r, const bool *seen) {
 
 void renewal_make(struct renewal *r) {
     struct composition all;
-    texts_read(r);
-    if (!r->news)
+    json_t *live = texts_read(r);
+    if (!r->news) {
+        json_decref(live);
         return;
-    json_t *known =
-        known_json(r->live, r->fetched_objects ? r->fetched_objects : r->of->objects_text);
+    }
+    json_t *known = known_of(live, r->fetched_objects ? r->fetched_objects : r->of->objects_text);
     compose(known, r->uid, r->of->since, &all);
     json_decref(known);
     bool *seen = calloc(r->of->count + 1, sizeof *seen);

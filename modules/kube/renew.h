@@ -27,6 +27,7 @@ struct renewal {
     char *fetched_live, *fetched_objects; /* owned; NULL: the text there is */
     /* what came of it */
     bool there;   /* the tenant is */
+    bool refused; /* its files are not what serves: something in them is wrong */
     bool read;    /* false: the texts are not to be read; nothing below is set */
     bool news;    /* something is not as it was; false: no items, nothing gone */
     char uid[64]; /* the tenant's */

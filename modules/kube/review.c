@@ -38,7 +38,7 @@ static bool has_verb(const json_t *what, const struct kube_kind *k) {
     const char *verb = text_of(what, "verb"), *sub = text_of(what, "subresource");
     if (!*sub)
         return is_listed(verb, kind_verbs(k));
-    return !strcmp(sub, "status") && k->nature != KIND_ASKED &&
+    return !strcmp(sub, "status") && k->nature != KIND_ASKED && k->nature != KIND_ABSENT &&
            is_listed(verb, !strcmp(k->kind, "Pod") ? of_pods_status : of_status);
 }
 
@@ -87,7 +87,7 @@ static json_t *rules_status(const json_t *spec) {
     bool own = !*space || !strcmp(space, "default");
     json_t *rules = json_array();
     for (const struct kube_kind *k = kube_kinds; k->kind; k++)
-        if (own || !k->namespaced)
+        if (k->nature != KIND_ABSENT && (own || !k->namespaced))
             json_array_append_new(rules,
                                   json_pack("{s:o s:[s] s:[s]}", "verbs", texts(kind_verbs(k)),
                                             "apiGroups", k->group, "resources", k->plural));

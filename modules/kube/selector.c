@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * selector.c - see selector.h. A selector is read each time it is applied: it is short, and nothing is kept.
  *
- *   requirement := ["!"] KEY | KEY ("=" | "==" | "!=") VALUE | KEY ("in" | "notin") "(" VALUE {"," VALUE} ")"
+ *   requirement := ["!"] KEY | KEY ("=" | "==" | "!=") VALUE | KEY ("<" | ">") NUMBER | KEY ("in" | "notin") "(" VALUE {"," VALUE} ")"
  */
 #include "modules/kube/selector.h"
 #include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TOKEN_MAX = 320 };
@@ -72,6 +74,25 @@ static bool word_take(struct reading *r, const char *word) {
     return true;
 }
 
+static bool number_read(const char *text, long long *ret) {
+    char *end;
+    errno = 0;
+    *ret = strtoll(text, &end, 10);
+    return *text && !*end && !errno;
+}
+
+/* A label that is no number is neither more nor less. */
+static bool order_read(struct reading *r, const char *value, bool less, bool *ret) {
+    char token[TOKEN_MAX];
+    long long is, than;
+    if (!token_read(r, token))
+        return false;
+    if (!number_read(token, &than))
+        return err_set(r->err, "for 'Gt', 'Lt' operators, the value must be an integer");
+    *ret = value && number_read(value, &is) && (less ? is < than : is > than);
+    return true;
+}
+
 static bool requirement_read(struct reading *r, const json_t *labels, bool *ret) {
     char key[TOKEN_MAX], token[TOKEN_MAX];
     blanks_skip(r);
@@ -91,6 +112,9 @@ static bool requirement_read(struct reading *r, const json_t *labels, bool *ret)
         *ret = !in;
         return good;
     }
+    bool less = sign_take(r, "<");
+    if (less || sign_take(r, ">"))
+        return order_read(r, value, less, ret);
     bool differs = sign_take(r, "!=");
     if (!differs && !sign_take(r, "==") && !sign_take(r, "="))
         return err_set(r->err, "found '%.20s', expected: in, notin, =, ==, !=, gt, lt", r->at);

@@ -141,12 +141,12 @@ static void unknown_add(struct walk *w, const char *path) {
     json_decref(text);
 }
 
-static bool fields_walk(struct walk *, const json_t *object, const struct shape *, const char *path,
-                        const char *plain);
+static bool fields_walk(struct walk *, json_t *object, const json_t *live, const struct shape *,
+                        const char *path, const char *plain);
 
 /* One value, item of a list, or value of a map. */
 static bool value_walk(struct walk *w, const struct shape *shape, const struct part *part,
-                       const json_t *value, const char *path, const char *plain) {
+                       json_t *value, const json_t *live, const char *path, const char *plain) {
     if (json_is_null(value))
         return true;
     if (!type_fits(part, value))
@@ -157,28 +157,28 @@ static bool value_walk(struct walk *w, const struct shape *shape, const struct p
                          "%s in version \"%s\" cannot be handled as a %s: illegal base64 data at "
                          "input byte %ld",
                          w->kind, w->api_version, w->kind, broken);
-    return !part_shape(part) || fields_walk(w, value, part_shape(part), path, plain);
+    return !part_shape(part) || fields_walk(w, value, live, part_shape(part), path, plain);
 }
 
 static bool form_walk(struct walk *w, const struct shape *shape, const struct part *part,
-                      json_t *value, const char *path, const char *plain) {
+                      json_t *value, const json_t *live, const char *path, const char *plain) {
     const char *key;
     json_t *item;
     bool good = true;
     size_t i;
     if (part->form == PART_ONE || json_is_null(value))
-        return value_walk(w, shape, part, value, path, plain);
+        return value_walk(w, shape, part, value, live, path, plain);
     bool map = part->form == PART_MAP;
     if (map ? !json_is_object(value) : !json_is_array(value))
         return unfit(w, shape, plain, map ? "map[string]" : "[]", part, value);
     json_object_foreach(value, key, item) {
-        good = good && value_walk(w, shape, part, item, path, plain);
+        good = good && value_walk(w, shape, part, item, json_object_get(live, key), path, plain);
     }
     json_array_foreach(value, i, item) {
         char *place = NULL;
         if (asprintf(&place, "%s[%zu]", path, i) < 0)
             return false;
-        good = good && value_walk(w, shape, part, item, place, plain);
+        good = good && value_walk(w, shape, part, item, json_array_get(live, i), place, plain);
         free(place);
     }
     return good;
@@ -189,26 +189,30 @@ static char *path_below(const char *path, const char *key) {
     return asprintf(&below, "%s%s%s", path, *path ? "." : "", key) < 0 ? NULL : below;
 }
 
-static bool fields_walk(struct walk *w, const json_t *object, const struct shape *shape,
-                        const char *path, const char *plain) {
+static bool fields_walk(struct walk *w, json_t *object, const json_t *live,
+                        const struct shape *shape, const char *path, const char *plain) {
     const char *key;
     json_t *value;
+    void *next;
     bool good = true;
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach_safe(object, next, key, value) {
         const struct part *part = shape_part(shape, key);
+        const json_t *was = json_object_get(live, key);
         char *below = path_below(path, key), *plain_below = path_below(plain, key);
-        if (below && plain_below && !part)
-            unknown_add(w, below);
-        else if (below && plain_below && good)
-            good = form_walk(w, shape, part, value, below, plain_below);
+        if (part && below && plain_below && good)
+            good = form_walk(w, shape, part, value, was, below, plain_below);
+        if (!part && !was) {
+            unknown_add(w, below ? below : key);
+            json_object_del(object, key);
+        }
         free(below);
         free(plain_below);
     }
     return good;
 }
 
-bool object_strict(const json_t *object, const struct shape *shape, enum strictness strictness,
-                   json_t *warnings, struct fault *fault) {
+bool object_strict(json_t *object, const json_t *live, const struct shape *shape,
+                   enum strictness strictness, json_t *warnings, struct fault *fault) {
     char *unknown = NULL;
     size_t length, depth;
     const char *version = json_string_value(json_object_get(object, "apiVersion"));
@@ -227,7 +231,7 @@ bool object_strict(const json_t *object, const struct shape *shape, enum strictn
     w.unknown = open_memstream(&unknown, &length);
     if (!w.unknown)
         return fault_set(fault, 500, "InternalError", "out of memory");
-    bool good = fields_walk(&w, object, shape, "", "");
+    bool good = fields_walk(&w, object, live, shape, "", "");
     fclose(w.unknown);
     if (good && w.unknown_count && strictness == STRICT_ERROR)
         good =

@@ -191,6 +191,16 @@ static const struct column pod_columns[] = {{"Name", "string", "name", 0},
                                             {"Readiness Gates", "string", "", 1},
                                             {.name = NULL}};
 
+static json_int_t restarts_of(const json_t *status) {
+    json_int_t sum = 0;
+    json_t *container;
+    size_t i;
+    json_array_foreach(json_object_get(status, "containerStatuses"), i, container) {
+        sum += int_of(container, "restartCount");
+    }
+    return sum;
+}
+
 static void pod_cells(struct cells *c) {
     size_t containers = json_array_size(json_object_get(c->spec, "containers"));
     bool ready = pod_is_ready(c->status);
@@ -199,7 +209,8 @@ static void pod_cells(struct cells *c) {
     snprintf(text, sizeof text, "%zu/%zu", ready ? containers : 0, containers);
     cell(c, text);
     cell_or_none(c, phase);
-    cell(c, "0");
+    snprintf(text, sizeof text, "%lld", (long long)restarts_of(c->status));
+    cell(c, text);
     cell_age(c);
     cell_or_none(c, text_of(c->status, "podIP"));
     cell_or_none(c, text_of(c->spec, "nodeName"));
@@ -357,6 +368,8 @@ static void class_cells(struct cells *c) {
 
 /* ---- all of them ---- */
 
+static const struct column absent_columns[] = {{"Name", "string", "name", 0}, {.name = NULL}};
+
 static const struct printer {
     const char *kind;
     const struct column *column;
@@ -376,10 +389,13 @@ static const struct printer {
 };
 
 static const struct printer *printer_of(const struct kube_kind *kind) {
+    static const struct printer absent = {.column = absent_columns};
     for (size_t i = 0; i < sizeof printers / sizeof *printers; i++)
         if (!strcmp(printers[i].kind, kind->kind))
             return &printers[i];
-    abort(); /* each row of kube_kinds has one */
+    if (kind->nature == KIND_ABSENT)
+        return &absent;
+    abort(); /* each other row of kube_kinds has one */
 }
 
 json_t *table_new(const struct kube_kind *kind, const char *version, bool with_columns) {

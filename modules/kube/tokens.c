@@ -162,7 +162,7 @@ static struct token *token_new(const char *tenant, char text[TOKEN_TEXT_MAX]) {
     const char *uid = map_get(&tenants, tenant);
     if (!t || !uid || !(t->uid = strdup(uid)) ||
         getrandom(secret, sizeof secret, 0) != sizeof secret) {
-        free(t);
+        token_free(t);
         return NULL;
     }
     id_make(t->id);

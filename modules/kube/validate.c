@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_ROOM = 512 };
+enum { PATH_ROOM = 512, ANNOTATIONS_MOST = 256 << 10 };
 
 struct checking {
     struct fault *fault;
@@ -102,6 +102,18 @@ static void labels_check(struct checking *c, const json_t *labels, bool values) 
     }
 }
 
+static void annotations_weigh(struct checking *c, const json_t *annotations) {
+    const char *key;
+    json_t *value;
+    size_t sum = 0;
+    json_object_foreach((json_t *)annotations, key, value) {
+        sum += strlen(key) + json_string_length(value);
+    }
+    if (sum > ANNOTATIONS_MOST)
+        cause(c, "", "FieldValueTooLong", "Too long: may not be more than %d bytes",
+              ANNOTATIONS_MOST);
+}
+
 static void metadata_check(struct checking *c, const json_t *object, const json_t *old) {
     static const char *const immutable[] = {"uid", "creationTimestamp", NULL};
     const json_t *metadata = json_object_get(object, "metadata");
@@ -117,6 +129,7 @@ static void metadata_check(struct checking *c, const json_t *object, const json_
     up(c, below);
     below = down(c, ".annotations");
     labels_check(c, json_object_get(metadata, "annotations"), false);
+    annotations_weigh(c, json_object_get(metadata, "annotations"));
     up(c, below);
     for (size_t i = 0; old && immutable[i]; i++) {
         const char *is = text_at(metadata, immutable[i]), *before = text_at(was, immutable[i]);
@@ -222,10 +235,26 @@ static void rule_check(struct checking *c, const json_t *rule) {
     }
 }
 
+static void tls_check(struct checking *c, const json_t *tls) {
+    const char *secret = text_at(tls, "secretName");
+    json_t *host;
+    size_t i;
+    json_array_foreach(json_object_get(tls, "hosts"), i, host) {
+        size_t was = down(c, ".hosts[%zu]", i);
+        const char *text = json_string_value(host);
+        if (text)
+            invalid_text(c, "", text, strchr(text, '*') ? word_wildcard(text) : word_host(text));
+        up(c, was);
+    }
+    if (*secret)
+        invalid_text(c, ".secretName", secret, word_name(secret));
+}
+
 static void ingress_check(struct checking *c, const json_t *object) {
     const json_t *spec = json_object_get(object, "spec"), *backend;
-    json_t *rule, *tls, *host;
-    size_t i, j, root = down(c, "spec");
+    const char *class = text_at(spec, "ingressClassName");
+    json_t *rule, *tls;
+    size_t i, root = down(c, "spec");
     backend = json_object_get(spec, "defaultBackend");
     if (backend) {
         size_t was = down(c, ".defaultBackend");
@@ -238,15 +267,12 @@ static void ingress_check(struct checking *c, const json_t *object) {
         up(c, was);
     }
     json_array_foreach(json_object_get(spec, "tls"), i, tls) {
-        json_array_foreach(json_object_get(tls, "hosts"), j, host) {
-            size_t was = down(c, ".tls[%zu].hosts[%zu]", i, j);
-            const char *text = json_string_value(host);
-            if (text)
-                invalid_text(c, "", text,
-                             strchr(text, '*') ? word_wildcard(text) : word_host(text));
-            up(c, was);
-        }
+        size_t was = down(c, ".tls[%zu]", i);
+        tls_check(c, tls);
+        up(c, was);
     }
+    if (*class)
+        invalid_text(c, ".ingressClassName", class, word_host(class));
     up(c, root);
 }
 
@@ -282,7 +308,25 @@ static void port_check(struct checking *c, const json_t *port, bool named, json_
     json_object_set_new(numbers, key, json_true());
 }
 
+static void node_port_check(struct checking *c, const json_t *port, const char *type,
+                            json_t *numbers) {
+    json_int_t number = json_integer_value(json_object_get(port, "nodePort"));
+    char key[64];
+    if (!number)
+        return;
+    if (!*type || !strcmp(type, "ClusterIP"))
+        cause(c, ".nodePort", "FieldValueForbidden",
+              "Forbidden: may not be used when `type` is 'ClusterIP'");
+    snprintf(key, sizeof key, "nodePort %" JSON_INTEGER_FORMAT "/%.8s", number,
+             text_at(port, "protocol"));
+    if (json_object_get(numbers, key))
+        cause(c, ".nodePort", "FieldValueDuplicate", "Duplicate value: %" JSON_INTEGER_FORMAT,
+              number);
+    json_object_set_new(numbers, key, json_true());
+}
+
 static void service_check(struct checking *c, const json_t *object) {
+    static const char *const affinities[] = {"ClientIP", "None", NULL};
     static const char *const types[] = {"ClusterIP", "ExternalName", "LoadBalancer", "NodePort",
                                         NULL};
     const json_t *spec = json_object_get(object, "spec"), *ports = json_object_get(spec, "ports");
@@ -295,8 +339,10 @@ static void service_check(struct checking *c, const json_t *object) {
     json_array_foreach(ports, i, port) {
         size_t was = down(c, ".ports[%zu]", i);
         port_check(c, port, json_array_size(ports) > 1, names, numbers);
+        node_port_check(c, port, text_at(spec, "type"), numbers);
         up(c, was);
     }
+    supported(c, ".sessionAffinity", text_at(spec, "sessionAffinity"), affinities);
     supported(c, ".type", text_at(spec, "type"), types);
     if (external && !*text_at(spec, "externalName"))
         cause(c, ".externalName", REQUIRED, "Required value");

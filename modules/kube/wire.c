@@ -87,7 +87,25 @@ static enum wire_answer answer_of(struct wire *w, int result) {
                                                : WIRE_BROKEN;
 }
 
+/* As Go's server says it, which kubectl shows: whoever asks without TLS is told so. */
+static bool is_plain_http(struct wire *w) {
+    static const char words[] = "HTTP/1.0 400 Bad Request\r\nContent-Length: 48\r\n\r\n"
+                                "Client sent an HTTP request to an HTTPS server.\n";
+    char said[4096];
+    if (w->begun || recv(w->fd, said, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+        return false;
+    w->begun = true;
+    if (*said < 'A' || *said > 'Z') /* a record of TLS begins with a number */
+        return false;
+    while (recv(w->fd, said, sizeof said, MSG_DONTWAIT) == sizeof said)
+        continue; /* what is not read would reset the connection before the answer is */
+    (void)!send(w->fd, words, sizeof words - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return true;
+}
+
 enum wire_answer wire_handshake(struct wire *w) {
+    if (is_plain_http(w))
+        return WIRE_BROKEN;
     int result = wolfSSL_accept(w->ssl);
     w->open = result == WOLFSSL_SUCCESS;
     return w->open ? WIRE_DONE : answer_of(w, result);

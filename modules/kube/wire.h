@@ -17,8 +17,9 @@ enum wire_answer { WIRE_DONE, WIRE_WANTS_READ, WIRE_WANTS_WRITE, WIRE_BROKEN };
 
 struct wire {
     struct WOLFSSL *ssl;
-    int fd;    /* the wire's */
-    bool open; /* the handshake is done */
+    int fd;     /* the wire's */
+    bool open;  /* the handshake is done */
+    bool begun; /* something of it has come */
 };
 bool wire_init(struct wire *, struct WOLFSSL_CTX *, int fd); /* false: `fd` is still the caller's */
 void wire_fini(struct wire *); /* says goodbye if that can be said at once */

@@ -11,6 +11,7 @@
 #include "modules/kube/desk.h"
 #include "modules/kube/parts.h"
 #include "modules/kube/patch.h"
+#include "modules/kube/pay.h"
 #include "modules/kube/server.h"
 #include "modules/kube/status.h"
 #include "modules/kube/tokens.h"
@@ -25,10 +26,13 @@ enum {
     ATTEMPTS_MOST = 10,
     WARNINGS_MOST = 8,
     WARNING_MAX = 300,
+    MANAGER_MOST = 128,
     SHARE = 5,       /* a fifth of the control thread's time is for one tenant's writes, at most */
     CREDIT_MS = 500, /* of that: who has not written for a while may spend 100 ms at once */
-    LINE_MOST = 100, /* that wait, of one tenant */
-    WAITING_MOST = 1000, /* and of all */
+    SHARE_ALONE = 2, /* half of it while nobody else asks: drops and checks go on beside */
+    CREDIT_ALONE_MS = 12000, /* and 6 s at once: many documents in one apply */
+    LINE_MOST = 100,         /* that wait, of one tenant */
+    WAITING_MOST = 1000,     /* and of all */
 };
 
 struct put {
@@ -50,6 +54,7 @@ struct line {
     bool busy;  /* the control thread has one of them, whether anybody still wants to know or not */
     int64_t
         paid_ms; /* when what its writes have cost the control thread is its share of the time */
+    int64_t paid_alone_ms; /* and of what is its share while nobody else asks */
     char tenant[64];
 };
 
@@ -66,7 +71,8 @@ struct writing {
     char name[260]; /* of what is created */
     bool dry_run, created;
     enum strictness strictness;
-    json_t *warned; /* texts */
+    json_t *warned;        /* texts */
+    size_t warned_of_body; /* so many of them are about it as it came */
     unsigned attempts;
     char *warnings;  /* as header lines */
     struct put *put; /* on the control thread */
@@ -77,10 +83,23 @@ struct writing {
 static struct map lines;
 static unsigned waiting; /* in all of them */
 
+static bool known_at_once; /* while follow_ask is called: nobody looks */
+
 static void live_ask(struct writing *w);
 
+/* Who waits for an answer asks nothing meanwhile. */
+static bool line_alone(const struct line *l) {
+    return waiting == l->count && tenant_alone(l->tenant);
+}
+
+/* For the others' sake: while there are none, only so that drops and checks go on beside. */
+static bool line_waits(const struct line *l) {
+    int64_t now = server_now_ms();
+    return line_alone(l) ? now + CREDIT_ALONE_MS < l->paid_alone_ms : now + CREDIT_MS < l->paid_ms;
+}
+
 static void line_go(struct line *l) {
-    if (!l->first || l->going || l->busy || server_now_ms() + CREDIT_MS < l->paid_ms)
+    if (!l->first || l->going || l->busy || line_waits(l))
         return;
     l->going = true;
     live_ask(l->first);
@@ -100,13 +119,21 @@ static void line_leave(struct writing *w) {
     w->line = NULL;
     l->count--;
     waiting--;
-    line_go(l);
+    if (!known_at_once) /* else live_ask does, when it knows what that one took */
+        line_go(l);
 }
 
-/* The control thread is everybody's: who makes it do much, at once or bit by bit, waits. */
+static int64_t paid_more(int64_t paid_ms, int64_t took_ms, int64_t share) {
+    int64_t begun = server_now_ms() - took_ms;
+    return (paid_ms > begun ? paid_ms : begun) + took_ms * share;
+}
+
+/* The control thread is everybody's: who makes it do much, at once or bit by bit, waits. What was done while nobody else asked is no
+ * debt to who comes then. */
 static void line_pay(struct line *l, int64_t took_ms) {
-    int64_t now = server_now_ms();
-    l->paid_ms = (l->paid_ms > now - took_ms ? l->paid_ms : now - took_ms) + took_ms * SHARE;
+    l->paid_alone_ms = paid_more(l->paid_alone_ms, took_ms, SHARE_ALONE);
+    if (!line_alone(l))
+        l->paid_ms = paid_more(l->paid_ms, took_ms, SHARE);
 }
 
 void writes_beat(void) {
@@ -116,7 +143,7 @@ void writes_beat(void) {
         if (!l)
             continue;
         line_go(l);
-        if (l->first || l->busy || now < l->paid_ms)
+        if (l->first || l->busy || now < l->paid_ms || now < l->paid_alone_ms)
             continue;
         free(map_remove(&lines, l->tenant));
         return; /* slots have moved; the rest goes with the next beats */
@@ -192,6 +219,23 @@ static void finish_fault(struct writing *w, struct fault *fault) {
     finish_status(w, status);
 }
 
+static bool differs(const char *wanted, const char *is) {
+    return *wanted && strcmp(wanted, is);
+}
+
+/* The query's parameters, or the body of a DELETE. Takes what is in the fault. */
+static void finish_options(struct writing *w, struct fault *fault) {
+    static const char *const names[] = {[VERB_CREATE] = "CreateOptions",
+                                        [VERB_UPDATE] = "UpdateOptions",
+                                        [VERB_PATCH] = "PatchOptions",
+                                        [VERB_DELETE] = "DeleteOptions"};
+    const struct fault_about about = {"meta.k8s.io", names[w->wish.verb], NULL};
+    fault_invalid(fault, &about);
+    json_t *status = fault_status(fault, &about);
+    fault_fini(fault);
+    finish_status(w, status);
+}
+
 static json_t *conflict_status(const struct writing *w) {
     char resource[RESOURCE_NAME_MAX];
     return status_failure(409, "Conflict", w->wish.kind, w->name,
@@ -201,11 +245,19 @@ static json_t *conflict_status(const struct writing *w) {
                           kind_resource_name(w->wish.kind, resource), w->name);
 }
 
-/* ---- what it shall be ---- */
-
-static bool differs(const char *wanted, const char *is) {
-    return *wanted && strcmp(wanted, is);
+/* It is of a version, or of a life, that is over. */
+static json_t *stale_status(const struct writing *w, const char *uid) {
+    char resource[RESOURCE_NAME_MAX];
+    const char *is = metadata_text(w->live, "uid");
+    if (!differs(uid, is))
+        return conflict_status(w);
+    return status_failure(409, "Conflict", w->wish.kind, w->name,
+                          "Operation cannot be fulfilled on %s \"%s\": Precondition failed: UID in "
+                          "precondition: %.100s, UID in object meta: %s",
+                          kind_resource_name(w->wish.kind, resource), w->name, uid, is);
 }
+
+/* ---- what it shall be ---- */
 
 static void author_of(const struct writing *w, struct author *a, char api_version[API_VERSION_MAX],
                       char when[32]) {
@@ -218,18 +270,18 @@ static void author_of(const struct writing *w, struct author *a, char api_versio
                          kind_api_version(w->wish.kind, api_version), when};
 }
 
+/* Nobody owns a field that there is not. */
 static bool applied(struct writing *w, const json_t *live, const struct shape *shape,
                     struct fault *fault, json_t **ret) {
     char api_version[API_VERSION_MAX], when[32];
     struct author author;
     author_of(w, &author, api_version, when);
-    const char *manager = target_query(w->wish.target, "fieldManager");
-    if (!manager || !*manager)
-        return fault_set(fault, 400, "BadRequest",
-                         "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: "
-                         "is required for apply patch");
-    return apply_server_side(live, w->body, shape, &author, target_flag(w->wish.target, "force"),
-                             fault, ret);
+    json_t *body = json_deep_copy(w->body);
+    bool good = object_strict(body, live, shape, w->strictness, w->warned, fault) &&
+                apply_server_side(live, body, shape, &author, target_flag(w->wish.target, "force"),
+                                  fault, ret);
+    json_decref(body);
+    return good;
 }
 
 /* Fields have owners from the first server-side apply on: until then files stay free of them. */
@@ -299,6 +351,36 @@ static void identity_keep(const struct kept *k, const json_t *live, json_t *obje
         identity_make(object);
 }
 
+/* Of a Pod's /status nothing but the status is written, and what metadata says of it. */
+static void status_only(const struct writing *w, json_t *object) {
+    json_t *spec = json_object_get(w->live, "spec");
+    if (!*w->wish.target->subresource)
+        return;
+    if (spec)
+        json_object_set_new(object, "spec", json_deep_copy(spec));
+    else
+        json_object_del(object, "spec");
+}
+
+static bool has_node_ports(const json_t *service) {
+    const char *type = text_of(json_object_get(service, "spec"), "type");
+    return !strcmp(type, "NodePort") || !strcmp(type, "LoadBalancer");
+}
+
+/* A Service that is not of that type any more lets go of the numbers it had. */
+static void node_ports_drop(const struct writing *w, json_t *object) {
+    json_t *port, *was;
+    size_t i, k;
+    if (strcmp(w->wish.kind->kind, "Service") || !has_node_ports(w->live) || has_node_ports(object))
+        return;
+    json_array_foreach(json_object_get(json_object_get(object, "spec"), "ports"), i, port) {
+        json_array_foreach(json_object_get(json_object_get(w->live, "spec"), "ports"), k, was) {
+            if (int_of(port, "nodePort") == int_of(was, "nodePort"))
+                json_object_del(port, "nodePort");
+        }
+    }
+}
+
 /* What it was made from may be old by now. */
 static bool versions_agree(const json_t *live, const json_t *object) {
     return !differs(metadata_text(object, "resourceVersion"),
@@ -307,11 +389,18 @@ static bool versions_agree(const json_t *live, const json_t *object) {
 }
 
 static bool object_is_sane(const struct writing *w, const json_t *object, struct fault *fault) {
+    char api_version[API_VERSION_MAX];
     const json_t *metadata = json_object_get(object, "metadata");
     if (!json_is_object(metadata))
         return fault_set(fault, 400, "BadRequest", "metadata: must be an object");
     if (differs(text_of(object, "kind"), w->wish.kind->kind) || !*text_of(object, "kind"))
         return fault_set(fault, 400, "BadRequest", "kind: can't be changed");
+    if (strcmp(text_of(object, "apiVersion"), kind_api_version(w->wish.kind, api_version)))
+        return fault_set(fault, 400, "BadRequest", "apiVersion: can't be changed");
+    if (differs(text_of(metadata, "namespace"), "default"))
+        return fault_set(fault, 400, "BadRequest",
+                         "the namespace of the provided object does not match the namespace sent "
+                         "on the request");
     if (strcmp(text_of(metadata, "name"), w->name))
         return fault_set(fault, 400, "BadRequest",
                          "the name of the object (%.260s) does not match the name on the URL "
@@ -359,6 +448,7 @@ static void put_done(struct job *j);
 
 static void put_begin(struct writing *w, const struct follow *f, char *text) {
     struct put *p = calloc(1, sizeof *p);
+    const struct kept *k = follow_find(f, w->wish.kind->kind, w->name);
     char api_version[API_VERSION_MAX];
     if (!p) {
         free(text);
@@ -390,6 +480,7 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
                                         .name = p->name,
                                         .file_name = p->file_name,
                                         .text = p->text,
+                                        .there = k && k->written,
                                         .secret = !strcmp(w->wish.kind->kind, "Secret"),
                                         .dry_run = w->dry_run,
                                         .seen = f->objects_hash};
@@ -408,8 +499,15 @@ static void shown_again(struct writing *w, const json_t *known, const json_t *wr
     w->shown = again;
 }
 
+/* All that is known of a tenant is much to be read, and of most objects there is nothing to be taken away. */
+static bool needs_known(const struct writing *w) {
+    const char *kind = w->wish.kind->kind;
+    bool enlivened = w->live && (!strcmp(kind, "Service") || !strcmp(kind, "Pod"));
+    return w->dry_run || enlivened || is_default_ingress(w->shown);
+}
+
 static void object_put(struct writing *w, const struct follow *f) {
-    json_t *written = json_deep_copy(w->shown), *known = follow_known(f);
+    json_t *written = json_deep_copy(w->shown), *known = needs_known(w) ? follow_known(f) : NULL;
     size_t length;
     compose_undo(w->wish.kind, known, original_of(known, w->wish.kind, w->name), written);
     shown_again(w, known, written);
@@ -427,6 +525,14 @@ static void object_put(struct writing *w, const struct follow *f) {
 
 /* ---- each verb, once the object is known as it is ---- */
 
+static void warnings_print(struct writing *w);
+
+/* What is as it was is not written again, and stays of its version. `live`: NULL: no file has it. Where the files were refused, what is
+ * shown is what was good, and not what stands there. */
+static bool is_no_change(const struct writing *w, const struct follow *f, const json_t *live) {
+    return live && !f->refused && json_equal(w->shown, live);
+}
+
 /* Takes the object. What is wrong with it as it stands is said here; what the whole drop says, by the control thread. */
 static void shall_be(struct writing *w, const struct follow *f, const json_t *live,
                      json_t *object) {
@@ -436,12 +542,17 @@ static void shall_be(struct writing *w, const struct follow *f, const json_t *li
         shape_find(kind_api_version(w->wish.kind, api_version), w->wish.kind->kind);
     json_decref(w->shown);
     w->shown = object;
-    if (w->attempts)
-        json_array_clear(w->warned);
-    if (object_strict(object, shape, w->strictness, w->warned, &fault) &&
-        object_validate(object, live, &fault)) {
+    bool strict = object_strict(object, w->live, shape, w->strictness, w->warned, &fault);
+    if (!strict && w->wish.verb == VERB_PATCH && w->form != BODY_APPLY && fault.code == 400)
+        fault.code = 422; /* kubectl edit opens its editor again, and shows why */
+    if (strict && object_validate(object, live, &fault)) {
         object_tidy(object, shape);
-        object_put(w, f);
+        if (is_no_change(w, f, live)) {
+            warnings_print(w);
+            finish(w, 200, json_incref(object));
+        } else {
+            object_put(w, f);
+        }
     } else {
         finish_fault(w, &fault);
     }
@@ -465,13 +576,15 @@ static void update_try(struct writing *w, const struct follow *f, const struct k
     const struct shape *shape =
         shape_find(text_of(w->live, "apiVersion"), text_of(w->live, "kind"));
     if (!versions_agree(w->live, w->body)) {
-        finish_status(w, conflict_status(w));
+        finish_status(w, stale_status(w, metadata_text(w->body, "uid")));
         return;
     }
     json_t *object = json_deep_copy(w->body);
     identity_keep(k, w->live, object);
     if (!strcmp(w->wish.kind->kind, "Pod") && !json_object_get(object, "status"))
         json_object_set_new(object, "status", json_deep_copy(json_object_get(w->live, "status")));
+    status_only(w, object);
+    node_ports_drop(w, object);
     owners_track(w, w->live, shape, object);
     shall_be(w, f, k->written ? w->live : NULL,
              object); /* what the edge made is new to its files */
@@ -485,13 +598,17 @@ static void patch_try(struct writing *w, const struct follow *f, const struct ke
     json_t *object = NULL, *live = w->live;
     bool good = patched(w, live, shape, &fault, &object) && object_is_sane(w, object, &fault);
     if (good && live && !versions_agree(live, object)) {
+        json_t *status = stale_status(w, metadata_text(object, "uid"));
         json_decref(object);
-        finish_status(w, conflict_status(w));
+        finish_status(w, status);
     } else if (good) {
-        if (live)
+        if (live) {
             identity_keep(k, w->live, object);
-        else
+            status_only(w, object);
+            node_ports_drop(w, object);
+        } else {
             identity_make(object);
+        }
         w->created = !live;
         shall_be(w, f, k && k->written ? live : NULL, object);
     } else {
@@ -505,7 +622,7 @@ static void delete_try(struct writing *w, const struct follow *f) {
     if (differs(text_of(conditions, "uid"), metadata_text(w->live, "uid")) ||
         differs(text_of(conditions, "resourceVersion"),
                 metadata_text(w->live, "resourceVersion"))) {
-        finish_status(w, conflict_status(w));
+        finish_status(w, stale_status(w, text_of(conditions, "uid")));
         return;
     }
     snprintf(w->uid, sizeof w->uid, "%s", metadata_text(w->live, "uid"));
@@ -514,16 +631,35 @@ static void delete_try(struct writing *w, const struct follow *f) {
     put_begin(w, f, NULL);
 }
 
-/* What the edge made can be made one's own by writing it, not so what it made of containers and labels: that would stay without them.
- * Nobody can delete what nobody wrote. */
-static bool may_write(const struct writing *w, const struct kept *k) {
+/* Endpoints, or a slice of them, of the pods that a Service selects. */
+static bool is_of_selector(const struct follow *f, const json_t *object) {
+    const char *kind = text_of(object, "kind");
+    const char *service =
+        !strcmp(kind, "Endpoints") ? object_name(object)
+        : strcmp(kind, "EndpointSlice")
+            ? ""
+            : text_of(json_object_get(json_object_get(object, "metadata"), "labels"),
+                      "kubernetes.io/service-name");
+    const struct kept *k = *service ? follow_find(f, "Service", service) : NULL;
+    json_t *of = k ? blob_json(k->object) : NULL;
+    bool selects = json_object_size(json_object_get(json_object_get(of, "spec"), "selector"));
+    json_decref(of);
+    return selects;
+}
+
+/* What the edge made can be made one's own by writing it, not so what it made of containers, labels and pods: that would stay as it is
+ * without them. Nobody can delete what nobody wrote. */
+static bool may_write(const struct writing *w, const struct follow *f, const struct kept *k) {
     bool made = k && !k->written && w->wish.verb != VERB_CREATE;
-    return !made || (w->wish.verb != VERB_DELETE && !is_of_labels(w->live));
+    return !made ||
+           (w->wish.verb != VERB_DELETE && !is_of_labels(w->live) && !is_of_selector(f, w->live));
 }
 
 static void live_known(struct asker *a, struct follow *f) {
     struct writing *w = (struct writing *)a;
-    line_pay(w->line, f ? f->took_ms : 0); /* it was looked at for this */
+    while (json_array_size(w->warned) > w->warned_of_body) /* this is another attempt */
+        json_array_remove(w->warned, json_array_size(w->warned) - 1);
+    line_pay(w->line, f && !known_at_once ? f->took_ms : 0); /* it was looked at for this */
     const struct kept *k = f ? follow_find(f, w->wish.kind->kind, w->name) : NULL;
     json_decref(w->live);
     w->live = k ? blob_json(k->object) : NULL;
@@ -533,10 +669,11 @@ static void live_known(struct asker *a, struct follow *f) {
         finish_status(w, status_failure(401, "Unauthorized", NULL, NULL, "Unauthorized"));
     else if (!k && !may_make)
         finish_status(w, status_not_found(w->wish.kind, w->name));
-    else if (!may_write(w, k))
+    else if (!may_write(w, f, k))
         finish_status(w, status_failure(405, "MethodNotAllowed", w->wish.kind, w->name,
-                                        "nobody wrote this object: the edge made it from labels "
-                                        "or of what every tenant has, and it goes with these"));
+                                        "nobody wrote this object: the edge made it from labels, "
+                                        "pods or of what every tenant has, and it goes with "
+                                        "these"));
     else if (w->wish.verb == VERB_CREATE)
         create_try(w, f);
     else if (w->wish.verb == VERB_UPDATE)
@@ -547,9 +684,21 @@ static void live_known(struct asker *a, struct follow *f) {
         delete_try(w, f);
 }
 
+/* What was known a moment ago will do: if it is not so any more, the control thread says that (CONTROL_PUT_CHANGED), and it is looked
+ * at anew. Not so for what is deleted, as one of many (sweep.c) goes on from the answer of the one before. */
 static void live_ask(struct writing *w) {
+    struct line *l = w->line;
+    int64_t began_ms = server_now_ms();
     w->asker.ready = live_known;
-    follow_ask(w->wish.tenant, &w->asker, true);
+    known_at_once = true;
+    follow_ask(w->wish.tenant, &w->asker, w->attempts || w->wish.verb == VERB_DELETE);
+    known_at_once = false;
+    int64_t took_ms =
+        server_now_ms() - began_ms; /* what is refused, or no change, takes time too */
+    line_pay(l, took_ms);
+    tenant_pays(l->tenant, took_ms);
+    if (!took_ms)
+        line_go(l);
 }
 
 /* ---- and what came of it ---- */
@@ -684,6 +833,8 @@ static void put_done(struct job *j) {
         w->put = NULL;
         put_answer(w, p->answer, p->told);
     } else {
+        follow_touched(
+            l->tenant); /* whoever asked is gone: the next one is to see what was written */
         line_go(l);
     }
     put_free(j);
@@ -724,15 +875,46 @@ static bool body_take(struct writing *w, struct fault *fault) {
            body_fits(w->body, w->wish.kind, w->wish.target, fault);
 }
 
+static void manager_judge(const struct writing *w, struct fault *fault) {
+    const char *manager = target_query(w->wish.target, "fieldManager");
+    bool apply = w->wish.verb == VERB_PATCH && w->form == BODY_APPLY;
+    if (apply && (!manager || !*manager))
+        fault_cause(fault, "FieldValueRequired", "fieldManager",
+                    "Required value: is required for apply patch");
+    if (!apply && w->wish.verb == VERB_PATCH && target_query(w->wish.target, "force"))
+        fault_cause(fault, "FieldValueForbidden", "force",
+                    "Forbidden: may not be specified for non-apply patch");
+    if (manager && strlen(manager) > MANAGER_MOST)
+        fault_cause(fault, "FieldValueTooLong", "fieldManager",
+                    "Too long: may not be more than %d bytes", MANAGER_MOST);
+}
+
+/* One of a few words; "" is left to defaults. */
+static void choice_judge(const char *field, const char *text, const char *choices,
+                         struct fault *fault) {
+    char wanted[40];
+    snprintf(wanted, sizeof wanted, "\"%.30s\"", text);
+    if (*text && !strstr(choices, wanted))
+        fault_cause(fault, "FieldValueNotSupported", field,
+                    "Unsupported value: \"%.100s\": supported values: %s", text, choices);
+}
+
 static bool options_take(struct writing *w, struct fault *fault) {
-    const char *dry = target_query(w->wish.target, "dryRun");
-    const json_t *options = w->wish.verb == VERB_DELETE ? json_object_get(w->body, "dryRun") : NULL;
+    bool delete = w->wish.verb == VERB_DELETE;
+    const char *dry = target_query(w->wish.target, "dryRun"),
+               *policy = target_query(w->wish.target, "propagationPolicy");
+    const json_t *options = delete ? json_object_get(w->body, "dryRun") : NULL;
     if (json_array_size(options))
         dry = json_string_value(json_array_get(options, 0));
+    if (delete &&*text_of(w->body, "propagationPolicy"))
+        policy = text_of(w->body, "propagationPolicy");
     w->dry_run = dry && *dry;
-    if (w->dry_run && strcmp(dry, "All"))
-        return fault_set(fault, 400, "BadRequest", "dryRun: only \"All\" is supported");
-    return true;
+    choice_judge("dryRun", dry ? dry : "", "\"All\"", fault);
+    if (delete)
+        choice_judge("propagationPolicy", policy ? policy : "",
+                     "\"Background\", \"Foreground\", \"Orphan\"", fault);
+    manager_judge(w, fault);
+    return !fault_causes(fault);
 }
 
 void write_begin(const struct write_wish *wish) {
@@ -747,11 +929,19 @@ void write_begin(const struct write_wish *wish) {
     *wish->slot = w;
     snprintf(w->name, sizeof w->name, "%s", wish->target->name);
     w->warned = json_array();
-    if (!strictness_parse(target_query(wish->target, "fieldValidation"), &w->strictness, &fault) ||
-        !body_take(w, &fault) || !options_take(w, &fault)) {
+    if (!strictness_parse(target_query(wish->target, "fieldValidation"), &w->strictness, &fault)) {
+        finish_options(w, &fault);
+        return;
+    }
+    if (!body_take(w, &fault)) {
         finish_fault(w, &fault);
         return;
     }
+    if (!options_take(w, &fault)) {
+        finish_options(w, &fault);
+        return;
+    }
+    w->warned_of_body = json_array_size(w->warned);
     if (wish->verb == VERB_CREATE)
         snprintf(w->name, sizeof w->name, "%s", metadata_text(w->body, "name"));
     if (wish->verb == VERB_CREATE && *metadata_text(w->body, "resourceVersion")) {

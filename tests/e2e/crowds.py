@@ -67,6 +67,53 @@ class SinkPod(Pod):
         super().stop()
 
 
+class FloodPod(Pod):
+    """Answers each request, over HTTP/1, with more than anybody is going to read. In a process of its own, too."""
+
+    def __init__(self, name="flood", size=1 << 20, **options):
+        self.answer = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode() + bytes(size)
+        super().__init__(None, name, **options)
+
+    def accept(self):
+        self.process = multiprocessing.Process(target=pour, args=(self.server, self.answer), daemon=True)
+        self.process.start()
+
+    def stop(self):
+        self.process.kill()
+        super().stop()
+
+
+def pour(server, answer):
+    """One request at a time on each connection, and none has a body."""
+    left, chooser = {}, selectors.DefaultSelector()
+    server.setblocking(False)
+    chooser.register(server, selectors.EVENT_READ)
+    while True:
+        for key, events in chooser.select():
+            sock = key.fileobj
+            if sock is server:
+                with contextlib.suppress(BlockingIOError):
+                    sock, _ = server.accept()
+                    sock.setblocking(False)
+                    chooser.register(sock, selectors.EVENT_READ)
+                continue
+            try:
+                if events & selectors.EVENT_READ:
+                    left[sock] = memoryview(answer)
+                    if not sock.recv(1 << 16):
+                        raise ConnectionError
+                if sock in left:
+                    left[sock] = left[sock][sock.send(left[sock]):]
+                more = len(left.get(sock, b""))
+                chooser.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if more else 0))
+            except BlockingIOError:
+                chooser.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            except OSError:
+                left.pop(sock, None)
+                chooser.unregister(sock)
+                sock.close()
+
+
 def swallow(server):
     chooser = selectors.DefaultSelector()
     server.setblocking(False)

@@ -31,7 +31,9 @@ BUILD = pathlib.Path(os.environ.get("RINGRESS_BUILD", ROOT / "build/release"))
 BINARY = BUILD / "ringress"
 COMPLAINT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed")
 SANITIZER = {"ASAN_OPTIONS": "quarantine_size_mb=8"}  # freed memory is not ours to measure
-PATIENCE = 20  # seconds that anything may take on a busy machine
+SANITIZED = any(name in BUILD.name for name in ("asan", "tsan"))
+SLOWNESS = 4 if SANITIZED else 1
+PATIENCE = 20 * SLOWNESS  # seconds that anything may take on a busy machine
 RAW_PORTS = 8
 
 
@@ -56,6 +58,12 @@ def free_ports(count):
         if all(p not in given and port_is_free(p) for p in wanted):
             given.extend(wanted)
             return first
+
+
+def unhurried(text):
+    """A time of a configuration, "300ms", that is long enough for what a story does meanwhile: longer in a sanitizer's build."""
+    number, unit = re.fullmatch(r"(\d+)(\D+)", text).groups()
+    return f"{int(number) * SLOWNESS}{unit}"
 
 
 def eventually(probe, seconds=PATIENCE, every=0.02):

@@ -127,11 +127,13 @@ class Container:
                 "HostConfig": {"NetworkMode": self.mode}, "NetworkSettings": {"Networks": self.settings()}}
 
     def inspect(self):
-        state = {"Status": self.status, "Running": self.status != "exited", "Paused": self.status == "paused", "Pid": 1}
+        state = {"Status": self.status, "Running": self.status != "exited", "Paused": self.status == "paused", "Pid": 1,
+                 "StartedAt": "2023-11-15T00:13:21.25+02:00"}
         if self.health:
             state["Health"] = {"Status": self.health, "FailingStreak": 0, "Log": []}
         return {"Id": self.id, "Name": "/" + self.name, "State": state, "HostConfig": {"NetworkMode": self.mode},
-                "Config": {"Labels": self.labels, "Env": ["SECRET=1"]},
+                "Created": "2023-11-14T22:13:20.5Z", "RestartCount": 3, "Image": "sha256:" + self.id,
+                "Config": {"Labels": self.labels, "Env": ["SECRET=1"], "Image": "local/app:1"},
                 "NetworkSettings": {"Ports": {}, "Networks": self.settings()}}
 
 

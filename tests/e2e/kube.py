@@ -45,6 +45,7 @@ class Kube:
         done = edge.run("kubeconfig", tenant, *words)
         assert done.returncode == 0, done.stderr
         self.edge, self.tenant, self.config = edge, tenant, yaml.safe_load(done.stdout)
+        self.patience = PATIENCE  # seconds that a kubectl may take
         self.home = pathlib.Path(edge.folder) / f"home-{tenant}-{id(self)}"
         self.home.mkdir()
         (self.home / "config").write_text(done.stdout)
@@ -63,7 +64,7 @@ class Kube:
         return {**os.environ, "KUBECONFIG": str(self.home / "config"), "HOME": str(self.home)}
 
     def run(self, *words, stdin=None, **environment):
-        return subprocess.run([KUBECTL, *map(str, words)], input=stdin, capture_output=True, text=True, timeout=PATIENCE,
+        return subprocess.run([KUBECTL, *map(str, words)], input=stdin, capture_output=True, text=True, timeout=self.patience,
                               env={**self.environment, **environment})
 
     def kubectl(self, *words, **options):

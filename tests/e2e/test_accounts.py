@@ -79,15 +79,23 @@ def together(*calls):
 
 
 # ---- time ----
+def by_worker(got, name):
+    return {int(labels.split('"')[1]): v for (n, labels), v in got.items() if n == name}
+
+
+def own_seconds(e):
+    return sum(by_worker(metrics(e), "ringress_worker_own_seconds_total").values())
+
+
 @pytest.fixture(scope="module")
 def loaded(authority, workers):
-    """(edge, kernel's seconds by worker, tenants' seconds, the edge's own) after seconds of every kind of work."""
+    """(edge, tenants' seconds, what the workers had of their own before) after seconds of every kind of work."""
     with Pod(answering(ANSWER), "web") as web, Pod(answering(ANSWER), "other") as other, TcpEchoPod("raw") as raw:
         acme = tenant("acme", pod(web), service("web", target=web.port), pod(raw), node_port("raw", target=raw.port),
                       plain_ingress(rule(WEB, "web"), name="plain"), ingress(rule(f"safe.{ACME}", "web"), name="safe", tls=[f"safe.{ACME}"]))
         with Edge({"acme.yaml": acme, "globex.yaml": web_tenant("globex", other)}, workers, authority=authority,
                   certificates=[(f"*.{ACME}",)]) as e:
-            number = e.raw_port("acme")
+            number, start = e.raw_port("acme"), own_seconds(e)
 
             def raw_bytes():
                 with e.connect(number) as wire:
@@ -106,15 +114,11 @@ def loaded(authority, workers):
                     ask(e, WEB, 1)
             together(lambda: ask(e, WEB, 600), lambda: ask(e, OTHER, 600), raw_bytes, handshakes, connections)
             own = settled(e, lambda e: sum(t["loopSeconds"] for t in e.get("tenants")))
-            yield e, own
-
-
-def by_worker(got, name):
-    return {int(labels.split('"')[1]): v for (n, labels), v in got.items() if n == name}
+            yield e, own, start
 
 
 def test_all_of_each_workers_processor_time_is_somebodys(loaded):
-    e, _ = loaded
+    e, *_ = loaded
     got = metrics(e)
     tenants, own = (by_worker(got, f"ringress_worker_{x}_seconds_total") for x in ("tenants", "own"))
     kernel = thread_seconds(e)
@@ -127,14 +131,14 @@ def test_all_of_each_workers_processor_time_is_somebodys(loaded):
 
 
 def test_hardly_anything_that_tenants_cause_is_nobodys(loaded):
-    e, _ = loaded
-    got = metrics(e)
-    tenants, own = (sum(by_worker(got, f"ringress_worker_{x}_seconds_total").values()) for x in ("tenants", "own"))
+    e, _, start = loaded
+    own = own_seconds(e) - start  # nobody caused that: three workers' is as much as a fast machine has to do here for tenants
+    tenants = sum(by_worker(metrics(e), "ringress_worker_tenants_seconds_total").values())
     assert own < 0.25 * (tenants + own), (own, tenants)
 
 
 def test_what_a_tenant_costs_is_seen_for_its_raw_port_too(loaded):
-    e, _ = loaded
+    e, *_ = loaded
     acme, port = e.tenant("acme"), port_of(e, "acme", "raw")
     assert 0 < port["loopSeconds"] < acme["loopSeconds"]
     assert port["bytesIn"] == port["podBytesOut"] == port["podBytesIn"] == port["bytesOut"] == 1_500_000
@@ -147,7 +151,7 @@ def test_what_a_tenant_costs_is_seen_for_its_raw_port_too(loaded):
 
 def test_each_kind_of_work_by_itself_is_charged_to_its_tenant(loaded):
     """In a mixture one kind could be charged too much for what another is charged too little."""
-    e, _ = loaded
+    e, *_ = loaded
     context = e.context()
     context.set_alpn_protocols(["h2"])
 
@@ -339,3 +343,34 @@ def test_metrics_of_accounts_are_counters_and_gauges_that_add_up(workers):
             assert got["ringress_pod_bytes_out_total", label] == got["ringress_bytes_in_total", label] == 1234
             eventually(lambda: metrics(e)["ringress_bytes_out_total", label] == 1234)
             assert got["ringress_silent_connections", label] == got["ringress_resets_total", label] == 0
+
+
+PORT_SERIES = {
+    "connections": "connections", "connections_total": "connectionsTotal", "accepted_total": "accepted",
+    "silent_connections": "silent", "resets_total": "resets", "bytes_in_total": "bytesIn", "bytes_out_total": "bytesOut",
+    "pod_bytes_in_total": "podBytesIn", "pod_bytes_out_total": "podBytesOut", "descriptors": "descriptors",
+    "buffers": "buffers", "memory_bytes": "memory"}
+
+
+def test_metrics_and_the_wide_table_have_what_each_raw_port_costs(workers):
+    with TcpEchoPod("one") as one, TcpEchoPod("two") as two, \
+            Edge({"acme.yaml": raw_tenant("acme", one), "globex.yaml": raw_tenant("globex", two)}, workers) as e:
+        with e.connect(e.raw_port("acme")) as wire, e.connect(e.raw_port("acme")), e.connect(e.raw_port("globex")) as other:
+            for w, bytes_sent in ((wire, b"z" * 54_321), (other, b"y")):
+                w.send(bytes_sent)
+                w.need(len(bytes_sent))
+            eventually(lambda: port_of(e, "acme", "one")["silent"] == 1 and port_of(e, "globex", "two")["bytesOut"] == 1)
+            got = metrics(e)
+            for name, service_name in (("acme", "one"), ("globex", "two")):
+                row = port_of(e, name, service_name)
+                label = f'tenant="{name}",port="{row["publicPort"]}"'
+                for series, field in PORT_SERIES.items():
+                    assert got[f"ringress_port_{series}", label] == row[field], (series, label)
+                assert 0 < got["ringress_port_loop_seconds_total", label] <= got["ringress_loop_seconds_total", f'tenant="{name}"']
+            label = f'tenant="acme",port="{e.raw_port("acme")}"'
+            assert got["ringress_port_connections", label] == 2 and got["ringress_port_descriptors", label] == 4
+            assert got["ringress_port_bytes_in_total", label] == got["ringress_port_pod_bytes_out_total", label] == 54_321
+            head, row = (line.split() for line in e.run("get", "ports", "-n", "acme", "-o", "wide").stdout.splitlines()[:2])
+            shown = dict(zip(head, row))
+            assert (shown["IN"], shown["PODIN"], shown["PODOUT"], shown["DESCRIPTORS"]) == ("54321", "54321", "54321", "4")
+            assert {"BUFFERS", "MEMORY", "SECONDS"} <= set(head)

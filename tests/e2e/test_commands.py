@@ -318,15 +318,17 @@ def test_the_admin_socket_is_its_owners(e):
     assert (e.folder / "admin.sock").stat().st_mode & 0o777 == 0o600
 
 
-def test_metrics_and_health_are_read_over_http(e):
-    e.status(f"http://web.{GLOBEX}/")
-    time.sleep(0.3)
+def metrics(e):
     with e.connect(e.admin_port) as wire:
         wire.send("GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
-        text = wire.read_response().text
-    samples = [line for line in text.splitlines() if line and not line.startswith("#")]
+        return wire.read_response().text
+
+
+def test_metrics_and_health_are_read_over_http(e):
+    e.status(f"http://web.{GLOBEX}/")
+    samples = [line for line in metrics(e).splitlines() if line and not line.startswith("#")]
     assert samples and all(s.startswith("ringress_") for s in samples)
-    assert re.search(r'ringress_\w*requests\w*\{[^}]*tenant="globex"[^}]*\} [1-9]', text)
+    eventually(lambda: re.search(r'ringress_\w*requests\w*\{[^}]*tenant="globex"[^}]*\} [1-9]', metrics(e)))
     for path in ("/healthz", "/readyz"):
         with e.connect(e.admin_port) as wire:
             wire.send(f"GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
@@ -387,10 +389,11 @@ def test_half_a_head_does_not_hold_a_drain(workers):
     with EchoPod("web") as p, Edge({"acme.yaml": web_tenant("acme", p)}, workers) as e:
         with e.connect() as half, e.connect() as silent:
             half.send("GET / HTTP/1.1\r\nHost: ")
-            time.sleep(0.2)
+            eventually(lambda: sum(map(int, re.findall(r"^ringress_worker_connections\{.*\} (\d+)$", metrics(e), re.M))) == 2)
+            time.sleep(0.2)  # until it has read that, too
             begin = time.monotonic()
             e.stop()
-            assert time.monotonic() - begin < 5  # of timeouts.drain, 30 s
+            assert time.monotonic() - begin < 15  # of timeouts.drain, 30 s
             assert half.read_response().status == 408 and silent.at_end()
 
 

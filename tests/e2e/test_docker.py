@@ -9,14 +9,14 @@ import socket
 import subprocess
 import time
 
-from edge import BINARY, COMPLAINT, ROOT, Edge, eventually
+from edge import BINARY, COMPLAINT, ROOT, SLOWNESS, Edge, eventually, unhurried
 from engine import Engine
 from objects import ACME, GLOBEX, documents, grant, tenant
 from pod import EchoPod, TcpEchoPod
 from podman import DOCKER, Podman
 from wire import Closed, Wire
 
-SOON = 1.0  # seconds from an event to the route
+SOON = 1.0 * SLOWNESS  # seconds from an event to the route
 WEB = {"kr.ingress.5678": "http://web.*"}
 
 
@@ -191,7 +191,7 @@ def test_files_and_containers_are_merged_and_a_broken_file_does_not_hold_contain
 
 # ---- engines that go, lie, or drown one ----
 def test_an_engine_that_is_gone_leaves_what_was_known_and_is_asked_anew_when_it_is_back(tmp_path):
-    with EchoPod("one") as p, EchoPod("two") as q, docked(tmp_path, entry={"tenant": "acme", "keep": "1500ms"}) as (e, d):
+    with EchoPod("one") as p, EchoPod("two") as q, docked(tmp_path, entry={"tenant": "acme", "keep": unhurried("1500ms")}) as (e, d):
         d.start("web-1", WEB, {"bridge": p.address})
         eventually(lambda: answers(e, "one"), SOON)
         d.hang_up()  # its events end, nothing else does
@@ -375,6 +375,7 @@ def test_how_many_containers_others_have_is_not_told_by_a_limit(tmp_path):
 def test_the_proxy_lets_nothing_through_but_what_is_on_its_list(tmp_path):
     with docked(tmp_path, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
         assert ask(path, "HEAD /_ping")[0] == 200 and ask(path, "GET /v1.30/version")[0] == 200
+        eventually(lambda: d.asked.count(("GET", "/containers/json")) == 2)  # the edge's own: now it rests
         before = len(d.asked)
         for request in ("POST /containers/create", "POST /v1.41/containers/x/start", "DELETE /containers/x", "PUT /containers/x/archive?path=/",
                         "GET /images/json", "GET /containers/x/archive?path=/", "GET /containers/x/logs?stdout=1", "GET //containers/json",
@@ -387,6 +388,8 @@ def test_the_proxy_lets_nothing_through_but_what_is_on_its_list(tmp_path):
                     b"GET /_ping HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /images/json HTTP/1.1\r\nHost: d\r\n\r\n")
         for request in smuggled:
             assert ask(path, request)[0] == 403, request
+        for request in (b"get /_ping HTTP/1.1\r\n\r\n", b"GET /_ping\0 HTTP/1.1\r\n\r\n", b"GET /_ping HTTP/1.1\r\nA b: c\r\n\r\n"):
+            assert ask(path, request)[0] == 400, request
         for request in (b"GET / HTTP/9\r\n\r\n", b"\0" * 20000, b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", b"GET /_ping HTTP/1.1\r\nA b: c\r\n\r\n"):
             with contextlib.suppress(Closed, OSError, ValueError):
                 assert ask(path, request)[0] in (400, 403), request
@@ -409,9 +412,9 @@ def test_an_edge_may_look_through_the_proxy_and_need_not_be_root_at_the_engine(t
     path = tmp_path / "shown.sock"
     with EchoPod("one") as p, Engine(tmp_path / "docker.sock") as d:
         e = Edge({"acme.yaml": tenant("acme")}, modules=["sni", "http", "tcp", "docker"], docker=[{"socket": str(path), "tenant": "acme"}])
+        d.start("web-1", WEB, {"bridge": p.address})
         with proxied(e, tmp_path, d.path, at=path), e:
-            d.start("web-1", WEB, {"bridge": p.address})
-            eventually(lambda: answers(e, "one"), SOON)
+            assert answers(e, "one")  # the first question: neither waited for the other at the start
             d.stop("web-1")
             eventually(lambda: status(e) == 404, SOON)
 

@@ -9,13 +9,12 @@ import time
 
 import pytest
 
-from edge import BUILD, Edge, eventually
+from edge import SANITIZED, Edge, eventually
 from objects import ACME, GLOBEX, documents, grant, ingress, plain_ingress, pod, rule, service, tenant, web_tenant
 from pod import EchoPod, Pod
 from wire import Closed
 
 WEB, OTHER = f"http://web.{ACME}/", f"http://web.{GLOBEX}/"
-SANITIZED = any(name in BUILD.name for name in ("asan", "tsan"))
 BROKEN = "kind: Tenant\n  bad: [indent\n"
 
 

@@ -10,9 +10,14 @@ import threading
 import time
 import types
 
+import yaml
+
+from crowds import FloodPod
 from edge import Edge, eventually, open_files, starved_edge
 from h2 import H2
-from objects import ACME, GLOBEX, node_port, pod, tenant, web_tenant
+from names import Knot
+from namespaces import Names
+from objects import ACME, GLOBEX, documents, grant, ingress, node_port, pod, rule, tenant, web_tenant
 from pod import PORT, EchoPod, Pod, TcpEchoPod, free_address
 from test_stored import INTERNAL_ERROR, SHOP, Kept, certificate, keeper, pods, shop_of, shown  # noqa: F401
 from tls import alert_of, hello
@@ -90,6 +95,19 @@ def test_with_300_descriptors_an_idle_flood_on_one_port_costs_its_own_tenant(sta
                 assert wire.need(1) == b"x"
             eventually(lambda: "to be had again" in e.log_text())
             assert ask() == 200
+
+
+def test_half_heads_that_go_on_for_ever_are_given_up_for_who_comes(stack):
+    """They are nobody's, and always in the midst of something; whoever comes has one ended, and waits for no look through all of them."""
+    with starved(300, two_tenants(stack), 1) as e, contextlib.ExitStack() as flood:
+        for _ in range(4):
+            for wire in hold(flood, e, e.http_port, 100, b"GET / HTTP/1.1\r\nX-Slow: "):
+                with contextlib.suppress(OSError, Closed):
+                    wire.send(b"x")
+            assert e.status(WEB_OF_GLOBEX) == 200
+            assert open_files(e) <= e.limit - 3
+        assert metric(e, "descriptors_shed_total") > 200
+        assert e.tenant("globex")["shed"] == 0 and metric(e, "descriptors_refused_total") == 0
 
 
 def test_newcomers_that_come_all_at_once_find_room_as_those_do_that_come_one_by_one(stack):
@@ -282,3 +300,78 @@ def test_what_can_not_be_opened_is_said_and_opened_later(keeper, pods, authority
         uid = e.tenant("late")["uid"]
         e.restart()
         assert e.tenant("late")["uid"] == uid and shown(e, SHOP) == {SHOP}
+
+
+def leave(e, free):
+    """From now on the edge gets no more than that many descriptors, wherever holes are among those it has."""
+    held = sorted(int(fd) for fd in os.listdir(f"/proc/{e.pid}/fd"))
+    limit = next(n for n in range(1, 100_000) if n - sum(fd < n for fd in held) == free)
+    resource.prlimit(e.pid, resource.RLIMIT_NOFILE, (limit, resource.prlimit(e.pid, resource.RLIMIT_NOFILE)[1]))
+
+
+def test_looking_up_names_without_descriptors_fails_and_does_not_end_the_edge(stack):
+    """libunbound's event library calls exit() when it can't wake itself up."""
+    web, other = stack.enter_context(EchoPod("web")), stack.enter_context(EchoPod("other"))
+    resolver, held = free_address(53)
+    stack.enter_context(held)
+    names = stack.enter_context(Names(resolver, {"web": web.address}))
+    compose = yaml.safe_dump({"services": {"web": {"image": "x", "labels": {f"kr.ingress.{web.port}": "http://web.*"}}}})
+    with Knot({"example.com": [f"shop CNAME {ACME}."]}) as dns, \
+            Edge({"globex.yaml": web_tenant("globex", other)}, 1, **dns.edge()) as e:
+        before = resource.prlimit(e.pid, resource.RLIMIT_NOFILE)
+        for free in (4, 8, 12):
+            leave(e, free)
+            e.drop(f"acme{free}/compose.yaml", compose)
+            e.drop(f"acme{free}/tenant.yaml", documents(
+                grant(f"acme{free}", domain=f"acme{free}.1d.pt", network={"allow": ["127.0.0.0/8"], "dns": resolver})))
+            e.drop("bound.yaml", tenant("bound", ingress(rule("shop.example.com", "web"), tls=["shop.example.com"]), domain=ACME))
+            time.sleep(1)
+            assert e.process.poll() is None and not names.asked and not dns.asked("shop.example.com")
+            assert e.status(WEB_OF_GLOBEX) == 200
+        resource.prlimit(e.pid, resource.RLIMIT_NOFILE, before)
+        eventually(lambda: e.status("http://web.acme4.1d.pt/") == 200)
+        eventually(lambda: e.run("domain", "recheck", "-n", "bound").returncode == 0 and dns.asked("shop.example.com"))
+
+
+# ---- buffers ----
+
+def ask_without_window(stack, e, connections, streams=100):
+    """Big bodies of acme's on each stream, of which no client takes a byte."""
+    asked = []
+    for _ in range(connections):
+        c = H2(stack.enter_context(e.connect()), f"web.{ACME}", auto=False, window=0)
+        for stream in range(1, 2 * streams, 2):
+            c.request(stream, scheme="http")
+        asked.append(c)
+    return asked
+
+
+def timed_requests(e, url_host, seconds):
+    """(how many, how many of them were 200, the slowest in seconds, the 99th percentile) of requests one after the other, each on a connection of its own."""
+    statuses, times, end = [], [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        try:
+            with e.connect() as wire:
+                wire.send(f"GET / HTTP/1.1\r\nHost: {url_host}\r\nConnection: close\r\n\r\n".encode())
+                statuses.append(wire.read_response().status)
+        except (OSError, Closed):
+            statuses.append(0)
+        times.append(time.monotonic() - begun)
+    times.sort()
+    return len(statuses), statuses.count(200), times[-1], times[len(times) * 99 // 100]
+
+
+def test_clients_that_give_no_window_leave_buffers_to_the_other_tenants(stack):
+    """What waits in a thousand streams of HTTP/2 would fill the worker's buffers eight times. It is acme's, and acme is read from less."""
+    big = stack.enter_context(FloodPod("big"))
+    files = {**two_tenants(stack), "acme.yaml": web_tenant("acme", big)}
+    with Edge(files, 1, buffer_memory="16Mi").hold_nobody() as e, contextlib.ExitStack() as many:
+        ask_without_window(many, e, 10)
+        eventually(lambda: metric(e, 'worker_buffers_in_use{worker="0"}') > 4096 * 3 // 4)
+        count, good, slowest, _ = timed_requests(e, f"web.{GLOBEX}", 2)
+        assert good == count > 20 and slowest < 1
+        assert e.tenant("acme")["buffers"] > 4096 * 3 // 4 and metric(e, 'worker_buffers_in_use{worker="0"}') < 4096 * 19 // 20
+        assert e.tenant("globex")["failures"] == 0
+        many.close()
+        eventually(lambda: e.tenant("acme")["buffers"] == 0)

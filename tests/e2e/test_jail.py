@@ -16,7 +16,7 @@ import tempfile
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from edge import BINARY, BUILD, Edge, eventually, free_ports
+from edge import BINARY, SANITIZED, Edge, eventually, free_ports
 from namespaces import Namespaces
 from objects import ACME, node_port, plain_ingress, pod, rule, service, tenant, web_tenant
 from pod import EchoPod, TcpEchoPod
@@ -26,7 +26,6 @@ from test_start import LIBC, deny, start
 NOBODY = pwd.getpwnam("nobody")
 SECCOMP, LANDLOCK = 317, 444
 CAPABILITY = {"net_bind_service": 10, "net_admin": 12, "net_raw": 13, "sys_admin": 21}
-SANITIZED = any(name in BUILD.name for name in ("asan", "tsan"))
 WEB = f"http://web.{ACME}/"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give up")
@@ -89,6 +88,21 @@ def test_root_binds_and_then_all_threads_are_the_other_user_with_nothing_left(wo
             assert wire.need(1) == b"x"
 
 
+def test_the_admin_socket_goes_at_the_end_where_the_user_may_and_else_at_the_next_start():
+    with Dropping() as e:
+        for folder, goes in ((e.folder / "run", True), (e.folder, False)):
+            e.stop()
+            e.write_yaml({**e.content, "admin": {"socket": str(folder / "admin.sock")}})
+            e.log.write_text("")
+            for _ in range(2):
+                e.start()
+                e.stop()
+                assert (folder / "admin.sock").exists() != goes
+                assert ("is left behind, the next start removes it" in e.log_text()) != goes
+            e.start()
+        assert (e.folder / "run").stat().st_uid == NOBODY.pw_uid
+
+
 def test_what_a_start_as_root_left_in_state_is_the_users_and_kept(workers):
     with EchoPod("web") as p, TcpEchoPod("raw") as raw, Dropping({"acme.yaml": everything(p, raw)}, workers) as e:
         number = e.raw_port("acme")
@@ -101,6 +115,24 @@ def test_what_a_start_as_root_left_in_state_is_the_users_and_kept(workers):
         assert e.run("reload").returncode == 0
         e.remove("acme.yaml")
         eventually(lambda: not e.tenant("acme"))
+
+
+def test_what_another_user_left_is_roots_again_when_root_stays_root(workers):
+    """Else it could neither write the state nor the logs: it gave up the right to write what is not its own."""
+    with EchoPod("web") as p, TcpEchoPod("raw") as raw, Dropping(
+            {"acme.yaml": everything(p, raw)}, workers, log={"access": "json", "access_path": "access.log"}) as e:
+        number = e.raw_port("acme")
+        e.stop()
+        del e.content["user"]
+        e.write_yaml(e.content)
+        e.start()
+        assert {t["Uid"].split()[0] for t in threads(e)} == {"0"}
+        assert e.raw_port("acme") == number and "without state" not in e.log_text()
+        for path in (e.state, *e.state.iterdir(), e.folder / "access.log"):
+            assert path.stat().st_uid == 0, path
+        assert e.status(WEB) == 200
+        eventually(lambda: '"status":200' in (e.folder / "access.log").read_text())
+        assert e.run("reload").returncode == 0 and "can't" not in e.log_text()
 
 
 def test_a_file_with_a_second_name_or_a_link_is_not_given_away(tmp_path):

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is done so that one tenant's kubectl does not cost the others theirs: much is composed and listed elsewhere, too much is asked to come again."""
+import asyncio
 import concurrent.futures
 import contextlib
 import json
+import pathlib
 import re
+import statistics
 import time
 import urllib.request
 
 import pytest
 
-from edge import ROOT, Edge
+from edge import ROOT, SANITIZED, Edge, eventually
 from kube import Kube, sections
 from objects import documents, grant
 
@@ -49,6 +52,18 @@ def asked(kube, *words, **headers):
             assert status == 200, said
             return said
         time.sleep(0.1)
+
+
+def metrics(e):
+    with urllib.request.urlopen(f"http://127.0.0.1:{e.admin_port}/metrics", timeout=20) as answer:
+        return answer.read().decode()
+
+
+def written(kube, method, path, body, connection, **headers):
+    """A write, as a client does it."""
+    while (done := kube.ask(method, path, body, connection, **headers))[0] == 429:
+        time.sleep(0.1)
+    assert done[0] in (200, 201), done
 
 
 def listed(kube, query="", **headers):
@@ -109,6 +124,92 @@ def test_a_watch_of_a_large_tenant_begins_with_all_of_it_and_goes_on(large):
 
 
 def test_every_metric_of_the_api_is_on_its_page_and_no_other(e):
-    with urllib.request.urlopen(f"http://127.0.0.1:{e.admin_port}/metrics", timeout=20) as answer:
-        served = set(re.findall(r"^(ringress_kube_\w+)[{ ]", answer.read().decode(), re.M))
+    served = set(re.findall(r"^(ringress_kube_\w+)[{ ]", metrics(e), re.M))
     assert set(re.findall(r"`(ringress_kube_\w+)`", (ROOT / "docs/kube.md").read_text())) == served
+
+
+# ---- a thousand watches ----
+WATCHES, CHANGES, PACE_S = (100, 20, 0.05) if SANITIZED else (1000, 50, 0.01)
+AT_ONCE = 100  # connections that have not shown a token yet: there may be 256
+
+
+async def heard(kube, start, entering, begun):
+    """What one watch is told of the counter, whole, until it is gone: kinds of events and what it stood at."""
+    async with entering:
+        reader, writer = await asyncio.open_connection(kube.host, int(kube.port), ssl=kube.context, server_hostname=kube.host, limit=1 << 20)
+        path = f"{CONFIG_MAPS}?watch=true&resourceVersion={start}&fieldSelector=metadata.name%3Dcounted"
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {kube.token}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head
+    begun()
+    text = bytearray()
+    while not text.endswith(b"\n\r\n") or b'"type":"DELETED"' not in text[-4096:]:
+        piece = await reader.read(1 << 16)  # looked through in the end: two processors have the edge and a thousand readers to serve
+        assert piece, bytes(text[-300:])
+        text += piece
+    writer.transport.abort()
+    return bytes(text)
+
+
+def events_of(chunked):
+    text, at = b"", 0
+    while at < len(chunked):
+        end = chunked.index(b"\r\n", at)
+        size = int(chunked[at:end], 16)
+        text += chunked[end + 2:end + 2 + size]
+        at = end + size + 4
+    events = map(json.loads, text.splitlines())
+    return [(event["type"], int(event["object"]["data"]["n"])) for event in events]
+
+
+async def all_heard(kube, start, change):
+    waiting, all_begun, entering = [WATCHES], asyncio.Event(), asyncio.Semaphore(AT_ONCE)
+
+    def begun():
+        waiting[0] -= 1
+        if not waiting[0]:
+            all_begun.set()
+
+    async def changes():
+        await all_begun.wait()
+        await asyncio.to_thread(change)
+    async with asyncio.TaskGroup() as group:  # who fails ends them all
+        tasks = [group.create_task(heard(kube, start, entering, begun)) for _ in range(WATCHES)]
+        group.create_task(changes())
+    return [events_of(t.result()) for t in tasks]
+
+
+@pytest.fixture
+def lone():
+    with Edge({"globex.yaml": documents(grant("globex"))}, **sections(requests_per_second=5000)) as edge:
+        yield edge
+
+
+def test_a_thousand_watches_hear_each_of_many_changes_once_in_order_and_leave_nothing(lone):
+    e, kube, paces = lone, Kube(lone, "globex"), []
+    figure = lambda name: float(re.search(rf"^{name} (\S+)$", metrics(e), re.M)[1])
+    resident = lambda: int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{e.process.pid}/status").read_text(), re.M)[1])
+
+    def change(count):
+        connection = kube.connect()
+        write = lambda method, path, body, **more: written(kube, method, path, body, connection, **more)
+        write("POST", CONFIG_MAPS, {"metadata": {"name": "counted"}, "data": {"n": "0"}})
+        for n in range(1, count):
+            began = time.monotonic()
+            write("PATCH", f"{CONFIG_MAPS}/counted", {"data": {"n": str(n)}}, Content_Type="application/merge-patch+json")
+            paces.append(time.monotonic() - began)
+            time.sleep(max(0, PACE_S - paces[-1]))
+        write("DELETE", f"{CONFIG_MAPS}/counted", None)
+
+    def round_(count):
+        start = listed(kube)["metadata"]["resourceVersion"]
+        told = asyncio.run(all_heard(kube, start, lambda: change(count)))
+        eventually(lambda: figure("ringress_kube_watches") == 0)
+        assert told == [[("ADDED", 0), *(("MODIFIED", n) for n in range(1, count)), ("DELETED", count - 1)]] * WATCHES
+    round_(2)
+    time.sleep(12)  # what a burst took is given back within ten seconds
+    before = resident()
+    round_(CHANGES)
+    time.sleep(12)
+    print(f"{WATCHES} watches, a write in {statistics.median(paces) * 1000:.0f} ms, {resident()} KiB then, {before} KiB before")
+    assert resident() < before + 4096 or SANITIZED

@@ -15,7 +15,7 @@ from objects import ACME, GLOBEX, documents, grant, ingress, pod, rule, service
 from pod import EchoPod
 
 INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
-PODS = "/api/v1/namespaces/default/pods"
+PODS, SERVICES = (f"/api/v1/namespaces/default/{kind}" for kind in ("pods", "services"))
 STRATEGIC, MERGE = "application/strategic-merge-patch+json", "application/merge-patch+json"
 COMPOSE = "services:\n  files:\n    labels: {kr.ingress.80: 'https://files.*'}\n    networks: {n: {ipv4_address: 127.0.0.9}}\n"
 
@@ -164,6 +164,89 @@ def test_what_only_the_check_of_a_drop_finds_is_said_with_the_path_of_the_field_
     eventually(lambda: globex.ask("GET", f"{INGRESSES}/both")[0] == 404)
 
 
+def test_a_field_there_is_not_is_left_out_and_one_that_a_hand_wrote_stays(e, globex):
+    text = "# mine\n" + documents(plain("odd", rule(f"odd.{GLOBEX}", "other")))
+    e.drop("globex/odd.yaml", text.replace("spec:\n", "spec:\n  rulez: [1]\n"))
+    eventually(lambda: globex.ask("GET", f"{INGRESSES}/odd")[0] == 200)
+    for query, status in (("?fieldValidation=Strict", 422), ("?fieldValidation=Warn", 200)):
+        answer = globex.ask("PATCH", f"{INGRESSES}/odd{query}", {"spec": {"more": 1, "ingressClassName": "ringress"}}, Content_Type=MERGE)
+        assert answer[0] == status, answer
+        if status == 422:
+            assert [c["field"] for c in answer[1]["details"]["causes"]] == ["patch"] and 'unknown field "spec.more"' in answer[1]["message"]
+    written = (e.conf_d / "globex/odd.yaml").read_text()
+    assert "rulez" in written and "ringress" in written and "more" not in written
+    shown = globex.ask("GET", f"{INGRESSES}/odd")[1]
+    assert globex.ask("PUT", f"{INGRESSES}/odd?fieldValidation=Strict", shown)[0] == 200
+    applied = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "odd"}, "spec": {"less": 1}}
+    status, answer = globex.ask("PATCH", f"{INGRESSES}/odd?fieldManager=me", applied, Content_Type="application/apply-patch+yaml")
+    assert status == 200 and "less" not in str(answer), answer
+    e.remove("globex/odd.yaml")
+    eventually(lambda: globex.ask("GET", f"{INGRESSES}/odd")[0] == 404)
+
+
+@needs_kubectl
+def test_an_annotation_that_is_none_of_ours_is_a_warning(acme):
+    acme.kubectl("create", "ingress", "near", f"--rule=near.{ACME}/=web:80")
+    done = acme.run("annotate", "ingress", "near", "ringress/alow-source-range=10.0.0.0/8")
+    assert done.returncode == 0 and "Warning: " in done.stderr and "ringress/alow-source-range" in done.stderr, done.stderr
+    done = acme.run("annotate", "ingress", "near", "ringress/alow-source-range-", "ringress/allow-source-range=127.0.0.0/8", "other/x=y")
+    assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
+    acme.kubectl("delete", "ingress", "near")
+
+
+def test_of_a_pods_status_nothing_but_the_status_is_written(acme):
+    body = {"metadata": {"name": "there"}, "spec": {"containers": [{"name": "a", "image": "x"}]}}
+    assert acme.ask("POST", PODS, body)[0] == 201
+    body.update(spec={"containers": [{"name": "b", "image": "y"}]}, status={"podIP": "127.0.0.7", "phase": "Running"})
+    for answer in (acme.ask("PUT", f"{PODS}/there/status", {"kind": "Pod", "apiVersion": "v1", **body}),
+                   acme.ask("PATCH", f"{PODS}/there/status", body, Content_Type=MERGE)):
+        assert answer[0] == 200 and answer[1]["status"]["podIP"] == "127.0.0.7", answer
+        assert answer[1]["spec"]["containers"] == [{"name": "a", "image": "x"}], answer
+    assert acme.ask("DELETE", f"{PODS}/there/status")[0] == 405
+    assert acme.ask("DELETE", f"{PODS}/there")[0] == 200
+
+
+def test_endpoints_of_pods_that_a_service_selects_are_not_written(acme):
+    """They would stay as they are without the pods; those of a Service that selects none are its owner's."""
+    endpoints = "/api/v1/namespaces/default/endpoints"
+    slices = acme.ask("GET", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name%3Dweb")[1]
+    label = {"metadata": {"labels": {"a": "b"}}}
+    assert acme.ask("PATCH", f"{endpoints}/web", label, Content_Type=MERGE)[0] == 405
+    path = f"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{slices['items'][0]['metadata']['name']}"
+    assert acme.ask("PATCH", path, label, Content_Type=MERGE)[0] == 405
+    assert acme.ask("POST", SERVICES, {"metadata": {"name": "own"}, "spec": {"ports": [{"port": 80}]}})[0] == 201
+    subsets = {"subsets": [{"addresses": [{"ip": "127.0.0.7"}], "ports": [{"port": 80}]}]}
+    status, answer = acme.ask("PATCH", f"{endpoints}/own", subsets, Content_Type=MERGE)
+    assert status == 200 and answer["subsets"][0]["addresses"] == [{"ip": "127.0.0.7"}], answer
+    assert acme.ask("DELETE", f"{endpoints}/own")[0] == 200 and acme.ask("DELETE", f"{SERVICES}/own")[0] == 200
+
+
+def test_a_service_that_is_no_node_port_any_more_lets_go_of_its_number(e, acme):
+    made = {"metadata": {"name": "port"}, "spec": {"type": "NodePort", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 5678}]}}
+    status, answer = acme.ask("POST", SERVICES, made)
+    assert status == 201 and answer["spec"]["ports"][0]["nodePort"]
+    status, answer = acme.ask("PATCH", f"{SERVICES}/port", {"spec": {"type": "ClusterIP"}}, Content_Type=MERGE)
+    assert status == 200 and "nodePort" not in answer["spec"]["ports"][0], answer
+    assert "nodePort" not in (e.conf_d / "acme/service.port.yaml").read_text()
+    assert acme.ask("DELETE", f"{SERVICES}/port")[0] == 200
+
+
+@pytest.mark.parametrize("query,body,type_,status,words", [
+    ("", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}, "application/apply-patch+yaml", 422, "fieldManager: Required value: is required for apply"),
+    ("?force=true", {}, MERGE, 422, 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch'),
+    ("", {"metadata": {"namespace": "globex"}}, MERGE, 400, "the namespace of the provided object does not match"),
+    ("", {"apiVersion": "v2"}, MERGE, 400, "apiVersion: can't be changed"),
+    ("", {"metadata": {"uid": "another"}}, MERGE, 409, "Precondition failed: UID in precondition: another, UID in object meta: "),
+    ("", {"metadata": {"resourceVersion": "1"}}, MERGE, 409, "the object has been modified"),
+])
+def test_what_a_patch_can_not_change_is_said(acme, query, body, type_, status, words):
+    acme.ask("POST", PODS, {"metadata": {"name": "p"}})
+    answer = acme.ask("PATCH", f"{PODS}/p{query}", body, Content_Type=type_)
+    assert answer[0] == status and words in answer[1]["message"], answer
+    assert acme.ask("DELETE", f"{PODS}/p", {"propagationPolicy": "Some"})[0] == 422
+    assert acme.ask("DELETE", f"{PODS}/p", {"propagationPolicy": "Background"})[0] == 200
+
+
 # ---- conflicts ----
 def test_an_older_version_is_refused_and_two_writers_lose_nothing(acme):
     made = acme.ask("POST", PODS, {"metadata": {"name": "shared"}})[1]
@@ -195,6 +278,19 @@ def test_a_file_that_is_edited_by_hand_is_what_is_shown_next_and_keeps_its_comme
     assert globex.ask("GET", "/api/v1/namespaces/default/services/beside")[1] == beside  # its file is another, it is not
     e.remove("globex/hand.yaml")
     eventually(lambda: globex.ask("GET", f"{INGRESSES}/hand")[0] == 404)
+
+
+def test_what_stands_in_a_list_is_left_to_an_editor(e, globex):
+    maps = "/api/v1/namespaces/default/configmaps"
+    one = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "listed"}}
+    e.drop("globex/list.yaml", documents({"apiVersion": "v1", "kind": "List", "items": [one]}))
+    eventually(lambda: globex.ask("GET", f"{maps}/listed")[0] == 200)
+    for answer in (globex.ask("PATCH", f"{maps}/listed", {"data": {"a": "b"}}, Content_Type=MERGE), globex.ask("DELETE", f"{maps}/listed")):
+        assert answer[0] == 422 and [c["field"] for c in answer[1]["details"]["causes"]] == ["list.yaml"], answer
+        assert "only an editor changes what is in one" in answer[1]["message"], answer
+    assert globex.ask("POST", maps, {"metadata": {"name": "beside"}})[0] == 201 and globex.ask("DELETE", f"{maps}/beside")[0] == 200
+    e.remove("globex/list.yaml")
+    eventually(lambda: globex.ask("GET", f"{maps}/listed")[0] == 404)
 
 
 def test_while_a_file_of_the_tenant_is_broken_nothing_is_written_and_it_is_said_why(e, globex):
@@ -285,7 +381,14 @@ def test_a_list_in_pages_is_the_list_there_was_when_it_began(acme):
     (PODS, "k8s\0garbage", "application/vnd.kubernetes.protobuf", 400),
     (PODS, "a: b", "text/plain", 415),
     (PODS, {"metadata": {"name": "x"}}, MERGE, 415),
-    (f"{PODS}?dryRun=Some", {"metadata": {"name": "x"}}, "application/json", 400),
+    (f"{PODS}?dryRun=Some", {"metadata": {"name": "x"}}, "application/json", 422),
+    (f"{PODS}?fieldValidation=Some", {"metadata": {"name": "x"}}, "application/json", 422),
+    (f"{PODS}?fieldManager={'x' * 129}", {"metadata": {"name": "x"}}, "application/json", 422),
+    (PODS, {"metadata": {"name": "x", "annotations": {"a": "x" * 262144}}}, "application/json", 422),
+    (SERVICES, {"metadata": {"name": "x"}, "spec": {"ports": [{"port": 80, "nodePort": 30000}]}}, "application/json", 422),
+    (SERVICES, {"metadata": {"name": "x"}, "spec": {"sessionAffinity": "Some", "ports": [{"port": 80}]}}, "application/json", 422),
+    (INGRESSES, {"metadata": {"name": "x"}, "spec": {"ingressClassName": "A b"}}, "application/json", 422),
+    (INGRESSES, {"metadata": {"name": "x"}, "spec": {"tls": [{"secretName": "A b"}]}}, "application/json", 422),
     (f"{PODS}/x", {"metadata": {"name": "x"}}, "application/json", 405),
     ("/api/v1/pods", {"metadata": {"name": "x"}}, "application/json", 405),
     ("/api/v1/namespaces/default/events", {"metadata": {"name": "x"}}, "application/json", 405),

@@ -238,6 +238,35 @@ def test_a_release_is_kept_in_secrets_as_helm_keeps_it(acme):
     assert shown("owner=helm") == set()
 
 
+# ---- prune ----
+@needs_new_kubectl
+def test_prune_deletes_what_was_applied_with_that_label_and_is_so_no_more(acme):
+    """It looks for fourteen kinds, nine of which there never are any of here."""
+    config = lambda name, app: {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"app": app}}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kept-service", "labels": {"app": "pruned"}}, "spec": {"ports": [{"port": 80}]}}
+    left = lambda: set(acme.kubectl("get", "cm,svc", "-l", "app", "-o", "name").split())
+    before = left()
+    acme.kubectl("apply", "-f", "-", stdin=documents(config("kept", "pruned"), config("goes", "pruned"), config("other", "other"), service))
+    acme.kubectl("create", "-f", "-", stdin=documents(config("created", "pruned")))
+    said = acme.kubectl("apply", "--prune", "-l", "app=pruned", "--prune-allowlist=core/v1/ConfigMap", "-f", "-", stdin=documents(config("kept", "pruned")))
+    assert "configmap/goes pruned" in said
+    assert left() - before == {"configmap/kept", "configmap/other", "configmap/created", "service/kept-service"}
+    said = acme.kubectl("apply", "--prune", "-l", "app=pruned", "-f", "-", stdin=documents(config("kept", "pruned")))
+    assert "service/kept-service pruned" in said
+    assert left() - before == {"configmap/kept", "configmap/other", "configmap/created"}
+    acme.kubectl("delete", "cm", "kept", "other", "created")
+
+
+@needs_new_kubectl
+def test_of_what_only_a_cluster_runs_there_is_none_and_none_can_be_made(acme):
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {"metadata": {}, "spec": {"containers": []}}}}
+    assert acme.run("get", "deployments").stderr == "No resources found in default namespace.\n"
+    assert acme.run("get", "pv").stderr == "No resources found\n"
+    said = refused(acme, "create", "-f", "-", "--validate=false", stdin=documents(deployment))
+    assert "deployments are not to be had: nothing is run here" in said, said
+    assert "deployments" not in acme.kubectl("api-resources") and "deployments" not in acme.kubectl("auth", "can-i", "--list")
+
+
 # ---- auth ----
 @needs_new_kubectl
 def test_what_a_token_may_do_is_what_can_be_done_with_it(acme):

@@ -6,13 +6,13 @@ import socket
 
 import pytest
 
-from edge import Edge, eventually
+from edge import SANITIZED, Edge, eventually
 from objects import ACME, node_port, pod, plain_ingress, rule, secret, service, tenant, web_tenant
 from pod import EchoPod, Pod
 
 MIB = 1 << 20
 HOST = f"web.{ACME}"
-READERS, QUEUE_BUFFERS = 40, 128  # a queue that nobody reads holds up to 512 KiB
+READERS, QUEUE_BUFFERS = 40, 128  # a queue that nobody reads holds up to 512 KiB, less where they came in small pieces
 
 
 def figures(e):
@@ -50,9 +50,9 @@ def test_buffers_that_a_peak_took_are_given_back(workers):
                 for _ in range(READERS):  # none of them reads
                     wire = stack.enter_context(e.connect(port))
                     wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                eventually(lambda: figures(e)["worker_buffers_in_use"] >= READERS * QUEUE_BUFFERS * 3 // 4)
+                eventually(lambda: figures(e)["worker_buffers_in_use"] >= READERS * QUEUE_BUFFERS // 2)
                 peak = settled(lambda: figures(e)["worker_buffers_resident"])
-                assert peak >= READERS * QUEUE_BUFFERS * 3 // 4
+                assert peak >= READERS * QUEUE_BUFFERS // 2
             eventually(lambda: figures(e)["worker_buffers_in_use"] == 0)
 
             def is_given_back():
@@ -135,6 +135,7 @@ def body_pod(wire):
 def test_a_gibibyte_passes_through_eight_mebibytes_of_buffers(workers, direction):
     with Pod(body_pod, "web") as p:
         with Edge({"acme.yaml": web_tenant("acme", p)}, workers, buffer_memory=f"{LIMIT}Mi") as e, e.connect() as wire:
+            room = 2 * LIMIT * MIB + (8 * MIB if SANITIZED else 0)  # a sanitizer keeps what is freed for a while
             assert figures(e)["worker_buffers_max"] == workers * LIMIT * MIB // 4096
             before = e.memory()
             if direction == "up":
@@ -142,10 +143,10 @@ def test_a_gibibyte_passes_through_eight_mebibytes_of_buffers(workers, direction
                 for i in range(COUNT):
                     wire.send(BLOCKS[i % 7])
                     if i % 64 == 0:
-                        assert e.memory() - before < 2 * LIMIT * MIB
+                        assert e.memory() - before < room
                 assert wire.read_response().text == "whole"
             else:
                 wire.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
                 assert wire.read_head()[0].split()[1] == "200"
                 assert receive(wire, COUNT) == "whole"
-            assert e.memory() - before < 2 * LIMIT * MIB
+            assert e.memory() - before < room

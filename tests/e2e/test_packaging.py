@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from edge import BINARY, BUILD, ROOT, Edge, eventually
+from edge import BINARY, ROOT, SANITIZED, Edge, eventually
 from objects import ACME, node_port, plain_ingress, pod, rule, service, tenant, web_tenant
 from pod import EchoPod
 
@@ -93,7 +93,7 @@ class Confined(Edge):
         eventually(self.is_up)
 
 
-@pytest.mark.skipif(any(name in BUILD.name for name in ("asan", "tsan")), reason="a sanitizer makes calls of its own")
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer makes calls of its own")
 def test_the_edge_does_all_it_does_under_the_seccomp_profile(workers, authority):
     with EchoPod("web") as p:
         text = tenant("acme", pod(p, app="web"), service("web", target=p.port), plain_ingress(rule(f"web.{ACME}", "web")),
@@ -132,7 +132,7 @@ def test_the_profile_is_what_the_edges_own_jail_allows_and_what_a_start_takes_be
     assert not start & allowed
 
 
-@pytest.mark.skipif(any(name in BUILD.name for name in ("asan", "tsan")), reason="a sanitizer's build has no filter of its own")
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's build has no filter of its own")
 def test_an_edge_in_the_profile_is_in_its_own_jail_too(authority):
     with Confined({}, 1, authority) as e:
         assert "system calls by seccomp" in e.log_text() and "filter denies" not in e.log_text(), e.log_text()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from edge import PATIENCE, Edge, eventually
+from edge import PATIENCE, SLOWNESS, Edge, eventually, unhurried
 from namespaces import Namespaces
 from objects import ACME, GLOBEX, annotation_is_refused, documents, grant, plain_ingress, pod, rule, service as bare_service, tenant
 from pod import EchoPod, Pod, TcpEchoPod, answering
@@ -54,7 +54,7 @@ def hanging(wire):
 def test_a_dead_pod_is_ejected_and_one_that_comes_back_is_asked_again(workers):
     with EchoPod("one") as one:
         two = EchoPod("two")
-        with Edge({"acme.yaml": acme(one, two, eject_for="4s")}, workers) as e:
+        with Edge({"acme.yaml": acme(one, two, eject_for=unhurried("4s"))}, workers) as e:
             two.stop()
             # Not one client sees anything of it.
             assert eventually(lambda: (e.status(URL), states(e)[two.address])[1] == "ejected")
@@ -64,7 +64,7 @@ def test_a_dead_pod_is_ejected_and_one_that_comes_back_is_asked_again(workers):
             assert shown["failures"] >= 3 and shown["until"] and "left alone" in shown["reason"]
             told = e.explain(URL).stdout
             assert "one of 1 ready pod; 1 ejected, asked only when there is no other" in told
-            assert "after 3 failures in a row, for 4000 ms" in told
+            assert f"after 3 failures in a row, for {4000 * SLOWNESS} ms" in told
             assert states(e)[one.address] == "ready"
             with EchoPod("two", address=two.address) as back:
                 eventually(lambda: (e.status(URL), back.requests)[1])
@@ -85,7 +85,7 @@ def ejected(e, expected):
 
 def test_a_pod_that_hangs_is_ejected(workers):
     with EchoPod("one") as one, Pod(hanging) as two:
-        with Edge({"acme.yaml": acme(one, two, eject_for="30s")}, workers, timeouts={"response": "300ms"}) as e:
+        with Edge({"acme.yaml": acme(one, two, eject_for="30s")}, workers, timeouts={"response": unhurried("300ms")}) as e:
             assert ejected(e, {200, 504}).count(504) <= 3 + workers
             assert states(e) == {one.address: "ready", two.address: "ejected"}
             assert [e.status(URL) for _ in range(20)] == [200] * 20
@@ -425,7 +425,7 @@ def test_a_cap_holds_over_all_workers_and_everybody_is_served(workers):
 
 def test_the_line_is_first_come_first_served(workers):
     with GatedPod() as one:
-        with Edge({"acme.yaml": acme(one, max_connections_per_pod="1")}, workers) as e:
+        with Edge({"acme.yaml": acme(one, max_connections_per_pod="1", queue_timeout=unhurried("10s"))}, workers) as e:
             asking = []
             for i in range(12):
                 asking.append(Asking(e, f"/{i}"))
@@ -440,7 +440,7 @@ def test_the_line_is_first_come_first_served(workers):
 
 def test_a_full_line_and_one_that_takes_too_long_are_503(workers):
     with GatedPod() as one:
-        marks = {"max_connections_per_pod": "1", "max_queue": "2", "queue_timeout": "1s"}
+        marks = {"max_connections_per_pod": "1", "max_queue": "2", "queue_timeout": unhurried("1s")}
         with Edge({"acme.yaml": acme(one, **marks)}, workers) as e:
             first = Asking(e, "/first")
             eventually(lambda: one.order == ["/first"])

@@ -7,12 +7,11 @@ import subprocess
 
 import pytest
 
-from edge import BUILD, Edge, eventually
+from edge import SANITIZED, Edge, eventually
 from objects import ACME, ingress, pod, rule, service, tenant
 from pod import free_address
 
 HOST = f"web.{ACME}"
-SANITIZED = any(name in BUILD.name for name in ("asan", "tsan"))
 
 
 @pytest.fixture(scope="module")

@@ -577,7 +577,7 @@ def test_metrics_are_valid_and_of_a_bounded_number(seen):
     assert all(name.startswith("ringress_") for name, *_ in got)
     of_acme = [s for s in got if s[1].get("tenant") == "acme" and "host" not in s[1] and "port" not in s[1]]
     assert len(of_acme) == 39  # as the operator's page says; 7 more with limits
-    assert sum("port" in s[1] for s in got if s[1].get("tenant") == "acme") == 3 * len(e.get("ports"))
+    assert sum("port" in s[1] for s in got if s[1].get("tenant") == "acme") == 16 * len(e.get("ports"))
     buckets = [(float(s[1]["le"].replace("+Inf", "inf")), s[2]) for s in of_acme if s[0].endswith("duration_seconds_bucket")]
     assert buckets == sorted(buckets) and [n for _, n in buckets] == sorted(n for _, n in buckets)
     assert buckets[-1][1] == next(s[2] for s in of_acme if s[0].endswith("duration_seconds_count"))

@@ -118,6 +118,24 @@ def test_the_open_file_limit_is_raised_and_what_it_allows_is_said(workers):
     assert str(hard) in said and re.search(r"connections", said), said
 
 
+def slice_of(task):
+    """ns a thread runs where others want its CPU, as the kernel shows it; None: it does not."""
+    with contextlib.suppress(FileNotFoundError):
+        found = re.search(r"^se\.slice\s*:\s*(\d+)$", (task / "sched").read_text(), re.M)
+        return int(found[1]) if found else None
+    return None
+
+
+def test_a_worker_that_wakes_up_need_not_wait_for_longer_turns(workers):
+    release = tuple(map(int, re.match(r"(\d+)\.(\d+)", os.uname().release).groups()))
+    if release < (6, 12) or slice_of(pathlib.Path("/proc/self")) is None:
+        pytest.skip("this kernel has no slices, or shows none")
+    with Edge({}, workers) as e:
+        tasks = {(t / "comm").read_text().strip(): slice_of(t) for t in pathlib.Path(f"/proc/{e.pid}/task").iterdir()}
+        assert {n: s for n, s in tasks.items() if n.startswith("worker ")} == {f"worker {i}": 100000 for i in range(workers)}
+        assert all(s > 100000 for n, s in tasks.items() if not n.startswith("worker ")), tasks
+
+
 def test_the_table_of_descriptors_is_as_large_from_the_start_as_a_flood_would_make_it(workers):
     """Each time it grows the kernel makes the worker that accepts wait for all CPUs."""
     with Edge({}, workers) as e:
@@ -247,3 +265,13 @@ def test_nothing_is_left_open_when_many_have_come_and_gone(workers):
         for _ in range(50):
             e.status(f"http://web.{ACME}/")
         eventually(lambda: descriptors() <= before + 8)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_pool_that_the_kernel_gives_away_from_is_warned_of(inside):
+    first, _ = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    low = first if inside else first - 10
+    with Edge({}, raw_tcp={"address": "127.0.0.1", "ports": f"{low}-{low + 9}"}) as e:
+        told = [line for line in e.log.read_text().splitlines() if "ip_local_port_range" in line]
+        assert len(told) == inside
+        assert all(f"10 of {low}-{low + 9}" in line and f"ip_local_reserved_ports={low}-{low + 9}" in line for line in told)

@@ -118,11 +118,11 @@ def test_plain_http_on_the_tls_port_is_closed(e):
 
 def test_silence_is_closed_after_the_header_timeout(e):
     for start in (b"", hello(WEB)[:50]):
+        begin = time.monotonic()
         with e.connect(e.https_port) as wire:
             wire.send(start)
-            begin = time.monotonic()
             wire.rest()
-            assert 0.5 < time.monotonic() - begin < 5
+            assert 0.5 < time.monotonic() - begin < 8
 
 
 def test_silence_after_the_hello_is_closed_too(e):

@@ -94,10 +94,10 @@ class Wire:
 
     def rest(self):
         """All bytes until the orderly end."""
-        while self.fill():
-            pass
-        data, self.buffer = self.buffer, b""
-        return data
+        pieces, self.buffer = [self.buffer], b""
+        while data := self.sock.recv(262144):
+            pieces.append(data)
+        return b"".join(pieces)
 
     def at_end(self):
         """Has the peer ended, in order, with nothing left to read?"""

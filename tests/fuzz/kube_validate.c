@@ -11,14 +11,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void kind_judge(json_t *object, const struct shape_kind *k) {
+static void kind_judge(const json_t *any, const struct shape_kind *k) {
     static const struct author author = {"fuzz", "v1", "2026-01-01T00:00:00Z"};
     struct fault fault = {0};
-    json_t *warnings = json_array(), *applied = NULL, *again = NULL;
+    json_t *warnings = json_array(), *applied = NULL, *again = NULL, *object = json_deep_copy(any);
     json_object_set_new(object, "kind", json_string(k->kind));
-    if (!object_strict(object, k->shape, STRICT_ERROR, warnings, &fault) && !fault.message)
+    json_t *whole = json_deep_copy(object);
+    if (!object_strict(whole, NULL, k->shape, STRICT_ERROR, warnings, &fault) && !fault.message)
         abort();
-    if (object_strict(object, k->shape, STRICT_WARN, warnings, &fault) &&
+    json_decref(whole);
+    if (object_strict(object, NULL, k->shape, STRICT_WARN, warnings, &fault) &&
         object_validate(object, object, &fault) && fault_causes(&fault))
         abort();
     if (apply_server_side(NULL, object, k->shape, &author, false, &fault, &applied) &&
@@ -29,6 +31,7 @@ static void kind_judge(json_t *object, const struct shape_kind *k) {
     json_t *tracked = json_deep_copy(object);
     apply_track(applied, tracked, k->shape, &author);
     json_decref(tracked);
+    json_decref(object);
     json_decref(applied);
     json_decref(again);
     json_decref(warnings);

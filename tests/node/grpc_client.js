@@ -26,10 +26,17 @@ function once(name, request, options = {}) {
       // the status comes after the reply
       if (e) resolve(out);
     });
-    call.on('metadata', (m) => { out.head = m.get('x-head')[0]; });
+    call.on('metadata', (m) => {
+      out.head = m.get('x-head')[0];
+      if (options.cancelAtHead) call.cancel();
+    });
     call.on('status', (s) => { out.status = {code: s.code, ...told(s.metadata)}; setImmediate(() => resolve(out)); });
-    if (options.cancelAfter) setTimeout(() => call.cancel(), options.cancelAfter);
   });
+}
+
+// What is given up before it is said is not heard of.
+function connected() {
+  return new Promise((resolve, reject) => client.waitForReady(Date.now() + 60000, (e) => { if (e) reject(e); else resolve(); }));
 }
 
 function reading(call) {
@@ -45,8 +52,8 @@ const stories = {
   unary: () => once('unary', Buffer.from('hello')),
   fail: () => once('fail', Buffer.from('x')),
   big: () => once('unary', Buffer.alloc(3 << 20, 'b')).then((o) => ({...o, reply: o.reply.length})),
-  deadline: () => once('slow', Buffer.from('x'), {deadline: Date.now() + 1000}),
-  cancel: () => once('slow', Buffer.from('x'), {cancelAfter: 500}),
+  deadline: () => connected().then(() => once('slow', Buffer.from('x'), {deadline: Date.now() + 1000})),
+  cancel: () => once('slow', Buffer.from('x'), {cancelAtHead: true}),
   download: () => reading(client.download(Buffer.from('2000 3000'), asked)),
   upload: () => new Promise((resolve) => {
     const out = {};

@@ -35,7 +35,10 @@ if (require.main === module) {
       done(null, Buffer.concat([Buffer.from('re:'), call.request]), told(call));
     },
     fail: (call, done) => done({code: grpc.status.FAILED_PRECONDITION, details: 'nö: 100 %', metadata: told(call)}),
-    slow: (call) => call.on('cancelled', () => { cancelled += 1; }),
+    slow: (call) => { // its head says that it has been heard
+      call.on('cancelled', () => { cancelled += 1; });
+      call.sendMetadata(new grpc.Metadata());
+    },
     download: (call) => {
       const [count, size] = call.request.toString().split(' ').map(Number);
       let i = 0;

@@ -58,7 +58,8 @@ struct ring {
 
 static struct fake_plan plan;
 static uint64_t state;
-static int64_t now, waited;
+static int64_t now, waited, drop_ns;
+static unsigned drops, touches;
 static struct peer peer[PEERS_MOST];
 static int fd_next;
 static unsigned clients_come, clients_waiting;
@@ -173,6 +174,8 @@ void fake_start(const struct fake_plan *p) {
     pending_count = message_count = 0;
     fallible = fail_at = 0;
     cycles = 0;
+    drops = touches = 0;
+    drop_ns = 0;
 }
 
 bool fake_clients_done(void) {
@@ -588,6 +591,26 @@ void sys_pages_free(void *p, size_t size) {
 /* Not zeroes but rubbish: who still needed what was there will notice. */
 void sys_pages_drop(void *p, size_t size) {
     memset(p, 0xdb, size);
+    drops++;
+    now += drop_ns;
+}
+
+void sys_page_touch(void *p) {
+    memset(p, 0xdb, 1);
+    touches++;
+}
+
+unsigned fake_touches(void) {
+    unsigned since = touches;
+    touches = 0;
+    return since;
+}
+
+unsigned fake_drops(int64_t each_ns) {
+    unsigned since = drops;
+    drops = 0;
+    drop_ns = each_ns;
+    return since;
 }
 
 int64_t sys_now_ns(void) {
@@ -596,6 +619,10 @@ int64_t sys_now_ns(void) {
 
 int64_t sys_cpu_ns(void) {
     return now;
+}
+
+void sys_slice(int64_t ns) {
+    (void)ns;
 }
 
 /* Each look at them takes some 3 us, so that a turn has time for some of what waits. */

@@ -43,3 +43,6 @@ size_t fake_recv_most(const struct op *);
 /* So much time passes now, while a completion is worked off. */
 void fake_spend(uint64_t ns);
 void fake_pass(int64_t ms); /* of the clock, asleep */
+/* Pieces of memory given back since the last question; from now on each takes so long. */
+unsigned fake_drops(int64_t each_ns);
+unsigned fake_touches(void); /* pages that were got since the last question */

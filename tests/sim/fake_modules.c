@@ -22,10 +22,6 @@ int modules_worker_up(struct worker *w) {
     return 0;
 }
 
-void modules_withdraw(struct worker *w, const struct account *account, struct version *now) {
-    (void)w, (void)account, (void)now;
-}
-
 void modules_worker_down(struct worker *w) {
     (void)w;
 }

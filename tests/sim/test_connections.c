@@ -165,11 +165,21 @@ static bool world_up(const struct fake_plan *plan) {
     return true;
 }
 
+/* Wherever they wait. Accounts of worlds before, behind this one's, have none. */
+static int64_t charged_buffers(void) {
+    const struct account *a = account_first();
+    int64_t sum = 0;
+    for (unsigned i = 0; a && i < 8; i++, a = a->next)
+        sum += a->w[0].buffers;
+    return sum;
+}
+
 static void world_turns(unsigned most, bool until_done) {
     for (unsigned i = 0; i < most; i++) {
         if (until_done && fake_clients_done() && !world.w->conn_count && !world.w->upstream_count)
             return;
         assert_int_equal(worker_turn(world.w, 1000000), 0);
+        assert_int_equal(charged_buffers(), world.w->in_use);
         assert_true(!room_most() || world.w->client_fds <= room_most() / 2);
         assert_true(!room_most() || world.w->client_fds + world.w->pod_fds <= room_most());
         for (unsigned p = 0; p < PODS; p++) {
@@ -450,9 +460,10 @@ static void a_tenant_whose_pods_never_read_leaves_buffers_to_the_others(void **u
     buffer_memory = 8 << 20;
 }
 
-/* All buffers of the worker, held by an owner until it is released. */
+/* All buffers of the worker, held by an owner, and another tenant, until it is released. */
 static struct hoard {
     struct owner owner;
+    struct account *tenant;
     struct buf *buf[BUFFERS_MOST];
     unsigned count;
 } hoard;
@@ -460,6 +471,18 @@ static struct hoard {
 static void hoard_release(struct owner *o) {
     while (hoard.count)
         buf_unref(o->worker, hoard.buf[--hoard.count]);
+    account_unref(hoard.tenant);
+}
+
+static void hoard_begin(struct worker *w) {
+    hoard.tenant = account_new("hoarder", 1);
+    assert_non_null(hoard.tenant);
+    owner_init(&hoard.owner, w, process.nobody, hoard_release);
+}
+
+static void hoard_all(struct worker *w) {
+    while ((hoard.buf[hoard.count] = buf_get(w)))
+        buf_charge(w, hoard.buf[hoard.count++], &hoard.tenant->w[0]);
 }
 
 static void starved_receives_start_again_when_the_dead_give_buffers_back(void **unused) {
@@ -467,16 +490,16 @@ static void starved_receives_start_again_when_the_dead_give_buffers_back(void **
     struct fake_plan plan = {.seed = 3, .clients = 8, .stream_most = 400000, .bundles = true};
     assert_true(world_up(&plan));
     struct worker *w = world.w;
-    owner_init(&hoard.owner, w, process.nobody, hoard_release);
+    hoard_begin(w);
     w->level = 0; /* what the kernel has is used up and not replaced */
     for (unsigned i = 0;
-         i < TURNS_MOST && (!w->starved || bufs_provided(w) || w->in_use > hoard.count); i++) {
+         i < TURNS_MOST && (!w->starved.count || bufs_provided(w) || w->in_use > hoard.count);
+         i++) {
         assert_int_equal(worker_turn(w, 1000000), 0);
-        while ((hoard.buf[hoard.count] = buf_get(w)))
-            hoard.count++;
+        hoard_all(w);
     }
     w->level = BUFFERS_LEVEL;
-    assert_non_null(w->starved);
+    assert_true(w->starved.count);
     owner_end(&hoard.owner);
     assert_int_equal(worker_turn(w, 1000000), 0);
     assert_int_equal(hoard.count, 0);
@@ -517,6 +540,100 @@ static void what_is_taken_back_is_reset_and_frees_every_owner_once(void **unused
     assert_true(cut > 200);
 }
 
+/* Of a size that is malloc's to give. */
+struct big_sweep {
+    struct sweep sweep; /* first */
+    unsigned seen;
+    uint8_t rest[1 << 16];
+};
+
+static unsigned big_seen, hidden;
+static bool within;
+
+static bool big_each(struct sweep *s, struct conn *c) {
+    struct worker *w = c->sock.owner.worker;
+    ((struct big_sweep *)s)->seen++;
+    assert_null(sweep_find(w, s->job));
+    if (!within) { /* somebody wants room, in the midst of it, and begins his own */
+        within = true;
+        struct sweep *another = sweep_begin(w, &(struct big_sweep){{.job = s->job}, 0, {0}}.sweep);
+        if (another)
+            sweep_hurry(w, another, 1);
+        within = false;
+        assert_null(sweep_find(w, s->job));
+        hidden += another != NULL;
+    }
+    return false;
+}
+
+static void big_end(struct sweep *s, struct worker *w) {
+    (void)w;
+    big_seen += ((struct big_sweep *)s)->seen;
+}
+
+static const struct sweep_job big_job = {
+    .size = sizeof(struct big_sweep), .each = big_each, .end = big_end};
+
+static void big_world(struct big_sweep *model, struct account **ret_payer) {
+    struct fake_plan plan = {.seed = 1, .clients = 30, .stream_most = 300000};
+    assert_true(world_up(&plan));
+    world_turns(30, false);
+    assert_true(world.w->conn_count > 1);
+    *model = (struct big_sweep){.sweep = {.job = &big_job}};
+    *ret_payer = account_new("acme", 1);
+    worker_pays(world.w, *ret_payer);
+    big_seen = hidden = 0;
+}
+
+static void big_world_end(struct account *payer) {
+    while (world.w->sweeps)
+        sweeps_run(world.w);
+    worker_pays(world.w, process.nobody);
+    account_unref(payer);
+    world_turns(TURNS_MOST, true);
+    world_end();
+    world_down();
+}
+
+static unsigned conns_open(void) {
+    unsigned n = 0;
+    for (const struct conn *c = world.w->conns; c; c = c->next)
+        n += c->state != CONN_CLOSE;
+    return n;
+}
+
+static void a_sweep_without_memory_is_done_at_once_and_leaves_who_pays_as_it_was(void **unused) {
+    (void)unused;
+    struct big_sweep model;
+    struct account *payer;
+    big_world(&model, &payer);
+    unsigned open = conns_open();
+    within = true;
+    fake_fail_at(1);
+    assert_null(sweep_begin(world.w, &model.sweep));
+    fake_fail_at(0);
+    within = false;
+    assert_int_equal(big_seen, open);
+    assert_ptr_equal(world.w->payer, payer);
+    big_world_end(payer);
+}
+
+/* It could end, and be freed, under the feet of who stands in it. */
+static void
+a_sweep_that_is_under_way_is_not_found_from_within_after_another_went_inside_it(void **unused) {
+    (void)unused;
+    struct big_sweep model;
+    struct account *payer;
+    big_world(&model, &payer);
+    struct sweep *s = sweep_begin(world.w, &model.sweep);
+    assert_ptr_equal(sweep_find(world.w, &big_job), s);
+    sweep_hurry(world.w, s, 1);
+    assert_ptr_equal(world.w->payer, payer);
+    assert_int_equal(hidden, conns_open());
+    assert_null(sweep_find(world.w, &big_job)); /* all have come to their end */
+    big_world_end(payer);
+}
+
 static unsigned resident(const struct worker *w) {
     return w->made - w->cold;
 }
@@ -543,6 +660,78 @@ static void what_a_peak_took_is_given_back_while_others_are_served(void **unused
         world_end();
         world_down();
     }
+}
+
+enum { HOLES = 700 };
+
+/* Every second buffer free, so that each is a piece of its own. */
+static void holes_make(struct worker *w, struct buf **kept) {
+    struct buf *hole[2 * HOLES];
+    for (unsigned i = 0; i < 2 * HOLES; i++)
+        assert_non_null(hole[i] = buf_get(w));
+    for (unsigned i = 0; i < 2 * HOLES; i++)
+        if (hole[i]->id % 2)
+            buf_unref(w, hole[i]);
+        else
+            *kept++ = hole[i];
+}
+
+/* Ends when all that is free is cold. The most pieces of one turn. */
+static unsigned holes_drop(struct worker *w, int64_t each_ns) {
+    unsigned most = 0, all = 0;
+    fake_drops(each_ns);
+    for (unsigned turns = 0; resident(w) > w->in_use + w->provided && turns < TURNS_MOST; turns++) {
+        assert_int_equal(worker_turn(w, 100000000), 0);
+        unsigned pieces = fake_drops(each_ns);
+        most = pieces > most ? pieces : most;
+        all += pieces;
+    }
+    assert_true(all >= HOLES / 2);
+    return most;
+}
+
+/* In some virtual machines a piece takes as long as ten requests. */
+static void no_turn_gives_back_for_long(void **unused) {
+    static const int64_t each_ns[] = {100, 80000};
+    struct buf *kept[HOLES];
+    (void)unused;
+    for (unsigned i = 0; i < 2; i++) {
+        struct fake_plan plan = {.seed = 1};
+        assert_true(world_up(&plan));
+        struct worker *w = world.w;
+        holes_make(w, kept);
+        unsigned most = holes_drop(w, each_ns[i]);
+        assert_true(most <= TRIM_CALLS && (most - 1) * each_ns[i] < TRIM_US * 1000);
+        for (unsigned k = 0; k < HOLES; k++)
+            buf_unref(w, kept[k]);
+        world_end();
+        world_down();
+    }
+}
+
+/* Where the kernel met them while it receives, nobody would have bounded how many there are. */
+static void what_is_lent_has_its_page_before_and_few_get_one_in_a_turn(void **unused) {
+    struct fake_plan plan = {.seed = 1};
+    (void)unused;
+    assert_true(world_up(&plan));
+    struct worker *w = world.w;
+    assert_int_equal(fake_touches(), BUFFERS_LEVEL);
+    for (unsigned i = 0; i < 10; i++)
+        bufs_starved(w);
+    assert_int_equal(w->level, BUFFERS_LENT);
+    unsigned most = 0;
+    for (unsigned provided; most = w->provided, w->provided < BUFFERS_LENT;) {
+        provided = w->provided;
+        assert_int_equal(worker_turn(w, 1000000), 0);
+        unsigned more = w->provided - provided;
+        assert_int_equal(fake_touches(), more);
+        assert_true(more <= BUFFERS_FRESH);
+        if (!more)
+            break; /* a worker keeps some for itself */
+    }
+    assert_true(most > BUFFERS_LEVEL + 10 * BUFFERS_FRESH);
+    world_end();
+    world_down();
 }
 
 /* As TLS gives from a flush what it had kept back: nothing of it may wait for a turn that nobody wakes the worker for, nor keep a
@@ -581,7 +770,7 @@ static void nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced(vo
         assert_int_equal(worker_turn(world.w, 1000000), 0);
     late = (struct late){.flush = {.run = late_flush}, .conn = world.w->conns};
     assert_non_null(late.conn);
-    flush_later(world.w, &late.flush);
+    worker_later(world.w, &late.flush);
     assert_int_equal(worker_turn(world.w, 1000000), 0);
     assert_false(late.waits);
     assert_int_equal(world.w->ahead.count, 0);
@@ -632,6 +821,31 @@ static void a_crowded_worker_takes_a_buffer_at_a_time_of_whom_it_does_not_know(v
     stranger_goes();
 }
 
+/* Of the client's receives, the one that asks for most. */
+static size_t most_asked(bool alone) {
+    struct fake_plan plan = {
+        .seed = 1, .clients = 1, .stream_most = 64 << 20, .pods_never_read = true, .bundles = true};
+    size_t most = 0;
+    assert_true(world_up(&plan));
+    world.version.account = account_new("acme", 1);
+    for (unsigned i = 0; i < 1000; i++) {
+        world.w->turn.others_ns = world.w->now_ns - (alone ? TURN_ALONE_MS * 1000000ll : 0);
+        assert_int_equal(worker_turn(world.w, 1000000), 0);
+        const struct conn *c = world.w->conns;
+        size_t asked = c ? fake_recv_most(&c->sock.recv) : 0;
+        most = asked > most ? asked : most;
+    }
+    world_end();
+    world_down();
+    return most;
+}
+
+static void who_was_alone_for_long_is_read_more_at_a_time(void **unused) {
+    (void)unused;
+    assert_int_equal(most_asked(true), RECV_ALONE);
+    assert_int_equal(most_asked(false), RECV_CAP);
+}
+
 static void what_takes_long_to_work_off_comes_by_the_buffer_until_it_does_not(void **unused) {
     unsigned dear = 0, cheap = 0;
     (void)unused;
@@ -660,10 +874,10 @@ static void what_takes_long_to_work_off_comes_by_the_buffer_until_it_does_not(vo
 }
 
 static struct sock *starved_and_paced(const struct worker *w) {
-    struct sock *s = w->starved;
-    while (s && !s->pacer)
-        s = s->starved_next;
-    return s;
+    for (struct queued_item *i = w->starved.first; i; i = i->next)
+        if (container_of(i, struct sock, starved)->pacer)
+            return container_of(i, struct sock, starved);
+    return NULL;
 }
 
 static void one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant(void **unused) {
@@ -672,12 +886,11 @@ static void one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant(v
     bandwidth = 800000000;
     assert_true(world_up(&plan));
     struct worker *w = world.w;
-    owner_init(&hoard.owner, w, process.nobody, hoard_release);
+    hoard_begin(w);
     w->level = 0;
     for (unsigned i = 0; i < TURNS_MOST && !starved_and_paced(w); i++) {
         assert_int_equal(worker_turn(w, 1000000), 0);
-        while ((hoard.buf[hoard.count] = buf_get(w)))
-            hoard.count++;
+        hoard_all(w);
     }
     struct sock *s = starved_and_paced(w);
     assert_non_null(s);
@@ -685,8 +898,7 @@ static void one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant(v
     s->pacer->place[1].promised = 0;
     assert_int_equal(pace_most(s->pacer, LIMIT_BYTES_OUT), 0);
     assert_true(pace_charge(s, process.nobody));
-    for (s = w->starved; s; s = s->starved_next)
-        assert_true(s->starved); /* or it is freed while the list still has it */
+    assert_true(queue_holds(&s->starved)); /* or it is freed while the line still has it */
     w->level = BUFFERS_LEVEL;
     owner_end(&hoard.owner);
     world_end();
@@ -907,6 +1119,38 @@ static void room_of(unsigned most) {
     assert_int_equal(room_most(), most);
 }
 
+/* Its pods go as it waits, so that the grant it gets holds none; it is cancelled before that arrives, and all of its tenant goes. */
+static void who_cancels_with_a_grant_on_its_way_looks_at_its_pool_no_more(void **unused) {
+    enum { POOL_SIZE = sizeof(struct pool) + sizeof(struct pool_slot) };
+    static uint8_t was[POOL_SIZE], gone[POOL_SIZE];
+    struct fake_plan plan = {.seed = 3, .mute_one_in = 1};
+    (void)unused;
+    cap = 1;
+    assert_true(world_up(&plan));
+    for (unsigned i = 0; i <= PODS; i++)
+        asker_ask(&asker[i], NULL);
+    assert_non_null(asker[PODS].wait);
+    assert_true(upstream_lines(world.set, world.w));
+    world.pool->set = NULL;
+    pool_serve(world.pool, world.w->ring);
+    unsigned waits = world.w->wait_count;
+    upstream_wait_cancel(asker[PODS].wait);
+    assert_int_equal(world.w->wait_count, waits); /* what is on its way arrives */
+    assert_false(upstream_lines(world.set, world.w));
+    memcpy(was, world.pool, POOL_SIZE);
+    memset(gone, 0xa5, POOL_SIZE);
+    memcpy(world.pool, gone, POOL_SIZE);
+    assert_int_equal(worker_turn(world.w, 1000000), 0);
+    assert_int_equal(world.w->wait_count, waits - 1);
+    assert_memory_equal(world.pool, gone, POOL_SIZE);
+    memcpy(world.pool, was, POOL_SIZE);
+    world.pool->set = world.set;
+    world_turns(TURNS_MOST, true);
+    world_end();
+    world_down();
+    cap = 0;
+}
+
 /* No pod of the network answers. Its tenant has a fifth of 160 descriptors under way, the other finds his at once; whoever waited is told
  * so in time, and who leaves the line frees his place. */
 static void pods_that_never_answer_leave_descriptors_to_the_other_tenants(void **unused) {
@@ -1040,14 +1284,21 @@ int main(void) {
         cmocka_unit_test(a_tenant_whose_pods_never_read_leaves_buffers_to_the_others),
         cmocka_unit_test(starved_receives_start_again_when_the_dead_give_buffers_back),
         cmocka_unit_test(what_is_taken_back_is_reset_and_frees_every_owner_once),
+        cmocka_unit_test(a_sweep_without_memory_is_done_at_once_and_leaves_who_pays_as_it_was),
+        cmocka_unit_test(
+            a_sweep_that_is_under_way_is_not_found_from_within_after_another_went_inside_it),
+        cmocka_unit_test(no_turn_gives_back_for_long),
+        cmocka_unit_test(what_is_lent_has_its_page_before_and_few_get_one_in_a_turn),
         cmocka_unit_test(what_a_peak_took_is_given_back_while_others_are_served),
         cmocka_unit_test(nothing_is_looked_ahead_for_once_a_turn_has_run_what_it_announced),
         cmocka_unit_test(one_that_waits_for_buffers_and_for_bandwidth_may_change_its_tenant),
         cmocka_unit_test(a_crowded_worker_takes_a_buffer_at_a_time_of_whom_it_does_not_know),
+        cmocka_unit_test(who_was_alone_for_long_is_read_more_at_a_time),
         cmocka_unit_test(what_takes_long_to_work_off_comes_by_the_buffer_until_it_does_not),
         cmocka_unit_test(who_wants_a_fresh_connection_is_not_given_one_that_was_used),
         cmocka_unit_test(limits_that_come_later_hold_a_connection_from_its_next_request_on),
         cmocka_unit_test(what_may_not_be_reached_any_more_is_not_dialled),
+        cmocka_unit_test(who_cancels_with_a_grant_on_its_way_looks_at_its_pool_no_more),
         cmocka_unit_test(pods_that_never_answer_leave_descriptors_to_the_other_tenants),
         cmocka_unit_test(who_waits_to_connect_does_so_as_others_have_connected),
         cmocka_unit_test(lines_of_those_who_wait_to_connect_end_well),

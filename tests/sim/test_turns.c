@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -184,6 +185,43 @@ static void a_turn_ends_in_time_and_the_rest_goes_on_in_the_next(void **unused) 
     scene_down();
 }
 
+/* How many completions, each of which costs the kernel a weight of 20 us, a turn works off. */
+static int32_t served_of_dear(struct thing *t) {
+    int32_t before = t->seen;
+    turn();
+    return t->seen - before;
+}
+
+/* Where the kernel takes longer than the weights say, a turn brings it less: who comes then waits for what it takes, not for what it should. */
+static void a_turn_is_as_short_where_the_kernel_is_slow(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *bulk = thing_new(scene.a, 5 * US);
+    bulk->op.cost = 20 * US;
+    while (bulk->put < 400)
+        thing_put(bulk, OP_MORE);
+    struct turn *t = &scene.w->turn;
+    int32_t usual = served_of_dear(bulk);
+    assert_in_range(usual, 8, 12);
+    for (unsigned i = 0; i < 100; i++)
+        turn_kernel_took(t, t->kernel * 4);
+    assert_in_range(served_of_dear(bulk), 2, 4);
+    for (unsigned i = 0; i < 100; i++)
+        turn_kernel_took(t, t->kernel * 1000);
+    assert_int_equal(t->dear, TURN_DEAR_MOST - 15); /* as near as the slow way gets */
+    assert_in_range(served_of_dear(bulk), 1, 3);
+    t->kernel = 100 * US;
+    for (unsigned i = 0; i < 200; i++)
+        turn_kernel_took(t, 1); /* one enter's work was another's, or nobody's */
+    assert_int_equal(t->dear, TURN_DEAR_ONE);
+    assert_int_equal(served_of_dear(bulk), usual);
+    t->kernel = 10 * US;
+    turn_kernel_took(t, 10000 * US);
+    assert_int_equal(t->dear, TURN_DEAR_ONE);
+    turns_until_idle();
+    scene_down();
+}
+
 /* A connection whose tenant becomes known while its completions wait keeps their order. */
 static void completions_of_one_owner_keep_their_order_when_its_payer_changes(void **unused) {
     (void)unused;
@@ -340,6 +378,29 @@ static void a_wait_goes_on_from_turn_to_turn(void **unused) {
     scene_down();
 }
 
+/* Slow heads have a hundred pieces each waiting; who comes behind them is seen within a turn, and they all are in the end. */
+static void who_comes_new_does_not_wait_behind_those_who_have_not_said_for_whom(void **unused) {
+    (void)unused;
+    enum { PIECES = 100 };
+    scene_up();
+    for (unsigned i = 0; i < OWNERS - 1; i++) {
+        struct thing *slow = thing_new(scene.nobody, 10 * US);
+        slow->owner.halting = true;
+        while (slow->put < PIECES)
+            thing_put(slow, OP_MORE);
+    }
+    struct thing *new = thing_new(scene.nobody, 10 * US);
+    assert_ptr_not_equal(turn_payer(&new->op), turn_payer(&scene.thing[0].op));
+    thing_put(new, 0);
+    turn();
+    assert_int_equal(new->seen, 1);
+    assert_int_equal(scene.nobody->w[0].waits, 1); /* theirs is nobody's harm */
+    turns_until_idle();
+    for (unsigned i = 0; i < OWNERS - 1; i++)
+        assert_int_equal(scene.thing[i].seen, PIECES);
+    scene_down();
+}
+
 /* Nobody knows whose they are, and they wait behind each other. */
 static void strangers_wait_from_when_they_come(void **unused) {
     (void)unused;
@@ -441,6 +502,49 @@ static void what_is_dear_waits_only_in_turns_that_are_long(void **unused) {
     scene_down();
 }
 
+static bool long_after(uint64_t ns) {
+    enum { LOOKS = 4 };
+    fake_spend(ns);
+    return turn_is_long(&scene.w->turn, LOOKS, 0);
+}
+
+static void begin_now(void) {
+    scene.w->now_ns = sys_now_ns();
+    begin();
+}
+
+/* Where nobody is kept waiting a turn costs more than it is good for. */
+static void who_was_alone_for_long_has_long_turns_until_somebody_else_comes(void **unused) {
+    (void)unused;
+    scene_up();
+    struct turn *t = &scene.w->turn;
+    struct thing *one = thing_new(scene.a, 0), *other = thing_new(scene.b, 0);
+    begin_now();
+    turn_meets(t, &one->op);
+    fake_pass(TURN_ALONE_MS - 1);
+    begin_now();
+    turn_meets(t, &one->op);
+    assert_true(long_after(TURN_SLICE_US * US));
+    assert_false(turn_ends(t, false));
+    assert_true(long_after(TURN_SLICE_US * US));
+    assert_true(turn_ends(t, false));
+    fake_pass(1);
+    begin_now();
+    turn_meets(t, &one->op);
+    assert_false(long_after((TURN_ALONE_US - 1) * US));
+    assert_true(long_after(US));
+    assert_true(turn_ends(t, false));
+    begin_now();
+    assert_false(long_after(TURN_MOST_US * US));
+    turn_meets(t, &other->op);
+    assert_true(long_after(0));
+    assert_true(turn_ends(t, false));
+    begin_now();
+    turn_meets(t, &other->op);
+    assert_true(long_after(TURN_SLICE_US * US));
+    scene_down();
+}
+
 static void the_worker_ends_whatever_waits(void **unused) {
     (void)unused;
     scene_up();
@@ -511,11 +615,55 @@ static void timers_that_are_due_at_once_fire_over_many_turns(void **unused) {
     scene_down();
 }
 
+/* ---- what is left for the end of a turn ---- */
+
+static struct
+    ending { /* a connection's bytes that are to be encrypted and sent, or what stands for them */
+    struct flush flush;
+    unsigned runs;
+} ending[1000], others;
+
+static void ending_run(struct flush *f) {
+    container_of(f, struct ending, flush)->runs++;
+    fake_spend(20 * US);
+}
+
+static void what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long(void **unused) {
+    (void)unused;
+    unsigned done = 0;
+    scene_up();
+    memset(ending, 0, sizeof ending);
+    scene.w->payer = scene.a;
+    for (unsigned i = 0; i < 1000; i++) {
+        ending[i].flush.run = ending_run;
+        worker_later(scene.w, &ending[i].flush);
+        worker_later(scene.w, &ending[i].flush);
+    }
+    others = (struct ending){.flush = {.run = ending_run}};
+    scene.w->payer = scene.b;
+    worker_later(scene.w, &others.flush);
+    flush_forget(&ending[500].flush);
+    uint64_t began = sys_cycles();
+    flushes_run(scene.w);
+    assert_int_equal(others.runs, 1);
+    assert_in_range(sys_cycles() - began, 500 * US, 620 * US);
+    for (unsigned i = 0; i < 100 && scene.w->flushing; i++)
+        flushes_run(scene.w);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(ending[i].runs, i != 500);
+        done += ending[i].runs;
+    }
+    assert_int_equal(done, 999);
+    assert_false(scene.a->w[0].is_flushing || scene.b->w[0].is_flushing);
+    scene_down();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tenant_with_many_connections_gets_no_more_than_one_with_one),
         cmocka_unit_test(who_comes_to_a_crowded_worker_is_served_within_a_turn),
         cmocka_unit_test(a_turn_ends_in_time_and_the_rest_goes_on_in_the_next),
+        cmocka_unit_test(a_turn_is_as_short_where_the_kernel_is_slow),
         cmocka_unit_test(completions_of_one_owner_keep_their_order_when_its_payer_changes),
         cmocka_unit_test(a_dying_owner_gets_all_its_completions_and_is_released_once),
         cmocka_unit_test(a_long_lane_brakes_what_fills_it_and_no_other),
@@ -525,11 +673,14 @@ int main(void) {
         cmocka_unit_test(what_a_tenant_waits_for_others_is_counted),
         cmocka_unit_test(a_wait_goes_on_from_turn_to_turn),
         cmocka_unit_test(strangers_wait_from_when_they_come),
+        cmocka_unit_test(who_comes_new_does_not_wait_behind_those_who_have_not_said_for_whom),
         cmocka_unit_test(a_flood_of_handshakes_keeps_nobody_elses_waiting),
         cmocka_unit_test(handshakes_are_shared_by_what_they_took),
         cmocka_unit_test(handshakes_and_completions_of_one_tenant_are_one_share),
         cmocka_unit_test(what_is_dear_waits_only_in_turns_that_are_long),
+        cmocka_unit_test(who_was_alone_for_long_has_long_turns_until_somebody_else_comes),
         cmocka_unit_test(timers_that_are_due_at_once_fire_over_many_turns),
+        cmocka_unit_test(what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long),
         cmocka_unit_test(the_worker_ends_whatever_waits),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/mock_core.h"
 #include "core/challenge.h"
+#include "core/full.h"
 #include "core/worker.h"
 #include <assert.h>
 #include <ctype.h>
@@ -28,7 +29,7 @@ struct mock mock;
 static const struct ringress_module *module;
 static struct worker worker;
 static struct timer *timers[64];
-static struct flush *flushes;
+static struct flush flushes = {.next = &flushes, .prev = &flushes};
 
 /* ---- memory ---- */
 
@@ -47,11 +48,24 @@ struct buf *buf_get(struct worker *w) {
     return b;
 }
 
+/* Here they are nobody's until somebody says whose. */
+void buf_charge(struct worker *w, struct buf *b, struct account_worker *to) {
+    (void)w;
+    if (!b || !to)
+        return;
+    if (b->payer)
+        b->payer->buffers--;
+    to->buffers++;
+    b->payer = to;
+}
+
 void buf_unref(struct worker *w, struct buf *b) {
     (void)w;
     assert(b->refs > 0);
     if (--b->refs)
         return;
+    if (b->payer)
+        b->payer->buffers--;
     free(b->data);
     free(b);
     mock.live--;
@@ -183,30 +197,77 @@ void stream_pays(struct stream *s) {
     (void)s;
 }
 
-void worker_later(struct worker *w, struct flush *f) {
-    (void)w;
-    if (f->listed)
-        return;
-    f->listed = true;
-    f->next = flushes;
-    flushes = f;
+struct account_worker *stream_payer(const struct stream *s) {
+    (void)s;
+    return &mock.account->w[0];
 }
 
-void flush_forget(struct worker *w, struct flush *f) {
-    struct flush **link = &flushes;
+/* ---- who holds too much ---- */
+
+static struct full *fulls;
+
+bool queue_is_much(const struct worker *w, const struct account_worker *payer, size_t bytes) {
     (void)w;
-    while (f->listed && *link != f)
-        link = &(*link)->next;
-    if (f->listed)
-        *link = f->next;
-    f->listed = false;
+    return mock.glut && payer == &mock.account->w[0] && bytes >= mock.glut;
+}
+
+bool payer_holds_all(const struct worker *w, const struct account_worker *payer) {
+    (void)w;
+    return mock.holds_all && payer == &mock.account->w[0];
+}
+
+void full_add(struct worker *w, struct account_worker *payer, struct full *f) {
+    (void)w;
+    assert(payer);
+    if (f->link)
+        return;
+    f->link = &fulls;
+    f->next = fulls;
+    if (f->next)
+        f->next->link = &f->next;
+    fulls = f;
+}
+
+void full_remove(struct worker *w, struct account_worker *payer, struct full *f) {
+    (void)w, (void)payer;
+    if (!f->link)
+        return;
+    *f->link = f->next;
+    if (f->next)
+        f->next->link = f->link;
+    f->link = NULL;
+}
+
+bool mock_yield(void) {
+    struct full *f = fulls;
+    if (f) {
+        full_remove(&worker, NULL, f);
+        f->yield(f);
+    }
+    return f;
+}
+
+void worker_later(struct worker *w, struct flush *f) {
+    (void)w;
+    if (f->next)
+        return;
+    f->next = flushes.next;
+    f->prev = &flushes;
+    f->next->prev = flushes.next = f;
+}
+
+void flush_forget(struct flush *f) {
+    if (!f->next)
+        return;
+    f->prev->next = f->next;
+    f->next->prev = f->prev;
+    f->next = NULL;
 }
 
 static void flush_all(void) {
-    while (flushes) {
-        struct flush *f = flushes;
-        flushes = f->next;
-        f->listed = false;
+    while (flushes.next != &flushes) {
+        struct flush *f = flushes.next;
+        flush_forget(f);
         f->run(f);
     }
 }
@@ -227,6 +288,8 @@ void mock_say(struct mock_end *end, const void *data, size_t length) {
         b->data = malloc(n); /* exactly: reading on is seen */
         b->refs = 1;
         mock.live++;
+        if (end != &mock.client)
+            buf_charge(&worker, b, &mock.account->w[0]);
         memcpy(b->data, data, n);
         end->stream->events->data(end->stream, end->stream->user,
                                   (struct slice){.buf = b, .data = b->data, .length = (uint32_t)n});
@@ -639,10 +702,10 @@ bool conn_takes_request(struct conn *c) {
     (void)c;
     return !mock.over_requests;
 }
-bool conn_stall(struct conn *c) {
+unsigned conn_stall(struct conn *c) {
     (void)c;
     mock.stalls += mock.stalling;
-    return mock.stalling;
+    return mock.stalling ? CONN_STALL_MS : 0;
 }
 void conn_stalled(struct conn *c) {
     (void)c;
@@ -845,6 +908,10 @@ void mock_drain(void) {
         module->on_drain(mock.conn, mock.conn->state);
 }
 
+bool mock_withdraw(void) {
+    return module->on_withdraw(mock.conn, mock.conn->state, mock.account, NULL);
+}
+
 void mock_start(const struct ringress_module *m) {
     memset(&mock, 0, sizeof mock);
     memset(timers, 0, sizeof timers);
@@ -871,7 +938,8 @@ void mock_stop(void) {
     }
     end_free(&mock.client);
     assert(mock.live == 0);
-    assert(!flushes && pins[0] == 0 && pins[1] == 0);
+    assert(flushes.next == &flushes && pins[0] == 0 && pins[1] == 0 && !fulls);
+    assert(mock.account->w[0].buffers == 0 && other_version.account->w[0].buffers == 0);
     free(mock.account);
     free(other_version.account);
 }

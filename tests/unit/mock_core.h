@@ -90,6 +90,8 @@ struct mock {
     int fail_in;
     int64_t holds; /* charged to connections by conn_holds */
     struct account *account;
+    size_t glut; /* so many bytes are enough to wait in a queue of this one; 0: as many as usual */
+    bool holds_all; /* of the buffers: it gets no more */
     /* the access log */
     char logged[ACCESS_LINE_MAX + 1]; /* the last, without its newline */
     int lines;
@@ -106,10 +108,12 @@ void mock_fail(struct mock_end *, int error);
 void mock_connected(struct mock_end *);           /* the pod's connection is up */
 void mock_unblock(struct mock_end *);             /* the peer reads on */
 void mock_read(struct mock_end *, size_t slices); /* a blocked peer reads a little */
+bool mock_yield(void);                            /* a full queue gives way; false: none is */
 void mock_ahead(void);                            /* what waits for its look-ups goes on */
 bool mock_rested(void);          /* its tenant's turn has come; false: nobody rests */
 void mock_turn(void);            /* the loop's turn ends: what was written is sent */
 void mock_wait(int64_t ms);      /* time passes, timers fire */
 void mock_turn_comes(int error); /* the pod that was waited for, or why there is none */
 void mock_drain(void);
+bool mock_withdraw(void);           /* the tenant is gone; true: it is to be asked again */
 void mock_clear(struct mock_end *); /* forget what it received */

@@ -157,13 +157,13 @@ static void rows_that_are_no_good_show_nothing(void **state) {
     static const char *const bad[] = {
         "", "{", "[]", "{}", "{\"directory\":\"https://ca/dir\"}",
         "{\"directory\":\"https://ca/dir\",\"proofs\":{}}",
-        "{\"directory\":\"https://ca/"
-        "dir\",\"proofs\":[[],[1],[\"http-01\"],null,[\"http-01\",2,3,4]]}",
+        ("{\"directory\":\"https://ca/dir\","
+         "\"proofs\":[[],[1],[\"http-01\"],null,[\"http-01\",2,3,4]]}"),
         "{\"directory\":7,\"proofs\":[[\"http-01\",\"shop.example.com\",\"token-1\",\"u\"]]}",
         "{\"proofs\":[[\"http-01\",\"shop.example.com\",\"token-1\",\"u\"]]}",
         /* of a directory whose account's key is not there */
-        "{\"directory\":\"https://other/"
-        "dir\",\"proofs\":[[\"http-01\",\"shop.example.com\",\"token-1\",\"u\"]]}"};
+        ("{\"directory\":\"https://other/dir\","
+         "\"proofs\":[[\"http-01\",\"shop.example.com\",\"token-1\",\"u\"]]}")};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         control_row_put("acme/order/1", bad[i]);

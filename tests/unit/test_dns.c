@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -514,6 +515,30 @@ static void dead_names_hold_their_own_places_and_nothing_else(void **state) {
     loop_fini(&loop);
 }
 
+static atomic_int eventfds;
+
+/* The C library's, counted. */
+int eventfd(unsigned value, int flags) {
+    eventfds++;
+    return (int)syscall(SYS_eventfd2, value, flags);
+}
+
+/* Each question would else open and close sixteen. */
+static void only_a_first_question_looks_whether_there_are_descriptors(void **state) {
+    struct name_check check = check_of("web.example.com");
+    (void)state;
+    zone_set(empty);
+    seen_count = 0;
+    struct dns *d = dns_new(&loop, &events, NULL);
+    dns_look(d, &check);
+    int first = eventfds;
+    dns_look(d, &check);
+    assert_int_equal(eventfds, first);
+    assert_true(first > 0);
+    loop_until(2);
+    dns_free(d);
+}
+
 static void names_of_wire_format_are_read_without_believing_them(void **state) {
     char text[254];
     (void)state;
@@ -585,6 +610,7 @@ int main(void) {
         cmocka_unit_test(a_name_too_long_for_a_challenge_has_none),
         cmocka_unit_test(what_a_look_saw_a_moment_ago_is_not_believed_for_its_absence),
         cmocka_unit_test(dead_names_hold_their_own_places_and_nothing_else),
+        cmocka_unit_test(only_a_first_question_looks_whether_there_are_descriptors),
         cmocka_unit_test(names_of_wire_format_are_read_without_believing_them),
         cmocka_unit_test(caa_records_are_looked_for_up_the_tree),
         cmocka_unit_test(a_trust_anchor_that_is_none_is_refused), /* last: it configures anew */

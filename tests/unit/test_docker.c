@@ -54,6 +54,9 @@ static void a_compose_service_of_docker_is_read(void **state) {
     assert_null(c.not_ready);
     assert_string_equal(c.name, "shop-web-1");
     assert_string_equal(c.group, "shop/web");
+    assert_string_equal(c.image, "nginx");
+    assert_int_equal(c.created, 1795162500); /* as its row in the list has it */
+    assert_int_equal(c.started, 1795162501);
     assert_int_equal(c.label_count, 1);
     assert_string_equal(c.label[0].value, "https://nginx.*");
     assert_int_equal(c.network_count, 2);
@@ -105,6 +108,32 @@ static void labels_of_a_service_are_each_of_its_containers(void **state) {
     json_decref(rows);
     json_decref(services);
     stash_free(stash);
+}
+
+static void times_are_read_in_whatever_zone_and_never_is_none(void **state) {
+    static const struct {
+        const char *text;
+        int64_t is;
+    } cases[] = {{"2026-11-20T08:15:00Z", 1795162500},
+                 {"2026-11-20T08:15:00.123456789Z", 1795162500},
+                 {"2026-11-20T10:15:00.1+02:00", 1795162500},
+                 {"2026-11-20T05:45:00-02:30", 1795162500},
+                 {"0001-01-01T00:00:00Z", 0},
+                 {"2026-11-20T08:15:00", 0},
+                 {"yesterday", 0},
+                 {"", 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stash *stash = stash_new();
+        json_t *json = recorded("docker_inspect_compose");
+        struct container c;
+        json_object_set_new(json, "Created", json_string(cases[i].text));
+        assert_true(container_read(stash, json, &c));
+        if (c.created != cases[i].is)
+            fail_msg("%s: %lld", cases[i].text, (long long)c.created);
+        json_decref(json);
+        stash_free(stash);
+    }
 }
 
 static void a_container_of_podman_is_read(void **state) {
@@ -455,6 +484,9 @@ static void a_list_shows_the_tenants_own_with_their_public_ports(void **state) {
     assert_true(shown_by_address("moby-client/0.1.0"));
     assert_false(shown_by_address("Docker-Client/28.2.2 (linux)"));
     assert_false(shown_by_address(""));
+    assert_true(shown_plain("ringress/1.0.0"));
+    assert_false(shown_plain("Docker-Client/29.0.1 (linux)"));
+    assert_false(shown_plain(""));
     json_decref(rows);
     json_decref(ports);
     json_decref(tenants);
@@ -465,6 +497,7 @@ int main(void) {
         cmocka_unit_test(a_compose_service_of_docker_is_read),
         cmocka_unit_test(a_task_of_a_stack_that_is_starting_is_read),
         cmocka_unit_test(a_container_of_podman_is_read),
+        cmocka_unit_test(times_are_read_in_whatever_zone_and_never_is_none),
         cmocka_unit_test(time_passing_is_no_news_and_health_is),
         cmocka_unit_test(labels_of_a_service_are_each_of_its_containers),
         cmocka_unit_test(events_tell_whom_to_look_at),

@@ -265,6 +265,158 @@ static void who_outstays_hears_so_and_is_not_listened_to(void **state) {
     end();
 }
 
+static int64_t charged(void) {
+    return mock.account->w[0].buffers;
+}
+
+static void every_buffer_that_waits_is_its_tenants(void **state) {
+    (void)state;
+    begin();
+    client_ask("POST", "/", "hello");
+    assert_int_equal(charged(), 3); /* the body's, and two of the exchange */
+    pod_answer(CHUNKED);
+    assert_true(client.ended);
+    assert_int_equal(charged(), 0);
+    client_ask("POST", "/", "hello");
+    assert_int_equal(charged(), 3);
+    mock_fail(&mock.client, -ECONNRESET);
+    assert_int_equal(charged(), 0);
+    end();
+}
+
+static void a_queue_of_who_holds_much_is_full_with_little_and_gives_way(void **state) {
+    static char big[64 * 1024];
+    (void)state;
+    begin();
+    mock.glut = 2 * BUF_SIZE;
+    client_ask("GET", "/", NULL);
+    pod_answer("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n");
+    mock_say(&mock.pod[0], big, BUF_SIZE);
+    assert_false(mock.pod[0].paused);
+    mock_say(&mock.pod[0], big, BUF_SIZE);
+    assert_true(mock.pod[0].paused);
+    mock_turn(); /* the window takes it */
+    assert_false(mock.pod[0].paused || mock_yield());
+    mock_say(&mock.pod[0], big, sizeof big);
+    mock_turn();
+    mock_say(&mock.pod[0], big, 2 * BUF_SIZE);
+    mock_turn();
+    assert_true(mock.pod[0].paused && charged() > 2);
+    assert_true(mock_yield());
+    mock_turn();
+    static const char reset[] = "\0\0\4\3\0\0\0\0\1\0\0\0\x0b"; /* ENHANCE_YOUR_CALM */
+    assert_non_null(memmem(mock.client.out, mock.client.out_length, reset, sizeof reset - 1));
+    assert_int_equal(charged(), 0);
+    assert_true(mock.pod[0].reset && mock.conn_open);
+    end();
+}
+
+/* Its window is granted already: only what is not read of the connection does not come. */
+static void what_comes_for_who_holds_much_and_waits_stops_its_connection(void **state) {
+    (void)state;
+    begin();
+    mock.glut = strlen("hello");
+    client_ask("POST", "/", "hello");
+    assert_true(mock.client.paused);
+    pod_answer(CHUNKED);
+    assert_true(client.ended && !mock.client.paused);
+    end();
+}
+
+static void who_holds_all_is_told_to_come_later(void **state) {
+    (void)state;
+    begin();
+    mock.holds_all = true;
+    client_ask("GET", "/", NULL);
+    client_read();
+    assert_string_equal(client.status, "503");
+    assert_int_equal(mock.pods, 0);
+    mock.holds_all = false;
+    client_ask("GET", "/", NULL);
+    pod_answer(CHUNKED);
+    assert_string_equal(client.status, "200");
+    end();
+}
+
+static ssize_t on_open(nghttp2_session *ng, int32_t id, uint8_t *out, size_t length,
+                       uint32_t *flags, nghttp2_data_source *source, void *user) {
+    (void)ng, (void)id, (void)out, (void)length, (void)flags, (void)source, (void)user;
+    return NGHTTP2_ERR_DEFERRED;
+}
+
+static void client_joins(void) {
+    static const char *const pair[][2] = {{":method", "CONNECT"}, {":protocol", "websocket"},
+                                          {":scheme", "http"},    {":authority", "a.example"},
+                                          {":path", "/"},         {"sec-websocket-version", "13"}};
+    nghttp2_nv pairs[6];
+    nghttp2_data_provider open = {.read_callback = on_open};
+    for (int i = 0; i < 6; i++)
+        pairs[i] = (nghttp2_nv){(uint8_t *)(uintptr_t)pair[i][0], (uint8_t *)(uintptr_t)pair[i][1],
+                                strlen(pair[i][0]), strlen(pair[i][1]), 0};
+    nghttp2_submit_request(client.ng, NULL, pairs, 6, &open, NULL);
+    client_send();
+    pod_answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+               "Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n\r\n");
+    assert_string_equal(client.status, "200");
+}
+
+static unsigned pods_open(void) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < mock.pods; i++)
+        n += mock.pod[i].stream != NULL;
+    return n;
+}
+
+/* A worker has no time for a hundred at once. */
+static void what_is_taken_back_within_a_connection_ends_a_few_at_a_time(void **state) {
+    (void)state;
+    begin();
+    for (int i = 0; i < 6; i++)
+        client_joins();
+    assert_int_equal(pods_open(), 6);
+    assert_true(mock_withdraw());
+    assert_int_equal(pods_open(), 2);
+    assert_false(mock_withdraw());
+    assert_int_equal(pods_open(), 0);
+    mock_turn();
+    assert_true(mock.conn_open);
+    end();
+}
+
+/* One field of 4,000 bytes into HPACK's table, then its name of one byte, `times`. */
+static size_t bomb(uint8_t *out, unsigned stream, unsigned times) {
+    static const char start[] = "\x82\x84\x86\x01\x09"
+                                "a.example"
+                                "\x40\x01x\x7f\xa1\x1e"; /* 127 + 33 + 30 * 128 */
+    size_t used = 9, value = 4000;
+    memcpy(out + used, start, sizeof start - 1);
+    used += sizeof start - 1;
+    memset(out + used, 'y', value);
+    memset(out + used + value, 0x80 | 62, times);
+    used += value + times;
+    memcpy(out,
+           (uint8_t[]){0, (uint8_t)((used - 9) >> 8), (uint8_t)(used - 9), 1, 5, 0, 0, 0,
+                       (uint8_t)stream},
+           9);
+    return used;
+}
+
+static void a_block_that_expands_without_end_is_read_no_further(void **state) {
+    uint8_t out[8192];
+    (void)state;
+    begin();
+    client_send();
+    mock_say(&mock.client, out, bomb(out, 1, 12)); /* too much for a head, which is said */
+    mock_turn();
+    assert_true(mock.conn_open && !mock.pods);
+    assert_null(memmem(mock.client.out, mock.client.out_length, "\0\0\0\x0b", 4));
+    mock_say(&mock.client, out, bomb(out, 3, 40));
+    mock_turn();
+    assert_false(mock.conn_open);
+    assert_non_null(memmem(mock.client.out, mock.client.out_length, "\0\0\0\x0b", 4));
+    end();
+}
+
 /* Each allocation fails once: nothing leaks, nobody hangs, and what was not answered in full is not called whole. */
 static void every_allocation_may_fail(void **state) {
     (void)state;
@@ -291,6 +443,12 @@ int main(void) {
         cmocka_unit_test(a_drain_waits_for_what_runs),
         cmocka_unit_test(where_others_wait_each_stream_waits_for_a_turn),
         cmocka_unit_test(who_outstays_hears_so_and_is_not_listened_to),
+        cmocka_unit_test(every_buffer_that_waits_is_its_tenants),
+        cmocka_unit_test(a_queue_of_who_holds_much_is_full_with_little_and_gives_way),
+        cmocka_unit_test(what_comes_for_who_holds_much_and_waits_stops_its_connection),
+        cmocka_unit_test(who_holds_all_is_told_to_come_later),
+        cmocka_unit_test(a_block_that_expands_without_end_is_read_no_further),
+        cmocka_unit_test(what_is_taken_back_within_a_connection_ends_a_few_at_a_time),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
  */
 #include "modules/kube/accept.h"
 #include "modules/kube/compose.h"
+#include "modules/kube/parts.h"
 #include "modules/kube/selector.h"
 #include "modules/kube/table.h"
 #include "modules/kube/target.h"
@@ -98,9 +99,9 @@ static void what_is_no_path_is_refused(void **state) {
 /* ---- selectors ---- */
 
 static json_t *labelled(void) {
-    return json_pack("{s:{s:s s:s s:{s:s s:s s:s}} s:{s:s}}", "metadata", "name", "web",
+    return json_pack("{s:{s:s s:s s:{s:s s:s s:s s:s}} s:{s:s}}", "metadata", "name", "web",
                      "namespace", "default", "labels", "app", "web", "tier", "front", "empty", "",
-                     "status", "phase", "Running");
+                     "size", "12", "status", "phase", "Running");
 }
 
 static void labels_are_selected_as_kubectl_writes_them(void **state) {
@@ -126,7 +127,13 @@ static void labels_are_selected_as_kubectl_writes_them(void **state) {
                  {"app in (web", MATCH_MALFORMED},
                  {"=web", MATCH_MALFORMED},
                  {"app=web tier=front", MATCH_MALFORMED},
-                 {"app<3", MATCH_MALFORMED},
+                 {"size>3", MATCH_YES},
+                 {"size > 11,size<13", MATCH_YES},
+                 {"size<12", MATCH_NO},
+                 {"app<3", MATCH_NO},
+                 {"none>3", MATCH_NO},
+                 {"size<", MATCH_MALFORMED},
+                 {"size<large", MATCH_MALFORMED},
                  {"!", MATCH_MALFORMED}};
     json_t *object = labelled();
     struct err err;
@@ -158,6 +165,7 @@ static void only_fields_that_the_api_server_has_select(void **state) {
 static void the_first_form_there_is_is_given(void **state) {
     (void)state;
     assert_int_equal(accept_choose(""), FORM_JSON);
+    assert_int_equal(accept_choose(" ,"), FORM_JSON);
     assert_int_equal(accept_choose("application/json, */*"), FORM_JSON);
     assert_int_equal(accept_choose("application/json;as=Table;v=v1;g=meta.k8s.io,"
                                    "application/json;as=Table;v=v1beta1;g=meta.k8s.io"),
@@ -215,7 +223,9 @@ static const char known_text[] =
     "\"files\","
     "\"state\":\"ejected\",\"reason\":\"failed too often\"}],"
     "\"containers\":[{\"feed\":\"docker\",\"name\":\"web-1\",\"notReady\":null,\"addresses\":["
-    "\"10.0.0.3\"],\"labels\":{\"kr.ingress.80\":\"https://web.*\"}},"
+    "\"10.0.0.3\"],\"labels\":{\"kr.ingress.80\":\"https://web.*\"},\"id\":\"e5793bc7\","
+    "\"image\":\"nginx:1.27\",\"created\":\"2026-11-20T08:15:00Z\","
+    "\"started\":\"2026-11-20T08:15:01Z\",\"restarts\":2},"
     "{\"feed\":\"docker\",\"name\":\"web-2\",\"notReady\":\"paused\",\"addresses\":[],\"labels\":{}"
     "},"
     "{\"feed\":\"docker\",\"name\":\"db-1\",\"notReady\":null,\"addresses\":[],\"labels\":{}}],"
@@ -307,7 +317,16 @@ static void containers_are_pods_that_say_whose_word_that_is(void **state) {
     assert_int_equal(json_integer_value(at(web, "spec.containers.0.ports.0.containerPort")), 80);
     assert_string_equal(text(web, "status.podIP"), "10.0.0.3");
     assert_string_equal(text(web, "status.conditions.0.status"), "True");
+    assert_string_equal(text(web, "spec.containers.0.image"), "nginx:1.27");
+    assert_string_equal(text(web, "metadata.creationTimestamp"), "2026-11-20T08:15:00Z");
+    assert_string_equal(text(web, "status.startTime"), "2026-11-20T08:15:01Z");
+    json_t *container = at(web, "status.containerStatuses.0");
+    assert_string_equal(text(container, "image"), "nginx:1.27");
+    assert_string_equal(text(container, "containerID"), "docker://e5793bc7");
+    assert_string_equal(text(container, "state.running.startedAt"), "2026-11-20T08:15:01Z");
+    assert_int_equal(json_integer_value(at(container, "restartCount")), 2);
     assert_string_equal(text(paused, "status.conditions.0.message"), "paused");
+    assert_string_equal(text(paused, "metadata.creationTimestamp"), "1970-01-01T00:08:20Z");
     assert_null(at(paused, "status.podIP"));
     assert_null(at(written, "metadata.annotations")); /* a file's word goes before an engine's */
     bool told = false;
@@ -315,6 +334,21 @@ static void containers_are_pods_that_say_whose_word_that_is(void **state) {
         told |= !strcmp(text(c.item[i].object, "reason"), "Paused") &&
                 !strcmp(text(c.item[i].object, "involvedObject.uid"), text(paused, "metadata.uid"));
     assert_true(told);
+}
+
+static void the_next_container_of_a_name_is_another_pod(void **state) {
+    struct composition again;
+    const char *first = text(find("Pod", "web-1"), "metadata.uid");
+    json_t *row = at(known, "containers.0");
+    (void)state;
+    assert_string_equal(json_string_value(json_object_get(row, "name")), "web-1");
+    json_object_set_new(row, "id", json_string("0badcafe"));
+    compose(known, "u1", 500, &again);
+    const char *second = text(composed_find(&again, "Pod", "web-1"), "metadata.uid");
+    assert_int_equal(strlen(first), 36);
+    assert_int_equal(strlen(second), 36);
+    assert_string_not_equal(first, second);
+    composition_fini(&again);
 }
 
 static void what_befell_a_pod_is_told_of_the_ingress_that_routes_to_it(void **state) {
@@ -421,6 +455,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(pods_are_found_as_the_workers_see_them_or_by_the_selector,
                                         composed, decomposed),
         cmocka_unit_test_setup_teardown(containers_are_pods_that_say_whose_word_that_is, composed,
+                                        decomposed),
+        cmocka_unit_test_setup_teardown(the_next_container_of_a_name_is_another_pod, composed,
                                         decomposed),
         cmocka_unit_test_setup_teardown(what_befell_a_pod_is_told_of_the_ingress_that_routes_to_it,
                                         composed, decomposed),

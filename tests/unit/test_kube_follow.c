@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -21,7 +22,7 @@
 
 static int64_t now_ms = 1000;
 static size_t object_size = 1000; /* of the one ConfigMap that every tenant has */
-static bool there_are_objects = true;
+static bool there_are_objects = true, a_service_is_missing;
 static unsigned revision, looked; /* what it says; how often somebody wanted to know */
 static struct job *posted, **posted_end = &posted;
 
@@ -85,6 +86,10 @@ char *control_get(const char *kind, const char *tenant) {
         looked++;
         return there_are_objects ? objects_of() : strdup("[]");
     }
+    if (a_service_is_missing && !strcmp(kind, "routes"))
+        return strdup("[{\"ingress\":\"default\",\"host\":\"a.acme.example\",\"path\":\"/\","
+                      "\"service\":\"x\",\"state\":\"unavailable\",\"reason\":\"Service x not "
+                      "found\"}]");
     if (strcmp(kind, "tenants"))
         return strdup("[]");
     if (asprintf(&text, "[{\"tenant\":\"%s\",\"uid\":\"of-%s\",\"domain\":\"%s.example\"}]", tenant,
@@ -233,6 +238,32 @@ static void it_is_as_old_as_it_was_first_seen(void **state) {
     json_decref(object);
 }
 
+static json_t *event_of(const struct follow *f) {
+    for (size_t i = 0; i < f->count; i++)
+        if (!strcmp(f->list[i]->kind->kind, "Event"))
+            return blob_json(f->list[i]->object);
+    return NULL;
+}
+
+static void a_warning_that_comes_later_is_not_as_old_as_all_else(void **state) {
+    (void)state;
+    struct follow *f = ask("acme");
+    assert_null(event_of(f));
+    f->since -= 1000;
+    a_service_is_missing = true;
+    json_t *event = event_of(ask("acme"));
+    const char *last = json_string_value(json_object_get(event, "lastTimestamp"));
+    struct tm tm = {0};
+    assert_non_null(strptime(last, "%Y-%m-%dT%H:%M:%SZ", &tm));
+    assert_in_range(timegm(&tm), f->since + 999, f->since + 1100);
+    change("acme");
+    json_t *again = event_of(f);
+    assert_true(json_equal(event, again));
+    a_service_is_missing = false;
+    json_decref(event);
+    json_decref(again);
+}
+
 static void a_log_holds_so_many_changes(void **state) {
     (void)state;
     struct follow *f = ask("acme");
@@ -308,6 +339,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(who_is_watched_does_not_rest, begin, end),
         cmocka_unit_test_setup_teardown(what_rested_is_of_the_version_that_it_was, begin, end),
         cmocka_unit_test_setup_teardown(it_is_as_old_as_it_was_first_seen, begin, end),
+        cmocka_unit_test_setup_teardown(a_warning_that_comes_later_is_not_as_old_as_all_else, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(a_log_holds_so_many_changes, begin, end),
         cmocka_unit_test_setup_teardown(a_log_of_large_objects_holds_fewer, begin, end),
         cmocka_unit_test_setup_teardown(a_large_tenant_is_composed_while_others_are_answered, begin,

@@ -72,10 +72,11 @@ static void rules_are_those_of_ones_own_namespace(void **state) {
     json_t *other = answered("SelfSubjectRulesReview", "{'spec':{'namespace':'globex'}}");
     size_t i, kinds = 0, namespaced = 0;
     json_t *rule;
-    for (const struct kube_kind *k = kube_kinds; k->kind; k++) {
-        kinds++;
-        namespaced += k->namespaced;
-    }
+    for (const struct kube_kind *k = kube_kinds; k->kind; k++)
+        if (k->nature != KIND_ABSENT) {
+            kinds++;
+            namespaced += k->namespaced;
+        }
     const json_t *rules = json_object_get(json_object_get(other, "status"), "resourceRules");
     assert_int_equal(json_array_size(rules), kinds - namespaced);
     rules = json_object_get(json_object_get(own, "status"), "resourceRules");

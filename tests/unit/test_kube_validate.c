@@ -180,8 +180,8 @@ static void strictly(const char *object, enum strictness strictness, const char 
                      const char *warnings) {
     struct fault fault = {0};
     json_t *is = js(object), *warned = json_array();
-    bool good = object_strict(is, shape_find("networking.k8s.io/v1", "Ingress"), strictness, warned,
-                              &fault);
+    bool good = object_strict(is, NULL, shape_find("networking.k8s.io/v1", "Ingress"), strictness,
+                              warned, &fault);
     assert_string_equal(good ? "" : fault.message, message);
     assert_json(warned, warnings);
     json_decref(is);
@@ -201,6 +201,21 @@ static void unknown_fields_are_as_strict_as_asked(void **state) {
              "Ingress in version \"v1\" cannot be handled as a Ingress: strict decoding error: "
              "unknown field \"spec.rules[0].hots\", unknown field \"x\"",
              "[]");
+}
+
+static void unknown_fields_go_unless_they_are_there_already(void **state) {
+    (void)state;
+    struct fault fault = {0};
+    json_t *warned = json_array(),
+           *live = js("{" HEAD ",'spec':{'rules':[{'old':1}],'odd':{'deep':1}}}"),
+           *object = js("{" HEAD ",'spec':{'rules':[{'old':2,'new':1},{'old':1}],'odd':{'deep':2,"
+                        "'other':1},'more':1}}");
+    assert_true(object_strict(object, live, shape_find("networking.k8s.io/v1", "Ingress"),
+                              STRICT_WARN, warned, &fault));
+    assert_json(warned, "['unknown field \\'spec.rules[0].new\\'','unknown field "
+                        "\\'spec.rules[1].old\\'','unknown field \\'spec.more\\'']");
+    assert_json(object, "{" HEAD ",'spec':{'rules':[{'old':2},{}],'odd':{'deep':2,'other':1}}}");
+    json_decref(live);
 }
 
 static void another_type_is_no_ingress(void **state) {
@@ -270,7 +285,7 @@ static void bytes_are_base64(void **state) {
         snprintf(text, sizeof text, "{'apiVersion':'v1','kind':'Secret','data':{'a':'%s'}}",
                  cases[i].text);
         json_t *secret = js(text);
-        if (object_strict(secret, shape_find("v1", "Secret"), STRICT_WARN, NULL, &fault) !=
+        if (object_strict(secret, NULL, shape_find("v1", "Secret"), STRICT_WARN, NULL, &fault) !=
             cases[i].good)
             fail_msg("%s", cases[i].text);
         json_decref(secret);
@@ -372,6 +387,7 @@ int main(void) {
         cmocka_unit_test(bytes_are_base64),
         cmocka_unit_test(what_is_empty_and_need_not_be_there_goes),
         cmocka_unit_test(unknown_fields_are_as_strict_as_asked),
+        cmocka_unit_test(unknown_fields_go_unless_they_are_there_already),
         cmocka_unit_test(another_type_is_no_ingress),
         cmocka_unit_test(a_key_that_is_there_twice_is_told),
         cmocka_unit_test(how_strict_is_one_of_three_words),

@@ -8,6 +8,7 @@
  */
 #include "core/control_host.h"
 #include "modules/kube/desk.h"
+#include "modules/kube/pay.h"
 #include "modules/kube/server.h"
 #include "modules/kube/tokens.h"
 #include "modules/kube/write.h"
@@ -25,9 +26,19 @@ static struct follow tenant_now = {.name = "acme", .uid = "u", .there = true};
 static int64_t now_ms = 1000;
 static unsigned asked, written, answered, refused;
 static struct job *posted;
+static bool alone;
 
 int64_t server_now_ms(void) {
     return now_ms;
+}
+
+bool tenant_alone(const char *tenant) {
+    (void)tenant;
+    return alone;
+}
+
+void tenant_pays(const char *tenant, int64_t ms) {
+    (void)tenant, (void)ms;
 }
 
 bool token_is_good(const char *id, int64_t now) {
@@ -131,6 +142,7 @@ static int begin(void **state) {
     asked = written = answered = refused = 0;
     tenant_now.took_ms = 0;
     put_ms = 1000;
+    alone = false;
     return 0;
 }
 
@@ -211,6 +223,35 @@ static void writes_that_take_little_rest_when_they_are_many(void **state) {
     assert_int_equal(answered, MANY);
 }
 
+/* Nobody has anything of a rest that is for nobody; but drops and checks go on, and a debt made so is none to who comes then. */
+static void
+while_nobody_else_asks_many_are_written_at_once_and_then_half_of_the_time(void **state) {
+    enum { MANY = 100 };
+    static struct author_of author[MANY];
+    (void)state;
+    alone = true;
+    put_ms = 100;
+    for (unsigned i = 0; i < MANY; i++)
+        create(&author[i]);
+    assert_int_equal(run_till_rest(), MANY);
+    for (unsigned i = 0; i < MANY; i++)
+        create(&author[i]);
+    unsigned more = run_till_rest();
+    assert_in_range(more, 15, 25); /* 12 s in all, of which the half is not paid yet */
+    now_ms += 2000;
+    writes_beat();
+    assert_in_range(run_till_rest(), 19, 21);
+    alone = false;
+    writes_beat();
+    assert_in_range(run_till_rest(), 1, 2);
+    now_ms += 500;
+    writes_beat();
+    assert_in_range(run_till_rest(), 1, 2);
+    for (unsigned i = 0; i < MANY; i++)
+        if (author[i].writing)
+            write_forget(author[i].writing);
+}
+
 /* The control thread looked at all of the tenant for them. */
 static void what_was_looked_at_for_a_write_counts_as_well(void **state) {
     struct author_of first = {.writing = NULL}, second = {.writing = NULL};
@@ -288,6 +329,8 @@ int main(void) {
                                         begin, end),
         cmocka_unit_test_setup_teardown(it_is_the_same_when_who_wrote_does_not_wait_for_the_answer,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(
+            while_nobody_else_asks_many_are_written_at_once_and_then_half_of_the_time, begin, end),
         cmocka_unit_test_setup_teardown(writes_that_take_little_rest_when_they_are_many, begin,
                                         end),
         cmocka_unit_test_setup_teardown(what_was_looked_at_for_a_write_counts_as_well, begin, end),

@@ -68,7 +68,7 @@ static void gone(const char *name) {
 static struct object_place service_at(const char *name) {
     static char file[100];
     snprintf(file, sizeof file, "service.%s.yaml", name);
-    return (struct object_place){conf_d, "acme", "v1", "Service", name, file, false};
+    return (struct object_place){conf_d, "acme", "v1", "Service", name, file, false, false, NULL};
 }
 
 static enum object_done plan(const char *name, const char *text, struct object_plan *p,
@@ -104,7 +104,8 @@ static void a_new_object_gets_a_file_of_its_own(void **state) {
     holds("acme/service.web.yaml", SERVICE("web", ""));
     assert_int_equal(stat(path_of("acme/service.web.yaml"), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0644);
-    struct object_place at = {conf_d, "acme", "v1", "Secret", "s", "secret.s.yaml", true};
+    struct object_place at = {conf_d,          "acme", "v1", "Secret", "s",
+                              "secret.s.yaml", false,  true, NULL};
     struct object_plan p;
     struct err err;
     static const char secret[] = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
@@ -117,7 +118,8 @@ static void a_new_object_gets_a_file_of_its_own(void **state) {
 }
 
 static void a_secret_makes_the_file_it_comes_into_its_owners_alone(void **state) {
-    struct object_place at = {conf_d, "acme", "v1", "Secret", "s", "secret.s.yaml", true};
+    struct object_place at = {conf_d,          "acme", "v1", "Secret", "s",
+                              "secret.s.yaml", false,  true, NULL};
     static const char secret[] = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
     struct object_plan p;
     struct err err;
@@ -331,7 +333,8 @@ static void many_writers_lose_nothing(void **state) {
             char name[32], text[128];
             snprintf(name, sizeof name, "s%d-%d", w, i);
             snprintf(text, sizeof text, SERVICE("%s", ""), name);
-            struct object_place at = {conf_d, "acme", "v1", "Service", name, "all.yaml", false};
+            struct object_place at = {conf_d,     "acme", "v1",  "Service", name,
+                                      "all.yaml", false,  false, NULL};
             enum object_done done = OBJECT_CHANGED;
             err.text[0] = 0;
             /* Six at once may keep one from the lock for longer than he waits; then nothing was written. */
@@ -423,7 +426,7 @@ static void what_is_the_operators_is_not_written(void **state) {
     assert_int_equal(plan("a", NULL, &p, &err), OBJECT_FAILED);
     static const char *const bad[] = {"tenant.yaml", "compose.yaml", "../x.yaml", ".x.yaml", "x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct object_place at = {conf_d, "acme", "v1", "Service", "n", bad[i], false};
+        struct object_place at = {conf_d, "acme", "v1", "Service", "n", bad[i], false, false, NULL};
         assert_int_equal(object_plan(&at, "a: b\n", 5, &p, &err), OBJECT_FAILED);
     }
 }
@@ -444,6 +447,22 @@ static void links_are_not_followed(void **state) {
     holds("elsewhere", SERVICE("a", ""));
 }
 
+static void who_might_read_a_file_may_read_what_comes_instead(void **state) {
+    const char *path = path_of("acme/a.yaml");
+    struct stat st;
+    (void)state;
+    if (geteuid())
+        skip(); /* only root has groups to spare */
+    folder_lay();
+    lay("acme/a.yaml", SERVICE("a", ""));
+    assert_int_equal(chown(path, (uid_t)-1, 4242), 0);
+    assert_int_equal(chmod(path, 0640), 0);
+    write_good("a", SERVICE("a", "x: 1\n"));
+    assert_int_equal(stat(path_of("acme/a.yaml"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    assert_int_equal(st.st_gid, 4242);
+}
+
 static void what_is_not_there_is_said_to_be(void **state) {
     (void)state;
     struct object_plan p;
@@ -454,7 +473,13 @@ static void what_is_not_there_is_said_to_be(void **state) {
     assert_int_equal(plan("a", NULL, &p, &err), OBJECT_CHANGED);
     lay("acme/list.yaml", "apiVersion: v1\nkind: List\nitems: []\n");
     assert_int_equal(plan("a", NULL, &p, &err), OBJECT_FAILED);
-    assert_non_null(strstr(err.text, "unless in a List"));
+    assert_non_null(
+        strstr(err.text, "acme/list.yaml: Service/a is not there, unless in this List"));
+    struct object_place at = service_at("a");
+    const char *text = SERVICE("a", "");
+    at.there = true; /* somebody saw it */
+    assert_int_equal(object_plan(&at, text, strlen(text), &p, &err), OBJECT_FAILED);
+    assert_non_null(strstr(err.text, "unless in this List"));
     lay("acme/bad.yaml", "a: [\n");
     assert_int_equal(plan("a", SERVICE("a", ""), &p, &err), OBJECT_FAILED);
     assert_non_null(strstr(err.text, "bad.yaml:"));
@@ -462,11 +487,122 @@ static void what_is_not_there_is_said_to_be(void **state) {
 
 #define STORY(f) cmocka_unit_test_setup_teardown(f, stage_make, stage_remove)
 
+/* ---- what was read a moment ago ---- */
+
+static void read_again(struct drop_files *files) {
+    struct drop_files now;
+    struct err err;
+    assert_int_equal(drop_read_again(conf_d, "acme", files->tenant ? files : NULL, &now, &err),
+                     DROP_READ);
+    drop_free(files);
+    *files = now;
+}
+
+/* Against a reading that knows nothing. */
+static void is_what_is_there(const struct drop_files *files) {
+    struct drop_files all;
+    struct err err;
+    assert_int_equal(drop_read(conf_d, "acme", &all, &err), DROP_READ);
+    assert_int_equal(files->drop.source_count, all.drop.source_count);
+    for (size_t i = 0; i < all.drop.source_count; i++) {
+        assert_string_equal(files->source[i].path, all.source[i].path);
+        assert_string_equal(files->source[i].text, all.source[i].text);
+    }
+    assert_true(files->digest == all.digest);
+    drop_free(&all);
+}
+
+static void files_settle(void) {
+    usleep(70000); /* longer than the kernel's times stand still */
+}
+
+static void acme_of_two_files(void) {
+    mkdir(path_of("acme"), 0755);
+    lay("acme/a.yaml", "a: 1\n");
+    lay("acme/b.yaml", "b: 1\n");
+}
+
+static void a_file_that_nobody_touched_is_not_read_again(void **state) {
+    struct drop_files files = {.tenant = NULL};
+    (void)state;
+    acme_of_two_files();
+    files_settle();
+    read_again(&files);
+    assert_true(files.mark[0].firm && files.mark[1].firm);
+    memcpy((char *)files.source[0].text, "x: 1", 4); /* so that it shows where it comes from */
+    read_again(&files);
+    assert_string_equal(files.source[0].text, "x: 1\n");
+    lay("acme/a.yaml", "a: 2\n");
+    read_again(&files);
+    is_what_is_there(&files);
+    assert_false(files.mark[0].firm);
+    drop_free(&files);
+}
+
+/* As large, and in the same tick of the kernel's clock: nothing but the text tells them apart. */
+static void an_edit_in_the_moment_of_the_reading_is_seen(void **state) {
+    (void)state;
+    acme_of_two_files();
+    for (int i = 0; i < 300; i++) {
+        struct drop_files files = {.tenant = NULL};
+        char text[8];
+        read_again(&files);
+        snprintf(text, sizeof text, "a: %d\n", i % 10);
+        FILE *f = fopen(path_of("acme/a.yaml"), "r+");
+        fputs(text, f);
+        fclose(f);
+        read_again(&files);
+        is_what_is_there(&files);
+        drop_free(&files);
+    }
+}
+
+static void what_is_renamed_put_back_in_time_or_gone_is_seen(void **state) {
+    struct drop_files files = {.tenant = NULL};
+    struct stat st;
+    (void)state;
+    acme_of_two_files();
+    files_settle();
+    read_again(&files);
+    assert_int_equal(rename(path_of("acme/b.yaml"), path_of("acme/a.yaml")), 0);
+    read_again(&files);
+    is_what_is_there(&files);
+    files_settle();
+    read_again(&files);
+    stat(path_of("acme/a.yaml"), &st);
+    lay("acme/a.yaml", "a: 3\n"); /* as large, and with the time of the one before */
+    const struct timespec times[] = {st.st_atim, st.st_mtim};
+    assert_int_equal(utimensat(AT_FDCWD, path_of("acme/a.yaml"), times, 0), 0);
+    read_again(&files);
+    is_what_is_there(&files);
+    drop_free(&files);
+}
+
+static void a_copy_with_a_file_changed_is_read_as_what_is_there(void **state) {
+    struct drop_files files = {.tenant = NULL}, copy;
+    (void)state;
+    acme_of_two_files();
+    files_settle();
+    read_again(&files);
+    assert_true(drop_copy(&files, &copy));
+    assert_true(copy.digest == files.digest);
+    assert_true(drop_put(&copy, conf_d, "aa.yaml", strdup("c: 1\n"), 5));
+    assert_true(drop_put(&copy, conf_d, "a.yaml", NULL, 0));
+    assert_int_equal(copy.drop.source_count, 2);
+    assert_false(copy.mark[0].firm);
+    assert_true(copy.mark[1].firm);
+    read_again(&copy); /* it came to nothing */
+    is_what_is_there(&copy);
+    drop_free(&copy);
+    drop_free(&files);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         STORY(a_new_object_gets_a_file_of_its_own),
         STORY(a_secret_makes_the_file_it_comes_into_its_owners_alone),
         STORY(nobody_keeps_us_waiting_with_a_lock_on_the_folder),
+        STORY(who_might_read_a_file_may_read_what_comes_instead),
         STORY(an_object_is_changed_where_it_stands),
         STORY(a_file_of_that_name_that_holds_another_is_kept),
         STORY(a_file_becomes_a_folder_at_the_first_write),
@@ -481,6 +617,10 @@ int main(void) {
         STORY(so_is_another_old_file_but_not_a_copy_of_this_one),
         STORY(what_is_the_operators_is_not_written),
         STORY(links_are_not_followed),
+        STORY(a_file_that_nobody_touched_is_not_read_again),
+        STORY(an_edit_in_the_moment_of_the_reading_is_seen),
+        STORY(what_is_renamed_put_back_in_time_or_gone_is_seen),
+        STORY(a_copy_with_a_file_changed_is_read_as_what_is_there),
         STORY(what_is_not_there_is_said_to_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * restarts.
  */
 #include "tests/unit/small_edge.h"
+#include <malloc.h>
 
 /* ---- the seed's tutorial ---- */
 
@@ -152,6 +153,8 @@ static void an_unknown_kind_is_told_the_known_ones(void **state) {
     assert_true(said(&edge, "networking.k8s.io/v1"));
     assert_true(put(&edge, "acme", "apiVersion: v1\nkind: Image\nmetadata: {name: x}\nspek: {}\n"));
     assert_true(said(&edge, "unknown field `spek`"));
+    assert_false(put(&edge, "acme", "services: {web: {image: x}}\n"));
+    assert_true(said(&edge, "a compose file is called compose.yaml"));
     edge_end(&edge);
 }
 
@@ -701,8 +704,161 @@ static void a_change_costs_its_own_tenant_only(void **state) {
     edge_end(&edge);
 }
 
+/* ---- memory ---- */
+
+/* Whichever allocator there is: a sanitizer's, jemalloc, the C library's. */
+extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+extern int mallctl(const char *, void *, size_t *, void *, size_t) __attribute__((weak));
+
+static size_t memory_used(void) {
+    uint64_t taken = 0, given = 0;
+    size_t length = sizeof taken;
+    if (__sanitizer_get_current_allocated_bytes)
+        return __sanitizer_get_current_allocated_bytes();
+    if (mallctl && !mallctl("thread.allocated", &taken, &length, NULL, 0) &&
+        !mallctl("thread.deallocated", &given, &length, NULL, 0))
+        return taken - given;
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+}
+
+__attribute__((format(printf, 4, 5))) static char *
+text_grown(char *text, size_t *length, size_t room, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    *length += (size_t)vsnprintf(text + *length, room - *length, format, list);
+    va_end(list);
+    assert_true(*length < room);
+    return text;
+}
+
+static void what_means_nothing_here_is_kept_as_text_only(void **state) {
+    (void)state;
+    enum { ROOM = 1 << 20 };
+    struct edge edge;
+    size_t length = 0;
+    edge_begin(&edge);
+    char *text = text_grown(calloc(1, ROOM), &length, ROOM,
+                            "%sapiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n"
+                            "  containers:\n  - name: c\n    env:\n",
+                            ACME);
+    for (int i = 0; i < 10000; i++)
+        text_grown(text, &length, ROOM, "    - {name: V%d, value: v%d}\n", i, i);
+    size_t before = memory_used();
+    assert_true(put(&edge, "acme", text));
+    assert_in_range(memory_used() - before, length, 3 * length); /* the text itself is kept */
+    json_t *objects = view_objects(edge.registry, "acme");       /* and all of it can be had */
+    json_t *pod = json_object_get(json_array_get(objects, 0), "object");
+    json_t *containers = json_object_get(json_object_get(pod, "spec"), "containers");
+    json_t *env = json_object_get(json_array_get(containers, 0), "env");
+    assert_int_equal(json_array_size(env), 10000);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(env, 9999), "value")),
+                        "v9999");
+    json_decref(objects);
+    free(text);
+    edge_end(&edge);
+}
+
+static void a_hundred_aliases_of_a_text_keep_it_once(void **state) {
+    (void)state;
+    enum { LONG = 1 << 20, ROOM = LONG + (1 << 16) };
+    struct edge edge;
+    size_t length = 0;
+    edge_begin(&edge);
+    char *filler = memset(calloc(1, LONG + 1), 'x', LONG);
+    char *text = text_grown(calloc(1, ROOM), &length, ROOM,
+                            "%sapiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n"
+                            "  first: &long %s\n",
+                            ACME, filler);
+    for (int i = 0; i < 100; i++)
+        text_grown(text, &length, ROOM, "  k%d: *long\n", i);
+    size_t before = memory_used();
+    assert_true(put(&edge, "acme", text));
+    assert_in_range(memory_used() - before, length, 4 * length);
+    free(filler);
+    free(text);
+    edge_end(&edge);
+}
+
+/* Its text, and what is served of it: nine small Pods with a Service and an Ingress. */
+static void of_a_small_tenant_the_text_is_kept_and_not_what_was_understood(void **state) {
+    (void)state;
+    enum { OBJECTS = 11, ROOM = 1 << 14 };
+    struct edge edge;
+    struct change change;
+    char text[ROOM], name[32];
+    edge_begin(&edge);
+    size_t before = memory_used();
+    for (int i = 0; i < TENANTS; i++) {
+        size_t length = 0;
+        snprintf(name, sizeof name, "t%d", i);
+        text_grown(text, &length, ROOM,
+                   TENANT("t%d", "domain: t%d.1d.pt, network: {allow: [10.0.0.0/8]}")
+                       ECHO INGRESS("default", "x.t%d.1d.pt", "x.t%d.1d.pt"),
+                   i, i, i, i);
+        for (int k = 0; k < 8; k++)
+            text_grown(text, &length, ROOM,
+                       "---\napiVersion: v1\nkind: Pod\nmetadata: {name: p%d, labels: {app: p%d, "
+                       "version: '1.27', team: blue}}\nspec: {containers: [{name: main, ports: "
+                       "[{containerPort: 80}]}]}\n",
+                       k, k);
+        struct source source = {"t.yaml", "t.yaml", text, length};
+        struct drop drop = {name, false, &source, 1};
+        assert_true(registry_put(edge.registry, &drop, 1, &edge.diags, &change));
+        change_fini(&change);
+    }
+    assert_in_range((memory_used() - before) / TENANTS / OBJECTS, 100, 1024);
+    edge_end(&edge);
+}
+
+/* The grant stays when the rest goes; here its domain is an alias of a word in what goes. */
+static void a_grant_that_shares_a_word_with_others_keeps_it(void **state) {
+    (void)state;
+    struct edge edge;
+    edge_begin(&edge);
+    for (int i = 0; i < 2; i++) {
+        assert_true(put(&edge, "acme",
+                        "apiVersion: v1\nkind: List\nitems:\n"
+                        "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c}\n"
+                        "  data: {domain: &it 123123.1d.pt}\n"
+                        "- apiVersion: ringress/v1\n  kind: Tenant\n  metadata: {name: acme}\n"
+                        "  spec: {domain: *it}\n"));
+        assert_string_equal(
+            field_of(view_tenants(edge.registry, "acme"), "tenant", "acme", "domain"),
+            "123123.1d.pt");
+    }
+    edge_end(&edge);
+}
+
+static void what_was_shed_is_described_as_it_was_written(void **state) {
+    (void)state;
+    struct edge edge;
+    edge_begin(&edge);
+    assert_true(put(&edge, "acme",
+                    ACME "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web, "
+                         "labels: {team: blue}}\nspec:\n  tls: [{hosts: [a.123123.1d.pt], "
+                         "secretName: s}]\n"));
+    for (int i = 0; i < 2; i++) {
+        char *text = describe_ingress(edge.registry, "acme", "web");
+        assert_non_null(strstr(text, "team=blue"));
+        assert_non_null(strstr(text, "s terminates a.123123.1d.pt"));
+        free(text);
+    }
+    assert_false(put(&edge, "acme", "kind: Nothing\n")); /* the last good one is what is shown */
+    char *text = describe_ingress(edge.registry, "acme", "web");
+    assert_non_null(strstr(text, "team=blue"));
+    free(text);
+    assert_null(describe_ingress(edge.registry, "acme", "none"));
+    edge_end(&edge);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_a_small_tenant_the_text_is_kept_and_not_what_was_understood),
+        cmocka_unit_test(a_grant_that_shares_a_word_with_others_keeps_it),
+        cmocka_unit_test(what_was_shed_is_described_as_it_was_written),
+        cmocka_unit_test(what_means_nothing_here_is_kept_as_text_only),
+        cmocka_unit_test(a_hundred_aliases_of_a_text_keep_it_once),
         cmocka_unit_test(the_tutorials_echo_routes_to_its_pod),
         cmocka_unit_test(describe_ingress_looks_like_kubectl),
         cmocka_unit_test(a_pod_without_an_address_waits_for_it),

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * What a ring does past every seccomp filter is only what the edge asks of rings: no verb beside those of core/ring.h. And what a
- * look brings that does not wait.
+ * look brings that does not wait, and that what is sent is what was said.
  * link: no-kernel core/sys.c
  */
 #include "core/buf.h"
+#include <liburing.h>
+#include <stdbool.h>
+
+static bool kernel_lacks; /* memory, so it takes nothing */
+static int submit_and_get_events(struct io_uring *);
+#define io_uring_submit_and_get_events submit_and_get_events
 #include "core/ring.c" /* to say what its verbs don't: NOLINT(bugprone-suspicious-include) */
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -12,6 +18,11 @@
 #include <sys/ioctl.h>
 
 #include <cmocka.h>
+
+#undef io_uring_submit_and_get_events
+static int submit_and_get_events(struct io_uring *ring) {
+    return kernel_lacks ? -EAGAIN : io_uring_submit_and_get_events(ring);
+}
 
 static int ring_begin(void **state) {
     struct ring_conf conf = {.entries = 8, .buffer_count = 8, .buffer_size = BUF_SIZE};
@@ -163,6 +174,58 @@ static void a_receive_brings_no_more_than_its_cap(void **state) {
     free(memory);
 }
 
+/* Somebody's bytes would go to somebody else. */
+static void what_the_kernel_has_not_taken_yet_is_not_written_over(void **state) {
+    struct ring *r = *state;
+    struct owner owner = {0};
+    struct op op[2];
+    int one[2], two[2];
+    char text[8] = "";
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, one), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, two), 0);
+    op_init(&op[0], &owner, NULL);
+    op_init(&op[1], &owner, NULL);
+    kernel_lacks = true;
+    ring_sendv(r, &op[0], one[0], &(struct iovec){"one", 3}, 1);
+    assert_int_equal(ring_wait(r, 0, 1), 0);
+    ring_sendv(r, &op[1], two[0], &(struct iovec){"two", 3}, 1);
+    kernel_lacks = false;
+    assert_int_equal(ring_wait(r, 0, 1), 0);
+    assert_int_equal(recv(one[1], text, sizeof text, MSG_DONTWAIT), 3);
+    assert_memory_equal(text, "one", 3);
+    assert_int_equal(recv(two[1], text, sizeof text, MSG_DONTWAIT), 3);
+    assert_memory_equal(text, "two", 3);
+    assert_int_equal(r->scratch_used, 0);
+    for (int i = 0; i < 2; i++) {
+        close(one[i]);
+        close(two[i]);
+    }
+}
+
+/* The first of them fills the ring, and the second makes room for itself when what it says is there already: those that come then must
+ * not write over it. */
+static void what_makes_room_for_itself_keeps_what_it_says(void **state) {
+    enum { SAID = 4 };
+    static uint8_t said[] = "1234";
+    struct ring *r = *state;
+    struct owner owner = {0};
+    struct op op[SAID];
+    int fd[2];
+    char text[8] = "";
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+    while (io_uring_sq_space_left(&r->uring) > 1)
+        io_uring_prep_close(io_uring_get_sqe(&r->uring), -1);
+    for (int i = 0; i < SAID; i++) {
+        op_init(&op[i], &owner, NULL);
+        ring_sendv(r, &op[i], fd[0], &(struct iovec){&said[i], 1}, 1);
+    }
+    assert_int_equal(ring_wait(r, 0, 1), 0);
+    assert_int_equal(recv(fd[1], text, sizeof text, MSG_DONTWAIT), SAID);
+    assert_memory_equal(text, said, SAID);
+    close(fd[0]);
+    close(fd[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_is_not_opened_by_a_ring, ring_begin, ring_end),
@@ -172,6 +235,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_on_the_list_passes, ring_begin, ring_end),
         cmocka_unit_test_setup_teardown(nothing_is_registered_any_more, ring_begin, ring_end),
         cmocka_unit_test_setup_teardown(who_never_waits_hears_of_what_came, ring_begin, ring_end),
+        cmocka_unit_test_setup_teardown(what_the_kernel_has_not_taken_yet_is_not_written_over,
+                                        ring_begin, ring_end),
+        cmocka_unit_test_setup_teardown(what_makes_room_for_itself_keeps_what_it_says, ring_begin,
+                                        ring_end),
         cmocka_unit_test(a_receive_brings_no_more_than_its_cap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

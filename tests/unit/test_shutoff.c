@@ -19,12 +19,14 @@ enum { WINDOW = 100, PORT = 28001, MINUTE = 60000, HOUR = 60 * MINUTE };
 struct world {
     struct shutoff *shutoff;
     int64_t now;
-    struct shutoff_edge edge;   /* of the next window */
-    struct ledger_use attacked; /* evil:28001 */
-    struct ledger_use victims;  /* each */
-    struct shutoff_fare fare;   /* each victim */
+    struct shutoff_edge edge;     /* of the next window */
+    struct ledger_use attacked;   /* evil:28001 */
+    struct ledger_use victims;    /* each */
+    struct shutoff_fare fare;     /* each victim */
+    uint64_t turned_away, waited; /* of the attacked, so far */
     unsigned victim_count, moves;
     enum shutoff_step highest;
+    bool names; /* evil's names are attacked, not its port */
 };
 
 static void moved(void *user, const struct shutoff_unit *u, enum shutoff_state from,
@@ -70,7 +72,10 @@ static void window(struct world *w) {
     }
     if (w->attacked.connections || w->attacked.accepted) {
         shutoff_fared(w->shutoff, shutoff_tenant(w->shutoff, "evil"), &own);
-        shutoff_used(w->shutoff, shutoff_tenant(w->shutoff, "evil"), PORT, &w->attacked, 0);
+        shutoff_used(w->shutoff, shutoff_tenant(w->shutoff, "evil"), w->names ? 0 : PORT,
+                     &w->attacked, 0);
+        shutoff_turned_away(w->shutoff, shutoff_tenant(w->shutoff, "evil"), w->names ? 0 : PORT,
+                            w->turned_away, w->waited);
     }
     shutoff_judge(w->shutoff, moved, w);
 }
@@ -82,7 +87,7 @@ static void windows(struct world *w, unsigned count) {
 
 static const struct shutoff_unit *evil(const struct world *w) {
     static const struct shutoff_unit none;
-    const struct shutoff_unit *u = shutoff_find(w->shutoff, "evil", PORT);
+    const struct shutoff_unit *u = shutoff_find(w->shutoff, "evil", w->names ? 0 : PORT);
     return u ? u : &none;
 }
 
@@ -194,6 +199,59 @@ static void a_worker_without_rest_harms_nobody_while_nobody_else_asks(void **unu
     shutoff_free(w.shutoff);
 }
 
+/* Nor are the others asked then how they fare: there may be thousands, and what they wait is far below any limit. */
+static void a_worker_without_rest_harms_nobody_while_nobody_has_half_of_it(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    calm(&w);
+    windows(&w, 20);
+    double usual = evil(&w)->calm_accepts;
+    attack(&w, 0);
+    w.edge.descriptors = w.edge.buffers = 0; /* nothing else is anywhere near a limit */
+    w.attacked.loop_ns = 15000000;
+    w.victims.loop_ns = 8000000;
+    w.fare.waits = 10;
+    w.fare.waited_us = 5000;
+    w.edge.turn_wait_ns = 400000;
+    for (int i = 0; i < 40; i++) {
+        window(&w);
+        assert_true(evil(&w)->harm == 0);
+    }
+    assert_true(evil(&w)->calm_accepts > 2 * usual); /* what is usual for it is learned */
+    assert_int_equal(w.moves, 0);
+    attack(&w, 3);
+    w.victims.loop_ns = 1000000;
+    windows(&w, 4);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    shutoff_free(w.shutoff);
+}
+
+/* A crowd on a slow host does no more than that; a port, whose clients nothing else turns away, is shut for it. */
+static void names_are_not_refused_wholly_for_what_is_mild(void **unused) {
+    (void)unused;
+    for (unsigned kind = 0; kind < 4; kind++) {
+        struct world w = world_new(&DEFAULTS, 20, 1);
+        bool late = kind & 1;
+        w.names = kind < 2;
+        calm(&w);
+        windows(&w, 50);
+        attack(&w, late ? 6 : 3);
+        if (late)
+            w.fare = (struct shutoff_fare){.tries = 3, .connections = 4, .duration = {1, 0, 2}};
+        else
+            w.edge.turn_wait_ns = 400000;
+        windows(&w, 200);
+        assert_int_equal(w.highest, w.names ? STEP_SHED : STEP_SHUT);
+        if (w.names) {
+            assert_int_equal(evil(&w)->step, STEP_SHED);
+            w.edge.lag_ns = 12000000; /* less than the other, but nothing mild */
+            windows(&w, 1);
+            assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
+        }
+        shutoff_free(w.shutoff);
+    }
+}
+
 static void who_uses_no_more_than_his_share_is_not_to_blame(void **unused) {
     struct world w = world_new(&DEFAULTS, 4, 1);
     (void)unused;
@@ -248,6 +306,119 @@ static void two_attackers_at_once_are_both_held(void **unused) {
     shutoff_free(w.shutoff);
 }
 
+/* One window of two with a port each, beside twenty victims. */
+static void window_of(struct world *w, const struct ledger_use *evil,
+                      const struct ledger_use *worse) {
+    w->edge.now_ms = w->now += WINDOW;
+    shutoff_window(w->shutoff, &w->edge);
+    for (int k = 0; k < 20; k++) {
+        char name[32];
+        snprintf(name, sizeof name, "victim%d", k);
+        shutoff_fared(w->shutoff, shutoff_tenant(w->shutoff, name), &w->fare);
+        shutoff_used(w->shutoff, shutoff_tenant(w->shutoff, name), 0, &w->victims, 0);
+    }
+    shutoff_fared(w->shutoff, shutoff_tenant(w->shutoff, "evil"), &w->fare);
+    shutoff_fared(w->shutoff, shutoff_tenant(w->shutoff, "worse"), &w->fare);
+    shutoff_used(w->shutoff, shutoff_tenant(w->shutoff, "evil"), PORT, evil, 0);
+    shutoff_used(w->shutoff, shutoff_tenant(w->shutoff, "worse"), 28002, worse, 0);
+    shutoff_judge(w->shutoff, moved, w);
+}
+
+/* They use so much of the workers' time. */
+static void window_of_two(struct world *w, uint64_t evil_ns, uint64_t worse_ns) {
+    struct ledger_use evil = {.loop_ns = evil_ns, .connections = 60, .descriptors = 60},
+                      worse = {.loop_ns = worse_ns, .connections = 60, .descriptors = 60};
+    w->edge.loop_ns = evil_ns + worse_ns + 20 * w->victims.loop_ns;
+    window_of(w, &evil, &worse);
+}
+
+static const struct shutoff_unit *worse(const struct world *w) {
+    return shutoff_find(w->shutoff, "worse", 28002);
+}
+
+static void who_has_half_as_much_as_the_worst_and_stands_out_is_held_too(void **unused) {
+    struct world w = world_new(&DEFAULTS, 0, 1);
+    (void)unused;
+    w.edge.lag_ns = 30000000;
+    for (int i = 0; i < 2; i++)
+        window_of_two(&w, 70000000, 110000000);
+    assert_int_equal(worse(&w)->step, STEP_SOURCES);
+    assert_int_equal(evil(&w)->step, STEP_SOURCES);
+    while (worse(&w)->state != SHUTOFF_SHUT) { /* he goes first */
+        window_of_two(&w, 70000000, 110000000);
+        assert_true(evil(&w)->step <= STEP_ACCEPTS);
+    }
+    assert_int_equal(evil(&w)->step, STEP_ACCEPTS);
+    for (int i = 0; i < 3; i++)
+        window_of_two(&w, 70000000, 1000);
+    assert_int_equal(evil(&w)->state, SHUTOFF_SHUT);
+    shutoff_free(w.shutoff);
+}
+
+static void a_customer_who_stands_out_beside_an_attack_is_not_shut(void **unused) {
+    struct world w = world_new(&DEFAULTS, 0, 1);
+    (void)unused;
+    w.edge.lag_ns = 30000000;
+    for (int i = 0; i < 20 && (!worse(&w) || worse(&w)->state != SHUTOFF_SHUT); i++)
+        window_of_two(&w, 70000000, 110000000);
+    assert_int_equal(worse(&w)->state, SHUTOFF_SHUT);
+    w.edge.lag_ns = 500000;
+    for (int i = 0; i < 70; i++)
+        window_of_two(&w, 70000000, 1000);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    shutoff_free(w.shutoff);
+}
+
+static void who_has_less_than_half_or_does_not_stand_out_is_not_held_for_the_worst(void **unused) {
+    struct world w = world_new(&DEFAULTS, 0, 1);
+    (void)unused;
+    w.edge.lag_ns = 30000000;
+    for (int i = 0; i < 5; i++)
+        window_of_two(&w, 50000000, 110000000);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    assert_int_equal(worse(&w)->state, SHUTOFF_LIMITED);
+    shutoff_free(w.shutoff);
+    w = world_new(&DEFAULTS, 0, 1); /* twenty times 8: the worst has 15 %, he 10 */
+    w.victims.loop_ns = 8000000;
+    w.edge.lag_ns = 30000000;
+    for (int i = 0; i < 5; i++)
+        window_of_two(&w, 21000000, 33000000);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    assert_int_equal(worse(&w)->state, SHUTOFF_LIMITED);
+    shutoff_free(w.shutoff);
+}
+
+static void who_holds_half_as_many_descriptors_as_the_worst_is_not_held_for_him(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    const struct ledger_use most = {.loop_ns = 1000, .connections = 9000, .descriptors = 11000},
+                            less = {.loop_ns = 1000, .connections = 5000, .descriptors = 7000};
+    (void)unused;
+    w.edge.descriptors = 19000;
+    for (int i = 0; i < 5; i++)
+        window_of(&w, &less, &most);
+    assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+    assert_int_equal(worse(&w)->state, SHUTOFF_LIMITED);
+    shutoff_free(w.shutoff);
+}
+
+static void two_who_leave_a_worker_no_rest_together_are_noticed(void **unused) {
+    struct world w = world_new(&DEFAULTS, 0, 1);
+    (void)unused;
+    w.edge.turn_wait_ns = 300000;
+    for (int i = 0; i < 2; i++)
+        window_of_two(&w, 80000000, 85000000); /* 43 and 46 % */
+    assert_int_equal(worse(&w)->state, SHUTOFF_LIMITED);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    shutoff_free(w.shutoff);
+    w = world_new(&DEFAULTS, 0, 1); /* nor are they who have less than half together */
+    w.edge.turn_wait_ns = 300000;
+    w.victims.loop_ns = 10000000;
+    for (int i = 0; i < 10; i++)
+        window_of_two(&w, 40000000, 45000000);
+    assert_int_equal(w.moves, 0);
+    shutoff_free(w.shutoff);
+}
+
 /* ---- what counts as harm ---- */
 
 static void descriptors_that_run_out_are_blamed_on_who_holds_them(void **unused) {
@@ -277,6 +448,25 @@ static void who_finds_no_descriptor_is_harmed_by_who_holds_them(void **unused) {
     assert_int_equal(evil(&w)->step, STEP_SOURCES);
     assert_non_null(strstr(evil(&w)->why, "3 times there was no descriptor"));
     assert_int_equal(w.moves, 1);
+    shutoff_free(w.shutoff);
+}
+
+static void what_the_machine_lacks_is_no_tenants_fault(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    w.attacked = (struct ledger_use){
+        .loop_ns = 60000000, .connections = 4, .accepted = 10, .descriptors = 8};
+    w.victims.loop_ns = 1000000;
+    w.edge.loop_ns = 80000000;
+    w.edge.wait_ns = 100000000;
+    w.edge.descriptors_short = w.edge.dropped = 3;
+    w.fare.no_descriptor = 5;
+    w.edge.others_lack = true;
+    windows(&w, 50);
+    assert_int_equal(w.moves, 0);
+    w.edge.others_lack = false;
+    windows(&w, 3);
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
     shutoff_free(w.shutoff);
 }
 
@@ -772,6 +962,67 @@ static void a_step_that_was_taken_back_too_early_stays_longer_the_next_time(void
     attack(&w, 30);
     until_state(&w, SHUTOFF_LIMITED, 3);
     assert_int_equal(evil(&w)->relax_ms, DEFAULTS.relax_ms);
+    shutoff_free(w.shutoff);
+}
+
+/* Windows until a step is taken back, while so many are turned away in each of the first `pressed`. */
+static unsigned held_windows(struct world *w, unsigned turned_away, unsigned pressed) {
+    enum shutoff_step step = evil(w)->step;
+    unsigned count = 0;
+    for (; evil(w)->step == step; count++) {
+        w->turned_away += count < pressed ? turned_away : 0;
+        window(w);
+    }
+    return count;
+}
+
+static void who_is_attacked_all_the_same_is_held_ten_times_as_long(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 80);
+    windows(&w, 2);
+    calm(&w);
+    w.attacked.accepted = 10; /* as its budget lets in */
+    unsigned whole = held_windows(&w, 0, 0);
+    assert_in_range(whole, 20, 22);
+    assert_in_range(held_windows(&w, 100, 1000), 10 * 20, 10 * 20 + 2);
+    attack(&w, 80); /* it was too early again */
+    window(&w);
+    calm(&w);
+    w.attacked.accepted = 10;
+    whole = held_windows(&w, 4, 1000); /* a few of those who come */
+    assert_in_range(whole, 40, 42);
+    assert_in_range(held_windows(&w, 100, 60), 60 + 19, 60 + 21); /* it ends */
+    shutoff_free(w.shutoff);
+}
+
+static void whose_budget_is_used_up_now_and_then_is_held_as_long(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 80);
+    windows(&w, 2);
+    calm(&w);
+    w.attacked.accepted = 10;
+    unsigned count = 0;
+    for (; evil(&w)->step == STEP_ACCEPTS; count++) {
+        w.waited += count % 10 == 0;
+        window(&w);
+    }
+    assert_in_range(count, 200, 202);
+    shutoff_free(w.shutoff);
+}
+
+static void who_was_turned_away_before_the_door_was_made_anew_does_not_count(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 80);
+    w.turned_away = 1000;
+    windows(&w, 2);
+    calm(&w);
+    w.turned_away = 0;
+    windows(&w, 1);
+    unsigned whole = held_windows(&w, 0, 0);
+    assert_in_range(whole, 19, 22);
     shutoff_free(w.shutoff);
 }
 
@@ -1400,11 +1651,19 @@ int main(void) {
         cmocka_unit_test(a_busy_port_that_harms_nobody_is_a_customer),
         cmocka_unit_test(without_others_nobody_is_harmed),
         cmocka_unit_test(a_worker_without_rest_harms_nobody_while_nobody_else_asks),
+        cmocka_unit_test(a_worker_without_rest_harms_nobody_while_nobody_has_half_of_it),
+        cmocka_unit_test(names_are_not_refused_wholly_for_what_is_mild),
         cmocka_unit_test(who_uses_no_more_than_his_share_is_not_to_blame),
         cmocka_unit_test(only_the_top_contributor_is_held),
         cmocka_unit_test(two_attackers_at_once_are_both_held),
+        cmocka_unit_test(who_has_half_as_much_as_the_worst_and_stands_out_is_held_too),
+        cmocka_unit_test(a_customer_who_stands_out_beside_an_attack_is_not_shut),
+        cmocka_unit_test(who_has_less_than_half_or_does_not_stand_out_is_not_held_for_the_worst),
+        cmocka_unit_test(who_holds_half_as_many_descriptors_as_the_worst_is_not_held_for_him),
+        cmocka_unit_test(two_who_leave_a_worker_no_rest_together_are_noticed),
         cmocka_unit_test(descriptors_that_run_out_are_blamed_on_who_holds_them),
         cmocka_unit_test(who_finds_no_descriptor_is_harmed_by_who_holds_them),
+        cmocka_unit_test(what_the_machine_lacks_is_no_tenants_fault),
         cmocka_unit_test(buffers_that_run_out_are_blamed_on_who_holds_them),
         cmocka_unit_test(connections_that_find_no_room_are_severe),
         cmocka_unit_test(a_p99_far_above_its_calm_value_is_harm),
@@ -1432,6 +1691,9 @@ int main(void) {
         cmocka_unit_test(a_step_that_helps_is_not_left),
         cmocka_unit_test(steps_are_taken_back_one_by_one_when_all_is_calm),
         cmocka_unit_test(a_step_that_was_taken_back_too_early_stays_longer_the_next_time),
+        cmocka_unit_test(who_is_attacked_all_the_same_is_held_ten_times_as_long),
+        cmocka_unit_test(whose_budget_is_used_up_now_and_then_is_held_as_long),
+        cmocka_unit_test(who_was_turned_away_before_the_door_was_made_anew_does_not_count),
         cmocka_unit_test(it_is_shut_for_thirty_seconds_give_or_take_a_fifth),
         cmocka_unit_test(each_offence_doubles_the_time_up_to_half_an_hour),
         cmocka_unit_test(one_offence_is_forgotten_each_quiet_hour),

@@ -188,6 +188,17 @@ static void what_can_not_be_read_limits_nothing(void **state) {
     setup(state);
 }
 
+static void a_cgroup_that_does_not_say_what_it_uses_limits_nothing(void **state) {
+    (void)state;
+    file_put("proc/self/cgroup", "0::/\n");
+    file_put("sys/fs/cgroup/memory.max", "%lld\n", 64 * MIB);
+    file_put("sys/fs/cgroup/memory.stat", "anon 1\n");
+    spare_open(&spare, 0, root);
+    assert_string_equal(look().what, "machine");
+    assert_int_equal(look().strain, STRAIN_NONE);
+    spare_close(&spare);
+}
+
 int main(void) {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -199,6 +210,7 @@ int main(void) {
         STORY(version_1_of_cgroups_is_read_as_well),
         STORY(a_limit_of_addresses_does_not_count_what_the_allocator_can_use_again),
         STORY(what_can_not_be_read_limits_nothing),
+        STORY(a_cgroup_that_does_not_say_what_it_uses_limits_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * flush.c - see flush.h. A line is a ring around its tenant's row; rows with something in them are in the worker's line of those.
+ */
+#include "core/worker.h"
+
+enum { FLUSH_MOST_US = 500 };
+
+static void row_list(struct worker *w, struct account_worker *row) {
+    row->next_flushing = NULL;
+    *(w->flushing ? &w->flushing_last->next_flushing : &w->flushing) = row;
+    w->flushing_last = row;
+}
+
+static struct account_worker *row_take(struct worker *w) {
+    struct account_worker *row = w->flushing;
+    w->flushing = row->next_flushing;
+    return row;
+}
+
+static void row_begin(struct worker *w, struct account_worker *row) {
+    row->flushes.next = row->flushes.prev = &row->flushes;
+    __atomic_store_n(&row->is_flushing, true, __ATOMIC_RELAXED);
+    row_list(w, row);
+}
+
+void worker_later(struct worker *w, struct flush *f) {
+    struct account_worker *row = &account_tenant(w->payer)->w[w->id];
+    struct flush *ring = &row->flushes;
+    if (f->next)
+        return;
+    if (!row->is_flushing)
+        row_begin(w, row);
+    f->next = ring;
+    f->prev = ring->prev;
+    f->prev->next = ring->prev = f;
+}
+
+void flush_forget(struct flush *f) {
+    if (!f->next)
+        return;
+    f->prev->next = f->next;
+    f->next->prev = f->prev;
+    f->next = NULL;
+}
+
+/* When it has come to the end of the line, or of its time. */
+static uint64_t row_run(struct worker *w, struct account_worker *row, uint64_t now) {
+    uint64_t until = now + TURN_QUANTUM_US * w->turn.cycles_us;
+    while (row->flushes.next != &row->flushes && now < until) {
+        struct flush *f = row->flushes.next;
+        flush_forget(f);
+        f->run(f);
+        now = sys_cycles();
+    }
+    if (row->flushes.next != &row->flushes)
+        row_list(w, row);
+    else
+        __atomic_store_n(&row->is_flushing, false, __ATOMIC_RELAXED);
+    return now;
+}
+
+void flushes_run(struct worker *w) {
+    if (!w->flushing)
+        return;
+    uint64_t now = sys_cycles(), until = now + FLUSH_MOST_US * w->turn.cycles_us;
+    while (w->flushing && now < until)
+        now = row_run(w, row_take(w), now);
+}
