@@ -771,6 +771,13 @@ void conn_source(struct conn *c, union address *ret) {
         socket_address(c, true, ret);
 }
 
+/* The kernel forgets who the peer of a socket was when an RST has come. */
+bool conn_is_gone(const struct conn *c) {
+    struct sockaddr_storage ss;
+    socklen_t length;
+    return c->sock.fd >= 0 && sys_name(c->sock.fd, true, &ss, &length) == -ENOTCONN;
+}
+
 void conn_addresses(struct conn *c, union address *ret_peer, union address *ret_local) {
     conn_source(c, ret_peer);
     if (c->introduction)

@@ -284,6 +284,8 @@ static uint32_t rows_enter(struct door *d, const struct worker *w, struct row *s
 }
 
 uint32_t door_enter(struct door *d, struct worker *w, const union address *a) {
+    if (!a)
+        return refuse(d, w), TICKET_NONE;
     struct row *source = source_row(d, w, a), *network = network_row(d, w, a, source);
     int64_t now_ns = w->now_ns;
     bool good = door_level(d) < STEP_SHUT &&
@@ -307,6 +309,8 @@ void door_leave(uint16_t port, struct worker *w, uint32_t ticket) {
 /* At names nothing is open: what comes is a handshake or a request. */
 static bool names_admit(struct door *d, const struct worker *w, const union address *a,
                         bool (*takes)(struct row *, bool network, int64_t now_ns)) {
+    if (!a)
+        return false;
     struct row *source = source_row(d, w, a), *network;
     int64_t now_ns = w->now_ns;
     if (door_level(d) >= STEP_SHUT || (source && !takes(source, false, now_ns)))

@@ -75,12 +75,12 @@ bool door_counts_accepts(const struct door *);
 /* One more accept (0), or how many ms to wait, counted. */
 int64_t door_accept_wait_ms(struct door *, const struct worker *);
 
-/* One connection from this source. 0: refused, counted. Else a ticket for door_leave; it is good on this worker only, and may
- * outlive its door. */
+/* One connection from this source; NULL: it is gone already. 0: refused, counted. Else a ticket for door_leave; it is good on this worker
+ * only, and may outlive its door. */
 enum { TICKET_NONE = 0, TICKET_UNCOUNTED = 1 };
 uint32_t door_enter(struct door *, struct worker *, const union address *);
 void door_leave(uint16_t port, struct worker *, uint32_t ticket);
-/* A handshake, or a request, by names. False: refused, counted. */
+/* A handshake, or a request, by names, of one from there, or who is gone (NULL). False: refused, counted. */
 bool door_handshake(struct door *, struct worker *, const union address *);
 bool door_request(struct door *, struct worker *, const union address *);
 void door_idle_limits(const struct door *, int64_t *ret_first_byte_ms, int64_t *ret_idle_ms);

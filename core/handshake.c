@@ -47,6 +47,8 @@ static void turn_came(struct chore *chore) {
         return;
     }
     timer_set(w, &c->sock.timer, process.conf.timeouts.header);
+    if (conn_is_gone(c)) /* its end has come behind its ClientHello, and waits to be worked off */
+        return;
     c->shakes = true;
     conn_resume(c);
 }

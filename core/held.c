@@ -23,14 +23,19 @@ static bool turn_away(struct conn *c, struct account *from) {
     return false;
 }
 
+/* NULL: it is gone, and its socket does not know any more where it came from. Of whom a proxy says that nobody knows that, he is there. */
+static const union address *source(struct conn *c, union address *room) {
+    conn_source(c, room);
+    return room->any.sa_family || c->introduction ? room : NULL;
+}
+
 bool conn_enters(struct conn *c, const struct raw_port *port, uint32_t *ret_ticket) {
     union address peer;
     struct door *d = door_of_port(c->local_port);
     *ret_ticket = TICKET_UNCOUNTED;
     if (!d)
         return true;
-    conn_source(c, &peer);
-    *ret_ticket = door_enter(d, c->sock.owner.worker, &peer);
+    *ret_ticket = door_enter(d, c->sock.owner.worker, source(c, &peer));
     return *ret_ticket != TICKET_NONE || turn_away(c, port->host_account);
 }
 
@@ -43,8 +48,7 @@ bool conn_may_shake(struct conn *c, const struct version *v) {
     struct door *d = door_of_names(v->account);
     if (!d)
         return true;
-    conn_source(c, &peer);
-    return door_handshake(d, c->sock.owner.worker, &peer) || turn_away(c, v->account);
+    return door_handshake(d, c->sock.owner.worker, source(c, &peer)) || turn_away(c, v->account);
 }
 
 bool conn_may_ask(struct conn *c) {
@@ -52,8 +56,7 @@ bool conn_may_ask(struct conn *c) {
     struct door *d = c->version ? door_of_names(c->version->account) : NULL;
     if (!d)
         return true;
-    conn_source(c, &peer);
-    return door_request(d, c->sock.owner.worker, &peer);
+    return door_request(d, c->sock.owner.worker, source(c, &peer));
 }
 
 bool conn_is_shut_out(const struct conn *c) {

@@ -134,6 +134,8 @@ uint16_t conn_local_port(const struct conn *);
 const char *conn_peer(struct conn *, char out[46]);
 /* The same as an address, and the one it came to. Family 0: not known. */
 void conn_addresses(struct conn *, union address *ret_peer, union address *ret_local);
+/* Its client has ended it with an RST. Cheap beside whatever would be done for him: a flood of connects and resets is not to reach a pod. */
+bool conn_is_gone(const struct conn *);
 bool conn_is_tls(const struct conn *);
 /* The normalised SNI of a TLS connection that ends here; "" otherwise. */
 const char *conn_sni(const struct conn *);

@@ -34,6 +34,14 @@ static enum verdict tcp_refuse(struct conn *conn, const struct raw_port *port) {
     return VERDICT_REJECT;
 }
 
+/* Who connects and resets leaves here: no pod hears of him. */
+static enum verdict tcp_gone(struct conn *conn, const struct raw_port *port) {
+    ACCOUNT_ADD(conn_account(conn)->resets, 1);
+    tcp_note(conn, port, ACCESS_CLIENT_GONE);
+    conn_close(conn, true);
+    return VERDICT_REJECT;
+}
+
 /* Its port is held, because others were harmed by it (core/shutoff.h). */
 static enum verdict tcp_turn_away(struct conn *conn, const struct version *version,
                                   const struct raw_port *port) {
@@ -81,6 +89,8 @@ static enum verdict tcp_on_accept(struct conn *conn, void *state) {
         return tcp_turn_away(conn, entry->version, port);
     if (!conn_charge_port(conn, entry->version, port) || !tcp_admits(conn, port->gate))
         return tcp_drop(conn, entry->version, port);
+    if (conn_is_gone(conn))
+        return tcp_gone(conn, port);
     if (port->state != RAW_PORT_OPEN || !port->backend || !port->backend->host_set)
         return tcp_refuse(conn, port);
     tcp_note(conn, port, ACCESS_NONE);

@@ -2,6 +2,7 @@
 """Raw TCP ports: whose number, for how long, and bytes and ends exactly as they were sent."""
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -99,6 +100,28 @@ def test_a_reset_from_the_client_stays_a_reset(workers):
             wire.send(b"x")
             time.sleep(0.1)
         assert eventually(lambda: ends[1:]) == ["fin"]
+
+
+def test_who_is_gone_before_he_is_seen_reaches_no_pod_and_is_counted(workers):
+    served = []
+
+    def echo(wire):
+        served.append(True)
+        TcpEchoPod.echo(wire)
+    with Pod(echo, "p") as p, Edge({"acme.yaml": raw_tenant("acme", p)}, workers) as e:
+        port = e.raw_port("acme")
+        os.kill(e.pid, signal.SIGSTOP)
+        try:
+            for _ in range(50):
+                e.connect(port).reset()
+            stays = e.connect(port)
+        finally:
+            os.kill(e.pid, signal.SIGCONT)
+        with stays as wire:
+            wire.send(b"here")
+            assert wire.need(4) == b"here"
+        assert served == [True]
+        assert eventually(lambda: e.tenant("acme")["resets"] == 50)
 
 
 def test_a_pod_may_speak_first(workers):

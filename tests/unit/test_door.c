@@ -126,6 +126,16 @@ static void one_address_has_so_many_open_and_another_its_own(void **state) {
     assert_int_equal(door_figures(&port).refused, 4 + 4 + 1 + 9);
 }
 
+/* His socket can't say any more where he came from: or a flood of connects and resets would be let in, one and all. */
+static void who_is_gone_is_turned_away(void **state) {
+    struct door *d = door_of_step(&strict, 1, STEP_SOURCES);
+    (void)state;
+    assert_int_equal(door_enter(d, worker, NULL), TICKET_NONE);
+    assert_false(door_request(d, worker, NULL));
+    assert_false(door_handshake(d, worker, NULL));
+    assert_int_equal(door_figures(&port).refused, 3);
+}
+
 static void one_address_brings_so_many_a_second(void **state) {
     struct door_conf open = strict;
     open.source_open = open.network_open = PLENTY;
@@ -371,6 +381,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(one_address_has_so_many_open_and_another_its_own),
+        TEST(who_is_gone_is_turned_away),
         TEST(one_address_brings_so_many_a_second),
         TEST(workers_share_the_rates),
         TEST(an_ipv6_source_is_a_whole_64),
