@@ -8,9 +8,11 @@ The victim degradation ratio is p99 under attack over p99 calm, of the same stre
 as one that took the whole wait. Every request is kept as the load wrote it, so nothing is binned, corrected or subtracted; the stream past
 the proxy says what the machine and the load did by themselves. Each round is a fresh process of the proxy."""
 import contextlib
+import datetime
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import statistics
@@ -29,6 +31,7 @@ from where import Where
 NICE = -15
 SHUT = ('PortShut', 'NamesRefused')
 STEPS = ('PortOpen', 'PortLimited', 'PortProbation', 'NamesOpen', 'NamesLimited', 'NamesProbation', *SHUT)  # reasons of the edge's events
+STEP_LOGGED = re.compile(r'^warning tenant \S+: (port \d+: )?(limited, step|shut|names are refused)')
 WARM, SETTLE, AFTER = 1.0, 1.0, 0.5         # seconds: before the calm, from the attack's start to the count, after it
 VDR_MOST, SUCCESS_LEAST, NOTICED_MOST_MS, REOPEN_MOST_S = 1.5, 0.999, 300, 45
 
@@ -66,7 +69,7 @@ class Watch:
     """The state of our ports, and of the names, as its API shows them; nothing of the peers."""
 
     def __init__(self, proxy):
-        self.admin = getattr(proxy, 'admin', None)
+        self.admin, self.log = getattr(proxy, 'admin', None), proxy.folder / 'log'
         self.before = self.steps() if self.admin else set()
 
     def get(self, what):
@@ -85,13 +88,22 @@ class Watch:
         return {(e['tenant'], e['object'], e['reason'], e['message'], e['count']) for e in self.get('events') if e['reason'] in STEPS}
 
     def first_step(self, since_ns, limit=SETTLE):
-        """ms until it told of a first step; None when it did not within `limit`. What asking costs ends before the count begins."""
+        """ms until a first step of the ladder was taken, as its log dates it: whoever asks from outside competes with the attackers for a CPU, and may
+        hear of it a third of a second later. None when there was none within `limit`. What asking costs ends before the count begins."""
+        to_wall = time.time_ns() - time.monotonic_ns()
         while self.admin and time.monotonic_ns() < since_ns + limit * 1e9:
-            told = self.told()
-            if told:
-                return (time.monotonic_ns() - since_ns) / 1e6
+            if self.told():
+                taken = [at - since_ns - to_wall for at in self.logged()]
+                return min(t for t in taken if t > -10**6) / 1e6  # the log has milliseconds
             time.sleep(0.02)
         return None
+
+    def logged(self):
+        """When it took steps, in ns of the wall clock."""
+        for line in self.log.read_text().splitlines():
+            at, _, says = line.partition(' ')
+            if STEP_LOGGED.search(says):
+                yield int(datetime.datetime.fromisoformat(at).timestamp() * 1000) * 10**6
 
     def told(self):
         try:
