@@ -3,7 +3,7 @@
  */
 #include "core/worker.h"
 
-enum { FLUSH_MOST_US = 500 };
+enum { FLUSH_MOST_US = 250 };
 
 static void row_list(struct worker *w, struct account_worker *row) {
     row->next_flushing = NULL;
@@ -30,6 +30,7 @@ void worker_later(struct worker *w, struct flush *f) {
         return;
     if (!row->is_flushing)
         row_begin(w, row);
+    w->turn.due += KERNEL_SEND;
     f->next = ring;
     f->prev = ring->prev;
     f->prev->next = ring->prev = f;
@@ -43,6 +44,11 @@ void flush_forget(struct flush *f) {
     f->next = NULL;
 }
 
+/* With what the kernel will take for it. */
+static uint64_t time_with_kernel(const struct worker *w) {
+    return turn_reaches(&w->turn, sys_cycles());
+}
+
 /* When it has come to the end of the line, or of its time. */
 static uint64_t row_run(struct worker *w, struct account_worker *row, uint64_t now) {
     uint64_t until = now + TURN_QUANTUM_US * w->turn.cycles_us;
@@ -50,7 +56,7 @@ static uint64_t row_run(struct worker *w, struct account_worker *row, uint64_t n
         struct flush *f = row->flushes.next;
         flush_forget(f);
         f->run(f);
-        now = sys_cycles();
+        now = time_with_kernel(w);
     }
     if (row->flushes.next != &row->flushes)
         row_list(w, row);
@@ -62,7 +68,8 @@ static uint64_t row_run(struct worker *w, struct account_worker *row, uint64_t n
 void flushes_run(struct worker *w) {
     if (!w->flushing)
         return;
-    uint64_t now = sys_cycles(), until = now + FLUSH_MOST_US * w->turn.cycles_us;
+    w->turn.due = 0; /* now it comes */
+    uint64_t now = time_with_kernel(w), until = now + FLUSH_MOST_US * w->turn.cycles_us;
     while (w->flushing && now < until)
         now = row_run(w, row_take(w), now);
 }

@@ -59,7 +59,7 @@ enum handshake_answer conn_may_handshake(struct conn *c) {
     struct account *a = account_tenant(c->sock.owner.account);
     if (c->handshake) /* more bytes have come */
         return HANDSHAKE_WAIT;
-    if (c->shakes || !turn_is_busy(&w->turn))
+    if (c->shakes || turn_is_young(&w->turn))
         return HANDSHAKE_BEGIN;
     if (turn_chores(w, a) >= HANDSHAKES_MOST) {
         ACCOUNT_ADD(a->w[w->id].handshakes_refused, 1);

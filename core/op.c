@@ -20,7 +20,7 @@ void owner_end(struct owner *o) {
 void op_complete(struct op *op, const struct completion *c) {
     struct owner *o = op->owner;
     bool last = !(c->flags & OP_MORE);
-    uint64_t cost = op->cost + (c->res > 0 ? (uint64_t)c->res / KERNEL_BYTES : 0);
+    uint64_t cost = op->cost && c->res > 0 ? op->cost + (uint64_t)c->res / KERNEL_BYTES : op->cost;
     if (last)
         op->armed = false;
     worker_pays(o->worker, o->account);

@@ -49,6 +49,8 @@ struct op {
 /* What the kernel does for an operation it does within io_uring_enter, where no one sees for whom: so its time is divided by these
  * weights (ledger.c). Only their proportions count; about nanoseconds, by judgement (docs/accounts.md). */
 enum kernel_cost {
+    KERNEL_PAID =
+        0, /* by whom asks: sends and connects are done in the next enter, which is not to take long */
     KERNEL_RECV = 900,
     KERNEL_SEND = 4500, /* the way through the stack to the peer, whom it wakes */
     KERNEL_ACCEPT = 4000,

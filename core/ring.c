@@ -289,7 +289,7 @@ void ring_recv_once(struct ring *r, struct op *op, int fd, size_t cap) {
 void ring_send(struct ring *r, struct op *op, int fd, const void *data, size_t length) {
     struct io_uring_sqe *sqe = sqe_get(r);
     io_uring_prep_send(sqe, fd, data, length, MSG_NOSIGNAL | MSG_WAITALL);
-    arm(sqe, op, KERNEL_SEND);
+    arm(sqe, op, KERNEL_PAID);
 }
 
 void ring_sendv(struct ring *r, struct op *op, int fd, const struct iovec *iov, unsigned count) {
@@ -300,7 +300,7 @@ void ring_sendv(struct ring *r, struct op *op, int fd, const struct iovec *iov, 
     memcpy(m->msg_iov, iov, count * sizeof *iov);
     struct io_uring_sqe *sqe = sqe_get_for_scratch(r);
     io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL | MSG_WAITALL);
-    arm(sqe, op, KERNEL_SEND);
+    arm(sqe, op, KERNEL_PAID);
 }
 
 void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *addr,
@@ -309,7 +309,7 @@ void ring_connect(struct ring *r, struct op *op, int fd, const struct sockaddr *
     memcpy(copy, addr, length);
     struct io_uring_sqe *sqe = sqe_get_for_scratch(r);
     io_uring_prep_connect(sqe, fd, copy, length);
-    arm(sqe, op, KERNEL_CONNECT);
+    arm(sqe, op, KERNEL_PAID);
 }
 
 void ring_cancel(struct ring *r, struct op *target) {

@@ -158,6 +158,7 @@ void sock_connect(struct sock *s, const struct sockaddr *addr, socklen_t length,
     timer_init(&s->timer, connect_late);
     timer_set(s->owner.worker, &s->timer, ms);
     ring_connect(s->owner.worker->ring, &s->send, s->fd, addr, length);
+    kernel_pays(s->owner.worker, s->owner.account, KERNEL_CONNECT);
 }
 
 static void connect_done(struct op *op, const struct completion *c) {
@@ -418,6 +419,7 @@ static size_t sock_queued(const struct stream *stream) {
 static void send_paid(struct sock *s) {
     if (s->pacer)
         pace_spent(s->pacer, LIMIT_BYTES_OUT, s->sending);
+    kernel_pays(s->owner.worker, s->owner.account, KERNEL_SEND + s->sending / KERNEL_BYTES);
 }
 
 static void send_arm(struct sock *s) {

@@ -5,9 +5,12 @@
  *   the number, and timers_run moves it when the old slot comes (most timeouts never fire, so most moves never happen).
  *
  * Ten thousand may be due at once: connections that were given the same time to say something, say. What a turn has no time for
- * stays in the list of those due, and the wheel stands still until that is empty.
+ * stays in the list of those due, and the wheel stands still until that is empty. They get little of a turn: who asks for something
+ * meanwhile waits for several turns.
  */
 #include "core/worker.h"
+
+enum { TIMERS_US = 100 }; /* of a turn, with what the kernel takes for it */
 
 static uint32_t tick_of(const struct worker *w, int64_t now_ns) {
     return (uint32_t)((now_ns - w->tick_base_ns) / (TIMER_TICK_MS * 1000000LL)) + 1;
@@ -85,7 +88,9 @@ static void due_run(struct worker *w, struct timer *t) {
 }
 
 void timers_run(struct worker *w) {
-    enum { LEAST = 8 }; /* of those due, however long the turn has been */
+    enum { LEAST = 4 }; /* of those due, however long the turn has been */
+    uint64_t until = turn_reaches(&w->turn, sys_cycles()) + TIMERS_US * w->turn.cycles_us;
+    uint64_t most = w->turn.began + TURN_MOST_US * w->turn.cycles_us;
     uint32_t now = tick_of(w, w->now_ns);
     unsigned ran = 0;
     if ((int32_t)(now - w->tick) > WHEEL_SLOTS)
@@ -93,7 +98,8 @@ void timers_run(struct worker *w) {
     while (w->due || (int32_t)(now - w->tick) > 0) {
         if (!w->due)
             slot_take(w, ++w->tick);
-        else if (ran++ < LEAST || !turn_is_over(&w->turn))
+        else if (ran++ < LEAST ||
+                 turn_reaches(&w->turn, sys_cycles()) < (until < most ? until : most))
             due_run(w, w->due);
         else
             break;

@@ -59,7 +59,7 @@ void turn_begin(struct worker *w) {
     clock_learn(w);
     t->began = w->charge_mark;
     t->mark = t->began;
-    t->kernel = 0;
+    t->kernel = t->due = 0;
     t->crowded = turn_waits(t); /* who waits already is not to be overtaken */
     t->alone = w->now_ns - t->others_ns >= TURN_ALONE_MS * 1000000ll;
     t->slice_end = t->began + (t->alone ? TURN_ALONE_US : TURN_SLICE_US) * t->cycles_us;
@@ -87,7 +87,7 @@ bool turn_ends(struct turn *t, bool several) {
         ACCOUNT_ADD(t->crowds, 1);
         return false;
     }
-    uint64_t now = t->mark + turn_kernel_cycles(t, t->kernel);
+    uint64_t now = turn_reaches(t, t->mark);
     t->slice_end = now + TURN_SLICE_US * t->cycles_us;
     return now - t->began >= (t->alone ? TURN_ALONE_US : TURN_MOST_US) * t->cycles_us;
 }
@@ -99,6 +99,15 @@ bool turn_is_tight(const struct worker *w) {
 bool turn_is_busy(const struct turn *t) {
     return t->crowded || turn_waits(t) ||
            (!t->in_order && sys_cycles() - t->began >= TURN_SLICE_US * t->cycles_us);
+}
+
+/* While nobody else comes a tenant's own may as well be many in one turn. */
+static uint64_t dear_until(const struct turn *t) {
+    return t->began + (t->alone ? TURN_SLICE_US : TURN_DEAR_US) * t->cycles_us;
+}
+
+bool turn_is_young(const struct turn *t) {
+    return !t->crowded && !turn_waits(t) && (t->in_order || sys_cycles() < dear_until(t));
 }
 
 /* ---- lanes ---- */
@@ -305,11 +314,13 @@ void turn_run(struct worker *w) {
     struct drr_item *item;
     lanes_settle(w);
     mark_set(t, sys_cycles());
-    while (t->mark + turn_kernel_cycles(t, t->kernel) < until &&
-           (item = drr_take(&t->drr, &line))) {
+    while (turn_reaches(t, t->mark) < until && (item = drr_take(&t->drr, &line))) {
+        uint64_t before = t->mark;
         serve(w, line, item);
         if (container_of(line, struct lane, drr)->of_chores) /* who comes meanwhile is seen soon */
-            until = t->began + TURN_SLICE_US * t->cycles_us;
+            until = t->mark - before >= TURN_DEAR_US * t->cycles_us
+                        ? dear_until(t)
+                        : t->began + TURN_SLICE_US * t->cycles_us;
     }
     if (turn_waits(t))
         lanes_note(w);

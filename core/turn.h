@@ -25,7 +25,8 @@
  *
  * What is dear by itself (a TLS handshake) is a chore: once a turn is long, it waits in a second lane of its tenant's, so that what is
  * open already does not wait behind it. That lane pays for both: a tenant's chores get what its completions leave of its share. A turn
- * with a chore in it ends after TURN_SLICE_US: there may always be another, and who comes meanwhile is to wait for one, not for many.
+ * with a chore in it ends after TURN_SLICE_US, with one that takes so long itself after TURN_DEAR_US: there may always be another, and who comes meanwhile, whose request needs four turns, is to
+ * wait for one in each of them, not for two.
  */
 #pragma once
 #include "core/drr.h"
@@ -42,6 +43,7 @@ struct completion;
 enum {
     TURN_SLICE_US = 200,
     TURN_QUANTUM_US = 100,
+    TURN_DEAR_US = 50,
     TURN_MOST_US = 250,
     TURN_ALONE_US = 1000,
     TURN_ALONE_MS = 100,
@@ -80,6 +82,7 @@ struct turn { /* of one worker */
     const void *payer;               /* of the completion that was dispatched last */
     int64_t others_ns;               /* when that last was somebody else's */
     uint64_t kernel;                 /* weights of the completions that were worked off */
+    uint64_t due;                    /* of what its end is going to ask for */
     int64_t small_until_ns;
     uint64_t cycles_us; /* in a microsecond, as far as is known */
     unsigned dear;      /* what a weight takes here, in TURN_DEAR_ONE-ths of a nanosecond */
@@ -97,8 +100,16 @@ bool turn_ends(struct turn *, bool several);
 /* The kernel took so long for what the last turn, a long one, had worked off: weights are nanoseconds on a machine that is nobody's guest,
  * and several times that on some that are. Learned slowly, and never less than they say. */
 void turn_kernel_took(struct turn *, uint64_t ns);
+/* What it may take for what this one has worked off. */
+static inline int64_t turn_kernel_ns(const struct turn *t) {
+    return (int64_t)(t->kernel * t->dear / TURN_DEAR_ONE);
+}
 static inline uint64_t turn_kernel_cycles(const struct turn *t, uint64_t weight) {
     return weight * t->dear / TURN_DEAR_ONE * t->cycles_us / 1000;
+}
+/* Since it began: by the clock, which says `now`, and what the kernel takes or is going to. */
+static inline uint64_t turn_reaches(const struct turn *t, uint64_t now) {
+    return now + turn_kernel_cycles(t, t->kernel + t->due);
 }
 /* Asked after each completion that was dispatched, the `count`th, with this result; looks at the clock now and then, and after what
  * brought much. */
@@ -107,12 +118,11 @@ static inline bool turn_is_long(struct turn *t, unsigned count, int32_t res) {
     if (count % LOOK && res < MUCH)
         return false;
     t->mark = sys_cycles();
-    return t->mark + turn_kernel_cycles(t, t->kernel) >= t->slice_end;
+    return turn_reaches(t, t->mark) >= t->slice_end;
 }
 /* For what can go on in the next turn as well. */
 static inline bool turn_is_over(const struct turn *t) {
-    return sys_cycles() + turn_kernel_cycles(t, t->kernel) >=
-           t->began + TURN_MOST_US * t->cycles_us;
+    return turn_reaches(t, sys_cycles()) >= t->began + TURN_MOST_US * t->cycles_us;
 }
 /* Before a completion is dispatched. */
 void turn_meets(struct turn *, const struct op *);
@@ -120,8 +130,10 @@ void turn_meets(struct turn *, const struct op *);
 const void *turn_payer(const struct op *);
 /* Queues it; without memory it is dispatched, in its owner's order. */
 void turn_put(struct turn *, struct op *, const struct completion *);
-/* Has this turn lasted so long, or do so many wait, that something dear had better wait for its tenant's turn? */
+/* Has this turn lasted so long, or do so many wait, that what goes on for long had better wait for the next? */
 bool turn_is_busy(const struct turn *);
+/* Something dear may be begun in it at once; else it had better wait for its tenant's turn. */
+bool turn_is_young(const struct turn *);
 /* In line for this tenant; runs once, within a turn. False: no memory. */
 bool turn_put_chore(struct worker *, struct account *tenant, struct chore *);
 unsigned turn_chores(const struct worker *, const struct account *tenant); /* so many wait */

@@ -154,9 +154,10 @@ static void lag_note(uint64_t *most, uint64_t lag) {
 }
 
 /* What the kernel takes for it is in no turn. It sleeps in there as well, so the thread's own time is looked at: dearer than a clock,
- * but only after a turn that was long by itself. */
+ * but only after a turn that is long with what it asks of the kernel. */
 static void enter_begin(struct worker *w, int64_t turn_ns) {
-    w->enter_cpu_ns = turn_ns >= TURN_SLICE_US * 1000 ? sys_cpu_ns() : 0;
+    bool is_long = turn_ns + turn_kernel_ns(&w->turn) >= TURN_SLICE_US * 1000;
+    w->enter_cpu_ns = is_long ? sys_cpu_ns() : 0;
 }
 
 static void enter_end(struct worker *w) {

@@ -478,6 +478,26 @@ static void handshakes_and_completions_of_one_tenant_are_one_share(void **unused
     scene_down();
 }
 
+/* A request needs four turns, so it is to meet four handshakes, not eight. */
+static void a_turn_with_a_handshake_has_no_second_one(void **unused) {
+    static struct dear dear[20], cheap[40];
+    (void)unused;
+    scene_up();
+    for (unsigned i = 0; i < 20; i++)
+        dear_put(&dear[i], scene.a, 120 * US);
+    scene.w->turn.others_ns = sys_now_ns();
+    for (unsigned i = 1; i <= 20; i++) {
+        turn();
+        assert_int_equal(turn_chores(scene.w, scene.a), 20 - i);
+    }
+    for (unsigned i = 0; i < 40; i++) /* pieces of work are chores as well */
+        dear_put(&cheap[i], scene.a, 10 * US);
+    turn();
+    assert_in_range(turn_chores(scene.w, scene.a), 40 - 21, 40 - 19);
+    turns_until_idle();
+    scene_down();
+}
+
 /* Nothing waits and the turn is young: no line is asked for. */
 static void what_is_dear_waits_only_in_turns_that_are_long(void **unused) {
     static struct dear one;
@@ -486,16 +506,18 @@ static void what_is_dear_waits_only_in_turns_that_are_long(void **unused) {
     struct turn *t = &scene.w->turn;
     scene.w->charge_mark = sys_cycles();
     turn_begin(scene.w);
-    assert_false(turn_is_busy(t));
-    fake_spend(TURN_SLICE_US * US - US);
-    assert_false(turn_is_busy(t));
+    assert_true(turn_is_young(t));
+    fake_spend(TURN_DEAR_US * US - US);
+    assert_true(turn_is_young(t));
     fake_spend(2 * US);
+    assert_false(turn_is_young(t) || turn_is_busy(t));
+    fake_spend((TURN_SLICE_US - TURN_DEAR_US) * US);
     assert_true(turn_is_busy(t));
     scene.w->charge_mark = sys_cycles();
     turn_begin(scene.w);
-    assert_false(turn_is_busy(t));
+    assert_true(turn_is_young(t) && !turn_is_busy(t));
     dear_put(&one, scene.b, US);
-    assert_true(turn_is_busy(t));
+    assert_true(turn_is_busy(t) && !turn_is_young(t));
     turn_begin(scene.w);
     assert_true(t->crowded);
     turns_until_idle();
@@ -628,6 +650,35 @@ static void ending_run(struct flush *f) {
     fake_spend(20 * US);
 }
 
+/* It takes no time, but asks the kernel for what does. */
+static void sending_run(struct flush *f) {
+    container_of(f, struct ending, flush)->runs++;
+    kernel_pays(scene.w, scene.a, 20 * US);
+}
+
+static void what_is_sent_at_the_end_of_a_turn_counts_as_what_the_kernel_takes(void **unused) {
+    (void)unused;
+    scene_up();
+    memset(ending, 0, sizeof ending);
+    scene.w->payer = scene.a;
+    begin();
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(turn_is_over(&scene.w->turn), i * KERNEL_SEND >= TURN_MOST_US * US);
+        ending[i].flush.run = sending_run;
+        worker_later(scene.w, &ending[i].flush);
+    }
+    for (unsigned i = 0, before = 0, done; before < 1000 && i < 100; i++, before = done) {
+        begin();
+        flushes_run(scene.w);
+        done = 0;
+        for (unsigned k = 0; k < 1000; k++)
+            done += ending[k].runs;
+        assert_in_range(done - before, done < 1000 ? 250 / 20 : 1, 250 / 20 + 3);
+    }
+    assert_false(scene.w->flushing);
+    scene_down();
+}
+
 static void what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long(void **unused) {
     (void)unused;
     unsigned done = 0;
@@ -646,7 +697,7 @@ static void what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long(void 
     uint64_t began = sys_cycles();
     flushes_run(scene.w);
     assert_int_equal(others.runs, 1);
-    assert_in_range(sys_cycles() - began, 500 * US, 620 * US);
+    assert_in_range(sys_cycles() - began, 250 * US, 370 * US);
     for (unsigned i = 0; i < 100 && scene.w->flushing; i++)
         flushes_run(scene.w);
     for (unsigned i = 0; i < 1000; i++) {
@@ -677,9 +728,11 @@ int main(void) {
         cmocka_unit_test(a_flood_of_handshakes_keeps_nobody_elses_waiting),
         cmocka_unit_test(handshakes_are_shared_by_what_they_took),
         cmocka_unit_test(handshakes_and_completions_of_one_tenant_are_one_share),
+        cmocka_unit_test(a_turn_with_a_handshake_has_no_second_one),
         cmocka_unit_test(what_is_dear_waits_only_in_turns_that_are_long),
         cmocka_unit_test(who_was_alone_for_long_has_long_turns_until_somebody_else_comes),
         cmocka_unit_test(timers_that_are_due_at_once_fire_over_many_turns),
+        cmocka_unit_test(what_is_sent_at_the_end_of_a_turn_counts_as_what_the_kernel_takes),
         cmocka_unit_test(what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long),
         cmocka_unit_test(the_worker_ends_whatever_waits),
     };
