@@ -25,6 +25,7 @@ enum cause {
     CAUSE_DROPS,
     CAUSE_P99,
     CAUSE_DESCRIPTORS,
+    CAUSE_RUNS_OUT,
     CAUSE_REFUSED,
     CAUSE_NO_DESCRIPTOR,
     CAUSE_BUFFERS,
@@ -39,6 +40,7 @@ enum {
     PRESSED = 10, /* times `relax` */
     SHUT_AFTER_MS =
         500,         /* limited at least so long before it is shut: budgets need a moment to show */
+    SOON_MS = 500,   /* at the rate of the latest look nothing is left by then: that is harm now */
     RECENT = 3,      /* windows that a p99, a rate of errors and a wait are of */
     LATE_MS = 250,   /* a window that was so long says nothing of now */
     WAITS_LEAST = 5, /* that an average is believed of */
@@ -398,6 +400,13 @@ static double scarcity(int64_t used, int64_t most, int64_t headroom) {
     return HALF * 0.99 * (100 - left) / (100 - over);
 }
 
+/* Twelve thousand connections are there in half a second, and to end them takes longer than not to let them in. */
+static bool runs_out(const struct shutoff_edge *e) {
+    int64_t look_ms = e->window_ms - e->calm_ms, left = e->descriptors_most - e->descriptors;
+    return look_ms > 0 && e->descriptors_more > 0 &&
+           left * look_ms <= e->descriptors_more * SOON_MS;
+}
+
 static void strains_take(const struct shutoff_conf *c, const struct shutoff_edge *e,
                          struct strain ret[RESOURCES]) {
     struct strain *cpu = &ret[CPU];
@@ -415,6 +424,8 @@ static void strains_take(const struct shutoff_conf *c, const struct shutoff_edge
         strain_raise(&ret[DESCRIPTORS], 2, CAUSE_REFUSED, (double)e->descriptors_short, false);
     strain_raise(&ret[DESCRIPTORS], scarcity(e->descriptors, e->descriptors_most, c->headroom),
                  CAUSE_DESCRIPTORS, percent_left(e->descriptors, e->descriptors_most), false);
+    if (runs_out(e))
+        strain_raise(&ret[DESCRIPTORS], 1, CAUSE_RUNS_OUT, (double)e->descriptors_more, false);
     strain_raise(&ret[BUFFERS], scarcity(e->buffers, e->buffers_most, c->headroom), CAUSE_BUFFERS,
                  percent_left(e->buffers, e->buffers_most), false);
     if (e->buffers_short)
@@ -831,6 +842,10 @@ static void cause_print(const struct shutoff *s, const struct strain *h, char *o
         break;
     case CAUSE_DESCRIPTORS:
         snprintf(out, room, "%.0f %% of the descriptors are left", h->value);
+        break;
+    case CAUSE_RUNS_OUT:
+        snprintf(out, room, "%.0f descriptors more are in use, and in %d ms none would be left",
+                 h->value, SOON_MS);
         break;
     case CAUSE_BUFFERS:
         snprintf(out, room, "%.0f %% of the buffers are left", h->value);

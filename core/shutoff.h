@@ -89,6 +89,7 @@ struct shutoff_edge {
         calm_lanes;           /* how often, and how long together; and while all was calm */
     struct ledger_use nobody; /* what no tenant is charged for, in all of the window */
     int64_t descriptors, descriptors_most, buffers, buffers_most;
+    int64_t descriptors_more; /* than at the look before */
 };
 
 enum { SHUTOFF_CALM_LOOKS = 5, SHUTOFF_WHY = 320, SHUTOFF_TENANT = 64, SHUTOFF_RESOURCES = 3 };

@@ -28,6 +28,7 @@ struct feed {
     struct worker_wait *waits; /* of each worker */
     uint64_t no_cpu_ns; /* the longest that a worker was ready and had none, since the last look */
     uint64_t dropped, refused, lacked;
+    int64_t descriptors;
     bool begun;
 };
 
@@ -138,8 +139,10 @@ static void room_take(struct feed *f, struct shutoff_edge *ret) {
     uint64_t refused = core_descriptors_refused(), lacked = core_descriptors_short();
     ret->descriptors_short = refused - f->refused;
     ret->others_lack = lacked > f->lacked && 2 * ret->descriptors < ret->descriptors_most;
+    ret->descriptors_more = f->begun ? ret->descriptors - f->descriptors : 0;
     f->refused = refused;
     f->lacked = lacked;
+    f->descriptors = ret->descriptors;
 }
 
 /* Clients have half of them, and who finds that half full is no better off for the other. */

@@ -434,6 +434,42 @@ static void descriptors_that_run_out_are_blamed_on_who_holds_them(void **unused)
     shutoff_free(w.shutoff);
 }
 
+/* It can be told before: who fills the table within a second is met while there is still room in it for the others. */
+static void descriptors_that_are_about_to_run_out_are_harm(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    windows(&w, 20);
+    for (int64_t i = 1; i <= 2; i++) {
+        w.edge.descriptors_more = 4400;
+        w.edge.descriptors = 200 + i * w.edge.descriptors_more;
+        w.attacked = (struct ledger_use){
+            .loop_ns = 1000, .accepted = 2200, .connections = 2200 * i, .descriptors = 4400 * i};
+        assert_int_equal(evil(&w)->state, SHUTOFF_OPEN);
+        window(&w);
+    }
+    assert_int_equal(evil(&w)->state, SHUTOFF_LIMITED);
+    assert_non_null(strstr(evil(&w)->why, "4400 descriptors more are in use"));
+    w.edge.descriptors_more = 0;
+    windows(&w, 100);
+    assert_int_equal(w.highest, STEP_SOURCES);
+    shutoff_free(w.shutoff);
+}
+
+/* A crowd that comes as fast, but would not fill the table, is a crowd. */
+static void who_comes_fast_is_let_in_while_there_is_room(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    for (int64_t i = 1; i <= 4; i++) {
+        w.edge.descriptors_more = 2000;
+        w.edge.descriptors = 200 + i * w.edge.descriptors_more;
+        w.attacked = (struct ledger_use){
+            .loop_ns = 1000, .accepted = 1000, .connections = 1000 * i, .descriptors = 2000 * i};
+        window(&w);
+    }
+    assert_int_equal(w.moves, 0);
+    shutoff_free(w.shutoff);
+}
+
 /* Who was not let in for want of descriptors found no room in the queue either: that is not for want of time. */
 static void who_finds_no_descriptor_is_harmed_by_who_holds_them(void **unused) {
     struct world w = world_new(&DEFAULTS, 20, 1);
@@ -1659,6 +1695,8 @@ int main(void) {
         cmocka_unit_test(who_has_half_as_much_as_the_worst_and_stands_out_is_held_too),
         cmocka_unit_test(a_customer_who_stands_out_beside_an_attack_is_not_shut),
         cmocka_unit_test(who_has_less_than_half_or_does_not_stand_out_is_not_held_for_the_worst),
+        cmocka_unit_test(descriptors_that_are_about_to_run_out_are_harm),
+        cmocka_unit_test(who_comes_fast_is_let_in_while_there_is_room),
         cmocka_unit_test(who_holds_half_as_many_descriptors_as_the_worst_is_not_held_for_him),
         cmocka_unit_test(two_who_leave_a_worker_no_rest_together_are_noticed),
         cmocka_unit_test(descriptors_that_run_out_are_blamed_on_who_holds_them),
