@@ -5,7 +5,7 @@
 #   tests/unit/test_X.c   label unit   core + tenants + kernel + cmocka
 #   tests/sim/test_X.c    label sim    core + tenants + tests/sim/fake_*.c instead of the kernel
 #   tests/fuzz/X.c        label fuzz   reruns tests/fuzz/corpus/X (libFuzzer with RINGRESS_FUZZ)
-#   tests/e2e/test_X.py   label e2e    pytest against the built program, one at a time (but for names and certificates)
+#   tests/e2e/test_X.py   label e2e    pytest against the built program, one at a time (but for those that mostly wait)
 #   tests/vectors/        label e2e    the same; hostile bytes as data, both ways
 #
 # A C test that needs more says so in a comment line of its own:
@@ -130,13 +130,13 @@ if(NOT RINGRESS_FUZZ)
         get_filename_component(name ${file} NAME_WE)
         string(REGEX REPLACE "^test_" "e2e_" name ${name})
         test_register(${name} e2e ${patience} /usr/bin/python3 -m pytest -q -p no:cacheprovider ${file})
-        if(name MATCHES "^e2e_(acme|domains|tls_audit)") # they mostly wait: for DNS, for authorities, for one who asks slowly
+        if(name MATCHES "^e2e_(acme|domains|pods$|tls_audit)") # they mostly wait: for DNS, for authorities, for pods to fail and recover, for one who asks slowly
             string(REGEX MATCH "acme|domains" kind "${name} domains")
             set_tests_properties(${name} PROPERTIES RESOURCE_LOCK ${kind} COST 50)
         else()
             set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
         endif()
-        if(name MATCHES "^e2e_(domains|tls_audit)$") # none that the others could choose meanwhile
+        if(name MATCHES "^e2e_(domains|pods|tls_audit)$") # none that the others could choose meanwhile
             set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT "RINGRESS_PORTS=16000-19999")
         endif()
     endforeach()
