@@ -249,6 +249,12 @@ static json_t *conflict_status(const struct writing *w) {
 static json_t *stale_status(const struct writing *w, const char *uid) {
     char resource[RESOURCE_NAME_MAX];
     const char *is = metadata_text(w->live, "uid");
+    if (!w->live)
+        return status_failure(409, "Conflict", w->wish.kind, w->name,
+                              "Operation cannot be fulfilled on %s \"%s\": uid mismatch: the "
+                              "provided object specified uid %.100s, and no existing object was "
+                              "found",
+                              kind_resource_name(w->wish.kind, resource), w->name, uid);
     if (!differs(uid, is))
         return conflict_status(w);
     return status_failure(409, "Conflict", w->wish.kind, w->name,
@@ -284,6 +290,20 @@ static bool applied(struct writing *w, const json_t *live, const struct shape *s
     return good;
 }
 
+/* To the Ingress `default`: what the edge adds to it is nobody's field, and in nobody's way. */
+static bool applied_to_default(struct writing *w, const struct follow *f, bool written,
+                               const struct shape *shape, struct fault *fault, json_t **ret) {
+    json_t *known = follow_known(f), *own = written ? json_deep_copy(w->live) : NULL;
+    if (own)
+        compose_undo(w->wish.kind, known, NULL, own);
+    bool good = applied(w, own, shape, fault, ret);
+    if (good)
+        compose_redo(known, *ret);
+    json_decref(own);
+    json_decref(known);
+    return good;
+}
+
 /* Fields have owners from the first server-side apply on: until then files stay free of them. */
 static void owners_track(struct writing *w, const json_t *live, const struct shape *shape,
                          json_t *object) {
@@ -295,8 +315,9 @@ static void owners_track(struct writing *w, const json_t *live, const struct sha
     apply_track(live, object, shape, &author);
 }
 
-static bool patched(struct writing *w, const json_t *live, const struct shape *shape,
-                    struct fault *fault, json_t **ret) {
+static bool patched(struct writing *w, const struct follow *f, const struct kept *k,
+                    const struct shape *shape, struct fault *fault, json_t **ret) {
+    const json_t *live = w->live;
     bool good;
     switch (w->form) {
     case BODY_MERGE:
@@ -309,7 +330,9 @@ static bool patched(struct writing *w, const json_t *live, const struct shape *s
         good = patch_strategic(live, w->body, shape, fault, ret);
         break;
     default:
-        return applied(w, live, shape, fault, ret);
+        return live && is_default_ingress(live)
+                   ? applied_to_default(w, f, k->written, shape, fault, ret)
+                   : applied(w, live, shape, fault, ret);
     }
     if (good)
         owners_track(w, live, shape, *ret);
@@ -386,6 +409,11 @@ static bool versions_agree(const json_t *live, const json_t *object) {
     return !differs(metadata_text(object, "resourceVersion"),
                     metadata_text(live, "resourceVersion")) &&
            !differs(metadata_text(object, "uid"), metadata_text(live, "uid"));
+}
+
+/* What is applied may have been read before, and the object be another, or gone, by now. */
+static bool applied_is_of(const json_t *live, const json_t *body) {
+    return live ? versions_agree(live, body) : !*metadata_text(body, "uid");
 }
 
 static bool object_is_sane(const struct writing *w, const json_t *object, struct fault *fault) {
@@ -596,7 +624,11 @@ static void patch_try(struct writing *w, const struct follow *f, const struct ke
         shape_find(kind_api_version(w->wish.kind, api_version), w->wish.kind->kind);
     struct fault fault = {.code = 0};
     json_t *object = NULL, *live = w->live;
-    bool good = patched(w, live, shape, &fault, &object) && object_is_sane(w, object, &fault);
+    if (w->form == BODY_APPLY && !applied_is_of(live, w->body)) {
+        finish_status(w, stale_status(w, metadata_text(w->body, "uid")));
+        return;
+    }
+    bool good = patched(w, f, k, shape, &fault, &object) && object_is_sane(w, object, &fault);
     if (good && live && !versions_agree(live, object)) {
         json_t *status = stale_status(w, metadata_text(object, "uid"));
         json_decref(object);

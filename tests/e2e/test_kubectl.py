@@ -71,6 +71,45 @@ def test_a_field_that_somebody_else_applied_is_a_conflict_and_kubectl_says_what_
     acme.kubectl("delete", "cm", "owned")
 
 
+@needs_new_kubectl
+def test_the_ingress_that_every_tenant_has_can_be_applied_there_too(e, acme):
+    """What the edge adds to it, the tenant's own name and the routes of labels, is nobody's, and in nobody's way."""
+    hosts = lambda: [r["host"] for r in acme.get("ing", "default")["spec"]["rules"]]
+    apply = lambda *words, name="echo": acme.run("apply", "--server-side", *words, "-f", "-", stdin=documents(
+        ingress(rule(f"{name}.{ACME}", "web"), tls=[f"{name}.{ACME}"])))
+    assert apply().stdout == "ingress.networking.k8s.io/default serverside-applied\n"
+    assert hosts() == [f"echo.{ACME}"]
+    e.drop("acme/compose.yaml", "services: {files: {labels: {kr.ingress.80: 'https://files.*'}, networks: {n: {ipv4_address: 127.0.0.9}}}}\n")
+    eventually(lambda: hosts() == [f"echo.{ACME}", f"files.{ACME}"])
+    version = acme.get("ing", "default")["metadata"]["resourceVersion"]
+    assert apply().returncode == 0 and acme.get("ing", "default")["metadata"]["resourceVersion"] == version
+    assert apply("--field-manager=other").returncode == 0  # who applies the same has it, too
+    done = apply("--field-manager=other", name="again")
+    assert done.returncode == 1 and 'conflicts with "kubectl":\n- .spec.rules\n- .spec.tls' in done.stderr, done.stderr
+    assert apply("--field-manager=other", "--force-conflicts", name="again").returncode == 0
+    assert hosts() == [f"again.{ACME}", f"files.{ACME}"]
+    assert f"files.{ACME}" not in (e.conf_d / "acme/ingress.default.yaml").read_text()
+    assert [t["hosts"] for t in acme.get("ing", "default")["spec"]["tls"]] == [[f"*.{ACME}"], [f"again.{ACME}"]]
+    acme.kubectl("delete", "ing", "default")
+    e.remove("acme/compose.yaml")
+    eventually(lambda: "rules" not in acme.get("ing", "default")["spec"])
+
+
+@needs_new_kubectl
+def test_what_was_read_and_is_another_by_now_is_not_applied_there(acme):
+    text = lambda name, **more: documents({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **more}, "data": {"a": "2"}})
+    apply = lambda *of, **more: acme.run("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text(*of, **more))
+    acme.kubectl("create", "cm", "read", "--from-literal=a=1")
+    read = acme.get("cm", "read")["metadata"]
+    acme.kubectl("label", "cm", "read", "b=c")
+    assert "the object has been modified; please apply your changes to the latest version" in apply("read", resourceVersion=read["resourceVersion"]).stderr
+    assert "UID in precondition: another" in apply("read", uid="another").stderr
+    assert acme.get("cm", "read")["data"] == {"a": "1"}
+    acme.kubectl("delete", "cm", "read")
+    assert f'uid mismatch: the provided object specified uid {read["uid"]}' in apply("read", uid=read["uid"]).stderr
+    assert "NotFound" in acme.run("get", "cm", "read").stderr
+
+
 # ---- describe ----
 def test_describe_says_which_service_port_or_pod_a_rule_lacks(acme):
     rules = ingress(rule(f"lack.{ACME}", ("/none", "none"), ("/web", "web")), name="lack")
