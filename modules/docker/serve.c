@@ -143,7 +143,12 @@ static bool shown_answer(struct client *c, const struct asked_path *asked, const
     return good;
 }
 
-/* What an engine says of a container that is not there names it as the client did; others' must sound the same. */
+static bool is_filtered(const struct proxy *p) {
+    return p->call->tenant && !p->engine.tenant;
+}
+
+/* What an engine says of a container that is not there names it as the client did; others' must sound the same. So must a few letters
+ * that more than one begin with, which engines don't call missing: how many there are, and then their ids, could be found out. */
 static bool asked_answer(struct client *c, const struct asked_path *asked) {
     struct reply r;
     struct err err;
@@ -151,7 +156,8 @@ static bool asked_answer(struct client *c, const struct asked_path *asked) {
     bool head = !strcmp(c->head.method, "HEAD");
     if (!line_ask(c->line, head, asked->ask, REPLY_MOST, &r, &err))
         good = refuse(c, 502, "the engine does not answer");
-    else if (r.status == 404 && asked->question == QUESTION_INSPECT)
+    else if (asked->question == QUESTION_INSPECT &&
+             (r.status == 404 || (r.status != 200 && is_filtered(c->proxy))))
         good = refuse(c, 404, "No such container");
     else if (shown && r.status == 200)
         good = shown_answer(c, asked, &r);
@@ -274,7 +280,7 @@ static void known_fill(struct telling *t) {
     struct err err;
     size_t i;
     json_t *row, *rows = NULL;
-    bool filtered = t->c->proxy->call->tenant && !t->c->proxy->engine.tenant;
+    bool filtered = is_filtered(t->c->proxy);
     if (filtered && line_get(t->c->line, "/containers/json?all=1", REPLY_MOST, &r, &err)) {
         rows = json_bounded(r.body, r.length);
         reply_fini(&r);
@@ -325,7 +331,7 @@ static bool request_answer(struct client *c) {
     enum question question = c->head.has_body || c->head.upgrade
                                  ? QUESTION_OTHER
                                  : path_read(c->head.method, c->head.target, &asked);
-    bool filtered = call->tenant && !c->proxy->engine.tenant;
+    bool filtered = is_filtered(c->proxy);
     if (question == QUESTION_OTHER && call->all) {
         tunnel(c->fd, c->proxy->engine.socket, c->data, c->length, c->head.length, c->head.upgrade);
         return false;

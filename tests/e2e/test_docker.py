@@ -372,6 +372,18 @@ def test_how_many_containers_others_have_is_not_told_by_a_limit(tmp_path):
         assert not any("limit" in asked for _, asked in d.asked)
 
 
+def test_how_ids_of_others_begin_is_not_told_by_an_engine_that_finds_several(tmp_path):
+    """Docker answers 400 then, podman 500."""
+    with docked(tmp_path, TWO, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path, \
+            proxied(e, tmp_path, at=tmp_path / "operator.sock") as operators:
+        missing = ask(path, "GET /containers/nobody/json")
+        assert missing[0] == 404
+        for status in (400, 500):
+            d.answer = lambda of: (status, b'{"message":"multiple IDs found with provided prefix: 4"}') if of == "/containers/4/json" else None
+            assert ask(path, "GET /containers/4/json") == missing
+            assert ask(operators, "GET /containers/4/json")[0] == status
+
+
 def test_the_proxy_lets_nothing_through_but_what_is_on_its_list(tmp_path):
     with docked(tmp_path, entry=NETS) as (e, d), proxied(e, tmp_path, "-n", "acme") as path:
         assert ask(path, "HEAD /_ping")[0] == 200 and ask(path, "GET /v1.30/version")[0] == 200
