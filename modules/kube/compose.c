@@ -246,14 +246,22 @@ static void ingresses_enliven(struct making *m) {
 
 /* ---- Secret ---- */
 
-/* What is written as text is read as base64, as the API server has it. */
-static void secret_fold(json_t *object) {
+static bool all_texts(json_t *texts) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(texts, key, value) {
+        if (!json_is_string(value))
+            return false;
+    }
+    return json_is_object(texts);
+}
+
+void secret_fold(json_t *object) {
     json_t *texts = json_object_get(object, "stringData"), *data = json_object_get(object, "data"),
            *value;
     const char *key;
-    if (!*text_of(object, "type"))
-        json_object_set_new(object, "type", json_string("Opaque"));
-    if (!json_is_object(texts))
+    bool fits = !data || json_is_null(data) || json_is_object(data);
+    if (!fits || !all_texts(texts)) /* what is wrong with it is said where bodies are judged */
         return;
     if (!json_is_object(data)) {
         data = json_object();
@@ -266,10 +274,18 @@ static void secret_fold(json_t *object) {
     json_object_del(object, "stringData");
 }
 
+static void secret_type_default(json_t *object) {
+    if (!*text_of(object, "type"))
+        json_object_set_new(object, "type", json_string("Opaque"));
+}
+
 static void secrets_fold(struct making *m) {
-    for (size_t i = 0; i < m->out->count; i++)
-        if (!strcmp(m->out->item[i].kind->kind, "Secret"))
-            secret_fold(m->out->item[i].object);
+    for (size_t i = 0; i < m->out->count; i++) {
+        if (strcmp(m->out->item[i].kind->kind, "Secret"))
+            continue;
+        secret_type_default(m->out->item[i].object);
+        secret_fold(m->out->item[i].object);
+    }
 }
 
 /* ---- Pod ---- */
@@ -279,17 +295,21 @@ static const char *phase_of(const json_t *status) {
 }
 
 /* A status is what somebody wrote; where it does not say the phase, its condition Ready does. */
-static void pods_enliven(struct making *m) {
-    for (size_t i = 0; i < m->out->count; i++) {
-        json_t *pod = m->out->item[i].object, *status = json_object_get(pod, "status");
-        if (strcmp(m->out->item[i].kind->kind, "Pod") || *text_of(status, "phase"))
-            continue;
-        if (!json_is_object(status)) {
-            status = json_object();
-            json_object_set_new(pod, "status", status);
-        }
-        json_object_set_new(status, "phase", json_string(phase_of(status)));
+static void pod_enliven(json_t *pod) {
+    json_t *status = json_object_get(pod, "status");
+    if (*text_of(status, "phase"))
+        return;
+    if (!json_is_object(status)) {
+        status = json_object();
+        json_object_set_new(pod, "status", status);
     }
+    json_object_set_new(status, "phase", json_string(phase_of(status)));
+}
+
+static void pods_enliven(struct making *m) {
+    for (size_t i = 0; i < m->out->count; i++)
+        if (!strcmp(m->out->item[i].kind->kind, "Pod"))
+            pod_enliven(m->out->item[i].object);
 }
 
 static void pod_undo(const json_t *original, json_t *object) {
@@ -392,4 +412,14 @@ void compose_undo(const struct kube_kind *kind, const json_t *known, const json_
 void compose_redo(const json_t *known, json_t *ingress) {
     const struct making m = {.known = known};
     ingress_enliven(&m, ingress);
+}
+
+void compose_defaults(json_t *object) {
+    const char *kind = text_of(object, "kind");
+    if (!strcmp(kind, "Service"))
+        service_defaults(object);
+    else if (!strcmp(kind, "Secret"))
+        secret_type_default(object);
+    else if (!strcmp(kind, "Pod"))
+        pod_enliven(object);
 }

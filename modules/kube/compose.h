@@ -38,8 +38,12 @@ bool is_default_ingress(const json_t *object);
  * NULL: none has. */
 void compose_undo(const struct kube_kind *, const json_t *known, const json_t *original,
                   json_t *object);
-/* And added again: what a dry run says that an Ingress would be. */
+/* And added again: what an Ingress would be shown as. */
 void compose_redo(const json_t *known, json_t *ingress);
+/* What an object of any other kind would be shown with, were it written as it is. */
+void compose_defaults(json_t *object);
+/* What comes as text is kept as base64, as the API server has it. */
+void secret_fold(json_t *object);
 
 const char *object_name(const json_t *object);
 enum { UID_TEXT = 37 };

@@ -68,9 +68,18 @@ static void default_set(json_t *object, const char *key, json_t *value) {
         json_object_set_new(object, key, value);
 }
 
+void service_defaults(json_t *object) {
+    json_t *spec = json_object_get(object, "spec"), *port;
+    size_t i;
+    default_set(spec, "type", json_string("ClusterIP"));
+    default_set(spec, "sessionAffinity", json_string("None"));
+    json_array_foreach(json_object_get(spec, "ports"), i, port) {
+        default_set(port, "protocol", json_string("TCP"));
+        default_set(port, "targetPort", json_integer(int_of(port, "port")));
+    }
+}
+
 static void port_enliven(const struct making *m, const json_t *service, json_t *port, bool raw) {
-    default_set(port, "protocol", json_string("TCP"));
-    default_set(port, "targetPort", json_integer(int_of(port, "port")));
     const json_t *row =
         raw ? raw_port_of(m, object_name(service), pod_port(first_pod(m, service), port)) : NULL;
     json_int_t number = int_of(row, "publicPort");
@@ -101,8 +110,7 @@ static json_t *conditions_of(const struct making *m, const char *service) {
 static void service_enliven(const struct making *m, json_t *object) {
     json_t *spec = json_object_get(object, "spec"), *port;
     size_t i;
-    default_set(spec, "type", json_string("ClusterIP"));
-    default_set(spec, "sessionAffinity", json_string("None"));
+    service_defaults(object);
     bool raw = !strcmp(text_of(spec, "type"), "NodePort");
     json_array_foreach(json_object_get(spec, "ports"), i, port) {
         port_enliven(m, object, port, raw);

@@ -4,6 +4,8 @@
 #pragma once
 #include "modules/kube/parts.h"
 
+/* What upstream fills in where nothing is said. */
+void service_defaults(json_t *object);
 /* Defaults, nodePorts and status of written Services; Services that labels made. */
 void services_enliven(struct making *);
 /* Defaults and given ports, away again where the file (`original`, or NULL) did not say them. */

@@ -276,6 +276,12 @@ static void author_of(const struct writing *w, struct author *a, char api_versio
                          kind_api_version(w->wish.kind, api_version), when};
 }
 
+/* A diff shows nothing of what is in there as bytes, and finds nothing where it is the same. */
+static void texts_fold(json_t *object) {
+    if (!strcmp(text_of(object, "kind"), "Secret"))
+        secret_fold(object);
+}
+
 /* Nobody owns a field that there is not. */
 static bool applied(struct writing *w, const json_t *live, const struct shape *shape,
                     struct fault *fault, json_t **ret) {
@@ -283,6 +289,7 @@ static bool applied(struct writing *w, const json_t *live, const struct shape *s
     struct author author;
     author_of(w, &author, api_version, when);
     json_t *body = json_deep_copy(w->body);
+    texts_fold(body);
     bool good = object_strict(body, live, shape, w->strictness, w->warned, fault) &&
                 apply_server_side(live, body, shape, &author, target_flag(w->wish.target, "force"),
                                   fault, ret);
@@ -334,8 +341,10 @@ static bool patched(struct writing *w, const struct follow *f, const struct kept
                    ? applied_to_default(w, f, k->written, shape, fault, ret)
                    : applied(w, live, shape, fault, ret);
     }
-    if (good)
+    if (good) {
+        texts_fold(*ret);
         owners_track(w, live, shape, *ret);
+    }
     return good;
 }
 
@@ -518,6 +527,8 @@ static void put_begin(struct writing *w, const struct follow *f, char *text) {
 
 /* Of what is only tried, what would be shown of it. */
 static void shown_again(struct writing *w, const json_t *known, const json_t *written) {
+    if (w->dry_run)
+        compose_defaults(w->shown);
     if (!w->dry_run || strcmp(w->wish.kind->kind, "Ingress"))
         return;
     json_t *again = json_deep_copy(written);
@@ -595,6 +606,7 @@ static void create_try(struct writing *w, const struct follow *f) {
         return;
     }
     json_t *object = json_deep_copy(w->body);
+    texts_fold(object);
     identity_make(object);
     w->created = true;
     shall_be(w, f, NULL, object);
@@ -608,6 +620,7 @@ static void update_try(struct writing *w, const struct follow *f, const struct k
         return;
     }
     json_t *object = json_deep_copy(w->body);
+    texts_fold(object);
     identity_keep(k, w->live, object);
     if (!strcmp(w->wish.kind->kind, "Pod") && !json_object_get(object, "status"))
         json_object_set_new(object, "status", json_deep_copy(json_object_get(w->live, "status")));

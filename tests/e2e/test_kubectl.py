@@ -205,6 +205,34 @@ def test_a_diff_is_what_an_apply_would_change_and_no_more(e, acme):
     acme.kubectl("delete", "cm", "tidy")
 
 
+def test_a_diff_of_a_secret_written_as_text_is_nothing_or_stars(e, acme):
+    text = lambda password: documents({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "texts"}, "stringData": {"password": password}})
+    for words in ([], ["--server-side", "--force-conflicts"]):
+        acme.kubectl("apply", *words, "-f", "-", stdin=text("hunter2"))
+        version = acme.get("secret", "texts")["metadata"]["resourceVersion"]
+        assert acme.run("diff", *words, "-f", "-", stdin=text("hunter2")).returncode == 0
+        acme.kubectl("apply", *words, "-f", "-", stdin=text("hunter2"))
+        shown = acme.get("secret", "texts")
+        assert shown["metadata"]["resourceVersion"] == version and shown["data"] == {"password": "aHVudGVyMg=="} and "stringData" not in shown
+        done = acme.run("diff", *words, "-f", "-", stdin=text("hunter3"))
+        assert done.returncode == 1 and "+  password: '*** (after)'" in done.stdout and "stringData" not in done.stdout, done.stdout
+        assert "hunter" not in done.stdout, done.stdout
+        acme.kubectl("apply", *words, "-f", "-", stdin=text("hunter3"))
+        assert acme.get("secret", "texts")["data"] == {"password": "aHVudGVyMw=="}
+    acme.kubectl("delete", "secret", "texts")
+
+
+def test_a_diff_knows_what_is_filled_in_where_nothing_is_said(acme):
+    port = {"port": 80, "targetPort": 5678, "protocol": "TCP"}
+    text = lambda port, **spec: documents({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "filled"}, "spec": {"ports": [port], **spec}})
+    acme.kubectl("apply", "-f", "-", stdin=text(port, type="ClusterIP", sessionAffinity="None"))
+    assert acme.run("diff", "-f", "-", stdin=text({"port": 80, "targetPort": 5678})).returncode == 0
+    done = acme.run("diff", "-f", "-", stdin=text({"port": 80}))
+    changed = [row.replace(" ", "") for row in done.stdout.splitlines() if re.match(r"[-+] ", row)]
+    assert changed == ["-targetPort:5678", "+targetPort:80"], done.stdout
+    acme.kubectl("delete", "svc", "filled")
+
+
 # ---- edit ----
 def pasted(kube, folder, text):
     """An editor in which somebody puts a whole file in place of what is shown; kubectl opens it once more when it does not like it."""
