@@ -115,13 +115,22 @@ static void rules_print(FILE *out, const struct compiled *compiled, const char *
     fputc('\n', out);
 }
 
+/* "label kr.ingress.80 on compose/web" */
+static bool ends_with(const char *origin, const char *object) {
+    size_t n = strlen(origin), size = strlen(object);
+    return n > size && origin[n - size - 1] == ' ' && !strcmp(origin + n - size, object);
+}
+
+/* Labels route under `default`, where a bad one is missed. */
 static bool event_concerns(const struct compiled *compiled, const struct event *event,
                            const char *ingress) {
     if (!strncmp(event->object, "Ingress/", 8) && !strcmp(event->object + 8, ingress))
         return true;
-    for (size_t i = 0; i < compiled->route_count; i++) { /* labels route under `default` */
+    if (!strcmp(event->reason, "BadLabel") && !strcmp(ingress, "default"))
+        return true;
+    for (size_t i = 0; i < compiled->route_count; i++) {
         const struct route_note *note = &compiled->route[i];
-        if (!strcmp(note->ingress, ingress) && strstr(note->origin, event->object))
+        if (!strcmp(note->ingress, ingress) && ends_with(note->origin, event->object))
             return true;
     }
     return false;

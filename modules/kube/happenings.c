@@ -65,18 +65,29 @@ static void subject_read(const char *object, char kind[64], char name[260]) {
     snprintf(name, 260, "default");
 }
 
-/* Labels route under an Ingress that does not name the pod. */
-static void told_of_ingresses(struct making *m, const char *object, struct happening h) {
-    json_t *route;
+/* "label kr.ingress.80 on compose/web" */
+static bool ends_with(const char *origin, const char *object) {
+    size_t n = strlen(origin), size = strlen(object);
+    return n > size && origin[n - size - 1] == ' ' && !strcmp(origin + n - size, object);
+}
+
+/* Labels route under an Ingress that does not name the pod. A bad one routes nowhere: it is missed where its rule would be. */
+static void told_of_ingresses(struct making *m, const char *object, const struct happening *h) {
+    json_t *route, *message = json_sprintf("%s/%s: %s", h->kind, h->name, h->message);
+    struct happening again = *h;
     size_t i;
+    again.kind = "Ingress";
+    again.name = "default";
+    again.message = message ? json_string_value(message) : h->message;
+    if (!strcmp(h->reason, "BadLabel"))
+        happening_add(m, &again);
     json_array_foreach(json_object_get(m->known, "routes"), i, route) {
-        if (!strstr(text_of(route, "origin"), object) || !strcmp(h.kind, "Ingress"))
+        if (!ends_with(text_of(route, "origin"), object))
             continue;
-        struct happening again = h;
-        again.kind = "Ingress";
         again.name = text_of(route, "ingress");
         happening_add(m, &again);
     }
+    json_decref(message);
 }
 
 /* What is said of the tenant itself is about a broken file of its: where that lies is the operator's business. */
@@ -105,8 +116,8 @@ static void told_add(struct making *m) {
                                     .last = json_object_get(row, "last"),
                                     .count = int_of(row, "count")};
         happening_add(m, &h);
-        if (strcmp(kind, "Namespace"))
-            told_of_ingresses(m, object, h);
+        if (strcmp(kind, "Namespace") && strcmp(kind, "Ingress"))
+            told_of_ingresses(m, object, &h);
     }
 }
 

@@ -129,6 +129,18 @@ def test_describe_says_which_service_port_or_pod_a_rule_lacks(acme):
     acme.kubectl("delete", "-f", "-", stdin=objects)
 
 
+def test_a_bad_label_is_told_where_its_rule_is_missed_and_of_whom(e, acme):
+    """Though that service has no other, and so no route; `file` is not `files`."""
+    e.drop("acme/compose.yaml", "services: {file: {labels: {kr.ingress.80: 'htps://file.*'}}, files: {labels: {kr.ingress.80: 'https://files.*'}}}\n")
+    eventually(lambda: "rules" in acme.get("ing", "default")["spec"])
+    text = acme.kubectl("describe", "ing", "default")
+    assert re.findall(r"BadLabel .*ringress +(.*)", text) == ["compose/file: kr.ingress.80=htps://file.*: the value must start with https://, http://, "
+                                                              "tls:// or tcp://"], text
+    assert re.search(r"Warning +BadLabel +compose/file +kr\.ingress\.80=htps", e.run("describe", "ingress", "default", "-n", "acme").stdout)
+    e.remove("acme/compose.yaml")
+    eventually(lambda: "rules" not in acme.get("ing", "default")["spec"])
+
+
 # ---- what is refused ----
 def test_what_is_wrong_with_an_object_is_said_with_its_name(acme):
     assert 'ConfigMap "Upper" is invalid: metadata.name: Invalid value: "Upper"' in refused(acme, "create", "cm", "Upper")
