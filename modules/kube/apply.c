@@ -13,10 +13,11 @@
 
 /* What nobody owns: it is the server's, or names the object. */
 static json_t *fields_unowned(void) {
-    return json_pack("{s:{}, s:{}, s:{s:{}, s:{}, s:{}, s:{}, s:{}, s:{}, s:{}, s:{}, s:{}}}",
+    return json_pack("{s:{}, s:{}, s:{s:{}, s:{}, s:{}, s:{}, s:{}, s:{}, s:{}, s:{}, s:{}, s:{}, "
+                     "s:{}}}",
                      "f:apiVersion", "f:kind", "f:metadata", ".", "f:name", "f:namespace",
-                     "f:creationTimestamp", "f:selfLink", "f:uid", "f:generation",
-                     "f:managedFields", "f:resourceVersion");
+                     "f:creationTimestamp", "f:deletionTimestamp", "f:deletionGracePeriodSeconds",
+                     "f:selfLink", "f:uid", "f:generation", "f:managedFields", "f:resourceVersion");
 }
 
 static json_t *owned(json_t *set) {

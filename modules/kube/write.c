@@ -348,6 +348,10 @@ static bool patched(struct writing *w, const struct follow *f, const struct kept
     return good;
 }
 
+/* Of a life elsewhere, or made up: nothing here is being deleted, or counted. */
+static const char *const servers[] = {"deletionTimestamp", "deletionGracePeriodSeconds",
+                                      "generation", "selfLink"};
+
 static void identity_make(json_t *object) {
     json_t *metadata = json_object_get(object, "metadata");
     uint8_t b[16] = {0};
@@ -365,6 +369,16 @@ static void identity_make(json_t *object) {
     json_object_set_new(metadata, "namespace", json_string("default"));
     json_object_del(metadata, "resourceVersion");
     json_object_del(metadata, "generateName");
+    for (size_t i = 0; i < sizeof servers / sizeof *servers; i++)
+        json_object_del(metadata, servers[i]);
+}
+
+static void metadata_restore(const json_t *live, json_t *metadata, const char *key) {
+    json_t *value = json_object_get(json_object_get(live, "metadata"), key);
+    if (value)
+        json_object_set(metadata, key, value);
+    else
+        json_object_del(metadata, key);
 }
 
 /* Whatever a client says of them: who it is and since when is not its to change. What the edge made and somebody writes now is his. */
@@ -372,13 +386,10 @@ static void identity_keep(const struct kept *k, const json_t *live, json_t *obje
     static const char *const kept[] = {"uid", "creationTimestamp", "name", "namespace",
                                        "resourceVersion"};
     json_t *metadata = json_object_get(object, "metadata");
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-        json_t *value = json_object_get(json_object_get(live, "metadata"), kept[i]);
-        if (value)
-            json_object_set(metadata, kept[i], value);
-        else
-            json_object_del(metadata, kept[i]);
-    }
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        metadata_restore(live, metadata, kept[i]);
+    for (size_t i = 0; i < sizeof servers / sizeof *servers; i++)
+        metadata_restore(live, metadata, servers[i]);
     if (!k->written && !is_default_ingress(object))
         identity_make(object);
 }

@@ -265,6 +265,20 @@ def test_an_older_version_is_refused_and_two_writers_lose_nothing(acme):
     assert acme.ask("DELETE", f"{PODS}/shared")[0] == 200
 
 
+def test_what_a_server_says_of_an_objects_life_is_not_a_clients_to_say(e, acme):
+    """As objects have it that were read elsewhere."""
+    maps, said = "/api/v1/namespaces/default/configmaps", {"deletionTimestamp": "2020-01-01T00:00:00Z", "deletionGracePeriodSeconds": 3, "generation": 7}
+    life = lambda answer: set(answer["metadata"]) & set(said)
+    assert not life(acme.ask("POST", maps, {"metadata": {"name": "lived", **said}})[1])
+    assert not life(acme.ask("PATCH", f"{maps}/lived", {"metadata": said, "data": {"a": "b"}}, Content_Type=MERGE)[1])
+    assert not life(acme.ask("PUT", f"{maps}/lived", {"metadata": {"name": "lived", **said}, "data": {"a": "c"}})[1])
+    assert not life(acme.ask("PATCH", f"{maps}/lived?fieldManager=m&force=true",
+                             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "lived", **said}, "data": {"a": "d"}},
+                             Content_Type="application/apply-patch+yaml")[1])
+    assert acme.ask("GET", f"{maps}/lived")[1]["data"] == {"a": "d"} and "eletion" not in (e.conf_d / "acme/configmap.lived.yaml").read_text()
+    assert acme.ask("DELETE", f"{maps}/lived")[0] == 200
+
+
 def test_a_file_that_is_edited_by_hand_is_what_is_shown_next_and_keeps_its_comments(e, globex):
     by_hand = "# mine\n" + documents(plain("hand", rule(f"hand.{GLOBEX}", "other"))) + "---\n# and this\n" + documents(service("beside", target=80))
     e.drop("globex/hand.yaml", by_hand)
