@@ -15,6 +15,7 @@ struct decoding {
     ProtobufCAllocator allocator; /* its data is this struct */
     size_t memory, nodes;
     bool bad; /* a text that is not UTF-8, or too much */
+    bool nul; /* a text with a NUL in it: it would end there */
 };
 
 static const struct proto_kind {
@@ -171,13 +172,19 @@ static size_t value_size(const ProtobufCFieldDescriptor *f) {
     }
 }
 
+static json_t *mapped_text_json(struct decoding *d, const ProtobufCBinaryData *text) {
+    json_t *value = json_stringn(text->len ? (const char *)text->data : "", text->len);
+    d->nul |= text->len && memchr(text->data, 0, text->len);
+    d->bad |= !value || d->nul;
+    return value;
+}
+
 static void entry_put(struct decoding *d, json_t *map, const ProtobufCMessage *m) {
     const Kube__TextEntry *text = (const Kube__TextEntry *)m;
     const Kube__BytesEntry *bytes = (const Kube__BytesEntry *)m;
     bool is_text = m->descriptor == &kube__text_entry__descriptor;
     const char *key = is_text ? text->key : bytes->key;
-    json_t *value =
-        is_text ? text_json(d, text->value ? text->value : "") : bytes_json(d, &bytes->value);
+    json_t *value = is_text ? mapped_text_json(d, &text->value) : bytes_json(d, &bytes->value);
     if (++d->nodes > PROTO_NODES_MAX || json_object_set_new(map, key ? key : "", value))
         d->bad = true;
 }
@@ -246,7 +253,9 @@ static bool object_decode(struct decoding *d, const Kube__Unknown *u, const char
     if (d->bad || !version) {
         json_decref(version);
         json_decref(object);
-        return malformed(fault, "text that is not UTF-8, or too many values");
+        return malformed(fault, d->nul ? "text with a NUL in it, which can't be kept; a "
+                                         "ConfigMap's binaryData and a Secret's data can"
+                                       : "text that is not UTF-8, or too many values");
     }
     json_object_set_new(object, "apiVersion", version);
     json_object_set_new(object, "kind", json_string(kind));

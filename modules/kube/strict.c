@@ -45,7 +45,10 @@ bool body_parse(const char *text, size_t length, enum strictness strictness, jso
     }
     if (!value)
         return fault_set(fault, 400, "BadRequest", "the body is no JSON: line %d column %d: %s",
-                         error.line, error.column, error.text);
+                         error.line, error.column,
+                         json_error_code(&error) == json_error_null_character
+                             ? "text with \\u0000 in it can't be kept"
+                             : error.text);
     *ret = value;
     return true;
 }

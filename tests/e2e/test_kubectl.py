@@ -168,6 +168,17 @@ def test_what_a_node_would_do_for_a_pod_is_said_not_to_be_had(acme):
         assert "forbidden" in refused(acme, "-n", "globex", *words)
 
 
+def test_text_with_a_nul_in_it_is_refused_and_not_cut_there(acme, tmp_path):
+    """kubectl takes a file for text that is UTF-8, be there a NUL in it."""
+    (tmp_path / "half").write_bytes(b"one\0two\n")
+    assert "text with a NUL in it, which can't be kept" in refused(acme, "create", "cm", "half", "--from-file", tmp_path / "half")
+    half = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "half"}, "data": {"half": "one\0two"}})
+    assert "text with \\u0000 in it can't be kept" in refused(acme, "apply", "-f", "-", stdin=half)
+    acme.kubectl("create", "secret", "generic", "half", "--from-file", tmp_path / "half")
+    assert acme.get("secret", "half")["data"] == {"half": "b25lAHR3bwo="}
+    acme.kubectl("delete", "secret", "half")
+
+
 def test_what_is_too_large_is_said_to_be(acme, tmp_path):
     """Not by a reset of the connection, into which kubectl is still writing."""
     (tmp_path / "large").write_text("x" * 3_000_000)
