@@ -171,9 +171,10 @@ def test_what_a_node_would_do_for_a_pod_is_said_not_to_be_had(acme):
 def test_text_with_a_nul_in_it_is_refused_and_not_cut_there(acme, tmp_path):
     """kubectl takes a file for text that is UTF-8, be there a NUL in it."""
     (tmp_path / "half").write_bytes(b"one\0two\n")
-    assert "text with a NUL in it, which can't be kept" in refused(acme, "create", "cm", "half", "--from-file", tmp_path / "half")
+    kept = r"text with (a NUL in it, which|\\u0000 in it) can't be kept"
+    assert re.search(kept, refused(acme, "create", "cm", "half", "--from-file", tmp_path / "half"))  # an older kubectl says it in JSON
     half = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "half"}, "data": {"half": "one\0two"}})
-    assert "text with \\u0000 in it can't be kept" in refused(acme, "apply", "-f", "-", stdin=half)
+    assert re.search(kept, refused(acme, "apply", "-f", "-", stdin=half))
     acme.kubectl("create", "secret", "generic", "half", "--from-file", tmp_path / "half")
     assert acme.get("secret", "half")["data"] == {"half": "b25lAHR3bwo="}
     acme.kubectl("delete", "secret", "half")
@@ -228,7 +229,8 @@ def test_a_diff_is_what_an_apply_would_change_and_no_more(e, acme):
     acme.kubectl("delete", "cm", "tidy")
 
 
-def test_a_diff_of_a_secret_written_as_text_is_nothing_or_stars(e, acme):
+@needs_new_kubectl
+def test_a_diff_of_a_secret_written_as_text_is_nothing_or_stars(acme):
     text = lambda password: documents({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "texts"}, "stringData": {"password": password}})
     for words in ([], ["--server-side", "--force-conflicts"]):
         acme.kubectl("apply", *words, "-f", "-", stdin=text("hunter2"))
