@@ -79,11 +79,19 @@ void service_defaults(json_t *object) {
     }
 }
 
-static void port_enliven(const struct making *m, const json_t *service, json_t *port, bool raw) {
-    const json_t *row =
-        raw ? raw_port_of(m, object_name(service), pod_port(first_pod(m, service), port)) : NULL;
+/* Ports that lead to the same one of a pod have one raw port, which is the first one's: a number stands once in a Service. */
+static bool number_stands(const json_t *ports, size_t before, json_int_t number) {
+    for (size_t i = 0; i < before; i++)
+        if (int_of(json_array_get(ports, i), "nodePort") == number)
+            return true;
+    return false;
+}
+
+static void port_enliven(const struct making *m, const json_t *service, json_t *ports, size_t i) {
+    json_t *port = json_array_get(ports, i);
+    const json_t *row = raw_port_of(m, object_name(service), pod_port(first_pod(m, service), port));
     json_int_t number = int_of(row, "publicPort");
-    if (number)
+    if (number && !number_stands(ports, i, number))
         json_object_set_new(port, "nodePort", json_integer(number));
 }
 
@@ -108,13 +116,11 @@ static json_t *conditions_of(const struct making *m, const char *service) {
 }
 
 static void service_enliven(const struct making *m, json_t *object) {
-    json_t *spec = json_object_get(object, "spec"), *port;
-    size_t i;
+    json_t *spec = json_object_get(object, "spec"), *ports = json_object_get(spec, "ports");
     service_defaults(object);
     bool raw = !strcmp(text_of(spec, "type"), "NodePort");
-    json_array_foreach(json_object_get(spec, "ports"), i, port) {
-        port_enliven(m, object, port, raw);
-    }
+    for (size_t i = 0; raw && i < json_array_size(ports); i++)
+        port_enliven(m, object, ports, i);
     json_t *status = json_pack("{s:{}}", "loadBalancer"),
            *conditions = conditions_of(m, object_name(object));
     if (conditions)

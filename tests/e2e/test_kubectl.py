@@ -55,6 +55,19 @@ def test_each_kind_of_service_can_be_created_and_what_runs_exposed(e, acme):
     acme.kubectl("delete", "svc", "inner", "outer", "far", "shown")
 
 
+def test_ports_of_one_container_port_have_one_raw_port_and_can_be_changed(e, acme):
+    ports = [{"name": f"p{n}", "port": n, "targetPort": 5678} for n in (3306, 3307, 3308)]
+    acme.kubectl("apply", "-f", "-", stdin=documents({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "thrice"},
+                                                      "spec": {"type": "NodePort", "selector": {"app": "web"}, "ports": ports}}))
+    number = e.raw_port("acme", "thrice")
+    assert re.search(rf" 3306:{number}/TCP,3307/TCP,3308/TCP ", acme.kubectl("get", "svc", "thrice"))
+    assert "PortTwice" in acme.kubectl("describe", "svc", "thrice")
+    acme.kubectl("label", "svc", "thrice", "a=b")
+    acme.kubectl("patch", "svc", "thrice", "--type=json", "-p", '[{"op":"remove","path":"/spec/ports/0"}]')
+    assert re.search(rf" 3307:{number}/TCP,3308/TCP ", acme.kubectl("get", "svc", "thrice"))
+    acme.kubectl("delete", "svc", "thrice")
+
+
 # ---- apply --server-side ----
 def test_a_field_that_somebody_else_applied_is_a_conflict_and_kubectl_says_what_to_do(acme):
     apply = lambda *words, **data: acme.run("apply", "--server-side", *words, "-f", "-", stdin=config_map("owned", **data))
