@@ -294,9 +294,52 @@ static const char *phase_of(const json_t *status) {
     return pod_is_ready(status) ? "Running" : "Pending";
 }
 
+static json_t *containers_of(const json_t *pod) {
+    return json_object_get(json_object_get(pod, "spec"), "containers");
+}
+
+static void protocols_fill(json_t *pod) {
+    json_t *container, *port;
+    size_t i, k;
+    json_array_foreach(containers_of(pod), i, container) {
+        json_array_foreach(json_object_get(container, "ports"), k, port) {
+            if (json_is_object(port) && !json_object_get(port, "protocol"))
+                json_object_set_new(port, "protocol", json_string("TCP"));
+        }
+    }
+}
+
+/* Does the file say that port, and nothing of its protocol? */
+static bool protocol_unsaid(const json_t *original, const json_t *container, const json_t *port) {
+    json_t *was, *at;
+    size_t i, k;
+    json_array_foreach(containers_of(original), i, was) {
+        json_array_foreach(json_object_get(was, "ports"), k, at) {
+            if (!strcmp(text_of(was, "name"), text_of(container, "name")) &&
+                int_of(at, "containerPort") == int_of(port, "containerPort") &&
+                !json_object_get(at, "protocol"))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void protocols_drop(const json_t *original, json_t *pod) {
+    json_t *container, *port;
+    size_t i, k;
+    json_array_foreach(containers_of(pod), i, container) {
+        json_array_foreach(json_object_get(container, "ports"), k, port) {
+            if (!strcmp(text_of(port, "protocol"), "TCP") &&
+                protocol_unsaid(original, container, port))
+                json_object_del(port, "protocol");
+        }
+    }
+}
+
 /* A status is what somebody wrote; where it does not say the phase, its condition Ready does. */
 static void pod_enliven(json_t *pod) {
     json_t *status = json_object_get(pod, "status");
+    protocols_fill(pod);
     if (*text_of(status, "phase"))
         return;
     if (!json_is_object(status)) {
@@ -315,6 +358,7 @@ static void pods_enliven(struct making *m) {
 static void pod_undo(const json_t *original, json_t *object) {
     const json_t *was = json_object_get(original, "status");
     json_t *status = json_object_get(object, "status");
+    protocols_drop(original, object);
     if (!original || *text_of(was, "phase") || strcmp(text_of(status, "phase"), phase_of(was)))
         return;
     json_object_del(status, "phase");

@@ -220,6 +220,17 @@ def test_the_phase_of_a_pod_follows_from_its_readiness_where_nobody_says_it(e, a
     acme.kubectl("delete", "pod", "late")
 
 
+def test_a_pods_port_that_says_no_protocol_is_shown_with_it_and_left_as_it_is(e, acme):
+    acme.kubectl("run", "ported", "--image=ported", "--port=5678")
+    assert re.search(r"^    Port: +5678/TCP$", acme.kubectl("describe", "pod", "ported"), re.M)
+    acme.kubectl("label", "pod", "ported", "a=b")
+    assert "protocol" not in (e.conf_d / "acme/pod.ported.yaml").read_text()
+    patch = {"spec": {"containers": [{"name": "ported", "ports": [{"containerPort": 5679, "protocol": "TCP"}]}]}}
+    acme.kubectl("patch", "pod", "ported", "-p", json.dumps(patch))
+    assert (e.conf_d / "acme/pod.ported.yaml").read_text().count("protocol: TCP") == 1
+    acme.kubectl("delete", "pod", "ported")
+
+
 # ---- diff ----
 def test_a_diff_is_what_an_apply_would_change_and_no_more(e, acme):
     """Of the Ingress that every tenant has, too: what the edge adds to it stays."""
