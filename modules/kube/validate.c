@@ -450,9 +450,17 @@ static void secret_check(struct checking *c, const json_t *object, const json_t 
 
 static void config_map_check(struct checking *c, const json_t *object, const json_t *old) {
     static const char *const fields[] = {"data", "binaryData", NULL};
+    const char *key;
+    json_t *value;
     immutable_check(c, object, old, fields);
     data_check(c, object, "data");
     data_check(c, object, "binaryData");
+    json_object_foreach(json_object_get(object, "data"), key, value) {
+        size_t was = down(c, "data[%.253s]", key);
+        if (json_object_get(json_object_get(object, "binaryData"), key))
+            invalid_text(c, "", key, "duplicate of key present in binaryData");
+        up(c, was);
+    }
 }
 
 static void slice_check(struct checking *c, const json_t *object, const json_t *old) {

@@ -399,6 +399,7 @@ def test_a_list_in_pages_is_the_list_there_was_when_it_began(acme):
     (f"{PODS}?fieldValidation=Some", {"metadata": {"name": "x"}}, "application/json", 422),
     (f"{PODS}?fieldManager={'x' * 129}", {"metadata": {"name": "x"}}, "application/json", 422),
     (PODS, {"metadata": {"name": "x", "annotations": {"a": "x" * 262144}}}, "application/json", 422),
+    ("/api/v1/namespaces/default/configmaps", {"metadata": {"name": "x"}, "data": {"k": "a"}, "binaryData": {"k": "Yg=="}}, "application/json", 422),
     (SERVICES, {"metadata": {"name": "x"}, "spec": {"ports": [{"port": 80, "nodePort": 30000}]}}, "application/json", 422),
     (SERVICES, {"metadata": {"name": "x"}, "spec": {"sessionAffinity": "Some", "ports": [{"port": 80}]}}, "application/json", 422),
     (INGRESSES, {"metadata": {"name": "x"}, "spec": {"ingressClassName": "A b"}}, "application/json", 422),
