@@ -4,6 +4,7 @@
  *   requirement := ["!"] KEY | KEY ("=" | "==" | "!=") VALUE | KEY ("<" | ">") NUMBER | KEY ("in" | "notin") "(" VALUE {"," VALUE} ")"
  */
 #include "modules/kube/selector.h"
+#include "modules/kube/words.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -101,6 +102,9 @@ static bool requirement_read(struct reading *r, const json_t *labels, bool *ret)
         return false;
     if (!*key)
         return err_set(r->err, "found '%.20s', expected: identifier", r->at);
+    const char *wrong = word_label_key(key);
+    if (wrong)
+        return err_set(r->err, "key: Invalid value: \"%.60s\": %.150s", key, wrong);
     const char *value = json_string_value(json_object_get(labels, key));
     *ret = negated ? !value : value != NULL;
     if (negated || !*r->at || *r->at == ',')
@@ -134,8 +138,14 @@ enum match labels_match(const char *selector, const json_t *object, struct err *
         if (!requirement_read(&r, labels, &one))
             return MATCH_MALFORMED;
         blanks_skip(&r);
-        if (*r.at && !sign_take(&r, ",")) {
+        bool more = sign_take(&r, ",");
+        if (*r.at && !more) {
             unexpected(&r);
+            return MATCH_MALFORMED;
+        }
+        blanks_skip(&r);
+        if (more && !*r.at) { /* cut short: not what was meant */
+            err_set(err, "found '', expected: identifier after ','");
             return MATCH_MALFORMED;
         }
         all &= one;

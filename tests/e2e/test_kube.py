@@ -236,6 +236,9 @@ def test_a_watch_from_too_long_ago_is_told_so(acme):
     ("watch=true&resourceVersion=1&resourceVersionMatch=NotOlderThan", 422, "forbidden for watch unless sendInitialEvents is provided"),
     ("watch=true&resourceVersion=1", 410, "too old resource version"),
     ("labelSelector=%3D", 400, "unable to parse requirement: found '='"),
+    ("labelSelector=app%3Dweb%2C", 400, "found '', expected: identifier after ','"),
+    ("labelSelector=-app%3Dweb", 400, 'Invalid value: "-app": name part must consist of'),
+    ("labelSelector=%20app%3Dweb%20%2C%20a.b/c%20", 200, ""),
     ("fieldSelector=spec.some%3D1", 400, "field label not supported: spec.some"),
 ])
 def test_what_a_list_is_asked_for_is_given_or_refused(globex, query, status, words):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * kube_target.c - request targets of the Kubernetes API, and the selectors in them: no text breaks them, and none names more than it says.
- * link: modules/kube/target.c modules/kube/selector.c modules/kube/kinds.c
+ * link: modules/kube/target.c modules/kube/selector.c modules/kube/kinds.c modules/kube/words.c
  */
 #include "modules/kube/selector.h"
 #include "modules/kube/target.h"

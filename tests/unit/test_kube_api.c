@@ -2,7 +2,7 @@
  * test_kube_api.c - what is pure in answering kubectl: paths, selectors, accept headers, ages, and the objects that are composed of what
  * the edge knows.
  * link: modules/kube/target.c modules/kube/selector.c modules/kube/kinds.c modules/kube/accept.c modules/kube/table.c
- * link: modules/kube/compose.c modules/kube/containers.c modules/kube/endpoints.c modules/kube/happenings.c
+ * link: modules/kube/compose.c modules/kube/containers.c modules/kube/endpoints.c modules/kube/happenings.c modules/kube/words.c
  */
 #include "modules/kube/accept.h"
 #include "modules/kube/compose.h"
