@@ -111,6 +111,7 @@ def test_who_is_gone_before_he_is_seen_reaches_no_pod_and_is_counted(workers):
     with Pod(echo, "p") as p, Edge({"acme.yaml": raw_tenant("acme", p)}, workers) as e:
         port = e.raw_port("acme")
         os.kill(e.pid, signal.SIGSTOP)
+        os.waitpid(e.pid, os.WUNTRACED)  # not before all of its threads stand still
         try:
             for _ in range(50):
                 e.connect(port).reset()
