@@ -17,7 +17,7 @@ import subprocess
 import pytest
 import yaml
 
-from edge import PATIENCE, ROOT, free_ports
+from edge import PATIENCE, ROOT, eventually, free_ports
 
 DEBIANS = str(ROOT / "build/kubernetes-client/usr/bin/kubectl")  # which ./dev setup puts there; on Debian 12 it is 1.20
 KUBECTL = os.environ.get("KUBECTL") or shutil.which("kubectl") or shutil.which(DEBIANS)
@@ -99,10 +99,17 @@ class Kube:
         return answer.status, json.loads(text) if text.startswith((b"{", b"[")) else text
 
     def watch(self, path):
-        """Events of a watch, one after another, as long as it goes on."""
+        """Events of a watch, one after another, as long as it goes on. Told to come again, as time is what a tenant pays with, it does."""
         c = self.connect()
-        c.request("GET", path, headers=self.headers())
-        answer = c.getresponse()
+
+        def answered():
+            c.request("GET", path, headers=self.headers())
+            answer = c.getresponse()
+            if answer.status != 429:
+                return answer
+            answer.read()
+            return None
+        answer = eventually(answered, every=0.1)
         assert answer.status == 200, answer.read()
         while True:
             line = answer.readline()
