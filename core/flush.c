@@ -3,8 +3,6 @@
  */
 #include "core/worker.h"
 
-enum { FLUSH_MOST_US = 250 };
-
 static void row_list(struct worker *w, struct account_worker *row) {
     row->next_flushing = NULL;
     *(w->flushing ? &w->flushing_last->next_flushing : &w->flushing) = row;
@@ -69,7 +67,8 @@ void flushes_run(struct worker *w) {
     if (!w->flushing)
         return;
     w->turn.due = 0; /* now it comes */
-    uint64_t now = time_with_kernel(w), until = now + FLUSH_MOST_US * w->turn.cycles_us;
+    uint64_t most_us = w->turn.alone ? TURN_ALONE_US : TURN_MOST_US;
+    uint64_t now = time_with_kernel(w), until = now + most_us * w->turn.cycles_us;
     while (w->flushing && now < until)
         now = row_run(w, row_take(w), now);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* In one turn, of all sweeps: looks are cheap, and ends stop earlier where the turn was long already. */
-enum { LOOKS = 256, ENDS = 4, ENDS_LEAST = 2, HURRY_LOOKS = 2048 };
+enum { LOOKS = 256, ENDS = 2, ENDS_LEAST = 1, HURRY_LOOKS = 2048 };
 
 struct piece {
     unsigned looks, ends; /* at most */

@@ -10,7 +10,7 @@
  */
 #include "core/worker.h"
 
-enum { TIMERS_US = 100 }; /* of a turn, with what the kernel takes for it */
+enum { TIMERS_US = 50 }; /* of a turn, with what the kernel takes for it */
 
 static uint32_t tick_of(const struct worker *w, int64_t now_ns) {
     return (uint32_t)((now_ns - w->tick_base_ns) / (TIMER_TICK_MS * 1000000LL)) + 1;
@@ -88,7 +88,7 @@ static void due_run(struct worker *w, struct timer *t) {
 }
 
 void timers_run(struct worker *w) {
-    enum { LEAST = 4 }; /* of those due, however long the turn has been */
+    enum { LEAST = 2 }; /* of those due, however long the turn has been */
     uint64_t until = turn_reaches(&w->turn, sys_cycles()) + TIMERS_US * w->turn.cycles_us;
     uint64_t most = w->turn.began + TURN_MOST_US * w->turn.cycles_us;
     uint32_t now = tick_of(w, w->now_ns);

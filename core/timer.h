@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct worker;
-enum { TIMER_TICK_MS = 50 };
+enum { TIMER_TICK_MS = 5 };
 
 struct timer {
     struct timer *next, **link; /* in a wheel slot; link NULL: not in the wheel */

@@ -2,6 +2,7 @@
  * turn.c - see turn.h.
  */
 #include "core/turn.h"
+#include "core/glut.h"
 #include "core/worker.h"
 
 struct waiting {          /* a completion in a lane */
@@ -18,7 +19,7 @@ static struct worker *worker_of(struct turn *t) {
 /* ---- the clock: cycles are what is measured, microseconds are what is meant ---- */
 
 enum { CYCLES_US_GUESS = 1000, LEARN_LEAST_NS = 1000000, LEARN_MOST_NS = 1000000000 };
-enum { LEARN_KERNEL = 50000 }; /* of less than such a weight an enter says little */
+enum { LEARN_KERNEL = 20000 }; /* of less than such a weight an enter says little */
 
 static void clock_set(struct turn *t, uint64_t cycles_us) {
     t->cycles_us = cycles_us ? cycles_us : 1;
@@ -54,6 +55,11 @@ void turn_init(struct worker *w) {
     clock_set(t, CYCLES_US_GUESS);
 }
 
+/* So long after it began; while nobody else comes, all of a tenant's own may as well be in one. */
+static uint64_t until(const struct turn *t, unsigned us) {
+    return t->began + (t->alone ? TURN_ALONE_US : us) * t->cycles_us;
+}
+
 void turn_begin(struct worker *w) {
     struct turn *t = &w->turn;
     clock_learn(w);
@@ -62,7 +68,7 @@ void turn_begin(struct worker *w) {
     t->kernel = t->due = 0;
     t->crowded = turn_waits(t); /* who waits already is not to be overtaken */
     t->alone = w->now_ns - t->others_ns >= TURN_ALONE_MS * 1000000ll;
-    t->slice_end = t->began + (t->alone ? TURN_ALONE_US : TURN_SLICE_US) * t->cycles_us;
+    t->slice_end = until(t, TURN_SLICE_US);
 }
 
 static void others_are_here(struct turn *t) {
@@ -76,7 +82,7 @@ void turn_meets(struct turn *t, const struct op *op) {
         return;
     t->payer = payer;
     others_are_here(t);
-    t->slice_end = t->began + TURN_SLICE_US * t->cycles_us;
+    t->slice_end = until(t, TURN_SLICE_US);
 }
 
 bool turn_ends(struct turn *t, bool several) {
@@ -89,7 +95,7 @@ bool turn_ends(struct turn *t, bool several) {
     }
     uint64_t now = turn_reaches(t, t->mark);
     t->slice_end = now + TURN_SLICE_US * t->cycles_us;
-    return now - t->began >= (t->alone ? TURN_ALONE_US : TURN_MOST_US) * t->cycles_us;
+    return now >= until(t, TURN_MOST_US);
 }
 
 bool turn_is_tight(const struct worker *w) {
@@ -97,17 +103,11 @@ bool turn_is_tight(const struct worker *w) {
 }
 
 bool turn_is_busy(const struct turn *t) {
-    return t->crowded || turn_waits(t) ||
-           (!t->in_order && sys_cycles() - t->began >= TURN_SLICE_US * t->cycles_us);
-}
-
-/* While nobody else comes a tenant's own may as well be many in one turn. */
-static uint64_t dear_until(const struct turn *t) {
-    return t->began + (t->alone ? TURN_SLICE_US : TURN_DEAR_US) * t->cycles_us;
+    return t->crowded || turn_waits(t) || (!t->in_order && sys_cycles() >= until(t, TURN_SLICE_US));
 }
 
 bool turn_is_young(const struct turn *t) {
-    return !t->crowded && !turn_waits(t) && (t->in_order || sys_cycles() < dear_until(t));
+    return !t->crowded && !turn_waits(t) && (t->in_order || sys_cycles() < until(t, TURN_DEAR_US));
 }
 
 /* ---- lanes ---- */
@@ -206,7 +206,9 @@ static void lane_charge(const struct worker *w, const struct lane *l, int64_t bu
 static void lane_brake(const struct worker *w, const struct lane *l, struct op *op,
                        const struct completion *c) {
     bool is_long = l->drr.count >= LANE_LONG || (buffers_of(c) && op->owner->queued >= OWNER_LONG);
-    if (!is_long || op->braked || !(c->flags & OP_MORE))
+    if (op->braked || !(c->flags & OP_MORE))
+        return;
+    if (!is_long && !(buffers_of(c) && l->account && glut_degree(w, l->account)))
         return;
     op->braked = true;
     ring_cancel(w->ring, op);
@@ -309,18 +311,17 @@ void turn_run(struct worker *w) {
     struct turn *t = &w->turn;
     if (!turn_waits(t))
         return;
-    uint64_t until = t->began + TURN_MOST_US * t->cycles_us;
+    uint64_t end = until(t, TURN_MOST_US);
     struct drr_line *line;
     struct drr_item *item;
     lanes_settle(w);
     mark_set(t, sys_cycles());
-    while (turn_reaches(t, t->mark) < until && (item = drr_take(&t->drr, &line))) {
+    while (turn_reaches(t, t->mark) < end && (item = drr_take(&t->drr, &line))) {
         uint64_t before = t->mark;
         serve(w, line, item);
         if (container_of(line, struct lane, drr)->of_chores) /* who comes meanwhile is seen soon */
-            until = t->mark - before >= TURN_DEAR_US * t->cycles_us
-                        ? dear_until(t)
-                        : t->began + TURN_SLICE_US * t->cycles_us;
+            end = until(t, t->mark - before >= TURN_DEAR_US * t->cycles_us ? TURN_DEAR_US
+                                                                           : TURN_SLICE_US);
     }
     if (turn_waits(t))
         lanes_note(w);

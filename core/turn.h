@@ -41,10 +41,10 @@ struct owner;
 struct completion;
 
 enum {
-    TURN_SLICE_US = 200,
-    TURN_QUANTUM_US = 100,
+    TURN_SLICE_US = 125,
+    TURN_QUANTUM_US = 50,
     TURN_DEAR_US = 50,
-    TURN_MOST_US = 250,
+    TURN_MOST_US = 150,
     TURN_ALONE_US = 1000,
     TURN_ALONE_MS = 100,
     TURN_SMALL_US = 10000, /* so long after a crowded turn what is armed stays small */

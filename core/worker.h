@@ -31,7 +31,7 @@ enum {
     BUFFERS_FRESH = 16,   /* provided in one turn of those that have no page of memory yet */
     BUFFERS_CHUNK = 256,  /* buffers made at a time */
     BUFFERS_MOST = 65536, /* ids are 16 bits */
-    WHEEL_SLOTS = 512,
+    WHEEL_SLOTS = 4096,
     RECV_CAP = 256 * 1024,   /* bytes one receive in bundles may bring */
     RECV_ALONE = 512 * 1024, /* the same where nobody else was met lately (core/turn.h) */
     RECV_CROWDED =
