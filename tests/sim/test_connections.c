@@ -1082,8 +1082,14 @@ static void asker_error(struct stream *s, void *user, int error) {
     stream_close(s, true);
 }
 
+static void asker_ends(struct stream *s, void *user) {
+    struct asker *a = user;
+    a->stream = NULL;
+    stream_close(s, true);
+}
+
 static const struct stream_events asker_events = {
-    .data = kept_data, .eof = kept_ends, .error = asker_error};
+    .data = kept_data, .eof = asker_ends, .error = asker_error};
 
 static void asker_turn(void *user, struct stream *s, int error) {
     struct asker *a = user;
@@ -1207,7 +1213,8 @@ static void who_waits_to_connect_does_so_as_others_have_connected(void **unused)
     assert_int_equal(asker_count(asker, ASKED, false), ASKED);
     assert_int_equal(a->w[0].dials_refused, 0);
     for (unsigned i = 0; i < ASKED; i++)
-        stream_close(asker[i].stream, true);
+        if (asker[i].stream) /* its pod may have ended first */
+            stream_close(asker[i].stream, true);
     world_turns(TURNS_MOST, true);
     assert_null(a->w[0].dials);
     world_end();
