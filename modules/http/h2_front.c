@@ -418,14 +418,13 @@ static void front_close(struct h2_front *front, bool reset) {
 }
 
 /* GOAWAY is out: what runs is given up, and input read on a little so that a reset does not overtake it. */
-static void front_linger(struct h2_front *front) {
+static void front_linger(struct h2_front *front, int64_t ms) {
     for (struct h2_stream *st = front->session.streams; st; st = st->next)
         if (client_of(st)->hc.state != CLIENT_GONE)
             http_let_go(&client_of(st)->hc);
     stream_shutdown(front->session.wire);
     front->timing = TIMING_LINGER;
-    timer_set(front->session.worker, &front->timer,
-              conn_draining(front->hc->conn) ? DRAIN_LINGER_MS : LINGER_MS);
+    timer_set(front->session.worker, &front->timer, ms);
 }
 
 /* ---- time ---- */
@@ -470,9 +469,9 @@ static void role_sent(struct h2_session *s) {
         return;
     bool over = !nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng);
     if (s->calmed && !s->full)
-        front_close(front, false); /* a flood is not listened to for two seconds more */
+        front_linger(front, CALM_LINGER_MS);
     else if ((s->ending && !s->full) || over)
-        front_linger(front);
+        front_linger(front, conn_draining(front->hc->conn) ? DRAIN_LINGER_MS : LINGER_MS);
     else
         front_time(front);
 }

@@ -44,6 +44,7 @@ enum {
     LINGER_MS = 2000,
     DRAIN_HEAD_MS = 1000,  /* for the rest of a head when the edge drains */
     DRAIN_LINGER_MS = 500, /* then, instead of LINGER_MS */
+    CALM_LINGER_MS = 100,  /* after a flood: it may hear why, but not be listened to for seconds */
     HOLD_PAUSE = 8,        /* slices held back before the client is paused */
     HOLD_MAX = 1024,       /* slices held back before the client is cut */
     TRIES_MAX = 3,         /* pods asked for one request */
