@@ -277,6 +277,7 @@ static void put_without_memory(struct worker *w, struct op *op, const struct com
 
 void turn_put(struct turn *t, struct op *op, const struct completion *c) {
     struct worker *w = worker_of(t);
+    turn_meets(t, op);
     struct owner *o = op->owner;
     struct lane *l = lane_of_owner(w, o);
     struct waiting *i = l && o->queued < UINT16_MAX ? worker_alloc(w, sizeof *i) : NULL;

@@ -124,7 +124,7 @@ static inline bool turn_is_long(struct turn *t, unsigned count, int32_t res) {
 static inline bool turn_is_over(const struct turn *t) {
     return turn_reaches(t, sys_cycles()) >= t->began + TURN_MOST_US * t->cycles_us;
 }
-/* Before a completion is dispatched. */
+/* Before a completion is dispatched or queued: where it is another's than the one before, nobody is alone. */
 void turn_meets(struct turn *, const struct op *);
 /* Who would be given the time: equal for all completions of one lane. */
 const void *turn_payer(const struct op *);

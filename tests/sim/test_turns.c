@@ -568,6 +568,26 @@ static void who_was_alone_for_long_has_long_turns_until_somebody_else_comes(void
     scene_down();
 }
 
+/* However long all that comes is queued, as it is in turns that are crowded from the beginning. */
+static void who_is_met_in_crowded_turns_only_is_met(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *one = thing_new(scene.a, 10 * US), *other = thing_new(scene.b, 10 * US);
+    for (unsigned i = 0; i < 40; i++) {
+        bool both = i >= 20;
+        fake_pass(10);
+        thing_put(one, OP_MORE);
+        begin_now();
+        assert_true(scene.w->turn.crowded);
+        if (i == 20 || i == 39)
+            assert_int_equal(scene.w->turn.alone, i == 20);
+        if (both)
+            thing_put(other, OP_MORE);
+    }
+    turns_until_idle();
+    scene_down();
+}
+
 static void the_worker_ends_whatever_waits(void **unused) {
     (void)unused;
     scene_up();
@@ -735,6 +755,7 @@ int main(void) {
         cmocka_unit_test(timers_that_are_due_at_once_fire_over_many_turns),
         cmocka_unit_test(what_is_sent_at_the_end_of_a_turn_counts_as_what_the_kernel_takes),
         cmocka_unit_test(what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long),
+        cmocka_unit_test(who_is_met_in_crowded_turns_only_is_met),
         cmocka_unit_test(the_worker_ends_whatever_waits),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
