@@ -53,12 +53,14 @@ def crowds(*who):
 
 
 class SinkPod(Pod):
-    """Takes in whatever comes, in a process of its own, so that it is not what limits a crowd."""
+    """Takes in whatever comes, in a process of its own, so that it is not what limits a crowd.
+
+    Forked by who makes it, not by a thread: beside that he may be starting an edge, whose pipe the fork would hold open, and wait for its end."""
 
     def __init__(self, name="sink", **options):
         super().__init__(None, name, **options)
 
-    def accept(self):
+    def begin(self):
         self.process = multiprocessing.Process(target=swallow, args=(self.server,), daemon=True)
         self.process.start()
 
@@ -74,7 +76,7 @@ class FloodPod(Pod):
         self.answer = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode() + bytes(size)
         super().__init__(None, name, **options)
 
-    def accept(self):
+    def begin(self):
         self.process = multiprocessing.Process(target=pour, args=(self.server, self.answer), daemon=True)
         self.process.start()
 

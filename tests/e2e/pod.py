@@ -39,6 +39,9 @@ class Pod:
             self.context.load_cert_chain(*map(str, tls))
         self.lock = threading.Lock()
         self.accepted = 0
+        self.begin()
+
+    def begin(self):
         threading.Thread(target=self.accept, daemon=True).start()
 
     def __enter__(self):
