@@ -90,7 +90,6 @@ static void due_run(struct worker *w, struct timer *t) {
 void timers_run(struct worker *w) {
     enum { LEAST = 2 }; /* of those due, however long the turn has been */
     uint64_t until = turn_reaches(&w->turn, sys_cycles()) + TIMERS_US * w->turn.cycles_us;
-    uint64_t most = w->turn.began + TURN_MOST_US * w->turn.cycles_us;
     uint32_t now = tick_of(w, w->now_ns);
     unsigned ran = 0;
     if ((int32_t)(now - w->tick) > WHEEL_SLOTS)
@@ -99,7 +98,7 @@ void timers_run(struct worker *w) {
         if (!w->due)
             slot_take(w, ++w->tick);
         else if (ran++ < LEAST ||
-                 turn_reaches(&w->turn, sys_cycles()) < (until < most ? until : most))
+                 (!turn_is_over(&w->turn) && turn_reaches(&w->turn, sys_cycles()) < until))
             due_run(w, w->due);
         else
             break;
