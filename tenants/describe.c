@@ -4,6 +4,7 @@
  */
 #include "tenants/hostname.h"
 #include "tenants/inside.h"
+#include "tenants/labels.h"
 #include "tenants/network.h"
 #include "tenants/tabs.h"
 #include "tenants/view.h"
@@ -115,12 +116,6 @@ static void rules_print(FILE *out, const struct compiled *compiled, const char *
     fputc('\n', out);
 }
 
-/* "label kr.ingress.80 on compose/web" */
-static bool ends_with(const char *origin, const char *object) {
-    size_t n = strlen(origin), size = strlen(object);
-    return n > size && origin[n - size - 1] == ' ' && !strcmp(origin + n - size, object);
-}
-
 /* Labels route under `default`, where a bad one is missed. */
 static bool event_concerns(const struct compiled *compiled, const struct event *event,
                            const char *ingress) {
@@ -130,7 +125,7 @@ static bool event_concerns(const struct compiled *compiled, const struct event *
         return true;
     for (size_t i = 0; i < compiled->route_count; i++) {
         const struct route_note *note = &compiled->route[i];
-        if (!strcmp(note->ingress, ingress) && ends_with(note->origin, event->object))
+        if (!strcmp(note->ingress, ingress) && label_origin_is_on(note->origin, event->object))
             return true;
     }
     return false;

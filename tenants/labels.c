@@ -138,3 +138,8 @@ bool label_parse(struct stash *stash, const char *key, const char *piece, size_t
     *ret = label;
     return true;
 }
+
+bool label_origin_is_on(const char *origin, const char *object) {
+    size_t n = strlen(origin), size = strlen(object);
+    return n > size && origin[n - size - 1] == ' ' && !strcmp(origin + n - size, object);
+}

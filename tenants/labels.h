@@ -26,3 +26,5 @@ bool label_next(const char **at, const char **ret_piece, size_t *ret_length);
 bool label_parse(struct stash *, const char *key, const char *piece, size_t length,
                  const char *domain, struct label *ret, const char **ret_why);
 const char *label_scheme_name(enum label_scheme);
+/* Is `origin` ("label kr.ingress.80 on compose/web", where a route was written) a label on this object ("compose/web")? */
+bool label_origin_is_on(const char *origin, const char *object);

@@ -3,6 +3,7 @@
  */
 #include "modules/kube/happenings.h"
 #include "modules/kube/containers.h"
+#include "tenants/labels.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,12 +66,6 @@ static void subject_read(const char *object, char kind[64], char name[260]) {
     snprintf(name, 260, "default");
 }
 
-/* "label kr.ingress.80 on compose/web" */
-static bool ends_with(const char *origin, const char *object) {
-    size_t n = strlen(origin), size = strlen(object);
-    return n > size && origin[n - size - 1] == ' ' && !strcmp(origin + n - size, object);
-}
-
 /* Labels route under an Ingress that does not name the pod. A bad one routes nowhere: it is missed where its rule would be. */
 static void told_of_ingresses(struct making *m, const char *object, const struct happening *h) {
     json_t *route, *message = json_sprintf("%s/%s: %s", h->kind, h->name, h->message);
@@ -82,7 +77,7 @@ static void told_of_ingresses(struct making *m, const char *object, const struct
     if (!strcmp(h->reason, "BadLabel"))
         happening_add(m, &again);
     json_array_foreach(json_object_get(m->known, "routes"), i, route) {
-        if (!ends_with(text_of(route, "origin"), object))
+        if (!label_origin_is_on(text_of(route, "origin"), object))
             continue;
         again.name = text_of(route, "ingress");
         happening_add(m, &again);
