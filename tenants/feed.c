@@ -141,7 +141,7 @@ void registry_feed(struct registry *registry, const char *tenant, const char *na
         count ? fed_tenant_need(registry, tenant) : table_get(&registry->feeds, tenant);
     struct feed **at = t ? feed_place(t, name) : NULL;
     bool there = at && *at && !strcmp((*at)->name, name);
-    if (there ? (*at)->digest == digest : !count)
+    if (!at || (there ? (*at)->digest == digest : !count))
         return;
     if (count)
         feed_replace(at, name, list, count, digest);

@@ -156,7 +156,10 @@ static void a_receive_brings_no_more_than_its_cap(void **state) {
         struct op recv;
         void *own = NULL;
         int fd[2];
-        assert_int_equal(ring_begin(&own), 0);
+        if (ring_begin(&own) || !own) {
+            fail_msg("no ring");
+            break;
+        }
         struct ring *r = own;
         tcp_pair(fd, memory + 8 * BUF_SIZE, 16 * BUF_SIZE);
         for (uint16_t id = 0; id < 8; id++)
