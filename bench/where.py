@@ -11,10 +11,11 @@ import contextlib
 import os
 import pathlib
 import re
+import subprocess
 
 import numpy
 
-TRACING = pathlib.Path('/sys/kernel/tracing/instances')
+TRACING = pathlib.Path('/sys/kernel/tracing')
 BUFFER_KB = 64 << 10
 SWITCH = re.compile(r'\s([\d.]+): sched_switch: .*next_pid=(\d+)')
 KINDS = ('proxy', 'others', 'nobody')
@@ -28,11 +29,25 @@ def threads(pids):
     return found
 
 
+@contextlib.contextmanager
+def tracefs():
+    """Mounted, for as long as it takes where nobody had done so."""
+    mine = not (TRACING / 'instances').is_dir()
+    if mine and subprocess.run(['mount', '-t', 'tracefs', 'tracefs', str(TRACING)], check=False).returncode:
+        raise SystemExit(f"bench: --where needs the kernel's tracefs on {TRACING}, and may not mount it: run it as root, or without --where")
+    try:
+        yield
+    finally:
+        if mine:
+            subprocess.run(['umount', str(TRACING)], check=False)
+
+
 class Where:
     """From its begin to end(): who ran on `cpu`. `idle`: processes that are nobody, as awake.py's."""
 
     def __init__(self, cpu, stack, idle=()):
-        self.folder, self.idle, self.ours = TRACING / f'ringress-bench-{os.getpid()}', {0, *idle}, set()
+        self.folder, self.idle, self.ours = TRACING / f'instances/ringress-bench-{os.getpid()}', {0, *idle}, set()
+        stack.enter_context(tracefs())
         self.folder.mkdir()
         stack.callback(self.folder.rmdir)
         for name, value in (('trace_clock', 'mono'), ('tracing_cpumask', f'{1 << cpu:x}'), ('buffer_size_kb', str(BUFFER_KB)),
