@@ -3,22 +3,22 @@
  */
 #include "core/worker.h"
 
-static void row_list(struct worker *w, struct account_worker *row) {
+static void row_list(struct flush_rows *rows, struct account_worker *row) {
     row->next_flushing = NULL;
-    *(w->flushing ? &w->flushing_last->next_flushing : &w->flushing) = row;
-    w->flushing_last = row;
+    *(rows->first ? &rows->last->next_flushing : &rows->first) = row;
+    rows->last = row;
 }
 
-static struct account_worker *row_take(struct worker *w) {
-    struct account_worker *row = w->flushing;
-    w->flushing = row->next_flushing;
+static struct account_worker *row_take(struct flush_rows *rows) {
+    struct account_worker *row = rows->first;
+    rows->first = row->next_flushing;
     return row;
 }
 
 static void row_begin(struct worker *w, struct account_worker *row) {
     row->flushes.next = row->flushes.prev = &row->flushes;
     __atomic_store_n(&row->is_flushing, true, __ATOMIC_RELAXED);
-    row_list(w, row);
+    row_list(&w->flushing, row);
 }
 
 void worker_later(struct worker *w, struct flush *f) {
@@ -57,18 +57,22 @@ static uint64_t row_run(struct worker *w, struct account_worker *row, uint64_t n
         now = time_with_kernel(w);
     }
     if (row->flushes.next != &row->flushes)
-        row_list(w, row);
+        row_list(&w->unflushed, row);
     else
         __atomic_store_n(&row->is_flushing, false, __ATOMIC_RELAXED);
     return now;
 }
 
 void flushes_run(struct worker *w) {
-    if (!w->flushing)
+    if (!flushes_wait(w))
         return;
     w->turn.due = 0; /* now it comes */
     uint64_t most_us = w->turn.alone ? TURN_ALONE_US : TURN_MOST_US;
     uint64_t now = time_with_kernel(w), until = now + most_us * w->turn.cycles_us;
-    while (w->flushing && now < until)
-        now = row_run(w, row_take(w), now);
+    while (w->flushing.first && now < until)
+        now = row_run(w, row_take(&w->flushing), now);
+    if (turn_is_brief(&w->turn))
+        return;
+    for (bool ran = false; w->unflushed.first && (!ran || now < until); ran = true)
+        now = row_run(w, row_take(&w->unflushed), now);
 }

@@ -14,6 +14,11 @@ struct flush {
     void (*run)(struct flush *);
 };
 
+struct account_worker;
+struct flush_rows { /* in a line */
+    struct account_worker *first, *last;
+};
+
 /* Runs `run` at the end of this turn or of one of the next, once however often it is asked for. */
 void worker_later(struct worker *, struct flush *);
 void flush_forget(struct flush *); /* before its memory goes */

@@ -7,19 +7,13 @@
 #include <limits.h>
 #include <string.h>
 
-/* In one turn, of all sweeps: looks are cheap, and ends stop earlier where the turn was long already. */
-enum { LOOKS = 256, ENDS = 2, ENDS_LEAST = 1, HURRY_LOOKS = 2048 };
+/* In one turn, of all sweeps: looks are cheap, and an end takes as long as half a turn. */
+enum { LOOKS = 256, ENDS = 1, HURRY_LOOKS = 2048 };
 
 struct piece {
     unsigned looks, ends; /* at most */
     unsigned ended;
-    bool timely; /* ends with the turn */
 };
-
-static bool piece_goes_on(const struct worker *w, const struct piece *p) {
-    return p->looks && p->ended < p->ends &&
-           !(p->timely && p->ended >= ENDS_LEAST && turn_is_over(&w->turn));
-}
 
 static bool stands(const struct sweep *s) {
     return !s->job->stands || s->job->stands(s);
@@ -38,7 +32,7 @@ static bool meet(struct worker *w, struct sweep *s, struct conn *c) {
 static bool sweep_goes(struct worker *w, struct sweep *s, struct piece *p) {
     if (!stands(s))
         return false;
-    while (piece_goes_on(w, p)) {
+    while (p->looks && p->ended < p->ends) {
         struct conn *c = s->at;
         if (!c) {
             if (!s->job->again || !s->job->again(s))
@@ -106,7 +100,7 @@ unsigned sweep_hurry(struct worker *w, struct sweep *s, unsigned ends) {
 
 /* Who began first is done first. */
 void sweeps_run(struct worker *w) {
-    struct piece p = {.looks = LOOKS, .ends = ENDS, .timely = true};
+    struct piece p = {.looks = LOOKS, .ends = ENDS};
     struct sweep *s;
     while ((s = w->sweeps) && !sweep_goes(w, s, &p))
         sweep_free(w, s);

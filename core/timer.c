@@ -10,7 +10,7 @@
  */
 #include "core/worker.h"
 
-enum { TIMERS_US = 50 }; /* of a turn, with what the kernel takes for it */
+enum { TIMERS_US = 25 }; /* of a turn, with what the kernel takes for it */
 
 static uint32_t tick_of(const struct worker *w, int64_t now_ns) {
     return (uint32_t)((now_ns - w->tick_base_ns) / (TIMER_TICK_MS * 1000000LL)) + 1;

@@ -51,7 +51,7 @@ void turn_init(struct worker *w) {
     t->first_ns = w->now_ns;
     t->first_cycles = w->charge_mark;
     t->halting = (struct lane){.drr = {.weight = 1}, .account = w->nobody};
-    t->others_ns = w->now_ns;
+    t->others_ns = t->tenants_ns = w->now_ns;
     clock_set(t, CYCLES_US_GUESS);
 }
 
@@ -60,14 +60,21 @@ static uint64_t until(const struct turn *t, unsigned us) {
     return t->began + (t->alone ? TURN_ALONE_US : us) * t->cycles_us;
 }
 
+static bool is_long_ago(const struct worker *w, int64_t ns) {
+    return w->now_ns - ns >= TURN_ALONE_MS * 1000000ll;
+}
+
 void turn_begin(struct worker *w) {
     struct turn *t = &w->turn;
     clock_learn(w);
     t->began = w->charge_mark;
     t->mark = t->began;
     t->kernel = t->due = 0;
+    t->was_brief = t->brief;
+    t->brief = false;
     t->crowded = turn_waits(t); /* who waits already is not to be overtaken */
-    t->alone = w->now_ns - t->others_ns >= TURN_ALONE_MS * 1000000ll;
+    t->alone = is_long_ago(w, t->others_ns);
+    t->several = !is_long_ago(w, t->tenants_ns);
     t->slice_end = until(t, TURN_SLICE_US);
 }
 
@@ -76,10 +83,21 @@ static void others_are_here(struct turn *t) {
     t->alone = false;
 }
 
+/* Who comes to a shared listener is nobody's yet, and so in the way of no other tenant. */
+static void meets_tenant(struct turn *t, const struct account *tenant) {
+    const struct worker *w = worker_of(t);
+    if (tenant == t->tenant || tenant == w->nobody)
+        return;
+    t->tenant = tenant;
+    t->tenants_ns = w->now_ns;
+    t->several = true;
+}
+
 void turn_meets(struct turn *t, const struct op *op) {
     const void *payer = turn_payer(op);
     if (payer == t->payer)
         return;
+    meets_tenant(t, account_tenant(op->owner->account));
     t->payer = payer;
     others_are_here(t);
     t->slice_end = until(t, TURN_SLICE_US);
@@ -107,7 +125,8 @@ bool turn_is_busy(const struct turn *t) {
 }
 
 bool turn_is_young(const struct turn *t) {
-    return !t->crowded && !turn_waits(t) && (t->in_order || sys_cycles() < until(t, TURN_DEAR_US));
+    return !t->several && !t->crowded && !turn_waits(t) &&
+           (t->in_order || sys_cycles() < until(t, TURN_DEAR_US));
 }
 
 /* ---- lanes ---- */
@@ -169,11 +188,22 @@ static void lanes_free(struct worker *w) {
     }
 }
 
+/* Those in the round, a few of thousands that were in it: those of tenants, each once at least. */
+static void lanes_in_round(struct worker *w, void (*each)(struct worker *, struct lane *)) {
+    const struct drr_lines *of[] = {&w->turn.drr.fresh, &w->turn.drr.round};
+    for (int i = 0; i < 2; i++)
+        for (struct drr_line *line = of[i]->first; line; line = line->next) {
+            struct lane *l = container_of(line, struct lane, drr);
+            struct lane *first = l->account ? l->account->w[w->id].lane : NULL;
+            if (first && (l == first || l->of_chores))
+                each(w, first);
+        }
+}
+
 /* What a tenant's completions cause at the end of the turn (sends, TLS records) and in what was looked ahead for is not seen while
- * they are served, but it is charged: so lanes that still have something waiting pay for it before the next turn. */
-static void lanes_note(struct worker *w) {
-    for (struct lane *l = w->turn.lanes; l; l = l->next)
-        l->charged = l->account->w[w->id].loop_cycles;
+ * they are served, but it is charged: so lanes in the round pay for it before the next turn. */
+static void lane_note(struct worker *w, struct lane *l) {
+    l->charged = l->account->w[w->id].loop_cycles;
 }
 
 /* A lane's completions are its tenant's chores' to pay for as well, while there are any. Both in cycles: by the clock, and what the
@@ -186,10 +216,10 @@ static void lane_paid(struct worker *w, struct lane *l, uint64_t clock, uint64_t
     }
 }
 
-static void lanes_settle(struct worker *w) {
-    for (struct lane *l = w->turn.lanes; l; l = l->next)
-        if (l->charged && l->account != w->nobody)
-            lane_paid(w, l, l->account->w[w->id].loop_cycles - l->charged, 0);
+static void lane_settle(struct worker *w, struct lane *l) {
+    if (l->charged && l->account != w->nobody)
+        lane_paid(w, l, l->account->w[w->id].loop_cycles - l->charged, 0);
+    l->charged = 0;
 }
 
 /* ---- into a lane, and out of it ---- */
@@ -308,24 +338,43 @@ unsigned turn_chores(const struct worker *w, const struct account *tenant) {
     return l && l->chores ? l->chores->drr.count : 0;
 }
 
+/* Something dear is next, and others' bytes wait to be sent. */
+static bool is_sent_before(const struct worker *w, const struct drr_line *next) {
+    return w->turn.several && container_of(next, const struct lane, drr)->of_chores &&
+           flushes_wait(w);
+}
+
+bool turn_sends_first(struct worker *w) {
+    struct turn *t = &w->turn;
+    t->brief = t->brief || (t->several && !t->was_brief && flushes_wait(w));
+    return t->brief;
+}
+
 void turn_run(struct worker *w) {
     struct turn *t = &w->turn;
     if (!turn_waits(t))
         return;
     uint64_t end = until(t, TURN_MOST_US);
+    const bool may_be_brief = !t->was_brief;
+    bool light = false; /* somebody was given all he asked for, before those whose work goes on */
     struct drr_line *line;
     struct drr_item *item;
-    lanes_settle(w);
+    lanes_in_round(w, lane_settle);
     mark_set(t, sys_cycles());
-    while (turn_reaches(t, t->mark) < end && (item = drr_take(&t->drr, &line))) {
+    while (turn_reaches(t, t->mark) < end && (line = drr_next(&t->drr))) {
         uint64_t before = t->mark;
+        bool fresh = drr_is_fresh(&t->drr);
+        if ((t->brief = may_be_brief && ((light && !fresh) || is_sent_before(w, line))))
+            break;
+        item = drr_take(&t->drr, &line);
         serve(w, line, item);
+        light = light || (fresh && !line->first);
         if (container_of(line, struct lane, drr)->of_chores) /* who comes meanwhile is seen soon */
             end = until(t, t->mark - before >= TURN_DEAR_US * t->cycles_us ? TURN_DEAR_US
                                                                            : TURN_SLICE_US);
     }
     if (turn_waits(t))
-        lanes_note(w);
+        lanes_in_round(w, lane_note);
     else
         lanes_free(w);
 }

@@ -23,6 +23,9 @@
  * How long is counted in the row of who waited (account.h): of a tenant's lane what others were in its way, of those whose tenant is not
  * known, and who wait behind each other, all of it.
  *
+ * A turn is brief when it ends for the sake of what is to be sent: who asks for little was served, and those whose work goes on are next; or
+ * something dear, or due, is, and bytes wait. Only where several tenants were met lately, and no two in a row.
+ *
  * What is dear by itself (a TLS handshake) is a chore: once a turn is long, it waits in a second lane of its tenant's, so that what is
  * open already does not wait behind it. That lane pays for both: a tenant's chores get what its completions leave of its share. A turn
  * with a chore in it ends after TURN_SLICE_US, with one that takes so long itself after TURN_DEAR_US: there may always be another, and who comes meanwhile, whose request needs four turns, is to
@@ -41,10 +44,10 @@ struct owner;
 struct completion;
 
 enum {
-    TURN_SLICE_US = 125,
+    TURN_SLICE_US = 90,
     TURN_QUANTUM_US = 50,
     TURN_DEAR_US = 50,
-    TURN_MOST_US = 150,
+    TURN_MOST_US = 100,
     TURN_ALONE_US = 1000,
     TURN_ALONE_MS = 100,
     TURN_SMALL_US = 10000, /* so long after a crowded turn what is armed stays small */
@@ -79,10 +82,15 @@ struct turn { /* of one worker */
     bool in_order;       /* they never are: to measure what all this costs */
     uint64_t began, slice_end, mark; /* cycles; the last look at them */
     bool alone;                      /* it may last TURN_ALONE_US */
-    const void *payer;               /* of the completion that was dispatched last */
-    int64_t others_ns;               /* when that last was somebody else's */
-    uint64_t kernel;                 /* weights of the completions that were worked off */
-    uint64_t due;                    /* of what its end is going to ask for */
+    bool brief, was_brief; /* it, and the one before, ended when who asks for little was served */
+    const void *payer;     /* of the completion that was dispatched last */
+    int64_t others_ns;     /* when that last was somebody else's */
+    const struct account
+        *tenant;        /* whose completion was dispatched last, of those whose tenant is known */
+    int64_t tenants_ns; /* when that last was another one */
+    bool several;       /* that was lately */
+    uint64_t kernel;    /* weights of the completions that were worked off */
+    uint64_t due;       /* of what its end is going to ask for */
     int64_t small_until_ns;
     uint64_t cycles_us; /* in a microsecond, as far as is known */
     unsigned dear;      /* what a weight takes here, in TURN_DEAR_ONE-ths of a nanosecond */
@@ -139,6 +147,12 @@ bool turn_put_chore(struct worker *, struct account *tenant, struct chore *);
 unsigned turn_chores(const struct worker *, const struct account *tenant); /* so many wait */
 /* Works off what is queued, for as long as the turn may last. */
 void turn_run(struct worker *);
+/* What could be begun now had better wait for the next turn: somebody's answer is to be sent. The turn is brief then. */
+bool turn_sends_first(struct worker *);
+/* Nothing is to be begun in it that can wait for the next: somebody's answer is on its way. */
+static inline bool turn_is_brief(const struct turn *t) {
+    return t->brief;
+}
 /* Whatever waits is dropped with the worker; chores run, whose makers are gone. */
 void turn_end(struct worker *);
 static inline bool turn_waits(const struct turn *t) {

@@ -124,7 +124,7 @@ static void starved_rearm(struct worker *w) {
  * sends; those are completions, so waiting is right. Work left in the lists means: don't wait, and so do buffers that
  * the dead gave back after the refill. */
 static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
-    if (w->dead || w->flushing || w->sweeps || turn_waits(&w->turn) ||
+    if (w->dead || flushes_wait(w) || w->sweeps || turn_waits(&w->turn) ||
         (w->starved.count && (bufs_provided(w) || w->free)))
         return 0;
     int64_t due = timers_wait_ns(w);
@@ -138,13 +138,17 @@ static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
 /* While something waits in lanes it does not wait at all, but takes all there is: the kernel finishes only so many operations that it
  * knows to be ready as are asked for (20 at least), in their order, and who comes behind a flood would stand there.
  *
- * A loop that is busy waits a moment (GATHER_US) for twice as many completions as it had last time: fewer turns, fewer
+ * Where several tenants were met lately it answers the first at once: to wait for more would be to keep one waiting for another.
+ *
+ * Else a loop that is busy waits a moment (GATHER_US) for twice as many completions as it had last time: fewer turns, fewer
  * wake-ups, larger submissions; as many as last time would keep small what happened to be small. One that is not busy
  * answers the first at once. */
 static unsigned turn_expects(const struct worker *w) {
     enum { BUSY = 4, MOST = 64 };
     if (turn_waits(&w->turn))
         return RING_ENTRIES;
+    if (w->turn.several)
+        return 1;
     return w->completions < BUSY ? 1 : w->completions > MOST / 2 ? MOST : 2 * w->completions;
 }
 
@@ -158,14 +162,34 @@ static void lag_note(uint64_t *most, uint64_t lag) {
 static void enter_begin(struct worker *w, int64_t turn_ns) {
     bool is_long = turn_ns + turn_kernel_ns(&w->turn) >= TURN_SLICE_US * 1000;
     w->enter_cpu_ns = is_long ? sys_cpu_ns() : 0;
+    w->turn_ns = turn_ns;
 }
 
-static void enter_end(struct worker *w) {
+static uint64_t enter_took_ns(struct worker *w) {
     if (!w->enter_cpu_ns)
-        return;
+        return (uint64_t)turn_kernel_ns(&w->turn);
     uint64_t ns = (uint64_t)(sys_cpu_ns() - w->enter_cpu_ns);
     lag_note(&w->window_kernel_ns, ns);
     turn_kernel_took(&w->turn, ns);
+    return ns;
+}
+
+/* A turn that is much longer than turns are is another figure's (lag), and in most of it the thread may have had no CPU. */
+static void enter_end(struct worker *w) {
+    enum { COUNTED_MOST_US = 4 * TURN_MOST_US };
+    uint64_t us = ((uint64_t)w->turn_ns + enter_took_ns(w)) / 1000;
+    us = us < COUNTED_MOST_US ? us : COUNTED_MOST_US;
+    ACCOUNT_ADD(w->turns_squared_us, us * us);
+}
+
+static void due_work(struct worker *w) {
+    if ((w->sweeps || w->due) && turn_sends_first(w))
+        return;
+    timers_run(w);
+    if (w->paced)
+        pace_run(w);
+    if (w->sweeps)
+        sweeps_run(w);
 }
 
 int worker_turn(struct worker *w, int64_t wait_ns) {
@@ -186,11 +210,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     turn_run(w);
     ahead_run(w);
     worker_pays(w, w->nobody);
-    timers_run(w);
-    if (w->paced)
-        pace_run(w);
-    if (w->sweeps)
-        sweeps_run(w);
+    if (!turn_is_brief(&w->turn))
+        due_work(w);
     flushes_run(w);
     worker_pays(w, w->nobody);
     bufs_refill(w);
@@ -204,7 +225,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     if (w->strain_wanted)
         strain_turn(w);
     starved_rearm(w);
-    dead_release(w);
+    if (!turn_is_brief(&w->turn))
+        dead_release(w);
     worker_pays(w, w->nobody);
     int64_t lag = sys_now_ns() - w->now_ns;
     lag_note(&w->lag_ns_max, (uint64_t)lag);

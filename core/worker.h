@@ -62,8 +62,10 @@ struct worker {
     unsigned id;
     struct ring *ring;
     struct owner *dead;
-    struct account_worker *flushing, *flushing_last; /* who has something to do: core/flush.h */
-    struct queue starved;             /* receives that ended for want of buffers, the first first */
+    struct flush_rows flushing; /* who has something to do at the end of the turn, and */
+    struct flush_rows
+        unflushed;        /* with whom the turn before did not come to an end: core/flush.h */
+    struct queue starved; /* receives that ended for want of buffers, the first first */
     struct glut *gluts, **gluts_last; /* tenants with queues that reached their mark: core/glut.h */
     unsigned glut_count;
     int64_t now_ns;
@@ -130,7 +132,10 @@ struct worker {
     bool
         uncounted; /* loop time and the kernel's weights are not: to measure what counting them costs */
     uint64_t lag_ns_max, window_lag_ns; /* the longest turn since the last look, of two who look */
-    int64_t enter_cpu_ns;      /* of this thread, before it asks the kernel; 0: not looked at */
+    int64_t enter_cpu_ns; /* of this thread, before it asks the kernel; 0: not looked at */
+    int64_t turn_ns;      /* how long the last turn took, without what it asked the kernel for */
+    uint64_t
+        turns_squared_us; /* the squares of turns' lengths, with that, in us^2: who comes meets long ones more often */
     uint64_t window_kernel_ns; /* the longest that the kernel took for what one turn asked of it */
     uint64_t buffers_short;    /* turns without a buffer to give the kernel */
     struct turn turn;
@@ -179,6 +184,9 @@ void timers_run(struct worker *);
 int64_t timers_wait_ns(const struct worker *); /* <0: none set */
 
 void flushes_run(struct worker *);
+static inline bool flushes_wait(const struct worker *w) {
+    return w->flushing.first || w->unflushed.first;
+}
 
 /* Adds a slice (its reference moves in); false: no memory, the slice was dropped. Small slices are copied into the last
  * buffer when it has room and no one else uses it. */

@@ -59,6 +59,7 @@ struct ring {
 static struct fake_plan plan;
 static uint64_t state;
 static int64_t now, waited, drop_ns;
+static unsigned awaited;
 static unsigned drops, touches;
 static struct peer peer[PEERS_MOST];
 static int fd_next;
@@ -189,6 +190,10 @@ bool fake_clients_done(void) {
 
 int64_t fake_waited_ns(void) {
     return waited;
+}
+
+unsigned fake_awaited(void) {
+    return awaited;
 }
 
 void fake_spend(uint64_t ns) {
@@ -515,7 +520,7 @@ unsigned ring_dispatch(struct ring *r, struct turn *t) {
 int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
     (void)r;
     waited = timeout_ns;
-    (void)expected;
+    awaited = expected;
     now += timeout_ns > 0 && one_in(3) ? timeout_ns : (int64_t)draw_below(3000000);
     if (clients_come < plan.clients && one_in(2)) {
         clients_come++;

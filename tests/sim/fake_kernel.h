@@ -38,6 +38,7 @@ unsigned fake_assert_delivered(void);
 uint64_t fake_backlog(void);
 /* What the last ring_wait was asked to wait at most. */
 int64_t fake_waited_ns(void);
+unsigned fake_awaited(void); /* and for how many completions */
 /* What a receive that is armed once may bring; 0: it is armed for many, or not. */
 size_t fake_recv_most(const struct op *);
 /* So much time passes now, while a completion is worked off. */

@@ -202,7 +202,7 @@ static void a_turn_is_as_short_where_the_kernel_is_slow(void **unused) {
         thing_put(bulk, OP_MORE);
     struct turn *t = &scene.w->turn;
     int32_t usual = served_of_dear(bulk);
-    assert_in_range(usual, 4, 6);
+    assert_in_range(usual, TURN_MOST_US / 25, TURN_MOST_US / 25 + 1);
     for (unsigned i = 0; i < 100; i++)
         turn_kernel_took(t, t->kernel * 4);
     assert_in_range(served_of_dear(bulk), 1, 2);
@@ -505,8 +505,12 @@ static void what_is_dear_waits_only_in_turns_that_are_long(void **unused) {
     (void)unused;
     scene_up();
     struct turn *t = &scene.w->turn;
-    scene.w->charge_mark = sys_cycles();
-    turn_begin(scene.w);
+    begin();
+    assert_false(
+        turn_is_young(t)); /* others were here, as far as is known: what is theirs goes first */
+    scene.w->now_ns += TURN_ALONE_MS * 1000000ll;
+    t->others_ns = scene.w->now_ns;
+    begin();
     assert_true(turn_is_young(t));
     fake_spend(TURN_DEAR_US * US - US);
     assert_true(turn_is_young(t));
@@ -696,7 +700,7 @@ static void what_is_sent_at_the_end_of_a_turn_counts_as_what_the_kernel_takes(vo
             done += ending[k].runs;
         assert_in_range(done - before, done < 1000 ? TURN_MOST_US / 20 : 1, TURN_MOST_US / 20 + 3);
     }
-    assert_false(scene.w->flushing);
+    assert_false(flushes_wait(scene.w));
     scene_down();
 }
 
@@ -719,7 +723,7 @@ static void what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long(void 
     flushes_run(scene.w);
     assert_int_equal(others.runs, 1);
     assert_in_range(sys_cycles() - began, TURN_MOST_US * US, (TURN_MOST_US + 70) * US);
-    for (unsigned i = 0; i < 300 && scene.w->flushing; i++)
+    for (unsigned i = 0; i < 300 && flushes_wait(scene.w); i++)
         flushes_run(scene.w);
     for (unsigned i = 0; i < 1000; i++) {
         assert_int_equal(ending[i].runs, i != 500);
@@ -727,6 +731,173 @@ static void what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long(void 
     }
     assert_int_equal(done, 999);
     assert_false(scene.a->w[0].is_flushing || scene.b->w[0].is_flushing);
+    scene_down();
+}
+
+/* ---- turns that end early ---- */
+
+/* Whose answer can go is not kept for what others still ask for; but no two turns in a row are for him alone. */
+static void a_turn_ends_when_who_asks_for_little_was_served(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *flood = thing_new(scene.a, 10 * US), *late = thing_new(scene.b, 10 * US);
+    while (flood->put < 5000)
+        thing_put(flood, OP_MORE);
+    turn();
+    for (unsigned i = 0; i < 40; i++) {
+        int32_t seen = flood->seen;
+        thing_put(late, OP_MORE);
+        turn();
+        assert_int_equal(late->seen, 2 * i + 1);
+        assert_int_equal(flood->seen, seen);
+        assert_true(turn_is_brief(&scene.w->turn));
+        thing_put(late, OP_MORE);
+        turn();
+        assert_int_equal(late->seen, 2 * i + 2);
+        assert_true(flood->seen >= seen + TURN_MOST_US / 10 - 2);
+        assert_false(turn_is_brief(&scene.w->turn));
+    }
+    turns_until_idle();
+    assert_false(turn_is_brief(&scene.w->turn)); /* nothing waits for the next */
+    scene_down();
+}
+
+/* Who has more than a quantum's worth asks for much, however new he is. */
+static void a_turn_does_not_end_early_for_who_asks_for_more_than_his_share(void **unused) {
+    (void)unused;
+    scene_up();
+    struct thing *flood = thing_new(scene.a, 10 * US), *other = thing_new(scene.b, 10 * US);
+    while (flood->put < 1000)
+        thing_put(flood, OP_MORE);
+    turn();
+    int32_t before = flood->seen;
+    while (other->put < 1000)
+        thing_put(other, OP_MORE);
+    turn();
+    assert_false(turn_is_brief(&scene.w->turn));
+    assert_true(other->seen >= TURN_QUANTUM_US / 10);
+    assert_int_equal(flood->seen - before + other->seen, TURN_MOST_US / 10);
+    turns_until_idle();
+    scene_down();
+}
+
+/* Bytes that wait to be sent are not kept for what is dear, where they may be another's. */
+static void what_is_to_be_sent_goes_before_what_is_dear(void **unused) {
+    static struct dear one;
+    (void)unused;
+    for (unsigned several = 0; several < 2; several++) {
+        scene_up();
+        if (!several)
+            scene.w->now_ns += TURN_ALONE_MS * 1000000ll;
+        others = (struct ending){.flush = {.run = ending_run}};
+        dear_put(&one, scene.a, 100 * US);
+        scene.w->payer = scene.b;
+        begin();
+        worker_later(scene.w, &others.flush);
+        turn_run(scene.w);
+        assert_int_equal(one.runs, !several);
+        assert_int_equal(turn_is_brief(&scene.w->turn), several);
+        flushes_run(scene.w);
+        assert_int_equal(others.runs, 1);
+        turn();
+        assert_int_equal(one.runs, 1);
+        scene_down();
+    }
+}
+
+static unsigned runs_of_many(void) {
+    unsigned sum = 0;
+    for (unsigned i = 0; i < 1000; i++)
+        sum += ending[i].runs;
+    return sum;
+}
+
+/* What others left of the turn before comes behind who has something new, and in a turn that ended for him not at all. */
+static void who_has_something_new_to_send_is_before_who_had_too_much(void **unused) {
+    (void)unused;
+    scene_up();
+    memset(ending, 0, sizeof ending);
+    scene.w->payer = scene.a;
+    for (unsigned i = 0; i < 1000; i++) {
+        ending[i].flush.run = ending_run;
+        worker_later(scene.w, &ending[i].flush);
+    }
+    begin();
+    flushes_run(scene.w);
+    for (unsigned i = 0; i < 20; i++) {
+        unsigned before = runs_of_many();
+        begin();
+        scene.w->turn.brief = i % 2;
+        others = (struct ending){.flush = {.run = ending_run}};
+        scene.w->payer = scene.b;
+        worker_later(scene.w, &others.flush);
+        uint64_t began = sys_cycles();
+        flushes_run(scene.w);
+        assert_int_equal(others.runs, 1);
+        if (i % 2)
+            assert_int_equal(runs_of_many(), before);
+        else
+            assert_in_range(runs_of_many() - before, 1, TURN_MOST_US / 20 + 1);
+        assert_in_range(sys_cycles() - began, 20 * US, (TURN_MOST_US + 70) * US);
+    }
+    scene.w->turn.brief = false;
+    while (flushes_wait(scene.w))
+        flushes_run(scene.w);
+    assert_int_equal(runs_of_many(), 1000);
+    scene_down();
+}
+
+/* A worker waits for more to come only where one tenant's work is all there is. */
+static void completions_are_gathered_for_one_tenant_only(void **unused) {
+    (void)unused;
+    scene_up();
+    struct worker *w = scene.w;
+    for (unsigned several = 0; several < 2; several++) {
+        w->completions = 20;
+        w->turn.several = several;
+        assert_int_equal(worker_turn(w, 1000000), 0);
+        assert_int_equal(fake_awaited(), several ? 1 : 40);
+    }
+    struct thing *a = thing_new(scene.a, 0), *b = thing_new(scene.b, 0);
+    struct thing *stranger = thing_new(scene.nobody, 0);
+    scene.w->now_ns = w->turn.tenants_ns + TURN_ALONE_MS * 1000000ll;
+    turn_begin(w);
+    turn_meets(&w->turn, &a->op);
+    w->turn.tenants_ns = 0; /* the first that is ever met */
+    turn_begin(w);
+    turn_meets(&w->turn, &stranger->op);
+    turn_meets(&w->turn, &a->op);
+    assert_false(w->turn.several);
+    turn_meets(&w->turn, &b->op);
+    assert_true(w->turn.several);
+    scene.w->now_ns += TURN_ALONE_MS * 1000000ll - 1;
+    turn_begin(w);
+    assert_true(w->turn.several);
+    scene.w->now_ns++;
+    turn_begin(w);
+    assert_false(w->turn.several);
+    scene_down();
+}
+
+/* Who comes meets long turns more often than short ones. Where one took very long its thread may have had no CPU. */
+static void lengths_of_turns_are_summed_as_squares(void **unused) {
+    (void)unused;
+    scene_up();
+    struct worker *w = scene.w;
+    struct {
+        uint64_t kernel_us, turn_us, squared;
+    } turns[] = {{40, 0, 1600},
+                 {0, 30, 900},
+                 {20, 30, 2500},
+                 {10000, 0, 16ull * TURN_MOST_US * TURN_MOST_US}};
+    for (unsigned i = 0; i < sizeof turns / sizeof *turns; i++) {
+        uint64_t before = w->turns_squared_us;
+        w->turn.kernel = turns[i].kernel_us * US;
+        w->turn_ns = (int64_t)(turns[i].turn_us * US);
+        w->enter_cpu_ns = 0;
+        assert_int_equal(worker_turn(w, 0), 0);
+        assert_int_equal(w->turns_squared_us - before, turns[i].squared);
+    }
     scene_down();
 }
 
@@ -756,6 +927,12 @@ int main(void) {
         cmocka_unit_test(what_is_sent_at_the_end_of_a_turn_counts_as_what_the_kernel_takes),
         cmocka_unit_test(what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long),
         cmocka_unit_test(who_is_met_in_crowded_turns_only_is_met),
+        cmocka_unit_test(a_turn_ends_when_who_asks_for_little_was_served),
+        cmocka_unit_test(a_turn_does_not_end_early_for_who_asks_for_more_than_his_share),
+        cmocka_unit_test(what_is_to_be_sent_goes_before_what_is_dear),
+        cmocka_unit_test(who_has_something_new_to_send_is_before_who_had_too_much),
+        cmocka_unit_test(completions_are_gathered_for_one_tenant_only),
+        cmocka_unit_test(lengths_of_turns_are_summed_as_squares),
         cmocka_unit_test(the_worker_ends_whatever_waits),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
