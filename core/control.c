@@ -478,7 +478,7 @@ static void worker_look(unsigned id, struct ledger_worker *ret) {
     *ret = (struct ledger_worker){
         .cpu_ns = cpu_ns_of(id),
         .lag_ns_max = __atomic_exchange_n(&w->window_lag_ns, 0, __ATOMIC_RELAXED),
-        .turns = __atomic_load_n(&w->turns, __ATOMIC_RELAXED),
+        .turns_squared_us = __atomic_load_n(&w->turns_squared_us, __ATOMIC_RELAXED),
         .kernel_ns_max = __atomic_exchange_n(&w->window_kernel_ns, 0, __ATOMIC_RELAXED),
         .lanes_us_max = __atomic_exchange_n(&w->turn.waited_us_max, 0, __ATOMIC_RELAXED),
         .lanes = lanes_of(w),

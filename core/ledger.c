@@ -341,12 +341,16 @@ static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-/* A worker that is busy for a part of the time is in a turn when somebody comes with that chance, and the turn takes what turns take:
- * its processor time by their number, with what the kernel does for them. */
+uint64_t ledger_turn_wait_ns(uint64_t turns_squared_us, int64_t busy_ns, int64_t window_ns) {
+    if (window_ns <= 0 || busy_ns * 100 < window_ns * LEDGER_BUSY_PERCENT)
+        return 0;
+    return (uint64_t)(1e6 * (double)turns_squared_us / (double)window_ns / 2);
+}
+
 static uint64_t turn_wait_ns(const struct ledger_worker *w, const struct ledger_worker *before,
                              int64_t window_ns) {
-    double busy = (double)(w->cpu_ns - before->cpu_ns), turns = (double)(w->turns - before->turns);
-    return turns > 0 && window_ns > 0 ? (uint64_t)(busy / turns * busy / (double)window_ns) : 0;
+    return ledger_turn_wait_ns(w->turns_squared_us - before->turns_squared_us,
+                               w->cpu_ns - before->cpu_ns, window_ns);
 }
 
 static void worker_look(const struct ledger_worker *w, struct ledger_worker *before,

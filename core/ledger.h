@@ -35,14 +35,13 @@ struct ledger_waits {
     uint64_t count, us;
 };
 
-struct ledger_all {         /* the edge itself, since the look before */
-    int64_t window_ns;      /* it may have been late */
-    uint64_t loop_ns;       /* processor time of all workers' threads */
-    uint64_t capacity_ns;   /* workers * window */
-    uint64_t lag_ns_max;    /* the longest turn of any worker */
-    uint64_t kernel_ns_max; /* the longest that the kernel took for one turn's operations */
-    uint64_t
-        turn_wait_ns; /* how long who comes to a worker waits for its next turn, on the average; the worst */
+struct ledger_all {                /* the edge itself, since the look before */
+    int64_t window_ns;             /* it may have been late */
+    uint64_t loop_ns;              /* processor time of all workers' threads */
+    uint64_t capacity_ns;          /* workers * window */
+    uint64_t lag_ns_max;           /* the longest turn of any worker */
+    uint64_t kernel_ns_max;        /* the longest that the kernel took for one turn's operations */
+    uint64_t turn_wait_ns;         /* ledger_turn_wait_ns of the worker where it is longest */
     uint64_t buffers_short;        /* turns in which a worker had no buffer to give the kernel */
     uint64_t memory_short;         /* how often there was none for anything else */
     uint64_t accepted;             /* at the shared listeners */
@@ -71,11 +70,12 @@ uint64_t ledger_worker_own_ns(unsigned worker);
 
 /* ---- what that is made of: control.c gathers it, and tests do ---- */
 struct ledger_worker {
-    int64_t cpu_ns;                                        /* of its thread, since it began */
-    uint64_t turns, buffers_short, memory_short, accepted; /* the same */
-    uint64_t lag_ns_max, kernel_ns_max, lanes_us_max;      /* since the look before */
-    struct ledger_waits lanes;                             /* since it began */
-    int64_t descriptors;                                   /* now */
+    int64_t cpu_ns;                                 /* of its thread, since it began */
+    uint64_t buffers_short, memory_short, accepted; /* the same */
+    uint64_t turns_squared_us; /* the same: the squares of its turns' lengths, in us^2 */
+    uint64_t lag_ns_max, kernel_ns_max, lanes_us_max; /* since the look before */
+    struct ledger_waits lanes;                        /* since it began */
+    int64_t descriptors;                              /* now */
     uint64_t buffers, buffers_most;
     struct account_worker *listed; /* taken from its list; not for a look */
 };
@@ -86,6 +86,10 @@ struct ledger_moment {
     unsigned workers;
     const struct ledger_worker *worker;
 };
+/* How long who comes to a worker waits for its next turn, on the average: he meets one of this length with the chance that it has of the
+ * window, and waits for half of it. A worker that has rest for a third of the time is in nobody's way: 0. */
+enum { LEDGER_BUSY_PERCENT = 66 };
+uint64_t ledger_turn_wait_ns(uint64_t turns_squared_us, int64_t busy_ns, int64_t window_ns);
 /* The first call only remembers where everything stood. */
 void ledger_look_at(const struct ledger_moment *);
 void ledger_charge_at(const struct ledger_moment *);

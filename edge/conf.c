@@ -53,7 +53,7 @@ static const struct conf_field shutoff_fields[] = {
     SHUTOFF("lane_wait", shutoff.lane_ms, CONF_DURATION, 1, 10000, "5ms",
             "harm: others' work is in the way of a tenant's so long, on the average; or of new "
             "connections, twice as long"),
-    SHUTOFF("turn_wait_us", shutoff.turn_us, CONF_INT, 1, 10000000, "70",
+    SHUTOFF("turn_wait_us", shutoff.turn_us, CONF_INT, 1, 10000000, "12",
             "harm: who comes waits so many microseconds for a worker's turn, on the average, and "
             "one tenant takes half of the workers' time or more"),
     SHUTOFF("p99", shutoff.p99_factor, CONF_INT, 2, 1000, "4",

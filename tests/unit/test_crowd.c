@@ -9,6 +9,7 @@
  * simulation can see harm at all is shown by a crowd whose single completions take long.
  */
 #include "core/drr.h"
+#include "core/ledger.h"
 #include "core/shutoff.h"
 #include "core/splitmix.h"
 #include "core/turn.h"
@@ -62,11 +63,11 @@ static struct world {
     struct job *coming;
     size_t count, room, next;
     double now_us, busiest;
-    unsigned moves, window, turns;
+    unsigned moves, window;
     uint8_t step;
     bool shut;
     /* of this window */
-    double busy_us[LINES], lag_us, kernel_us;
+    double busy_us[LINES], lag_us, kernel_us, squares;
     struct shutoff_fare fare[LINES];
     uint64_t accepted[LINES], requests[LINES];
     uint64_t strangers, strangers_us;
@@ -196,7 +197,8 @@ static void turn(void) {
     double took = w.now_us - began;
     w.lag_us = took > w.lag_us ? took : w.lag_us;
     w.kernel_us = took > w.kernel_us ? took : w.kernel_us;
-    w.turns += took > 0;
+    double all = 2 * took; /* as much again in the kernel */
+    w.squares += all < 4 * TURN_MOST_US ? all * all : 16.0 * TURN_MOST_US * TURN_MOST_US;
     w.now_us += took > 0 ? took : 20;
 }
 
@@ -234,7 +236,7 @@ static void window(void) {
     memset(w.accepted, 0, sizeof w.accepted);
     memset(w.requests, 0, sizeof w.requests);
     w.lag_us = w.kernel_us = 0;
-    w.turns = 0;
+    w.squares = 0;
     w.strangers = w.strangers_us = 0;
     arrivals();
     while (w.now_us < until)
@@ -250,7 +252,8 @@ static void window(void) {
         .loop_ns = (uint64_t)(busy * 1000),
         .capacity_ns = WINDOW_US * 1000ull,
         .lag_ns = (uint64_t)(1000 * (w.lag_us > w.kernel_us ? w.lag_us : w.kernel_us)),
-        .turn_wait_ns = w.turns ? (uint64_t)(1000 * busy / w.turns * (busy / WINDOW_US)) : 0,
+        .turn_wait_ns =
+            ledger_turn_wait_ns((uint64_t)w.squares, (int64_t)(1000 * busy), 1000ll * WINDOW_US),
         .strangers_ns = w.strangers ? 1000 * w.strangers_us / w.strangers : 0,
         .descriptors = 2 * w.open + 6 * w.crowd.victims,
         .descriptors_most = 8000,
@@ -297,7 +300,7 @@ static unsigned crowds_judge(bool port) {
     for (uint64_t seed = 1; seed <= TRIES; seed++) {
         struct crowd c = crowd_drawn(seed, port);
         crowd_come(&c, seed);
-        bool full = w.busiest > 0.7 * WINDOW_US;
+        bool full = 100 * w.busiest >= LEDGER_BUSY_PERCENT * WINDOW_US;
         if (w.shut || (w.moves && !full))
             fail_msg("crowd %llu of %.0f customers a second was %s", (unsigned long long)seed,
                      c.customers, w.shut ? "shut" : "held");

@@ -247,6 +247,22 @@ static void a_listed_account_is_not_freed_under_the_list(void **state) {
     assert_null(account_port_find(t.ann, PORT));
 }
 
+/* Turns of 50 us and of 150 us by turns, without a pause: who comes meets a long one three times as often. */
+static void how_long_a_turn_is_waited_for_depends_on_long_ones_and_on_rest(void **state) {
+    (void)state;
+    const uint64_t squares = 500 * (50 * 50 + 150 * 150);
+    assert_int_equal(ledger_turn_wait_ns(squares, 100 * MS, 100 * MS), 62500);
+    assert_int_equal(ledger_turn_wait_ns(squares, 100 * MS, 200 * MS), 0);
+    assert_int_equal(ledger_turn_wait_ns(squares, LEDGER_BUSY_PERCENT * MS, 100 * MS), 62500);
+    assert_int_equal(ledger_turn_wait_ns(squares, LEDGER_BUSY_PERCENT * MS - 1, 100 * MS), 0);
+    assert_int_equal(ledger_turn_wait_ns(squares, 0, 0), 0);
+    t.worker[0].turns_squared_us = 1000;
+    t.worker[1].turns_squared_us = squares;
+    t.worker[1].cpu_ns = 100 * MS;
+    window(0, 0);
+    assert_int_equal(ledger_all()->turn_wait_ns, 62500); /* of the worse one */
+}
+
 static void the_edge_itself_adds_up_workers_and_descriptors(void **state) {
     (void)state;
     t.worker[0] = (struct ledger_worker){.lag_ns_max = 5,
@@ -469,6 +485,7 @@ int main(void) {
         STORY(what_is_counted_while_its_mark_is_taken_off_is_seen_a_window_later),
         STORY(a_port_wakes_its_tenant),
         STORY(a_listed_account_is_not_freed_under_the_list),
+        STORY(how_long_a_turn_is_waited_for_depends_on_long_ones_and_on_rest),
         STORY(the_edge_itself_adds_up_workers_and_descriptors),
         STORY(a_window_is_as_long_as_nobody_ends_it),
         STORY(who_asks_for_the_time_in_between_does_not_end_the_window),
