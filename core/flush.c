@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * flush.c - see flush.h. A line is a ring around its tenant's row; rows with something in them are in the worker's line of those.
+ * flush.c - see flush.h. A line is a ring around its tenant's row; rows with something in them are in one of the
+ * worker's two lines.
  */
 #include "core/worker.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * handshake.h - TLS handshakes with clients, the dearest thing a stranger can ask for: whose is begun first.
  *
- *   ClientHello, its tenant known -> is there room in his line? -> [turn is young, nobody waits] begun at once
+ *   ClientHello, its tenant known -> is there room in his line? -> [one tenant alone, a young turn] begun at once
  *                                      no: refused, before          '-> line of his tenant -> his turn (turn.h) -> begun
  *                                      any cryptography                                        or too late: refused
  *

@@ -404,7 +404,7 @@ int ring_wait(struct ring *r, int64_t timeout_ns, unsigned expected) {
         ts = (struct __kernel_timespec){
             .tv_sec = LONG_S}; /* without one liburing drops the gathering time: all or nothing */
     if (!timeout_ns || io_uring_cq_ready(&r->uring))
-        error = events_take(r, expected);
+        error = events_take(r, expected > 1 ? expected : RING_ENTRIES);
     else if (expected > 1 && r->features & RING_MIN_WAIT)
         error =
             io_uring_submit_and_wait_min_timeout(&r->uring, &cqe, expected, &ts, GATHER_US, NULL);

@@ -179,6 +179,7 @@ static struct lane *lane_of_chores(struct worker *w, struct account *a) {
 static void lanes_free(struct worker *w) {
     struct lane *l;
     drr_rest(&w->turn.drr);
+    w->turn.remembered = NULL;
     while ((l = w->turn.lanes)) {
         w->turn.lanes = l->next;
         __atomic_store_n(&l->account->w[w->id].lane, NULL, __ATOMIC_RELAXED);
@@ -188,22 +189,26 @@ static void lanes_free(struct worker *w) {
     }
 }
 
-/* Those in the round, a few of thousands that were in it: those of tenants, each once at least. */
-static void lanes_in_round(struct worker *w, void (*each)(struct worker *, struct lane *)) {
-    const struct drr_lines *of[] = {&w->turn.drr.fresh, &w->turn.drr.round};
-    for (int i = 0; i < 2; i++)
-        for (struct drr_line *line = of[i]->first; line; line = line->next) {
-            struct lane *l = container_of(line, struct lane, drr);
-            struct lane *first = l->account ? l->account->w[w->id].lane : NULL;
-            if (first && (l == first || l->of_chores))
-                each(w, first);
-        }
+/* What a tenant's completions cause at the end of the turn (sends, TLS records) and in what was looked ahead for is not seen while
+ * they are served, but it is charged: so lanes that were served, or wait, pay for it before the next turn. These are a few, of thousands
+ * that were in the round. */
+static void lane_remember(struct worker *w, struct lane *l) {
+    struct lane *first = l->account ? l->account->w[w->id].lane : NULL;
+    if (!first || first->remembered || (l != first && !l->of_chores))
+        return;
+    first->remembered = true;
+    first->next_remembered = w->turn.remembered;
+    w->turn.remembered = first;
 }
 
-/* What a tenant's completions cause at the end of the turn (sends, TLS records) and in what was looked ahead for is not seen while
- * they are served, but it is charged: so lanes in the round pay for it before the next turn. */
-static void lane_note(struct worker *w, struct lane *l) {
-    l->charged = l->account->w[w->id].loop_cycles;
+static void lanes_note(struct worker *w) {
+    const struct drr_lines *of[] = {&w->turn.drr.fresh, &w->turn.drr.round};
+    worker_pays(w, w->nobody); /* what was served last is charged before it is looked at */
+    for (int i = 0; i < 2; i++)
+        for (struct drr_line *line = of[i]->first; line; line = line->next)
+            lane_remember(w, container_of(line, struct lane, drr));
+    for (struct lane *l = w->turn.remembered; l; l = l->next_remembered)
+        l->charged = l->account->w[w->id].loop_cycles;
 }
 
 /* A lane's completions are its tenant's chores' to pay for as well, while there are any. Both in cycles: by the clock, and what the
@@ -216,10 +221,15 @@ static void lane_paid(struct worker *w, struct lane *l, uint64_t clock, uint64_t
     }
 }
 
-static void lane_settle(struct worker *w, struct lane *l) {
-    if (l->charged && l->account != w->nobody)
-        lane_paid(w, l, l->account->w[w->id].loop_cycles - l->charged, 0);
-    l->charged = 0;
+static void lanes_settle(struct worker *w) {
+    struct lane *l;
+    while ((l = w->turn.remembered)) {
+        w->turn.remembered = l->next_remembered;
+        l->remembered = false;
+        if (l->charged && l->account != w->nobody)
+            lane_paid(w, l, l->account->w[w->id].loop_cycles - l->charged, 0);
+        l->charged = 0;
+    }
 }
 
 /* ---- into a lane, and out of it ---- */
@@ -294,6 +304,7 @@ static void serve(struct worker *w, struct drr_line *line, struct drr_item *item
         serve_completion(w, l, item);
     uint64_t now = sys_cycles();
     lane_paid(w, l, now - t->mark, turn_kernel_cycles(t, t->kernel - kernel));
+    lane_remember(w, l);
     mark_set(t, now);
 }
 
@@ -341,12 +352,12 @@ unsigned turn_chores(const struct worker *w, const struct account *tenant) {
 /* Something dear is next, and others' bytes wait to be sent. */
 static bool is_sent_before(const struct worker *w, const struct drr_line *next) {
     return w->turn.several && container_of(next, const struct lane, drr)->of_chores &&
-           flushes_wait(w);
+           w->flushing.first;
 }
 
 bool turn_sends_first(struct worker *w) {
     struct turn *t = &w->turn;
-    t->brief = t->brief || (t->several && !t->was_brief && flushes_wait(w));
+    t->brief = t->brief || (t->several && !t->was_brief && w->flushing.first);
     return t->brief;
 }
 
@@ -359,12 +370,13 @@ void turn_run(struct worker *w) {
     bool light = false; /* somebody was given all he asked for, before those whose work goes on */
     struct drr_line *line;
     struct drr_item *item;
-    lanes_in_round(w, lane_settle);
+    lanes_settle(w);
     mark_set(t, sys_cycles());
     while (turn_reaches(t, t->mark) < end && (line = drr_next(&t->drr))) {
         uint64_t before = t->mark;
         bool fresh = drr_is_fresh(&t->drr);
-        if ((t->brief = may_be_brief && ((light && !fresh) || is_sent_before(w, line))))
+        if ((t->brief =
+                 may_be_brief && ((light && !fresh && t->several) || is_sent_before(w, line))))
             break;
         item = drr_take(&t->drr, &line);
         serve(w, line, item);
@@ -374,7 +386,7 @@ void turn_run(struct worker *w) {
                                                                            : TURN_SLICE_US);
     }
     if (turn_waits(t))
-        lanes_in_round(w, lane_note);
+        lanes_note(w);
     else
         lanes_free(w);
 }

@@ -26,7 +26,7 @@
  * A turn is brief when it ends for the sake of what is to be sent: who asks for little was served, and those whose work goes on are next; or
  * something dear, or due, is, and bytes wait. Only where several tenants were met lately, and no two in a row.
  *
- * What is dear by itself (a TLS handshake) is a chore: once a turn is long, it waits in a second lane of its tenant's, so that what is
+ * What is dear by itself (a TLS handshake) is a chore: once a turn is long, or several tenants were met lately, it waits in a second lane of its tenant's, so that what is
  * open already does not wait behind it. That lane pays for both: a tenant's chores get what its completions leave of its share. A turn
  * with a chore in it ends after TURN_SLICE_US, with one that takes so long itself after TURN_DEAR_US: there may always be another, and who comes meanwhile, whose request needs four turns, is to
  * wait for one in each of them, not for two.
@@ -64,6 +64,8 @@ struct lane {
         account; /* a tenant's, that it keeps; nobody's, who come to a shared listener; NULL: a raw port's own accepts */
     uint64_t
         charged; /* what the account had been charged when the turn before ended its service; 0: new */
+    struct lane *next_remembered; /* of those that pay for the rest of that turn */
+    bool remembered;
     struct lane *next;   /* of its worker, until nothing waits anywhere */
     struct lane *chores; /* the same tenant's second lane; NULL: none */
     bool of_chores;      /* this is a second lane */
@@ -77,6 +79,7 @@ struct chore { /* whose memory is its maker's again when it runs */
 struct turn { /* of one worker */
     struct drr drr;
     struct lane *lanes;
+    struct lane *remembered;
     struct lane halting; /* ten thousand slow heads are not to be in the way of who comes new */
     bool crowded;        /* completions are queued */
     bool in_order;       /* they never are: to measure what all this costs */
