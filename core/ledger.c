@@ -342,9 +342,12 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 }
 
 uint64_t ledger_turn_wait_ns(uint64_t turns_squared_us, int64_t busy_ns, int64_t window_ns) {
-    if (window_ns <= 0 || busy_ns * 100 < window_ns * LEDGER_BUSY_PERCENT)
+    double busy = window_ns > 0 ? 100.0 * (double)busy_ns / (double)window_ns : 0;
+    if (busy <= LEDGER_REST_PERCENT)
         return 0;
-    return (uint64_t)(1e6 * (double)turns_squared_us / (double)window_ns / 2);
+    double part = (busy - LEDGER_REST_PERCENT) / (LEDGER_BUSY_PERCENT - LEDGER_REST_PERCENT);
+    return (uint64_t)((part < 1 ? part : 1) * 1e6 * (double)turns_squared_us / (double)window_ns /
+                      2);
 }
 
 static uint64_t turn_wait_ns(const struct ledger_worker *w, const struct ledger_worker *before,

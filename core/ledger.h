@@ -87,8 +87,9 @@ struct ledger_moment {
     const struct ledger_worker *worker;
 };
 /* How long who comes to a worker waits for its next turn, on the average: he meets one of this length with the chance that it has of the
- * window, and waits for half of it. A worker that has rest for a third of the time is in nobody's way: 0. */
-enum { LEDGER_BUSY_PERCENT = 66 };
+ * window, and waits for half of it. A worker that has rest for half of the time is in nobody's way, 0, and one that
+ * has it for more than a third in less and less. */
+enum { LEDGER_REST_PERCENT = 50, LEDGER_BUSY_PERCENT = 66 };
 uint64_t ledger_turn_wait_ns(uint64_t turns_squared_us, int64_t busy_ns, int64_t window_ns);
 /* The first call only remembers where everything stood. */
 void ledger_look_at(const struct ledger_moment *);

@@ -174,9 +174,9 @@ static uint64_t enter_took_ns(struct worker *w) {
     return ns;
 }
 
-/* A turn that is much longer than turns are is another figure's (lag), and in most of it the thread may have had no CPU. */
+/* A turn that is much longer than turns are is another figure's (lag), and for most of it the thread may have had no CPU. */
 static void enter_end(struct worker *w) {
-    enum { COUNTED_MOST_US = 4 * TURN_MOST_US };
+    enum { COUNTED_MOST_US = 2 * TURN_MOST_US };
     uint64_t us = ((uint64_t)w->turn_ns + enter_took_ns(w)) / 1000;
     us = us < COUNTED_MOST_US ? us : COUNTED_MOST_US;
     ACCOUNT_ADD(w->turns_squared_us, us * us);

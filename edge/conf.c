@@ -53,9 +53,11 @@ static const struct conf_field shutoff_fields[] = {
     SHUTOFF("lane_wait", shutoff.lane_ms, CONF_DURATION, 1, 10000, "5ms",
             "harm: others' work is in the way of a tenant's so long, on the average; or of new "
             "connections, twice as long"),
-    SHUTOFF("turn_wait_us", shutoff.turn_us, CONF_INT, 1, 10000000, "12",
-            "harm: who comes waits so many microseconds for a worker's turn, on the average, and "
-            "one tenant takes half of the workers' time or more"),
+    SHUTOFF(
+        "turn_wait_us", shutoff.turn_us, CONF_INT, 1, 10000000, "12",
+        "harm: who comes waits so many microseconds for the turn of a worker that is busy for two "
+        "thirds of the time, on the average, and one tenant takes half of the workers' time or "
+        "more"),
     SHUTOFF("p99", shutoff.p99_factor, CONF_INT, 2, 1000, "4",
             "harm: others' p99 is so many times what it is when all is calm"),
     SHUTOFF("errors", shutoff.errors, CONF_INT, 1, 1000, "5",

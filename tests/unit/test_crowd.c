@@ -198,7 +198,7 @@ static void turn(void) {
     w.lag_us = took > w.lag_us ? took : w.lag_us;
     w.kernel_us = took > w.kernel_us ? took : w.kernel_us;
     double all = 2 * took; /* as much again in the kernel */
-    w.squares += all < 4 * TURN_MOST_US ? all * all : 16.0 * TURN_MOST_US * TURN_MOST_US;
+    w.squares += all < 2 * TURN_MOST_US ? all * all : 4.0 * TURN_MOST_US * TURN_MOST_US;
     w.now_us += took > 0 ? took : 20;
 }
 

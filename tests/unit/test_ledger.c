@@ -254,7 +254,8 @@ static void how_long_a_turn_is_waited_for_depends_on_long_ones_and_on_rest(void 
     assert_int_equal(ledger_turn_wait_ns(squares, 100 * MS, 100 * MS), 62500);
     assert_int_equal(ledger_turn_wait_ns(squares, 100 * MS, 200 * MS), 0);
     assert_int_equal(ledger_turn_wait_ns(squares, LEDGER_BUSY_PERCENT * MS, 100 * MS), 62500);
-    assert_int_equal(ledger_turn_wait_ns(squares, LEDGER_BUSY_PERCENT * MS - 1, 100 * MS), 0);
+    assert_int_equal(ledger_turn_wait_ns(squares, 58 * MS, 100 * MS), 31250);
+    assert_int_equal(ledger_turn_wait_ns(squares, LEDGER_REST_PERCENT * MS, 100 * MS), 0);
     assert_int_equal(ledger_turn_wait_ns(squares, 0, 0), 0);
     t.worker[0].turns_squared_us = 1000;
     t.worker[1].turns_squared_us = squares;

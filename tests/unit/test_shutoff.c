@@ -1407,7 +1407,7 @@ static void strain_brings_all_of_them_back_at_once(void **unused) {
                 e->lag_ns = 5100000;
                 break;
             case 1:
-                e->turn_wait_ns = 51000;
+                e->turn_wait_ns = 6100;
                 break;
             case 2:
                 e->wait_ns = 26000000;
