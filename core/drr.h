@@ -109,37 +109,37 @@ static inline void drr_pass(struct drr *d, struct drr_line *l, bool fresh) {
     drr_append(&d->round, l);
 }
 
-static inline bool drr_is_ready(const struct drr_line *l) {
-    return l->first && l->credit > 0;
-}
-
-/* Is the next to be served one of a fresh line's? */
-static inline bool drr_is_fresh(struct drr *d) {
-    while (d->fresh.first && !drr_is_ready(d->fresh.first))
-        drr_pass(d, d->fresh.first, true);
-    return d->fresh.first;
-}
-
 /* Whose item is the next to be served; NULL: nothing waits. */
 static inline struct drr_line *drr_next(struct drr *d) {
     while (d->count) { /* so one of them has a line */
-        struct drr_line *l = drr_is_fresh(d) ? d->fresh.first : d->round.first;
-        if (!l || drr_is_ready(l))
+        bool fresh = d->fresh.first;
+        struct drr_line *l = fresh ? d->fresh.first : d->round.first;
+        if (!l || (l->first && l->credit > 0))
             return l;
-        drr_pass(d, l, false);
+        drr_pass(d, l, fresh);
     }
     return NULL;
 }
 
-/* That item, of *ret_line. */
+/* Of a line that is the next. */
+static inline bool drr_is_fresh(const struct drr *d, const struct drr_line *next) {
+    return next == d->fresh.first;
+}
+
+/* Its item. */
+static inline struct drr_item *drr_take_next(struct drr *d, struct drr_line *next) {
+    next->waited = d->now > next->ready ? d->now - next->ready : 0;
+    next->ready = d->now;
+    return drr_line_take(d, next);
+}
+
+/* Both; NULL: nothing waits. */
 static inline struct drr_item *drr_take(struct drr *d, struct drr_line **ret_line) {
-    struct drr_line *l = drr_next(d);
-    if (!l)
+    struct drr_line *next = drr_next(d);
+    if (!next)
         return NULL;
-    l->waited = d->now > l->ready ? d->now - l->ready : 0;
-    l->ready = d->now;
-    *ret_line = l;
-    return drr_line_take(d, l);
+    *ret_line = next;
+    return drr_take_next(d, next);
 }
 
 /* Out of turn: the first item of this line. NULL: it has none. */

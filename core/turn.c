@@ -189,9 +189,7 @@ static void lanes_free(struct worker *w) {
     }
 }
 
-/* What a tenant's completions cause at the end of the turn (sends, TLS records) and in what was looked ahead for is not seen while
- * they are served, but it is charged: so lanes that were served, or wait, pay for it before the next turn. These are a few, of thousands
- * that were in the round. */
+/* Once each: his tenant's first lane. */
 static void lane_remember(struct worker *w, struct lane *l) {
     struct lane *first = l->account ? l->account->w[w->id].lane : NULL;
     if (!first || first->remembered || (l != first && !l->of_chores))
@@ -201,6 +199,9 @@ static void lane_remember(struct worker *w, struct lane *l) {
     w->turn.remembered = first;
 }
 
+/* What a tenant's completions cause at the end of the turn (sends, TLS records) and in what was looked ahead for is not seen while
+ * they are served, but it is charged: so lanes that were served, or wait, pay for it before the next turn. These are a few, of thousands
+ * that were in the round. */
 static void lanes_note(struct worker *w) {
     const struct drr_lines *of[] = {&w->turn.drr.fresh, &w->turn.drr.round};
     worker_pays(w, w->nobody); /* what was served last is charged before it is looked at */
@@ -349,16 +350,12 @@ unsigned turn_chores(const struct worker *w, const struct account *tenant) {
     return l && l->chores ? l->chores->drr.count : 0;
 }
 
-/* Something dear is next, and others' bytes wait to be sent. */
-static bool is_sent_before(const struct worker *w, const struct drr_line *next) {
-    return w->turn.several && container_of(next, const struct lane, drr)->of_chores &&
-           w->flushing.first;
+static bool may_be_brief(const struct turn *t) {
+    return t->several && !t->was_brief;
 }
 
 bool turn_sends_first(struct worker *w) {
-    struct turn *t = &w->turn;
-    t->brief = t->brief || (t->several && !t->was_brief && w->flushing.first);
-    return t->brief;
+    return w->turn.brief = may_be_brief(&w->turn) && w->flushing.first;
 }
 
 void turn_run(struct worker *w) {
@@ -366,22 +363,19 @@ void turn_run(struct worker *w) {
     if (!turn_waits(t))
         return;
     uint64_t end = until(t, TURN_MOST_US);
-    const bool may_be_brief = !t->was_brief;
     bool light = false; /* somebody was given all he asked for, before those whose work goes on */
     struct drr_line *line;
-    struct drr_item *item;
     lanes_settle(w);
     mark_set(t, sys_cycles());
     while (turn_reaches(t, t->mark) < end && (line = drr_next(&t->drr))) {
         uint64_t before = t->mark;
-        bool fresh = drr_is_fresh(&t->drr);
-        if ((t->brief =
-                 may_be_brief && ((light && !fresh && t->several) || is_sent_before(w, line))))
+        bool fresh = drr_is_fresh(&t->drr, line);
+        bool dear = container_of(line, struct lane, drr)->of_chores;
+        if ((light && !fresh && (t->brief = may_be_brief(t))) || (dear && turn_sends_first(w)))
             break;
-        item = drr_take(&t->drr, &line);
-        serve(w, line, item);
+        serve(w, line, drr_take_next(&t->drr, line));
         light = light || (fresh && !line->first);
-        if (container_of(line, struct lane, drr)->of_chores) /* who comes meanwhile is seen soon */
+        if (dear) /* who comes meanwhile is seen soon */
             end = until(t, t->mark - before >= TURN_DEAR_US * t->cycles_us ? TURN_DEAR_US
                                                                            : TURN_SLICE_US);
     }

@@ -26,8 +26,8 @@
  * A turn is brief when it ends for the sake of what is to be sent: who asks for little was served, and those whose work goes on are next; or
  * something dear, or due, is, and bytes wait. Only where several tenants were met lately, and no two in a row.
  *
- * What is dear by itself (a TLS handshake) is a chore: once a turn is long, or several tenants were met lately, it waits in a second lane of its tenant's, so that what is
- * open already does not wait behind it. That lane pays for both: a tenant's chores get what its completions leave of its share. A turn
+ * What is dear by itself (a TLS handshake) is a chore: once a turn is long, or several tenants were met lately, it waits in a second lane of its
+ * tenant's, so that what is open already does not wait behind it. That lane pays for both: a tenant's chores get what its completions leave of its share. A turn
  * with a chore in it ends after TURN_SLICE_US, with one that takes so long itself after TURN_DEAR_US: there may always be another, and who comes meanwhile, whose request needs four turns, is to
  * wait for one in each of them, not for two.
  */
@@ -79,15 +79,15 @@ struct chore { /* whose memory is its maker's again when it runs */
 struct turn { /* of one worker */
     struct drr drr;
     struct lane *lanes;
-    struct lane *remembered;
-    struct lane halting; /* ten thousand slow heads are not to be in the way of who comes new */
-    bool crowded;        /* completions are queued */
-    bool in_order;       /* they never are: to measure what all this costs */
+    struct lane *remembered; /* who was served, or waited, in the turn before */
+    struct lane halting;     /* ten thousand slow heads are not to be in the way of who comes new */
+    bool crowded;            /* completions are queued */
+    bool in_order;           /* they never are: to measure what all this costs */
     uint64_t began, slice_end, mark; /* cycles; the last look at them */
     bool alone;                      /* it may last TURN_ALONE_US */
-    bool brief, was_brief; /* it, and the one before, ended when who asks for little was served */
-    const void *payer;     /* of the completion that was dispatched last */
-    int64_t others_ns;     /* when that last was somebody else's */
+    bool brief, was_brief;           /* it ends, and the one before did, so that bytes are sent */
+    const void *payer;               /* of the completion that was dispatched last */
+    int64_t others_ns;               /* when that last was somebody else's */
     const struct account
         *tenant;        /* whose completion was dispatched last, of those whose tenant is known */
     int64_t tenants_ns; /* when that last was another one */

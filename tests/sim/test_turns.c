@@ -66,6 +66,11 @@ static void thing_put(struct thing *t, uint32_t flags) {
     turn_put(&scene.w->turn, &t->op, &c);
 }
 
+static void thing_fill(struct thing *t, int32_t most) {
+    while (t->put < most)
+        thing_put(t, OP_MORE);
+}
+
 /* A TLS handshake, or what stands for one. */
 struct dear {
     struct chore chore;
@@ -135,8 +140,7 @@ static void a_tenant_with_many_connections_gets_no_more_than_one_with_one(void *
         for (struct thing *t = thing_new(scene.a, 10 * US); t->put < 200;)
             thing_put(t, OP_MORE);
     struct thing *one = thing_new(scene.b, 70 * US);
-    while (one->put < 2000)
-        thing_put(one, OP_MORE);
+    thing_fill(one, 2000);
     for (unsigned i = 0; i < 60; i++) {
         turn();
         assert_true(one->seen < one->put && scene.given_a < 50 * 200 * 10 * US);
@@ -153,8 +157,7 @@ static void who_comes_to_a_crowded_worker_is_served_within_a_turn(void **unused)
     (void)unused;
     scene_up();
     struct thing *flood = thing_new(scene.a, 50 * US), *late = thing_new(scene.b, 50 * US);
-    while (flood->put < 5000)
-        thing_put(flood, OP_MORE);
+    thing_fill(flood, 5000);
     turn();
     for (unsigned i = 0; i < 20; i++) {
         thing_put(late, OP_MORE);
@@ -171,8 +174,7 @@ static void a_turn_ends_in_time_and_the_rest_goes_on_in_the_next(void **unused) 
     (void)unused;
     scene_up();
     struct thing *t = thing_new(scene.a, 100 * US);
-    while (t->put < 200)
-        thing_put(t, OP_MORE);
+    thing_fill(t, 200);
     unsigned turns = 0;
     while (turn_waits(&scene.w->turn)) {
         uint64_t before = scene.w->charge_mark;
@@ -198,8 +200,7 @@ static void a_turn_is_as_short_where_the_kernel_is_slow(void **unused) {
     scene_up();
     struct thing *bulk = thing_new(scene.a, 5 * US);
     bulk->op.cost = 20 * US;
-    while (bulk->put < 400)
-        thing_put(bulk, OP_MORE);
+    thing_fill(bulk, 400);
     struct turn *t = &scene.w->turn;
     int32_t usual = served_of_dear(bulk);
     assert_in_range(usual, TURN_MOST_US / 25, TURN_MOST_US / 25 + 1);
@@ -320,10 +321,8 @@ static void what_comes_of_completions_at_the_end_of_the_turn_is_paid_for_too(voi
     (void)unused;
     scene_up();
     struct thing *heavy = thing_new(scene.a, 10 * US), *light = thing_new(scene.b, 10 * US);
-    while (heavy->put < 4000)
-        thing_put(heavy, OP_MORE);
-    while (light->put < 4000)
-        thing_put(light, OP_MORE);
+    thing_fill(heavy, 4000);
+    thing_fill(light, 4000);
     int32_t seen = 0;
     for (unsigned i = 0; i < 20; i++) {
         turn();
@@ -342,13 +341,11 @@ static void what_a_tenant_waits_for_others_is_counted(void **unused) {
     const struct account_worker *busy = &scene.a->w[0], *light = &scene.b->w[0];
     struct thing *flood = thing_new(scene.a, 90 * US), *one = thing_new(scene.b, 10 * US);
     begin();
-    while (flood->put < 400)
-        thing_put(flood, OP_MORE);
+    thing_fill(flood, 400);
     turns_until_idle();
     assert_int_equal(busy->waits, 0); /* nobody else was there */
     begin();
-    while (flood->put < 800)
-        thing_put(flood, OP_MORE);
+    thing_fill(flood, 800);
     for (unsigned i = 0; i < 10; i++) {
         begin();
         thing_put(one, OP_MORE);
@@ -407,8 +404,7 @@ static void strangers_wait_from_when_they_come(void **unused) {
     scene_up();
     struct thing *stranger = thing_new(scene.nobody, 100 * US);
     begin();
-    while (stranger->put < 10)
-        thing_put(stranger, OP_MORE);
+    thing_fill(stranger, 10);
     turns_until_idle();
     assert_in_range(scene.nobody->w[0].waits, 9, 10);
     assert_in_range(scene.nobody->w[0].waited_us, 4500, 4600);
@@ -596,8 +592,7 @@ static void the_worker_ends_whatever_waits(void **unused) {
     (void)unused;
     scene_up();
     struct thing *t = thing_new(scene.a, 10 * US);
-    while (t->put < 500)
-        thing_put(t, OP_MORE);
+    thing_fill(t, 500);
     turn();
     static struct dear dear;
     dear_put(&dear, scene.b, 0);
@@ -670,6 +665,13 @@ static struct
     unsigned runs;
 } ending[1000], others;
 
+static unsigned runs_of_many(void) {
+    unsigned sum = 0;
+    for (unsigned i = 0; i < 1000; i++)
+        sum += ending[i].runs;
+    return sum;
+}
+
 static void ending_run(struct flush *f) {
     container_of(f, struct ending, flush)->runs++;
     fake_spend(20 * US);
@@ -695,9 +697,7 @@ static void what_is_sent_at_the_end_of_a_turn_counts_as_what_the_kernel_takes(vo
     for (unsigned i = 0, before = 0, done; before < 1000 && i < 300; i++, before = done) {
         begin();
         flushes_run(scene.w);
-        done = 0;
-        for (unsigned k = 0; k < 1000; k++)
-            done += ending[k].runs;
+        done = runs_of_many();
         assert_in_range(done - before, done < 1000 ? TURN_MOST_US / 20 : 1, TURN_MOST_US / 20 + 3);
     }
     assert_false(flushes_wait(scene.w));
@@ -706,7 +706,6 @@ static void what_is_sent_at_the_end_of_a_turn_counts_as_what_the_kernel_takes(vo
 
 static void what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long(void **unused) {
     (void)unused;
-    unsigned done = 0;
     scene_up();
     memset(ending, 0, sizeof ending);
     scene.w->payer = scene.a;
@@ -725,11 +724,9 @@ static void what_one_left_for_the_end_of_a_turn_is_in_nobodys_way_for_long(void 
     assert_in_range(sys_cycles() - began, TURN_MOST_US * US, (TURN_MOST_US + 70) * US);
     for (unsigned i = 0; i < 300 && flushes_wait(scene.w); i++)
         flushes_run(scene.w);
-    for (unsigned i = 0; i < 1000; i++) {
+    for (unsigned i = 0; i < 1000; i++)
         assert_int_equal(ending[i].runs, i != 500);
-        done += ending[i].runs;
-    }
-    assert_int_equal(done, 999);
+    assert_int_equal(runs_of_many(), 999);
     assert_false(scene.a->w[0].is_flushing || scene.b->w[0].is_flushing);
     scene_down();
 }
@@ -741,8 +738,7 @@ static void a_turn_ends_when_who_asks_for_little_was_served(void **unused) {
     (void)unused;
     scene_up();
     struct thing *flood = thing_new(scene.a, 10 * US), *late = thing_new(scene.b, 10 * US);
-    while (flood->put < 5000)
-        thing_put(flood, OP_MORE);
+    thing_fill(flood, 5000);
     turn();
     for (unsigned i = 0; i < 40; i++) {
         int32_t seen = flood->seen;
@@ -768,8 +764,7 @@ static void who_was_served_pays_once_for_what_comes_of_it_later(void **unused) {
     for (unsigned brief = 0; brief < 2; brief++) {
         scene_up();
         struct thing *flood = thing_new(scene.a, 10 * US), *late = thing_new(scene.b, 20 * US);
-        while (flood->put < 1000)
-            thing_put(flood, OP_MORE);
+        thing_fill(flood, 1000);
         turn();
         thing_put(late, OP_MORE);
         scene.w->turn.brief = !brief; /* the turn before: no two in a row are */
@@ -794,12 +789,10 @@ static void a_turn_does_not_end_early_for_who_asks_for_more_than_his_share(void 
     (void)unused;
     scene_up();
     struct thing *flood = thing_new(scene.a, 10 * US), *other = thing_new(scene.b, 10 * US);
-    while (flood->put < 1000)
-        thing_put(flood, OP_MORE);
+    thing_fill(flood, 1000);
     turn();
     int32_t before = flood->seen;
-    while (other->put < 1000)
-        thing_put(other, OP_MORE);
+    thing_fill(other, 1000);
     turn();
     assert_false(turn_is_brief(&scene.w->turn));
     assert_true(other->seen >= TURN_QUANTUM_US / 10);
@@ -830,13 +823,6 @@ static void what_is_to_be_sent_goes_before_what_is_dear(void **unused) {
         assert_int_equal(one.runs, 1);
         scene_down();
     }
-}
-
-static unsigned runs_of_many(void) {
-    unsigned sum = 0;
-    for (unsigned i = 0; i < 1000; i++)
-        sum += ending[i].runs;
-    return sum;
 }
 
 /* What others left of the turn before comes behind who has something new, and in a turn that ended for him not at all. */
