@@ -346,7 +346,7 @@ static void resets_refusals_and_mute_pods_free_every_owner_once(void **unused) {
     (void)unused;
     stories((struct fake_plan){.clients = 30,
                                .stream_most = 200000,
-                               .reset_one_in = 4,
+                               .reset_one_in = 3,
                                .refuse_one_in = 3,
                                .mute_one_in = 4,
                                .short_one_in = 10,
