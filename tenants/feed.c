@@ -139,9 +139,11 @@ void registry_feed(struct registry *registry, const char *tenant, const char *na
         digest = fed_digest(digest, &list[i]);
     struct fed_tenant *t =
         count ? fed_tenant_need(registry, tenant) : table_get(&registry->feeds, tenant);
-    struct feed **at = t ? feed_place(t, name) : NULL;
-    bool there = at && *at && !strcmp((*at)->name, name);
-    if (!at || (there ? (*at)->digest == digest : !count))
+    if (!t)
+        return;
+    struct feed **at = feed_place(t, name);
+    bool there = *at && !strcmp((*at)->name, name);
+    if (there ? (*at)->digest == digest : !count)
         return;
     if (count)
         feed_replace(at, name, list, count, digest);
