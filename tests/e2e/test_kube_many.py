@@ -83,6 +83,13 @@ def test_many_documents_are_applied_in_a_moment_and_unchanged_are_not_written(e,
     assert (version(), written()) == before
 
 
+def put(path, text):
+    """In one step: a folder that was just written to is looked at, and a file that is emptied first may be seen empty, with nothing in it."""
+    beside = path.with_suffix(".part")
+    beside.write_text(text)
+    beside.replace(path)
+
+
 @pytest.mark.parametrize("words", [(), pytest.param(("--server-side",), marks=needs_new_kubectl)], ids=["client", "server"])
 def test_what_is_as_it_is_shown_may_not_be_what_stands_in_a_file_that_was_refused(e, web, acme, words):
     """What serves then is what was good before, and not what stands there."""
@@ -90,14 +97,14 @@ def test_what_is_as_it_is_shown_may_not_be_what_stands_in_a_file_that_was_refuse
     acme.kubectl("apply", *words, "-f", "-", stdin=text)
     path = e.conf_d / "acme" / "service.many-0.yaml"
     good = path.read_text()
-    path.write_text("kind: [")
+    put(path, "kind: [")
     eventually(lambda: e.tenant("acme")["error"])
     status, said = acme.ask("PATCH", "/api/v1/namespaces/default/services/many-0", {"spec": yaml.safe_load(good)["spec"]},
                             Content_Type="application/merge-patch+json")
     assert status == 422 and "service.many-0.yaml:2:1" in said["message"]
-    path.write_text(good)
+    put(path, good)
     eventually(lambda: not e.tenant("acme")["error"])
-    path.write_text(good.replace("port: 80", "port: 81"))  # refused with the next, then live alone
+    put(path, good.replace("port: 80", "port: 81"))  # refused with the next, then live alone
     (e.conf_d / "acme" / "bad.yaml").write_text("kind: [")
     eventually(lambda: e.tenant("acme")["error"])
     status, said = acme.ask("PATCH", "/api/v1/namespaces/default/services/many-0", {"metadata": {"labels": {}}},
