@@ -50,7 +50,9 @@ static void conn_gone(struct sock *s);
 
 /* How far it had come. */
 static const char *ask_stage(const struct conn *c) {
-    return c->state == CONN_PROXY ? "PROXY header" : c->state == CONN_TLS ? "handshake" : "hello";
+    if (c->state == CONN_PROXY)
+        return "PROXY header";
+    return c->state == CONN_TLS || handshake_name(c) ? "handshake" : "hello";
 }
 
 /* Its line: it wanted something and gets nothing. Who never said a word has none. */
@@ -837,7 +839,8 @@ bool conn_is_tls(const struct conn *c) {
 }
 
 const char *conn_sni(const struct conn *c) {
-    return c->tls ? tls_sni(c->tls) : "";
+    const char *waits = handshake_name(c);
+    return c->tls ? tls_sni(c->tls) : waits ? waits : "";
 }
 
 bool conn_meets(const struct conn *c, const struct tls_rules *rules) {

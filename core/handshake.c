@@ -9,6 +9,7 @@
 #include "core/conn.h"
 #include "core/process.h"
 #include "core/turn.h"
+#include <string.h>
 
 enum { ALERT_RECORD = 21, ALERT_FATAL = 2, ALERT_ACCESS_DENIED = 49 };
 
@@ -17,7 +18,12 @@ struct handshake { /* in line */
     struct worker *worker;
     struct conn *conn; /* NULL: closed */
     int64_t since_ns;
+    char name[]; /* that was asked for, NUL-terminated: for its line, should nothing come of it */
 };
+
+static void handshake_free(struct worker *w, struct handshake *h) {
+    worker_free(w, h, sizeof *h + strlen(h->name) + 1);
+}
 
 /* A fatal alert in a record of its own (RFC 8446 section 6), then the end. */
 static void refuse(struct conn *c) {
@@ -32,29 +38,31 @@ static void refuse(struct conn *c) {
     conn_close(c, false);
 }
 
-static void turn_came(struct chore *chore) {
-    struct handshake *h = container_of(chore, struct handshake, chore);
-    struct worker *w = h->worker;
-    struct conn *c = h->conn;
-    int64_t waited_ms = (w->now_ns - h->since_ns) / 1000000;
-    worker_free(w, h, sizeof *h);
-    if (!c)
-        return;
-    c->handshake = NULL;
-    conn_pays(c);
-    if (waited_ms > HANDSHAKE_WAIT_MS) {
-        refuse(c);
-        return;
-    }
-    timer_set(w, &c->sock.timer, process.conf.timeouts.header);
+static void begin(struct conn *c) {
+    handshake_forget(c);
+    timer_set(c->sock.owner.worker, &c->sock.timer, process.conf.timeouts.header);
     if (conn_is_gone(c)) /* its end has come behind its ClientHello, and waits to be worked off */
         return;
     c->shakes = true;
     conn_resume(c);
 }
 
+static void turn_came(struct chore *chore) {
+    struct handshake *h = container_of(chore, struct handshake, chore);
+    struct worker *w = h->worker;
+    struct conn *c = h->conn;
+    if (c) {
+        conn_pays(c);
+        if (w->now_ns - h->since_ns > HANDSHAKE_WAIT_MS * 1000000ll)
+            refuse(c);
+        else
+            begin(c);
+    }
+    handshake_free(w, h);
+}
+
 /* Without memory it does not wait. */
-enum handshake_answer conn_may_handshake(struct conn *c) {
+enum handshake_answer conn_may_handshake(struct conn *c, const char *name) {
     struct worker *w = c->sock.owner.worker;
     struct account *a = account_tenant(c->sock.owner.account);
     if (c->handshake) /* more bytes have come */
@@ -65,12 +73,14 @@ enum handshake_answer conn_may_handshake(struct conn *c) {
         ACCOUNT_ADD(a->w[w->id].handshakes_refused, 1);
         return HANDSHAKE_REFUSE;
     }
-    struct handshake *h = worker_alloc(w, sizeof *h);
+    size_t length = strlen(name);
+    struct handshake *h = worker_alloc(w, sizeof *h + length + 1);
     if (!h)
         return HANDSHAKE_BEGIN;
     *h = (struct handshake){{.run = turn_came}, w, c, w->now_ns};
+    memcpy(h->name, name, length + 1);
     if (!turn_put_chore(w, a, &h->chore)) {
-        worker_free(w, h, sizeof *h);
+        handshake_free(w, h);
         return HANDSHAKE_BEGIN;
     }
     c->handshake = h;
@@ -83,4 +93,8 @@ void handshake_forget(struct conn *c) {
         return;
     c->handshake->conn = NULL;
     c->handshake = NULL;
+}
+
+const char *handshake_name(const struct conn *c) {
+    return c->state == CONN_ASK && c->handshake ? c->handshake->name : NULL;
 }

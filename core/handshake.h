@@ -25,6 +25,8 @@ enum handshake_answer {
     HANDSHAKE_REFUSE, /* the line is full; counted */
 };
 /* Before anything is made for it, of a connection that is charged to the tenant; or to nobody, before one is known. */
-enum handshake_answer conn_may_handshake(struct conn *);
+enum handshake_answer conn_may_handshake(struct conn *, const char *name);
 /* It closes, or is for something else now. */
 void handshake_forget(struct conn *);
+/* The name it is in line for; NULL: it is in no line. */
+const char *handshake_name(const struct conn *);

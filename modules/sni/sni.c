@@ -178,7 +178,7 @@ static enum certificate_answer sni_identity(struct conn *conn, struct sni_conn *
 /* Now, or when it is the tenant's turn. Version NULL: nobody's, a challenge. */
 static enum verdict sni_handshake(struct conn *conn, const struct asked *asked,
                                   struct version *version, const struct identity *identity) {
-    switch (conn_may_handshake(conn)) {
+    switch (conn_may_handshake(conn, asked->name)) {
     case HANDSHAKE_WAIT:
         return VERDICT_WAIT;
     case HANDSHAKE_REFUSE:

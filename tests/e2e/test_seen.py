@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is seen afterwards: lines of the access log, metrics, health."""
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -338,6 +339,21 @@ def test_a_handshake_nobody_goes_on_with(seen):
     name = f"leaving.{ACME}"
     said_to(e, e.https_port, hello(name), leave=True)
     expect(e.line(sni=name), **REFUSED, tenant="acme", error="client_gone", detail="handshake")
+
+
+def test_those_that_leave_while_their_handshake_is_in_line(seen):
+    """Their hello had come whole: the line has what it said."""
+    from tls import hello
+    e, *_ = seen
+    names = [f"crowded-{i}.{ACME}" for i in range(64)]
+    hellos = [hello(name) for name in names]
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(e.connect(e.https_port)) for _ in names]
+        for wire, data in zip(wires, hellos):
+            wire.send(data)
+            wire.finish_writing()
+        for name in names:
+            expect(e.line(sni=name), **REFUSED, tenant="acme", error="client_gone", detail="handshake")
 
 
 def test_what_is_no_hello(seen):
