@@ -114,7 +114,8 @@ static bool is_in_use(const struct account *a) {
     for (unsigned i = 0; i < a->workers; i++)
         if (__atomic_load_n(&a->w[i].lane, __ATOMIC_RELAXED) ||
             __atomic_load_n(&a->w[i].listed, __ATOMIC_RELAXED) ||
-            __atomic_load_n(&a->w[i].is_flushing, __ATOMIC_RELAXED))
+            __atomic_load_n(&a->w[i].is_flushing, __ATOMIC_RELAXED) ||
+            __atomic_load_n(&a->w[i].held, __ATOMIC_RELAXED))
             return true;
     return false;
 }

@@ -21,6 +21,7 @@ enum { ACCOUNT_BUCKETS = 7, ACCOUNT_CLASSES = 5 };
 struct lane;
 struct dials;
 struct glut;
+struct held;
 
 /* One worker's row. Words only: rows are added up word by word. */
 struct account_worker {
@@ -77,6 +78,8 @@ struct account_worker {
         flushes; /* what it has to do when the turn ends (core/flush.h); keeps the account */
     struct account_worker *next_flushing;
     bool is_flushing;
+    uint32_t dear_ms;  /* of the worker's time, its lower half: it last asked for what is dear */
+    struct held *held; /* what of that waits for a lull (core/lull.h); keeps the account */
 } __attribute__((aligned(64)));
 enum { ACCOUNT_WORDS = offsetof(struct account_worker, dials) / sizeof(uint64_t) };
 _Static_assert(offsetof(struct account_worker, connections) == 64, "one line");

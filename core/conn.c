@@ -75,6 +75,8 @@ static void ask_tell_refusal(struct conn *c, const struct version *v, const char
 /* Too slow to say what it wants. */
 static void ask_late(struct timer *t) {
     struct conn *c = container_of(container_of(t, struct sock, timer), struct conn, sock);
+    if (!timer_may_end(c->sock.owner.worker, t))
+        return;
     worker_pays(c->sock.owner.worker, c->sock.owner.account);
     ask_tell(c, ACCESS_CLIENT_SLOW, ask_stage(c));
     conn_close(c, false);
@@ -915,6 +917,7 @@ static bool charge_to(struct conn *c, struct version *v, struct account *to) {
     if (c->sock.owner.account != to)
         sock_charge(&c->sock, to);
     segs_charge(w, &c->peek, conn_account(c));
+    turn_meets_tenant(&w->turn, account_tenant(to));
     c->version = v;
     return true;
 }

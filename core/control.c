@@ -135,6 +135,8 @@ static void worker_wind_down(struct worker *w) {
             break;
     for (unsigned i = 0; i < WIND_DOWN_TURNS; i++) /* what the last turns asked to end */
         worker_turn(w, 1000000);
+    lull_end(w); /* while their accounts are there */
+    turn_end(w);
 }
 
 static void *worker_main(void *argument) {

@@ -7,6 +7,7 @@
 #include "core/handshake.h"
 #include "core/alert.h"
 #include "core/conn.h"
+#include "core/lull.h"
 #include "core/process.h"
 #include "core/turn.h"
 #include <string.h>
@@ -69,7 +70,7 @@ enum handshake_answer conn_may_handshake(struct conn *c, const char *name) {
         return HANDSHAKE_WAIT;
     if (c->shakes || turn_is_young(&w->turn))
         return HANDSHAKE_BEGIN;
-    if (turn_chores(w, a) >= HANDSHAKES_MOST) {
+    if (turn_chores(w, a) + lull_held(w, a) >= HANDSHAKES_MOST) {
         ACCOUNT_ADD(a->w[w->id].handshakes_refused, 1);
         return HANDSHAKE_REFUSE;
     }
@@ -79,7 +80,7 @@ enum handshake_answer conn_may_handshake(struct conn *c, const char *name) {
         return HANDSHAKE_BEGIN;
     *h = (struct handshake){{.run = turn_came}, w, c, w->now_ns};
     memcpy(h->name, name, length + 1);
-    if (!turn_put_chore(w, a, &h->chore)) {
+    if (!lull_put(w, a, &h->chore)) {
         handshake_free(w, h);
         return HANDSHAKE_BEGIN;
     }
@@ -92,6 +93,7 @@ void handshake_forget(struct conn *c) {
     if (c->state != CONN_ASK || !c->handshake)
         return;
     c->handshake->conn = NULL;
+    lull_forget(c->sock.owner.worker, &c->handshake->chore);
     c->handshake = NULL;
 }
 

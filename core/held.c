@@ -133,10 +133,10 @@ static void watch_fire(struct timer *t) {
     door_idle_limits(d, &first, &idle);
     if (!idle)
         return; /* no longer so strict */
-    if (!c->sock.heard || quiet_ms(c) >= idle)
-        conn_close(c, true);
-    else
+    if (c->sock.heard && quiet_ms(c) < idle)
         timer_set(c->sock.owner.worker, t, idle);
+    else if (timer_may_end(c->sock.owner.worker, t))
+        conn_close(c, true);
 }
 
 void conn_watch(struct conn *c) {

@@ -152,9 +152,8 @@ void pace_run(struct worker *w) {
     }
 }
 
-int64_t pace_wait_ns(const struct worker *w, int64_t due_ns) {
-    int64_t tick = w->pace_due_ns > w->now_ns ? w->pace_due_ns - w->now_ns : 0;
-    return due_ns < 0 || tick < due_ns ? tick : due_ns;
+int64_t pace_wait_ns(const struct worker *w) {
+    return ns_until(w, w->pace_due_ns);
 }
 
 /* ---- life ---- */

@@ -37,5 +37,4 @@ void pace_spent(struct pacer *, enum limit, size_t bytes);
 void pace_unspent(struct pacer *, enum limit, size_t bytes); /* of these, that many did not move */
 /* Once a turn, while worker->paced: calls those whose time has come. */
 void pace_run(struct worker *);
-int64_t pace_wait_ns(const struct worker *,
-                     int64_t due_ns); /* the sooner of `due_ns` (<0: none) and the next tick */
+int64_t pace_wait_ns(const struct worker *); /* while it is: until the next tick */

@@ -98,12 +98,34 @@ unsigned sweep_hurry(struct worker *w, struct sweep *s, unsigned ends) {
     return p.ended;
 }
 
-/* Who began first is done first. */
+/* A worker that drains has until its process ends. */
+int64_t sweeps_wait_ns(const struct worker *w) {
+    return w->draining ? 0 : ns_until(w, pause_end_ns(w, &w->sweeps_pause));
+}
+
+/* The first is the last then, so that none waits for another. */
+static void sweep_passes(struct worker *w, struct sweep *s) {
+    struct sweep **link = &w->sweeps;
+    if (!s->next)
+        return;
+    *link = s->next;
+    while (*link)
+        link = &(*link)->next;
+    s->next = NULL;
+    *link = s;
+}
+
 void sweeps_run(struct worker *w) {
+    if (sweeps_wait_ns(w))
+        return;
     struct piece p = {.looks = LOOKS, .ends = ENDS};
     struct sweep *s;
     while ((s = w->sweeps) && !sweep_goes(w, s, &p))
         sweep_free(w, s);
+    if (s)
+        sweep_passes(w, s);
+    if (p.ended)
+        pause_begin(w, &w->sweeps_pause);
     worker_pays(w, w->nobody);
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct conn;
 struct sweep;
@@ -37,8 +38,10 @@ struct sweep *sweep_find(const struct worker *, const struct sweep_job *);
 /* Goes on at once, until so many are ended, enough has been looked at, or it is over. How many were ended. */
 unsigned sweep_hurry(struct worker *, struct sweep *, unsigned ends);
 
-/* Each turn; the worker doesn't sleep while there are any. */
+/* Each turn, while there are any. */
 void sweeps_run(struct worker *);
+int64_t
+sweeps_wait_ns(const struct worker *); /* while there are any: until their next piece, 0: now */
 void sweeps_leave(struct worker *,
                   const struct conn *); /* about to be no connection of the worker's */
 void sweeps_end(struct worker *);       /* with the worker */

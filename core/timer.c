@@ -7,6 +7,9 @@
  * Ten thousand may be due at once: connections that were given the same time to say something, say. What a turn has no time for
  * stays in the list of those due, and the wheel stands still until that is empty. They get little of a turn: who asks for something
  * meanwhile waits for several turns.
+ *
+ * What ends a connection takes the kernel as long as a request, and goes to a list of its own where others are served (timer_may_end),
+ * one at a time and with pauses (lull.h): so the wheel goes on, and nobody else's timeouts are late for it.
  */
 #include "core/worker.h"
 
@@ -25,6 +28,14 @@ static void timer_unlink(struct timer *t) {
     t->link = NULL;
 }
 
+static void list_push(struct timer **list, struct timer *t) {
+    t->next = *list;
+    if (t->next)
+        t->next->link = &t->next;
+    t->link = list;
+    *list = t;
+}
+
 static void timer_link(struct worker *w, struct timer *t) {
     /* Beyond one round: as far as the wheel reaches; looked at again there. */
     uint32_t ahead = t->deadline - w->tick;
@@ -34,13 +45,8 @@ static void timer_link(struct worker *w, struct timer *t) {
         ahead = WHEEL_SLOTS - 1;
     t->slot_tick = w->tick + ahead;
     unsigned at = t->slot_tick % WHEEL_SLOTS;
-    struct timer **slot = &w->wheel[at];
     w->wheel_bits[at / 64] |= 1ull << (at % 64);
-    t->next = *slot;
-    if (t->next)
-        t->next->link = &t->next;
-    t->link = slot;
-    *slot = t;
+    list_push(&w->wheel[at], t);
 }
 
 void timer_set(struct worker *w, struct timer *t, int64_t ms) {
@@ -87,6 +93,44 @@ static void due_run(struct worker *w, struct timer *t) {
     t->fire(t);
 }
 
+bool timer_may_end(struct worker *w, struct timer *t) {
+    if (!w->turn.several || w->draining || w->ending)
+        return true;
+    t->deadline = w->tick ? w->tick : 1;
+    t->slot_tick = t->deadline;
+    list_push(&w->ends_next, t);
+    return false;
+}
+
+static bool ends_wait(const struct worker *w) {
+    return w->ends || w->ends_next;
+}
+
+/* The next of those: true where it was one, which was not stopped or put off meanwhile. */
+static bool end_run(struct worker *w) {
+    if (!w->ends) {
+        w->ends = w->ends_next;
+        w->ends->link = &w->ends;
+        w->ends_next = NULL;
+    }
+    struct timer *t = w->ends;
+    bool fires = t->deadline && (int32_t)(t->deadline - w->tick) <= 0;
+    w->ending = true;
+    due_run(w, t);
+    w->ending = false;
+    return fires;
+}
+
+static void ends_run(struct worker *w, uint64_t until) {
+    bool paces = w->turn.several && !w->draining, fired = false;
+    if (paces && ns_until(w, pause_end_ns(w, &w->ends_pause)))
+        return;
+    while (ends_wait(w) && !(fired && paces) && turn_reaches(&w->turn, sys_cycles()) < until)
+        fired = end_run(w) || fired;
+    if (fired)
+        pause_begin(w, &w->ends_pause);
+}
+
 void timers_run(struct worker *w) {
     enum { LEAST = 2 }; /* of those due, however long the turn has been */
     uint64_t until = turn_reaches(&w->turn, sys_cycles()) + TIMERS_US * w->turn.cycles_us;
@@ -103,6 +147,7 @@ void timers_run(struct worker *w) {
         else
             break;
     }
+    ends_run(w, until);
 }
 
 /* Ticks from now to the next slot that may hold something; a bit left by a stopped timer only wakes us once in vain. */
@@ -118,12 +163,21 @@ static unsigned wheel_next(const struct worker *w) {
     return 0;
 }
 
-int64_t timers_wait_ns(const struct worker *w) {
-    if (w->due)
-        return 0;
+static int64_t wheel_wait_ns(const struct worker *w) {
     unsigned ticks = wheel_next(w);
     if (!ticks)
         return -1;
     int64_t due = w->tick_base_ns + (int64_t)(w->tick + ticks - 1) * TIMER_TICK_MS * 1000000LL;
     return due > w->now_ns ? due - w->now_ns : 1;
+}
+
+bool timers_are_next(const struct worker *w) {
+    return w->due || (ends_wait(w) && !ns_until(w, pause_end_ns(w, &w->ends_pause)));
+}
+
+int64_t timers_wait_ns(const struct worker *w) {
+    if (timers_are_next(w))
+        return 0;
+    int64_t tick = wheel_wait_ns(w);
+    return ends_wait(w) ? ns_sooner(tick, ns_until(w, pause_end_ns(w, &w->ends_pause))) : tick;
 }

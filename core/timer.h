@@ -24,6 +24,9 @@ static inline bool timer_is_set(const struct timer *t) {
 }
 /* (Re)sets: fires `ms` from now. */
 void timer_set(struct worker *, struct timer *, int64_t ms);
+/* Asked by what has just fired, and is going to end a connection, before it does. False: that is called once more, in a moment, if `t` is
+ * neither stopped nor set again by then. */
+bool timer_may_end(struct worker *, struct timer *);
 /* Will not fire any more; also unlinks, so that its memory may go. */
 void timer_stop(struct timer *);
 /* Will not fire until it is set again, but stays in the wheel, so that its neighbours there are not touched. */

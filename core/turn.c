@@ -84,20 +84,33 @@ static void others_are_here(struct turn *t) {
 }
 
 /* Who comes to a shared listener is nobody's yet, and so in the way of no other tenant. */
-static void meets_tenant(struct turn *t, const struct account *tenant) {
+void turn_meets_tenant(struct turn *t, const struct account *tenant) {
     const struct worker *w = worker_of(t);
-    if (tenant == t->tenant || tenant == w->nobody)
+    if (tenant == w->nobody || t->in_order)
         return;
+    t->met_ns = w->now_ns;
+    if (tenant == t->tenant)
+        return;
+    t->payer = NULL; /* the next completion is another's than this */
     t->tenant = tenant;
     t->tenants_ns = w->now_ns;
     t->several = true;
 }
 
+/* Somebody comes to a shared listener, or has spoken, and who he is is not known yet. */
+static bool is_strangers(const struct worker *w, const struct owner *o) {
+    return (o->own_lane ? o->lane->account : o->account) == w->nobody && !o->halting;
+}
+
 void turn_meets(struct turn *t, const struct op *op) {
     const void *payer = turn_payer(op);
+    if (payer == t->tenant)
+        t->met_ns = worker_of(t)->now_ns;
+    else if (is_strangers(worker_of(t), op->owner))
+        t->strangers_ns = worker_of(t)->now_ns;
     if (payer == t->payer)
         return;
-    meets_tenant(t, account_tenant(op->owner->account));
+    turn_meets_tenant(t, account_tenant(op->owner->account));
     t->payer = payer;
     others_are_here(t);
     t->slice_end = until(t, TURN_SLICE_US);

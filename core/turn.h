@@ -42,6 +42,7 @@ struct account;
 struct op;
 struct owner;
 struct completion;
+struct held;
 
 enum {
     TURN_SLICE_US = 90,
@@ -74,6 +75,7 @@ struct lane {
 struct chore { /* whose memory is its maker's again when it runs */
     struct drr_item item;
     void (*run)(struct chore *);
+    struct held *held; /* lull.c's: where it waits, or NULL */
 };
 
 struct turn { /* of one worker */
@@ -89,11 +91,13 @@ struct turn { /* of one worker */
     const void *payer;               /* of the completion that was dispatched last */
     int64_t others_ns;               /* when that last was somebody else's */
     const struct account
-        *tenant;        /* whose completion was dispatched last, of those whose tenant is known */
-    int64_t tenants_ns; /* when that last was another one */
-    bool several;       /* that was lately */
-    uint64_t kernel;    /* weights of the completions that were worked off */
-    uint64_t due;       /* of what its end is going to ask for */
+        *tenant;          /* whose completion was dispatched last, of those whose tenant is known */
+    int64_t tenants_ns;   /* when that last was another one */
+    int64_t met_ns;       /* when that last was one at all */
+    int64_t strangers_ns; /* when it last was of one of whom no tenant is known */
+    bool several;         /* that was lately */
+    uint64_t kernel;      /* weights of the completions that were worked off */
+    uint64_t due;         /* of what its end is going to ask for */
     int64_t small_until_ns;
     uint64_t cycles_us; /* in a microsecond, as far as is known */
     unsigned dear;      /* what a weight takes here, in TURN_DEAR_ONE-ths of a nanosecond */
@@ -137,6 +141,8 @@ static inline bool turn_is_over(const struct turn *t) {
 }
 /* Before a completion is dispatched or queued: where it is another's than the one before, nobody is alone. */
 void turn_meets(struct turn *, const struct op *);
+/* What was nobody's turns out to be this tenant's. */
+void turn_meets_tenant(struct turn *, const struct account *tenant);
 /* Who would be given the time: equal for all completions of one lane. */
 const void *turn_payer(const struct op *);
 /* Queues it; without memory it is dispatched, in its owner's order. */

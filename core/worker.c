@@ -86,6 +86,7 @@ static void chunks_free(struct worker *w) {
 
 void worker_end(struct worker *w) {
     ring_free(w->ring); /* first: the kernel lets go of the buffers */
+    lull_end(w);
     turn_end(w);
     sweeps_end(w);
     if (w->room_most)
@@ -124,15 +125,19 @@ static void starved_rearm(struct worker *w) {
  * sends; those are completions, so waiting is right. Work left in the lists means: don't wait, and so do buffers that
  * the dead gave back after the refill. */
 static int64_t turn_wait(const struct worker *w, int64_t wait_ns) {
-    if (w->dead || flushes_wait(w) || w->sweeps || turn_waits(&w->turn) ||
+    if (w->dead || flushes_wait(w) || turn_waits(&w->turn) ||
         (w->starved.count && (bufs_provided(w) || w->free)))
         return 0;
     int64_t due = timers_wait_ns(w);
     if (w->paced)
-        due = pace_wait_ns(w, due);
-    if (wait_ns < 0)
-        return due;
-    return due >= 0 && due < wait_ns ? due : wait_ns;
+        due = ns_sooner(due, pace_wait_ns(w));
+    if (w->sweeps)
+        due = ns_sooner(due, sweeps_wait_ns(w));
+    if (w->lull.first)
+        due = ns_sooner(due, lull_wait_ns(w));
+    if (due > 0) /* all of these are reckoned from where this turn began */
+        due = due > w->turn_ns ? due - w->turn_ns : 0;
+    return ns_sooner(due, wait_ns);
 }
 
 /* While something waits in lanes it does not wait at all, but takes all there is: the kernel finishes only so many operations that it
@@ -182,8 +187,12 @@ static void enter_end(struct worker *w) {
     ACCOUNT_ADD(w->turns_squared_us, us * us);
 }
 
+static bool piece_is_next(const struct worker *w) {
+    return (w->sweeps && !sweeps_wait_ns(w)) || timers_are_next(w);
+}
+
 static void due_work(struct worker *w) {
-    if ((w->sweeps || w->due) && turn_sends_first(w))
+    if (piece_is_next(w) && turn_sends_first(w))
         return;
     timers_run(w);
     if (w->paced)
@@ -207,6 +216,8 @@ int worker_turn(struct worker *w, int64_t wait_ns) {
     turn_begin(w);
     ahead_open(w);
     w->completions = ring_dispatch(w->ring, w->turn.in_order ? NULL : &w->turn);
+    if (w->lull.first)
+        lull_run(w);
     turn_run(w);
     ahead_run(w);
     worker_pays(w, w->nobody);

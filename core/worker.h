@@ -11,6 +11,7 @@
 #include "core/ahead.h"
 #include "core/buf.h"
 #include "core/flush.h"
+#include "core/lull.h"
 #include "core/op.h"
 #include "core/queue.h"
 #include "core/ring.h"
@@ -90,6 +91,9 @@ struct worker {
     uint32_t tick;                         /* all before it have been */
     uint64_t wheel_bits[WHEEL_SLOTS / 64]; /* slots that may hold something */
     int64_t tick_base_ns;
+    struct timer *ends, *ends_next; /* that end a connection each; those that come next */
+    struct pause ends_pause;
+    bool ending; /* one of them does */
 
     /* memory */
     struct slab slab;
@@ -97,8 +101,9 @@ struct worker {
     /* connections */
     struct conn *conns;
     struct sweep *sweeps; /* core/sweep.h */
-    bool sweeping;        /* one of them is at work */
-    unsigned stalled;     /* who will be refused, but not yet: core/held.c */
+    struct pause sweeps_pause;
+    bool sweeping;    /* one of them is at work */
+    unsigned stalled; /* who will be refused, but not yet: core/held.c */
     unsigned conn_count, upstream_count;
     unsigned wait_count; /* requests that wait for a connection to a pod, or are being lent one */
     struct idle_link *idle_first,
@@ -139,6 +144,7 @@ struct worker {
     uint64_t window_kernel_ns; /* the longest that the kernel took for what one turn asked of it */
     uint64_t buffers_short;    /* turns without a buffer to give the kernel */
     struct turn turn;
+    struct lull lull;
     struct account_worker *listed; /* rows that something was counted in since the ledger looked */
 
     uint64_t random[2];
@@ -182,10 +188,20 @@ static inline unsigned bufs_left(const struct worker *w) {
 
 void timers_run(struct worker *);
 int64_t timers_wait_ns(const struct worker *); /* <0: none set */
+bool timers_are_next(const struct worker *);   /* left over from the turn before */
 
 void flushes_run(struct worker *);
 static inline bool flushes_wait(const struct worker *w) {
     return w->flushing.first || w->unflushed.first;
+}
+
+/* Of two waits, each <0: never. */
+static inline int64_t ns_sooner(int64_t a, int64_t b) {
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static inline int64_t ns_until(const struct worker *w, int64_t due_ns) {
+    return due_ns > w->now_ns ? due_ns - w->now_ns : 0;
 }
 
 /* Adds a slice (its reference moves in); false: no memory, the slice was dropped. Small slices are copied into the last

@@ -510,6 +510,14 @@ static void starved_receives_start_again_when_the_dead_give_buffers_back(void **
     world_down();
 }
 
+/* To their end, with the rests between pieces. */
+static void sweeps_through(void) {
+    while (world.w->sweeps) {
+        world.w->now_ns += sweeps_wait_ns(world.w);
+        sweeps_run(world.w);
+    }
+}
+
 /* In mid flight everything that is joined loses its ground: the tenant, or (the network of the stories' tenant allows nothing)
  * the pods. */
 static void what_is_taken_back_is_reset_and_frees_every_owner_once(void **unused) {
@@ -528,8 +536,7 @@ static void what_is_taken_back_is_reset_and_frees_every_owner_once(void **unused
         for (const struct conn *c = world.w->conns; c; c = c->next)
             before += c->state == CONN_DIAL || c->state == CONN_RELAY;
         conns_withdraw(world.w, process.nobody, seed % 3 ? NULL : &world.version);
-        while (world.w->sweeps)
-            sweeps_run(world.w);
+        sweeps_through();
         for (const struct conn *c = world.w->conns; c; c = c->next)
             assert_false(c->state == CONN_DIAL || c->state == CONN_RELAY);
         cut += before;
@@ -586,8 +593,7 @@ static void big_world(struct big_sweep *model, struct account **ret_payer) {
 }
 
 static void big_world_end(struct account *payer) {
-    while (world.w->sweeps)
-        sweeps_run(world.w);
+    sweeps_through();
     worker_pays(world.w, process.nobody);
     account_unref(payer);
     world_turns(TURNS_MOST, true);
