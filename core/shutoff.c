@@ -40,7 +40,7 @@ enum {
     PRESSED = 10, /* times `relax` */
     SHUT_AFTER_MS =
         500,         /* limited at least so long before it is shut: budgets need a moment to show */
-    SOON_MS = 500,   /* at the rate of the latest look nothing is left by then: that is harm now */
+    SOON_MS = 600,   /* at the rate of the latest look nothing is left by then: that is harm now */
     RECENT = 3,      /* windows that a p99, a rate of errors and a wait are of */
     LATE_MS = 250,   /* a window that was so long says nothing of now */
     WAITS_LEAST = 5, /* that an average is believed of */
@@ -353,14 +353,19 @@ void shutoff_used(struct shutoff *s, struct fared *f, uint16_t port, const struc
     u->seen_ms = s->edge.now_ms;
 }
 
+/* One that is refused may have been all three. */
+static uint64_t came(const struct ledger_use *use) {
+    uint64_t most = use->accepted > use->handshakes ? use->accepted : use->handshakes;
+    return most > use->requests ? most : use->requests;
+}
+
 void shutoff_turned_away(struct shutoff *s, struct fared *f, uint16_t port, uint64_t refused,
                          uint64_t waited) {
     struct shutoff_unit *u = unit_find(f, port);
     if (!u)
         return;
     uint64_t more = refused > u->refused ? refused - u->refused : 0;
-    uint64_t came = u->use.accepted + u->use.handshakes + u->use.requests;
-    if (waited > u->waited || (more && (double)more >= HALF * (double)came))
+    if (waited > u->waited || (more && (double)more >= HALF * (double)came(&u->use)))
         u->pressed_ms = s->edge.now_ms;
     u->refused = refused;
     u->waited = waited;

@@ -1032,6 +1032,18 @@ static void who_is_attacked_all_the_same_is_held_ten_times_as_long(void **unused
     shutoff_free(w.shutoff);
 }
 
+/* Whose request is refused came with a connection and a handshake: that is one who was turned away, of one. */
+static void who_is_refused_is_counted_once(void **unused) {
+    struct world w = world_new(&DEFAULTS, 20, 1);
+    (void)unused;
+    attack(&w, 80);
+    windows(&w, 2);
+    calm(&w);
+    w.attacked.accepted = w.attacked.handshakes = w.attacked.requests = 100;
+    assert_in_range(held_windows(&w, 60, 1000), 10 * 20, 10 * 20 + 2);
+    shutoff_free(w.shutoff);
+}
+
 static void whose_budget_is_used_up_now_and_then_is_held_as_long(void **unused) {
     struct world w = world_new(&DEFAULTS, 20, 1);
     (void)unused;
@@ -1730,6 +1742,7 @@ int main(void) {
         cmocka_unit_test(steps_are_taken_back_one_by_one_when_all_is_calm),
         cmocka_unit_test(a_step_that_was_taken_back_too_early_stays_longer_the_next_time),
         cmocka_unit_test(who_is_attacked_all_the_same_is_held_ten_times_as_long),
+        cmocka_unit_test(who_is_refused_is_counted_once),
         cmocka_unit_test(whose_budget_is_used_up_now_and_then_is_held_as_long),
         cmocka_unit_test(who_was_turned_away_before_the_door_was_made_anew_does_not_count),
         cmocka_unit_test(it_is_shut_for_thirty_seconds_give_or_take_a_fifth),
