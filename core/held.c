@@ -130,6 +130,7 @@ static void watch_fire(struct timer *t) {
     int64_t first, idle;
     if (!d || c->state != CONN_RELAY)
         return;
+    conn_pays(c);
     door_idle_limits(d, &first, &idle);
     if (!idle)
         return; /* no longer so strict */
