@@ -126,7 +126,8 @@ static void account_end(void *object) {
     bool was_quiet = a->quiet;
     a->retiring = atomic_load_explicit(&a->refs, memory_order_relaxed) == 0;
     struct account_worker sum = account_sum(a);
-    a->quiet = a->retiring && !sum.descriptors && !sum.closing && !sum.buffers && !is_in_use(a);
+    a->quiet = a->retiring && !sum.descriptors && !sum.closing && !sum.buffers && !is_in_use(a) &&
+               !atomic_load_explicit(&a->dropped, memory_order_acquire);
     if (!a->retiring)
         return; /* wanted again */
     if (!ending && (!a->quiet || !was_quiet)) {
@@ -146,6 +147,7 @@ static void account_end(void *object) {
 
 void accounts_end(void) {
     ending = true;
+    accounts_adopt();
     while (retired_any())
         retired_free();
     ending = false;
@@ -156,6 +158,31 @@ void account_unref(struct account *a) {
         return;
     a->retiring = true;
     retire(a, account_end);
+}
+
+static struct account *_Atomic dropped;
+
+/* Two workers may drop it one after the other; the grace period that comes before its end is not over while one of them is at it. */
+void account_drop(struct account *a) {
+    if (!a || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1 ||
+        atomic_exchange_explicit(&a->dropped, true, memory_order_acq_rel))
+        return;
+    a->next_dropped = atomic_load_explicit(&dropped, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&dropped, &a->next_dropped, a,
+                                                  memory_order_release, memory_order_relaxed))
+        ;
+}
+
+void accounts_adopt(void) {
+    struct account *a = atomic_exchange_explicit(&dropped, NULL, memory_order_acquire), *next;
+    for (; a; a = next) {
+        next = a->next_dropped;
+        atomic_store_explicit(&a->dropped, false, memory_order_release);
+        if (atomic_load_explicit(&a->refs, memory_order_acquire) || a->retiring)
+            continue; /* wanted again, or seen already */
+        a->retiring = true;
+        retire(a, account_end);
+    }
 }
 
 /* ---- sums ---- */

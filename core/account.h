@@ -124,6 +124,8 @@ struct account {
     /* Workers may walk these: what is taken out is freed a grace period later. */
     struct account *ports, *next_port;
     _Atomic int refs;
+    _Atomic bool dropped; /* a worker had the last reference: accounts_adopt will see it */
+    struct account *next_dropped;
     struct limiter *limiter; /* NULL: nothing limits this tenant; once there it stays */
     int64_t
         waste_full_at; /* the budget of account_waste: when it will be full again, milliseconds */
@@ -148,6 +150,9 @@ void account_ref(struct account *);
 /* With the last reference it is retired (retire.h), and goes when no socket pays to it any more. What a port's had counted stays in
  * its tenant's figures. */
 void account_unref(struct account *);
+/* The same on a worker's thread, which retires nothing: that is done by accounts_adopt. */
+void account_drop(struct account *);
+void accounts_adopt(void);
 /* No worker is left: what was retired ends now, whatever still seems to pay to it, and nobody is told. */
 void accounts_end(void);
 /* The first of all, then ->next. */

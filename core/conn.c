@@ -726,7 +726,7 @@ static void withdrawn(struct sweep *s, struct worker *w) {
     const struct withdrawal *x = container_of(s, struct withdrawal, sweep);
     if (x->now)
         version_unpin(x->now, w);
-    account_unref(x->account);
+    account_drop(x->account);
 }
 
 void conns_withdraw(struct worker *w, struct account *account, struct version *now) {

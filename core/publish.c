@@ -506,6 +506,7 @@ void publish_reap(void) {
     tickets_rotate_if_due(time(NULL));
     retired_reap();
     certificates_reap();
+    accounts_adopt();
     if (dead || retired_any())
         grace_period();
     retired_free();

@@ -161,7 +161,7 @@ static void most_remember(struct worker *w, struct account *most) {
     if (most)
         account_ref(most);
     if (w->room_most)
-        account_unref(w->room_most);
+        account_drop(w->room_most);
     w->room_most = most;
 }
 
@@ -277,7 +277,7 @@ static bool shed_again(struct sweep *sweep) {
 
 static void shed_end(struct sweep *sweep, struct worker *w) {
     (void)w;
-    account_unref(shedding_of(sweep)->group.of);
+    account_drop(shedding_of(sweep)->group.of);
 }
 
 static const struct sweep_job shedding = {.size = sizeof(struct shedding),
