@@ -640,6 +640,37 @@ a_sweep_that_is_under_way_is_not_found_from_within_after_another_went_inside_it(
     big_world_end(payer);
 }
 
+struct ending {
+    struct sweep sweep; /* first */
+    unsigned *ended;
+};
+
+static bool end_each(struct sweep *s, struct conn *c) {
+    ++*((struct ending *)s)->ended;
+    conn_close(c, true);
+    return true;
+}
+
+/* What one tenant's port is rid of does not keep waiting what was taken back from another. */
+static void two_sweeps_go_by_turns(void **unused) {
+    (void)unused;
+    static const struct sweep_job job = {.size = sizeof(struct ending), .each = end_each};
+    struct big_sweep model;
+    struct account *payer;
+    big_world(&model, &payer);
+    unsigned ended[2] = {0};
+    for (unsigned i = 0; i < 2; i++)
+        assert_non_null(sweep_begin(world.w, &(struct ending){{.job = &job}, &ended[i]}.sweep));
+    assert_true(conns_open() >= 8);
+    for (unsigned i = 1; i <= 8; i++) {
+        world.w->now_ns += sweeps_wait_ns(world.w);
+        sweeps_run(world.w);
+        assert_int_equal(ended[0] + ended[1], i);
+        assert_in_range(ended[0] - ended[1], 0, 1);
+    }
+    big_world_end(payer);
+}
+
 static unsigned resident(const struct worker *w) {
     return w->made - w->cold;
 }
@@ -1298,6 +1329,7 @@ int main(void) {
         cmocka_unit_test(starved_receives_start_again_when_the_dead_give_buffers_back),
         cmocka_unit_test(what_is_taken_back_is_reset_and_frees_every_owner_once),
         cmocka_unit_test(a_sweep_without_memory_is_done_at_once_and_leaves_who_pays_as_it_was),
+        cmocka_unit_test(two_sweeps_go_by_turns),
         cmocka_unit_test(
             a_sweep_that_is_under_way_is_not_found_from_within_after_another_went_inside_it),
         cmocka_unit_test(no_turn_gives_back_for_long),
