@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWNERS = 256, SHARE = 4 }; /* owners: tenants, by a hash of the UID; a share: a fourth */
+enum { SHARE = 4 }; /* a fourth */
 
 struct place {
     struct stored *stored;
@@ -22,12 +22,12 @@ struct place {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct place *place;
 static size_t most, count, hand, evictions;
-static size_t held[OWNERS];
+static size_t held[SHELF_OWNERS];
 static struct identity *off; /* taken off the shelf, for the control thread; linked by next_dead */
 
 static unsigned owner_of(const struct stored *s) {
     const struct stored_text uid = stored_uid(s);
-    return hash_bytes(uid.text, strlen(uid.text)) % OWNERS;
+    return hash_bytes(uid.text, strlen(uid.text)) % SHELF_OWNERS;
 }
 
 bool shelf_init(size_t n) {

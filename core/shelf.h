@@ -11,6 +11,10 @@
 struct identity;
 struct stored;
 
+/* Who holds more than a share of them displaces its own. Tenants are told apart by a hash of their UIDs, drawn anew for each process: two of
+ * them are one in one process of so many. */
+enum { SHELF_OWNERS = 256 };
+
 bool shelf_init(size_t most); /* false: no memory */
 /* Takes the reference; false: it was dropped meanwhile. */
 bool shelf_put(struct stored *, struct identity *taken);
