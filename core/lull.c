@@ -33,9 +33,9 @@ void pause_begin(const struct worker *w, struct pause *p) {
     *p = (struct pause){w->now_ns + (alone ? 0 : PAUSE_US * 1000), account_tenant(w->payer)};
 }
 
-int64_t pause_end_ns(const struct worker *w, const struct pause *p) {
+int64_t pause_wait_ns(const struct worker *w, const struct pause *p) {
     int64_t lull = lesser(lull_ns(w, p->of), p->least_ns + PAUSE_MOST_US * 1000);
-    return w->turn.several && lull > p->least_ns ? lull : p->least_ns;
+    return ns_until(w, w->turn.several && lull > p->least_ns ? lull : p->least_ns);
 }
 
 /* When the next goes on, if nobody else is served meanwhile: not in the lull in which the one before it has not run yet. */

@@ -44,8 +44,8 @@ struct pause {
 };
 /* After a piece of who pays now. Where nobody else was met lately it is no pause at all. */
 void pause_begin(const struct worker *, struct pause *);
-/* The next piece is not to begin before: in a lull, PAUSE_MOST_US later at the latest. */
-int64_t pause_end_ns(const struct worker *, const struct pause *);
+/* Until the next piece may begin, 0: now. In a lull, or PAUSE_MOST_US later. */
+int64_t pause_wait_ns(const struct worker *, const struct pause *);
 
 /* As turn_put_chore, for what is dear; perhaps later. */
 bool lull_put(struct worker *, struct account *tenant, struct chore *);

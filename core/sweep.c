@@ -100,7 +100,7 @@ unsigned sweep_hurry(struct worker *w, struct sweep *s, unsigned ends) {
 
 /* A worker that drains has until its process ends. */
 int64_t sweeps_wait_ns(const struct worker *w) {
-    return w->draining ? 0 : ns_until(w, pause_end_ns(w, &w->sweeps_pause));
+    return w->draining ? 0 : pause_wait_ns(w, &w->sweeps_pause);
 }
 
 /* The first is the last then, so that none waits for another. */

@@ -123,7 +123,7 @@ static bool end_run(struct worker *w) {
 
 static void ends_run(struct worker *w, uint64_t until) {
     bool paces = w->turn.several && !w->draining, fired = false;
-    if (paces && ns_until(w, pause_end_ns(w, &w->ends_pause)))
+    if (paces && pause_wait_ns(w, &w->ends_pause))
         return;
     while (ends_wait(w) && !(fired && paces) && turn_reaches(&w->turn, sys_cycles()) < until)
         fired = end_run(w) || fired;
@@ -172,12 +172,12 @@ static int64_t wheel_wait_ns(const struct worker *w) {
 }
 
 bool timers_are_next(const struct worker *w) {
-    return w->due || (ends_wait(w) && !ns_until(w, pause_end_ns(w, &w->ends_pause)));
+    return w->due || (ends_wait(w) && !pause_wait_ns(w, &w->ends_pause));
 }
 
 int64_t timers_wait_ns(const struct worker *w) {
     if (timers_are_next(w))
         return 0;
     int64_t tick = wheel_wait_ns(w);
-    return ends_wait(w) ? ns_sooner(tick, ns_until(w, pause_end_ns(w, &w->ends_pause))) : tick;
+    return ends_wait(w) ? ns_sooner(tick, pause_wait_ns(w, &w->ends_pause)) : tick;
 }
